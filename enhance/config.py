@@ -128,13 +128,18 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """The micro-run itself. `steps` is the full budget, wherever the trial may be stopped before."""
+    """The micro-run itself. `steps` is the full budget, wherever the trial may be stopped before.
+
+    `dtype` is that of the training step (bf16 is autocast over fp32 weights); evaluation is always fp32.
+    `val_images` is the number of validation patches, spread evenly over the set; a smaller set is used whole.
+    """
 
     steps: int = _leaf(600, minimum=1)
     batch_size: int = _leaf(8, minimum=1)
     crop_px: int = _leaf(32, minimum=16)
     flips: bool = _leaf(True)
     dtype: str = choice("fp32", "bf16")
+    val_images: int = _leaf(60, minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

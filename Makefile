@@ -1,0 +1,35 @@
+# Everything lives in .venv, made from pyproject.toml and the pinned versions of constraints.txt.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: sweep test lint bench report
+
+sweep: $(VENV)/ready
+	$(BIN)/python sweeps/loss_weights.py $(ARGS)
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/ready
+	$(BIN)/python tests/bench/overhead.py $(ARGS)
+
+# The frontier of the newest run, or of RUN=...
+RUN ?= $(shell ls -td runs/*/ 2>/dev/null | head -n 1)
+report: $(VENV)/ready
+	$(BIN)/python -m analysis frontier $(RUN) $(ARGS)
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "teststrip needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setting up $(VENV): downloads about 3 GB the first time (torch with CUDA), a few minutes"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,bench]"
+	@touch $@

@@ -1,0 +1,131 @@
+"""One table of the ledger, from its Parquet files: complete files are read, damaged ones put aside and reported.
+
+A page checksum covers the values only. The footer has none, and one flipped bit in it can rename a column or shorten a
+file without any error, so the footer is held against the copy of the schema that pyarrow keeps inside the file.
+"""
+
+import base64
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+VERSION_KEY = b"teststrip.schema"
+KNOWN_VERSIONS = ("1",)
+QUARANTINE = "_quarantine"
+
+# What pyarrow raises on damaged bytes; a plain OSError with an errno is the file system's and is no damage.
+_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError, ValueError)
+
+
+class LedgerError(ValueError):
+    """A ledger that cannot be analysed; `notes` holds what was put aside or dropped before that became clear."""
+
+    def __init__(self, message: str, notes: Sequence[str] = ()) -> None:
+        self.notes = tuple(notes)
+        super().__init__(message)
+
+
+class _Damaged(ValueError):
+    """A file whose bytes are not what was written."""
+
+
+def table_files(run: Path, name: str) -> list[Path]:
+    """The complete files of one table in the order of their names; temporaries are left out."""
+    found = (run / name).glob("*.parquet")
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
+def read_table(run: Path, name: str, key: Sequence[str]) -> tuple[pa.Table | None, list[str]]:
+    """All readable rows of table `name`, files in the order of their names, and a note for each file put aside.
+
+    Columns are united by name; a column that a file lacks is null there. None where no file is readable.
+    Raises LedgerError for a schema version that is not known, for a file that the system refuses to read and for
+    columns whose types cannot be united.
+    """
+    tables: list[pa.Table] = []
+    notes: list[str] = []
+    for path in table_files(run, name):
+        try:
+            tables.append(_read(path, key))
+        except LedgerError as error:
+            raise LedgerError(str(error), notes) from error
+        except _Damaged as error:
+            notes.append(_put_aside(run, path, str(error)))
+    if not tables:
+        return None, notes
+    try:
+        return pa.concat_tables(tables, promote_options="permissive"), notes
+    except pa.ArrowException as error:
+        raise LedgerError(f"the files of {run / name} do not fit together: {_first_line(error)}", notes) from error
+
+
+def _read(path: Path, key: Sequence[str]) -> pa.Table:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            _check_footer(file, key)
+            _check_version(path, file)
+            return file.read(use_threads=False).replace_schema_metadata(None)
+    except (LedgerError, _Damaged):
+        raise
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise LedgerError(f"{path} could not be read: {os.strerror(error.errno)}") from error
+        raise _Damaged(_first_line(error)) from error
+
+
+def _check_footer(file: pq.ParquetFile, key: Sequence[str]) -> None:
+    footer = file.metadata
+    names = file.schema_arrow.names
+    stored = (footer.metadata or {}).get(b"ARROW:schema")
+    if stored is not None:
+        written = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(stored)))
+        if not written.equals(file.schema_arrow):
+            raise _Damaged("its columns are not those that were written")
+    groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
+    if sum(group.num_rows for group in groups) != footer.num_rows:
+        raise _Damaged("its number of rows is not the one that was written")
+    if any(group.column(i).num_values != group.num_rows for group in groups for i in range(group.num_columns)):
+        raise _Damaged("its columns have different lengths")
+    missing = [column for column in key if column not in names]
+    if missing:
+        raise _Damaged(f"it has no column {', '.join(missing)}")
+
+
+def _check_version(path: Path, file: pq.ParquetFile) -> None:
+    version = (file.schema_arrow.metadata or {}).get(VERSION_KEY)
+    if version is None:
+        raise _Damaged(f"it carries no {VERSION_KEY.decode()} version, so it is no ledger file")
+    text = version.decode(errors="replace")
+    if text not in KNOWN_VERSIONS:
+        known = ", ".join(KNOWN_VERSIONS)
+        raise LedgerError(f"{path} has ledger schema version {text!r}; this reader knows {known}")
+
+
+def _put_aside(run: Path, path: Path, reason: str) -> str:
+    """Move a damaged file to the quarantine where that is allowed; the sentence that says what became of it."""
+    where = path.relative_to(run)
+    folder = run / QUARANTINE
+    try:
+        folder.mkdir(exist_ok=True)
+        target = _free_name(folder, f"{path.parent.name}-{path.name}")
+        path.rename(target)
+    except OSError as error:
+        return f"{where} is unreadable ({reason}) and was skipped; it could not be moved: {error.strerror}"
+    return f"{where} is unreadable ({reason}) and was put aside as {target.relative_to(run)}"
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    target = folder / name
+    number = 1
+    while target.exists():
+        number += 1
+        target = folder / f"{name}.{number}"
+    return target
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,183 @@
+"""Configurations with their intervals, and which of them no other one beats."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import moocore
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.load import Ledger, LedgerError, Objective
+from analysis.statistics import Floats, mean_interval_from_spread
+
+_ID = "configuration"
+
+
+def configurations(ledger: Ledger) -> pd.DataFrame:
+    """One row per configuration with a completed trial, sorted by its digest.
+
+    Columns: `configuration`, `label` (the parameters that vary), `stage`, `n_seeds`, `n_stopped`, `n_diverged`,
+    `n_failed`, `steps`, `images`, `interval_over`, then for every metric M `metric.M` (mean over seeds) with `low.M`
+    and `high.M` (95 % t interval), then `config.*`.
+
+    Where a configuration was confirmed, its confirmation trials alone count: the search picked it for its luck too.
+    With 2 seeds or more the interval is over "seeds"; with one it is over "images" and says how well the mean over the
+    validation images is known, not how much another seed would change it. A mean with a value missing is missing.
+    Raises LedgerError where nothing completed.
+    """
+    trials = _counted(ledger)
+    grouped = trials.groupby(_ID, sort=True)
+    first = grouped.nth(0).set_index(_ID).sort_index()
+    frame = pd.DataFrame({"label": labels(ledger.trials).reindex(first.index), "stage": first["stage"]})
+    frame["n_seeds"] = grouped.size()
+    for ending in ("stopped", "diverged", "failed"):
+        others = ledger.trials.loc[ledger.trials["ending"] == ending, _ID]
+        frame[f"n_{ending}"] = others.value_counts().reindex(frame.index, fill_value=0).astype("int64")
+    frame["steps"] = grouped["steps"].max()
+    frame["images"] = grouped["images"].min()
+    frame["interval_over"] = np.where(frame["n_seeds"] >= 2, "seeds", "images")
+    measures = [_measured(trials, frame, column.removeprefix("metric.")) for column in _columns(trials, "metric.")]
+    result: pd.DataFrame = pd.concat([frame, *measures, first[_columns(first, "config.")]], axis="columns")
+    return result.reset_index(names=_ID)
+
+
+def front(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
+    """Which rows no other row beats: no worse in every objective and better in one (moocore).
+
+    Rows with equal values stand or fall together. A row with a value that is not finite is never on the front and beats
+    nobody; `remarks` counts such rows.
+    """
+    values = frame[[objective.column for objective in objectives]].to_numpy(dtype=np.float64)
+    mask: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
+    if mask.any():
+        maximise = [objective.maximize for objective in objectives]
+        mask[mask] = moocore.is_nondominated(values[mask], maximise=maximise, keep_weakly=True)
+    return mask
+
+
+def ranked(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+    """`frame` with `front` (bool) and `number` (1, 2, ... on the front, 0 elsewhere), the front first.
+
+    Both parts run from the best to the worst in the first objective; ties are broken by the next objectives, then by
+    the digest, so that the numbers depend on the ledger alone. Raises LedgerError where the front is empty.
+    """
+    mask = front(frame, objectives)
+    if not mask.any():
+        names = ", ".join(objective.column for objective in objectives)
+        raise LedgerError(f"none of the {len(frame)} completed configurations has a finite value of {names}")
+    order = ["front", *(objective.column for objective in objectives), _ID]
+    ascending = [False, *(not objective.maximize for objective in objectives), True]
+    result = frame.assign(front=mask).sort_values(order, ascending=ascending, ignore_index=True)
+    return result.assign(number=np.where(result["front"], np.arange(1, len(result) + 1), 0))
+
+
+def staircase(x: Floats, y: Floats, maximize_x: bool, maximize_y: bool) -> tuple[Floats, Floats]:
+    """The border of what a front of two objectives attains, from its lowest to its highest x.
+
+    `x` and `y` (n,) are the front's points in any order; the result (2n - 1,) has the inner corners between them. Each
+    corner is the worst value that two neighbours both attain, so the line never promises a point that none reaches.
+    """
+    order = np.lexsort((y, x))
+    across, up = np.repeat(x[order], 2), np.repeat(y[order], 2)
+    # Between two neighbours the region is bounded by the right one where x is maximised, else by the left one.
+    return (across[:-1], up[1:]) if maximize_x else (across[1:], up[:-1])
+
+
+def labels(trials: pd.DataFrame) -> pd.Series:
+    """A short text for each configuration (the index): the parameters that vary between them, in the ledger's order.
+
+    A parameter goes by its last name where that is clear. Labels that would be equal get the digest's first digits.
+    """
+    unique = trials.drop_duplicates(_ID).set_index(_ID)
+    config = unique[_columns(unique, "config.")].drop(columns="config.seed", errors="ignore")
+    varying = [column for column in config.columns if config[column].nunique(dropna=False) > 1]
+    last_names = Counter(column.rsplit(".", 1)[-1] for column in varying)
+    names = [_short(column, last_names) for column in varying]
+    rows = zip(*(config[column] for column in varying), strict=True) if varying else ((),) * len(config)
+    texts = [" ".join(f"{n}={_value(v)}" for n, v in zip(names, row, strict=True) if pd.notna(v)) for row in rows]
+    times = Counter(texts)
+    full = [text if text and times[text] == 1 else f"{text} {digest[:8]}".strip()
+            for text, digest in zip(texts, unique.index, strict=True)]  # fmt: skip
+    return pd.Series(full, index=unique.index, dtype="str")
+
+
+def remarks(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:
+    """Sentences about whatever makes the rows of `frame` less comparable than a table suggests."""
+    completed = _completed(ledger)
+    found = []
+    for column, meaning in (("run.code", "versions of the code"), ("run.data", "data sets")):
+        count = completed[column].nunique(dropna=False) if column in completed.columns else 1
+        if count > 1:
+            found.append(f"the completed trials come from {count} {meaning} ({column}); compare within one of them")
+    if frame["steps"].nunique() > 1:
+        ends = f"{frame['steps'].min()} to {frame['steps'].max()}"
+        found.append(f"the completed configurations were trained for different numbers of steps ({ends})")
+    values = frame[[objective.column for objective in objectives]].to_numpy(dtype=np.float64)
+    missing = int((~np.isfinite(values).all(axis=1)).sum())
+    if missing:
+        found.append(
+            f"{missing} of {len(frame)} configurations have an objective that is not finite: never on the front"
+        )
+    repeated = int(completed.duplicated([_ID, "seed", "stage"]).sum())
+    if repeated:
+        found.append(f"{repeated} completed trials repeat a configuration and seed; the newest of each counts")
+    on = front(frame, objectives)
+    single = int((on & (frame["n_seeds"] < 2)).sum())
+    if single:
+        found.append(
+            f"{single} of {int(on.sum())} on the front stand on one seed; confirm them before calling them results"
+        )
+    return tuple(found)
+
+
+# --- the steps ---------------------------------------------------------------------------------------------------
+
+
+def _completed(ledger: Ledger) -> pd.DataFrame:
+    trials = ledger.trials
+    completed = trials[trials["ending"] == "completed"]
+    if completed.empty:
+        reasons = trials["ending"] + trials["reason"].where(trials["reason"] == "", ": " + trials["reason"])
+        text, times = Counter(reasons).most_common(1)[0]
+        raise LedgerError(
+            f"none of the {len(trials)} trials of {ledger.path} completed, so there is nothing to compare; "
+            f"the most frequent ending ({times}) is {text!r}"
+        )
+    return completed
+
+
+def _counted(ledger: Ledger) -> pd.DataFrame:
+    """The completed trials that speak for their configuration: of the confirmation if there is one, each seed once."""
+    completed = _completed(ledger)
+    confirm = completed["stage"] == "confirm"
+    counted = completed[confirm | ~completed[_ID].isin(completed.loc[confirm, _ID])]
+    return counted.sort_values(["time.ended", "trial"]).drop_duplicates([_ID, "seed"], keep="last")
+
+
+def _measured(trials: pd.DataFrame, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Mean and interval of one metric for the configurations that index `frame`."""
+    values = trials.groupby(_ID, sort=True)[f"metric.{metric}"]
+    mean = values.mean().where(values.count() == frame["n_seeds"])
+    spread, n = values.std(ddof=1), frame["n_seeds"]
+    if f"spread.{metric}" in trials.columns:
+        alone = frame["interval_over"] == "images"
+        spread = spread.mask(alone, trials.groupby(_ID, sort=True)[f"spread.{metric}"].first())
+        n = n.mask(alone, frame["images"])
+    low, high = mean_interval_from_spread(mean, spread, n)
+    return pd.DataFrame({f"metric.{metric}": mean, f"low.{metric}": low, f"high.{metric}": high}, index=frame.index)
+
+
+def _columns(frame: pd.DataFrame, prefix: str) -> list[str]:
+    return [column for column in frame.columns if column.startswith(prefix)]
+
+
+def _short(column: str, last_names: Counter[str]) -> str:
+    last = column.rsplit(".", 1)[-1]
+    return last if last_names[last] == 1 else column.removeprefix("config.")
+
+
+def _value(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return str(int(value)) if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"

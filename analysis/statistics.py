@@ -1,0 +1,72 @@
+"""Intervals: numbers in, numbers out. Everything here is a thin, checked layer over scipy."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """An estimate and the ends of its confidence interval, in the unit of the values."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Student's t interval of the mean of independent values (one per seed).
+
+    Raises ValueError for fewer than 2 values and for values that are not finite: a diverged seed is an ending to be
+    counted, not a number to be left out of a mean.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or numbers.size < 2:
+        raise ValueError(f"an interval of a mean needs one row of at least 2 values, got shape {numbers.shape}")
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"an interval of a mean needs finite values, got {numbers[~np.isfinite(numbers)][0]}")
+    mean = numbers.mean()
+    low, high = mean_interval_from_spread(mean, numbers.std(ddof=1), numbers.size, confidence)
+    return Interval(float(mean), float(low), float(high))
+
+
+def mean_interval_from_spread(
+    mean: ArrayLike, spread: ArrayLike, n: ArrayLike, confidence: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Low and high end of the t interval of means of `n` independent values whose standard deviation is `spread`.
+
+    Arrays are broadcast together. `spread` is the sample standard deviation (n - 1). Where a mean or spread is not
+    finite or n < 2 there is no interval, and both ends are NaN. Raises ValueError for a confidence outside (0, 1) and
+    for a negative spread.
+    """
+    _check_confidence(confidence)
+    centre, deviation, count = np.broadcast_arrays(
+        np.asarray(mean, dtype=np.float64), np.asarray(spread, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    )
+    if (deviation < 0).any():
+        raise ValueError(f"a spread must be >= 0, got {deviation[deviation < 0][0]}")
+    known = np.isfinite(centre) & np.isfinite(deviation) & (count >= 2)
+    safe = np.where(known, count, 2.0)
+    half = stats.t.ppf(0.5 + confidence / 2, safe - 1) * np.where(known, deviation, np.nan) / np.sqrt(safe)
+    middle = np.where(known, centre, np.nan)
+    return middle - half, middle + half
+
+
+def rate_interval(count: int, n: int, confidence: float = 0.95) -> Interval:
+    """The rate count / n with Wilson's interval, as scipy computes it.
+
+    Raises ValueError unless 0 <= count <= n and n >= 1, and for a confidence outside (0, 1).
+    """
+    _check_confidence(confidence)
+    if not (n >= 1 and 0 <= count <= n):
+        raise ValueError(f"a rate needs 0 <= count <= n and n >= 1, got count={count}, n={n}")
+    ends = stats.binomtest(count, n).proportion_ci(confidence_level=confidence, method="wilson")
+    return Interval(count / n, float(ends.low), float(ends.high))
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"0 < confidence < 1 must hold, got {confidence}")

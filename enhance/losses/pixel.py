@@ -1,0 +1,21 @@
+"""The pixel term: how far each value of the output is from its target.
+
+Both are means per element, so neither depends on the patch size. On the 240 DPED training pairs, with the unprocessed
+phone photo as output: L1_SIZE for L1, MSE_SIZE for MSE.
+"""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def l1(output: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of two tensors of one shape: a tensor of shape (), in float32."""
+    return F.l1_loss(output.float(), target.float())
+
+
+def mse(output: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of two tensors of one shape: a tensor of shape (), in float32."""
+    return F.mse_loss(output.float(), target.float())
+
+
+NORMS = {"l1": l1, "mse": mse}

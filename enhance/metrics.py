@@ -1,0 +1,187 @@
+"""How close an output is to its target: PSNR, SSIM, MS-SSIM and UQI, with every convention fixed in this one place.
+
+All functions take two float tensors of the same shape (N, C, H, W) with data range 1, clip both to [0, 1] and, unless
+they say otherwise, return one value per image: a float64 tensor of shape (N,) on the device of the input. A NaN
+anywhere in an image makes the values of that image NaN; infinities are clipped like any value out of range. Bad shapes
+and integer images raise ValueError.
+
+Everything is computed in float64 by shifted sums, one image at a time on a CPU: it keeps the maps in the cache, makes
+the value of an image independent of its neighbours in the batch, and leaves no room for TF32 or autocast.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+PSNR_CEILING_DB = 10 * math.log10(12 * 255**2)
+"""About 58.92 dB: the PSNR of 8-bit rounding noise, whose variance is (1/255)^2 / 12. A smaller error is gone as soon
+as the picture is stored, so PSNR stops here, and identical images get this value instead of infinity."""
+
+_TAPS, _SIGMA_PX = 11, 1.5
+_LUMINANCE_C, _CONTRAST_C = 0.01**2, 0.03**2
+_LEVEL_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_UQI_WINDOW_PX = 8
+_FLAT_VARIANCE = 1e-12  # a deviation of a millionth of the range; float64 rounding leaves about 1e-16 in a flat window
+
+
+def psnr_db(output: Tensor, target: Tensor, ceiling_db: float = PSNR_CEILING_DB) -> Tensor:
+    """PSNR per image in dB, from the mean squared error over its pixels and channels.
+
+    Never above `ceiling_db`; `math.inf` gives the raw value. This is the flavour of FPIE's tables.
+    """
+    output, target = _clipped(output, target)
+    return _decibel((output - target).square().mean((1, 2, 3)), ceiling_db)
+
+
+def psnr_per_channel_db(output: Tensor, target: Tensor, ceiling_db: float = PSNR_CEILING_DB) -> Tensor:
+    """PSNR of each channel in dB (each never above `ceiling_db`), averaged over the channels of an image."""
+    output, target = _clipped(output, target)
+    return _decibel((output - target).square().mean((2, 3)), ceiling_db).mean(1)
+
+
+def psnr_pooled_db(output: Tensor, target: Tensor, ceiling_db: float = PSNR_CEILING_DB) -> Tensor:
+    """One PSNR in dB, shape (), from the squared error pooled over the whole batch: the flavour of DPED's logs.
+
+    One NaN anywhere makes it NaN. It lies below the mean of the per-image values (by 2.1 dB for the unprocessed photos
+    of 60 DPED test pairs) and must not be compared with it.
+    """
+    output, target = _clipped(output, target)
+    return _decibel((output - target).square().mean(), ceiling_db)
+
+
+def ssim(output: Tensor, target: Tensor) -> Tensor:
+    """Single-scale SSIM per image, in [-1, 1]; H and W at least 11.
+
+    Wang et al. 2004: 11 x 11 Gaussian window of 1.5 px, biased variances, k1 = 0.01, k2 = 0.03, at the positions
+    where the window lies inside the image, averaged over positions and channels. Equals scikit-image's with
+    gaussian_weights=True, sigma=1.5, use_sample_covariance=False, which crops its mean to the same positions.
+    """
+    output, target = _clipped(output, target, minimum_px=_TAPS)
+    return _by_image(lambda x, y: _similarity(x, y)[0], output, target)
+
+
+def ms_ssim(output: Tensor, target: Tensor) -> Tensor:
+    """Multi-scale SSIM per image, in [0, 1]: the recipe of the tables and logs of DPED and FPIE, but image by image.
+
+    Five levels (100-50-25-13-7 px for a patch of 100), each half of the one before by 2 x 2 means, the last row and
+    column of an odd size standing twice. Per level an 11 x 11 Gaussian window of 1.5 px, or, where the image is
+    smaller, one of the image's size with its deviation scaled along, inside positions only. The contrast terms of
+    levels 1 to 4 and the full SSIM of level 5, each averaged over positions and channels, are raised to the weights
+    of Wang et al. 2003 and multiplied. A negative average (an inverted picture) has no fractional power: it counts
+    as 0.
+    """
+    output, target = _clipped(output, target)
+    return _by_image(lambda x, y: _combined(list(_levels(x, y))), output, target)
+
+
+def uqi(output: Tensor, target: Tensor) -> Tensor:
+    """Universal quality index (Wang and Bovik 2002) per image, in [-1, 1]; H and W at least 8.
+
+    8 x 8 uniform window at every inside position, unbiased variances, averaged over positions and channels. Where both
+    windows are flat (variances together below 1e-12) only the agreement of the means is left, as in the
+    authors' code; two black windows agree. An image with itself gives exactly 1.
+    """
+    output, target = _clipped(output, target, minimum_px=_UQI_WINDOW_PX)
+    return _by_image(_uqi, output, target)
+
+
+def evaluate(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """The metrics that are reported, per image: "psnr_db", "ssim", "ms_ssim", "uqi". H and W at least 11."""
+    output, target = _clipped(output, target, minimum_px=_TAPS)
+    values = _by_image(_evaluate, output, target)
+    return dict(zip(("psnr_db", "ssim", "ms_ssim", "uqi"), values.unbind(-1), strict=True))
+
+
+def _evaluate(x: Tensor, y: Tensor) -> Tensor:
+    levels = list(_levels(x, y))  # the first level of MS-SSIM is SSIM: computed once
+    psnr = _decibel((x - y).square().mean((1, 2, 3)), PSNR_CEILING_DB)
+    return torch.stack((psnr, levels[0][0], _combined(levels), _uqi(x, y)), dim=-1)
+
+
+def _clipped(output: Tensor, target: Tensor, minimum_px: int = 1) -> tuple[Tensor, Tensor]:
+    if output.shape != target.shape or output.ndim != 4:
+        shapes = f"{tuple(output.shape)} and {tuple(target.shape)}"
+        raise ValueError(f"output and target must have one shape (N, C, H, W), but have {shapes}")
+    if min(output.shape[1:]) < 1 or min(output.shape[2:]) < minimum_px:
+        raise ValueError(f"H and W must be >= {minimum_px} px for this metric, but the shape is {tuple(output.shape)}")
+    if not (output.is_floating_point() and target.is_floating_point()):
+        raise ValueError(f"images must be float with range [0, 1], but are {output.dtype} and {target.dtype}")
+    return output.detach().double().clamp(0, 1), target.detach().double().clamp(0, 1)
+
+
+def _by_image(metric: Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor) -> Tensor:
+    step = 1 if output.device.type == "cpu" else max(1, len(output))
+    return torch.cat([metric(x, y) for x, y in zip(torch.split(output, step), torch.split(target, step), strict=True)])
+
+
+def _decibel(mse: Tensor, ceiling_db: float) -> Tensor:
+    return (-10 * mse.log10()).clamp(max=ceiling_db)
+
+
+def _levels(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    yield _similarity(x, y)
+    for _ in _LEVEL_WEIGHTS[1:]:
+        # A mean over the pixels that exist is the mean with the last row or column standing twice.
+        x, y = (F.avg_pool2d(image, 2, ceil_mode=True, count_include_pad=False) for image in (x, y))
+        yield _similarity(x, y)
+
+
+def _combined(levels: list[tuple[Tensor, Tensor]]) -> Tensor:
+    terms = [contrast for _, contrast in levels[:-1]] + [levels[-1][0]]
+    weights = torch.tensor(_LEVEL_WEIGHTS, dtype=torch.float64, device=terms[0].device)
+    return torch.stack(terms, dim=-1).relu().pow(weights).prod(-1)
+
+
+def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """SSIM and its contrast-structure part, each averaged over positions and channels: two tensors (N,)."""
+    window = _gaussian(min(_TAPS, *x.shape[2:]))
+    mean_x, mean_y, square_x, square_y, product = _slide(torch.stack((x, y, x * x, y * y, x * y)), window)
+    variances = (square_x - mean_x.square()) + (square_y - mean_y.square())
+    contrast = (2 * (product - mean_x * mean_y) + _CONTRAST_C) / (variances + _CONTRAST_C)
+    luminance = (2 * mean_x * mean_y + _LUMINANCE_C) / (mean_x.square() + mean_y.square() + _LUMINANCE_C)
+    return (luminance * contrast).mean((1, 2, 3)), contrast.mean((1, 2, 3))
+
+
+@lru_cache
+def _gaussian(taps: int) -> tuple[float, ...]:
+    sigma = _SIGMA_PX * taps / _TAPS
+    raw = [math.exp(-((tap - (taps - 1) / 2) ** 2) / (2 * sigma**2)) for tap in range(taps)]
+    return tuple(weight / sum(raw) for weight in raw)
+
+
+def _slide(maps: Tensor, window: tuple[float, ...]) -> Tensor:
+    """Weighted sums of `maps` (..., H, W) under a separable window, at the positions where it lies inside."""
+    for dim in (-2, -1):
+        size = maps.shape[dim] - len(window) + 1
+        total = window[0] * maps.narrow(dim, 0, size)
+        for shift, weight in enumerate(window[1:], start=1):
+            total.add_(maps.narrow(dim, shift, size), alpha=weight)
+        maps = total
+    return maps
+
+
+def _uqi(x: Tensor, y: Tensor) -> Tensor:
+    count = _UQI_WINDOW_PX**2
+    sum_x, sum_y, square_x, square_y, product = _box_sums(torch.stack((x, y, x * x, y * y, x * y)))
+    mean_x, mean_y = sum_x / count, sum_y / count
+    var_x, var_y = ((s - m * m * count) / (count - 1) for s, m in ((square_x, mean_x), (square_y, mean_y)))
+    covariance = (product - mean_x * mean_y * count) / (count - 1)
+    means, variances = mean_x.square() + mean_y.square(), var_x + var_y
+    black = means == 0
+    agreement = torch.where(black, 1.0, 2 * mean_x * mean_y / torch.where(black, 1.0, means))
+    flat = variances <= _FLAT_VARIANCE
+    structure = torch.where(flat, 1.0, 2 * covariance / torch.where(flat, 1.0, variances))
+    return (agreement * structure).mean((1, 2, 3))
+
+
+def _box_sums(maps: Tensor) -> Tensor:
+    """Sums over 8 x 8 windows of `maps` (..., H, W), by doubling the window three times in each direction."""
+    for dim in (-2, -1):
+        for shift in (1, 2, 4):
+            size = maps.shape[dim] - shift
+            maps = maps.narrow(dim, 0, size) + maps.narrow(dim, shift, size)
+    return maps

@@ -1,0 +1,63 @@
+"""DPED's residual generator, and with it the (kernel, channels, blocks) grid of FPIE's Table 1.
+
+Source: the code of the DPED authors (Ignatov et al. 2017) and of FPIE (de Stoutz et al. 2018). Order and details:
+conv 9x9, activation; `blocks` residual blocks; two convs of `kernel` with activations; conv 9x9; 0.58 tanh + 0.5. A
+block adds act(norm(conv(act(norm(conv(x)))))) to x: its last activation comes before the addition and nothing after.
+No norm on the first, the two post-block and the last convs. SAME zero padding, stride 1, biases everywhere.
+DPED itself is kernel 3, channels 64, blocks 4 with instance norm: 401,475 parameters.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from enhance.config import ResNetConfig
+from enhance.nets.layers import norm, same_conv
+
+ENDS_KERNEL = 9  # whatever `kernel` is
+
+
+class ResNet(nn.Module):
+    """(N, 3, H, W) float images, nominally in [0, 1], to images of the same shape in float32 and [-0.08, 1.08].
+
+    The output is not clipped, so that a saturated pixel still has a gradient. Instance norm needs H * W > 1.
+    """
+
+    def __init__(self, config: ResNetConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        kernel, channels = config.kernel, config.channels
+        self.head = nn.Sequential(same_conv(3, channels, ENDS_KERNEL, generator), activation(config))
+        self.blocks = nn.Sequential(*(ResidualBlock(config, generator) for _ in range(config.blocks)))
+        self.tail = nn.Sequential(
+            same_conv(channels, channels, kernel, generator),
+            activation(config),
+            same_conv(channels, channels, kernel, generator),
+            activation(config),
+            same_conv(channels, 3, ENDS_KERNEL, generator),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        z = self.tail(self.blocks(self.head(images)))
+        # In bfloat16 the steps between neighbouring output values would be as wide as those of 8-bit pictures.
+        return 0.58 * torch.tanh(z.float()) + 0.5
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions, each with norm and activation, added to their input."""
+
+    def __init__(self, config: ResNetConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(*conv_norm_activation(config, generator), *conv_norm_activation(config, generator))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+def conv_norm_activation(config: ResNetConfig, generator: torch.Generator) -> list[nn.Module]:
+    """The three layers of half a residual block."""
+    convolution = same_conv(config.channels, config.channels, config.kernel, generator)
+    return [convolution, norm(config.norm, config.channels), activation(config)]
+
+
+def activation(config: ResNetConfig) -> nn.Module:
+    """ReLU, or PReLU with one slope per channel that starts at 0, i.e. as a ReLU (FPIE's code)."""
+    return nn.PReLU(config.channels, init=0.0) if config.activation == "prelu" else nn.ReLU()

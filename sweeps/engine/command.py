@@ -1,0 +1,79 @@
+"""`main(SWEEP)`: what every script in `sweeps/` ends with."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from analysis.load import LedgerError
+from enhance.config import ConfigError
+from enhance.data import DataError
+from sweeps.engine.driver import RunMismatch, drive, read_rows
+from sweeps.engine.ledger import LedgerBusy
+from sweeps.engine.options import UsageError, parse, resumed_folder
+from sweeps.engine.plan import render_plan
+from sweeps.engine.space import SpaceError
+from sweeps.engine.sweep import Sweep, SweepError
+
+REFUSALS = (UsageError, ConfigError, SpaceError, SweepError, DataError, LedgerBusy, LedgerError, RunMismatch, ConnectionError)
+
+
+def main(sweep: Sweep, argv: Sequence[str] | None = None) -> NoReturn:
+    """Run `sweep` as the command line says. Exits with 0, with 2 and a sentence where something is refused, 130 on ^C."""
+    sys.exit(run(sweep, list(sys.argv[1:] if argv is None else argv)))
+
+
+def run(sweep: Sweep, argv: list[str]) -> int:
+    """As `main`, but gives the exit status back."""
+    console = Console(highlight=False)
+    try:
+        return _run(sweep, argv, console)
+    except REFUSALS as error:
+        print(f"{sweep.name}: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(sweep: Sweep, argv: list[str], console: Console) -> int:
+    command = " ".join(["python", _script(), *argv])
+    folder = resumed_folder(argv)
+    recorded = _recorded_arguments(folder) if folder is not None else []
+    sweep, options = parse(sweep, [*recorded, *argv], command)
+    console.print(render_plan(sweep, options))
+    if options.dry_run:
+        console.print("\ndry run: nothing was computed", style="dim")
+        return 0
+    again = f"python {_script()} --resume {options.out}"
+    console.print(f"\nstarting; if it is interrupted, go on with: {again}\n", style="dim", soft_wrap=True)
+    try:
+        referee = drive(sweep, options, [*recorded, *argv], console)
+    except KeyboardInterrupt:
+        console.print(f"\ninterrupted; every ended trial is in {options.out}; go on with: {again}", soft_wrap=True)
+        return 130
+    from sweeps.engine.summary import print_summary  # here: pandas and moocore are not needed until the end
+
+    print_summary(options.out, referee.exhausted, console)
+    return 0
+
+
+def _recorded_arguments(run: Path) -> list[str]:
+    """The arguments with which the run was started, so that --resume needs no others; places and modes are not kept."""
+    runs, _ = read_rows(run, "runs", ["run"])
+    if not runs:
+        return []
+    kept, skip = [], False
+    for argument in json.loads(runs[0]["argv"]):
+        name = argument.split("=", 1)[0]
+        if skip:
+            skip = False
+        elif name in ("--out", "--resume", "--workers", "--address"):
+            skip = "=" not in argument
+        else:
+            kept.append(argument)
+    return kept
+
+
+def _script() -> str:
+    return sys.argv[0] or "-"

@@ -1,0 +1,151 @@
+"""The driver: carries a sweep out, from the plan to the closing summary. One driver holds one run at a time."""
+
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from analysis.files import read_table
+from enhance.config import flatten
+from enhance.data import PairStore, open_data
+from sweeps.engine import environment
+from sweeps.engine.ledger import Ledger, encode
+from sweeps.engine.live import Board
+from sweeps.engine.options import Options
+from sweeps.engine.records import Setting
+from sweeps.engine.referee import Referee
+from sweeps.engine.space import describe
+from sweeps.engine.sweep import METRICS, Sweep
+
+
+class RunMismatch(ValueError):
+    """The folder holds a run whose trials would not be comparable with those of this command."""
+
+
+def drive(sweep: Sweep, options: Options, argv: list[str], console: Console) -> Referee:
+    """Run `sweep` into the ledger at `options.out`, continuing what is there. Returns the referee, all trials ended.
+
+    Raises DataError, LedgerBusy, RunMismatch or ConnectionError before anything is computed.
+    """
+    if options.workers:
+        _start_ray(options)
+    store = open_data(sweep.data, progress=lambda sentence: console.print(sentence, style="dim", highlight=False))
+    ledger = Ledger(options.out)
+    try:
+        referee = _referee(sweep, options, argv, store, ledger)
+        with Board(sweep, console) as board:
+            referee.listener = board.hear
+            board.recall(list(referee.trials.values()))
+            _carry(referee, options, store.path, board)
+        return referee
+    finally:
+        ledger.close()
+
+
+def read_rows(run: Path, dataset: str, key: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a dataset in the order of their commits, the first of each key; and notes about damaged files."""
+    table, notes = read_table(run, dataset, key)
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in table.to_pylist() if table is not None else []:
+        rows.setdefault(tuple(row[name] for name in key), row)
+    return list(rows.values()), notes
+
+
+def _start_ray(options: Options) -> None:
+    from sweeps.engine.tuning import start_ray  # here: a run without Ray does not load it
+
+    start_ray(options.address, options.workers)
+
+
+def _carry(referee: Referee, options: Options, store: Path, board: Board) -> None:
+    if options.workers == 0:
+        from sweeps.engine.inline import run_inline
+
+        run_inline(referee, store, options.device, board.tick)
+    else:
+        from sweeps.engine.tuning import run_on_ray
+
+        run_on_ray(referee, options.workers, store, options.device, board.tick)
+
+
+def _referee(sweep: Sweep, options: Options, argv: list[str], store: PairStore, ledger: Ledger) -> Referee:
+    """A referee that knows everything the folder holds, and whose invocation is on record."""
+    runs, _ = read_rows(options.out, "runs", ["run"])
+    contract = _contract(sweep, store)
+    if runs:
+        _check_contract(json.loads(runs[0]["contract"]), contract, options.out)
+    run = uuid.uuid4().hex[:12]
+    columns = _columns(run, options, store)
+    ledger.commit("runs", [_run_row(run, sweep, options, argv, contract) | columns])
+    referee = Referee(sweep, ledger, Setting(store.fingerprint, environment.code_hash(), columns))
+    if runs:
+        datasets = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
+        referee.restore(**{name: read_rows(options.out, name, key)[0] for name, key in datasets.items()})
+    return referee
+
+
+def _columns(run: str, options: Options, store: PairStore) -> dict[str, Any]:
+    """The run.* columns that every trial row carries, so that each can be judged by itself."""
+    return {
+        "run.run": run,
+        "run.code": environment.code_hash(),
+        "run.data": store.fingerprint,
+        "run.data_spec": store.spec,
+        "run.device": options.device,
+        "run.threads": environment.THREADS,
+        **{f"run.{name}": version for name, version in environment.versions().items()},
+    }
+
+
+def _run_row(run: str, sweep: Sweep, options: Options, argv: list[str], contract: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "run": run,
+        "sweep": sweep.name,
+        "question": sweep.question,
+        "command": options.command,
+        "argv": encode(argv),
+        "objectives": encode([{"metric": name, "direction": METRICS[name]} for name in sweep.objectives]),
+        "space": encode({name: describe(entry) for name, entry in sweep.space.items()}),
+        "contract": encode(contract),
+        "trials": sweep.budget.trials,
+        "run.host": environment.host(),
+        "started": datetime.now(UTC),
+    }
+
+
+def _contract(sweep: Sweep, store: PairStore) -> dict[str, Any]:
+    """What must stay the same for the trials of several invocations to be of one run. More trials are welcome."""
+    return {
+        "sweep": sweep.name,
+        "objectives": list(sweep.objectives),
+        "space": {name: repr(entry) for name, entry in sweep.space.items()},
+        "base": flatten(sweep.base()),
+        "rungs": list(sweep.budget.rung_steps()),
+        "reduction": sweep.budget.reduction,
+        "seeds": sweep.budget.seeds,
+        "sampler": sweep.sampler,
+        "data": store.fingerprint,
+        "code": environment.code_hash(),
+    }
+
+
+def _check_contract(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    differing = [
+        f"  - {name}: there {_difference(before.get(name), now[name])}" for name in now if before.get(name) != now[name]
+    ]
+    if differing:
+        raise RunMismatch(
+            f"{out} holds a run that this command cannot continue:\n" + "\n".join(differing) + "\n"
+            "Give the options with which it was started, or another --out."
+        )
+
+
+def _difference(before: Any, now: Any) -> str:
+    """Two values side by side; of two mappings, only what differs."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        return ", ".join(f"{name} is {before.get(name)}, here {now.get(name)}" for name in names)
+    return f"{before}, here {now}"

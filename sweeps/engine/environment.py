@@ -1,0 +1,53 @@
+"""Where and with what a run happens: code hash, versions, host, device. Everything here goes into the ledger's rows."""
+
+import functools
+import hashlib
+import importlib.metadata
+import platform
+import socket
+from pathlib import Path
+
+import enhance
+
+THREADS = 1
+"""Threads per worker: the same sums in the same order wherever a trial runs (design promise 2)."""
+
+ENHANCE = Path(enhance.__file__).parent
+
+
+@functools.cache
+def code_hash() -> str:
+    """16 hexadecimal digits over every Python file of `enhance/`, names and contents: what decides a trial's numbers."""
+    sha = hashlib.sha256()
+    for path in sorted(ENHANCE.rglob("*.py")):
+        text = path.read_bytes()
+        sha.update(f"{path.relative_to(ENHANCE).as_posix()}\0{len(text)}\0".encode() + text)
+    return sha.hexdigest()[:16]
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of what a trial's numbers may depend on, without importing any of it."""
+    return {name: importlib.metadata.version(name) for name in ("teststrip", "torch")} | {
+        "python": platform.python_version()
+    }
+
+
+@functools.cache
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 in hardware (where it does not, autocast to it is slower than fp32)."""
+    flags = Path("/proc/cpuinfo")
+    if not flags.exists():  # not Linux: fp32 is always right
+        return False
+    words = next((line.split() for line in flags.read_text().splitlines() if line.startswith("flags")), [])
+    return "avx512_bf16" in words or "amx_bf16" in words
+
+
+def host() -> str:
+    """The name of this machine."""
+    return socket.gethostname()
+
+
+def default_device() -> str:
+    """ "cuda" where an NVIDIA driver has a GPU to offer, else "cpu"; asks the system, not torch."""
+    return "cuda" if any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"

@@ -1,0 +1,18 @@
+"""`--workers 0`: every trial in this process, one after the other, without Ray. For debugging and for tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sweeps.engine.referee import Referee
+
+
+def run_inline(referee: Referee, store: Path, device: str, tick: Callable[[], None]) -> None:
+    """Carry every assignment of `referee` to one worker in this process. `tick` is called between reports."""
+    from sweeps.engine.worker import Worker  # brings torch, which a driver of other processes can do without
+
+    worker = Worker(store, device)
+    while assignment := referee.next_assignment():
+        worker.start(assignment)
+        while referee.hear(worker.advance()):
+            tick()
+        tick()

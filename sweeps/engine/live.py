@@ -1,0 +1,143 @@
+"""The live view of a run: a table on a terminal, a line now and then elsewhere. Shows; decides nothing."""
+
+import time
+from collections import Counter
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from enhance.config import Scalar
+from sweeps.engine.messages import ENDINGS
+from sweeps.engine.plan import expected_steps
+from sweeps.engine.records import Trial
+from sweeps.engine.sweep import METRICS, Sweep
+
+REFRESH_S = 0.5
+LINE_S = 10.0
+BEST = 5
+
+
+class Board:
+    """Listens to the referee's trials and draws them; use it as a context around the run."""
+
+    def __init__(self, sweep: Sweep, console: Console) -> None:
+        self.sweep, self.console = sweep, console
+        self.trials: dict[str, Trial] = {}
+        self.resumed = 0
+        self._steps_before = 0
+        self._started = time.monotonic()
+        self._drawn = 0.0
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+
+    def __enter__(self) -> "Board":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.update(self.render(), refresh=True)
+            self._live.stop()
+
+    def recall(self, trials: list[Trial]) -> None:
+        """Count trials that earlier invocations have ended; they cost nothing now."""
+        ended = [trial for trial in trials if trial.ending]
+        self.trials |= {trial.id: trial for trial in ended}
+        self.resumed = len(ended)
+        self._steps_before = self._steps()
+
+    def hear(self, trial: Trial) -> None:
+        """Note a trial whose state has changed; the referee's listener."""
+        self.trials[trial.id] = trial
+
+    def tick(self) -> None:
+        """Draw, if it is time to."""
+        now = time.monotonic()
+        if now - self._drawn < (REFRESH_S if self._live else LINE_S):
+            return
+        self._drawn = now
+        if self._live:
+            self._live.update(self.render(), refresh=True)
+        else:
+            self.console.print(self.line(), highlight=False)
+
+    # --- what is drawn -------------------------------------------------------------------------------------------
+
+    def line(self) -> str:
+        """One line: how far, how the trials ended, the best so far, how long still."""
+        best = self._best(1)
+        score = f", best {self._score(best[0])}" if best else ""
+        return f"[{self._clock()}] {self._count()}{score}, {self._remaining()}"
+
+    def render(self) -> RenderableType:
+        """The table: progress, the best completed trials, those that are running."""
+        total = self.sweep.budget.trials * self.sweep.budget.seeds
+        head = Text(f"{self.sweep.name}  {self._count()}  {self._remaining()}")
+        bar = ProgressBar(total=total, completed=sum(self._endings().values()), width=60)
+        table = Table(box=None, padding=(0, 2), show_edge=False)
+        for column in ("", "trial", *self.sweep.objectives, *self.sweep.space):
+            table.add_column(column.removeprefix("metric."), justify="left" if column in ("", "trial") else "right")
+        for trial in self._best(BEST):
+            table.add_row("best", trial.label or trial.id[:6], *self._cells(trial))
+        for trial in self._running():
+            step = max(trial.reports, default=0)
+            table.add_row(Text(f"at {step}", style="dim"), trial.label or trial.id[:6], *self._cells(trial), style="dim")
+        return Group(head, bar, table)
+
+    def _endings(self) -> Counter[str]:
+        return Counter(trial.ending for trial in self.trials.values() if trial.ending)
+
+    def _count(self) -> str:
+        endings = self._endings()
+        total = self.sweep.budget.trials * self.sweep.budget.seeds
+        parts = [f"{endings[ending]} {ending}" for ending in ENDINGS if endings[ending]]
+        again = f", {self.resumed} of them before" if self.resumed else ""
+        return f"{sum(endings.values())} of {total} trials ended ({', '.join(parts) or 'none yet'}{again})"
+
+    def _running(self) -> list[Trial]:
+        return [trial for trial in self.trials.values() if not trial.ending]
+
+    def _best(self, count: int) -> list[Trial]:
+        objective = self.sweep.objectives[0]
+        sign = -1 if METRICS[objective] == "maximize" else 1
+        done = [trial for trial in self.trials.values() if trial.ending == "completed"]
+        return sorted(done, key=lambda trial: sign * trial.reports[max(trial.reports)].metrics[objective])[:count]
+
+    def _score(self, trial: Trial) -> str:
+        report = trial.reports[max(trial.reports)]
+        return ", ".join(f"{name} {report.metrics[name]:.4g}" for name in self.sweep.objectives)
+
+    def _cells(self, trial: Trial) -> list[str]:
+        last = trial.last()
+        scores = [f"{last.metrics[name]:.4g}" if last else "" for name in self.sweep.objectives]
+        return scores + [_short(trial.values.get(name, "")) for name in self.sweep.space]
+
+    def _steps(self) -> int:
+        return sum(max(trial.reports, default=0) for trial in self.trials.values())
+
+    def _clock(self) -> str:
+        seconds = int(time.monotonic() - self._started)
+        return f"{seconds // 60}:{seconds % 60:02d}"
+
+    def _remaining(self) -> str:
+        """Steps still expected, at the pace so far. Knows about stopping: it extrapolates what trials cost, not trials."""
+        endings = sum(self._endings().values())
+        done = self._steps() - self._steps_before
+        if done == 0 or endings == self.resumed:
+            return "remaining time not known yet"
+        budget = self.sweep.budget
+        total = budget.trials * budget.seeds
+        ended_steps = sum(max(t.reports, default=0) for t in self.trials.values() if t.ending)
+        plan = expected_steps(budget) / total
+        # The plan counts as one round of trials, so that the first endings (all early) do not decide alone.
+        per_trial = (ended_steps + plan * budget.reduction) / (endings + budget.reduction)
+        left = max(0.0, per_trial * (total - endings) - sum(max(t.reports, default=0) for t in self._running()))
+        seconds = left * (time.monotonic() - self._started) / done
+        return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
+
+
+def _short(value: Scalar) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

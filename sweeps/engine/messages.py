@@ -1,0 +1,35 @@
+"""What the referee and the workers say to each other. Plain data, no torch: both sides of a process boundary read it."""
+
+from dataclasses import dataclass
+
+from enhance.config import Scalar
+from enhance.report import Report
+
+ENDINGS = ("completed", "stopped", "diverged", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One trial for a worker: what to train, and the step counts at which to report."""
+
+    trial: str
+    config: dict[str, Scalar]
+    seed: int
+    rung_steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A worker's answer: a report at a rung, or (`ending` "diverged" or "failed") why there is none.
+
+    `parameters` counts the network's trainable numbers, None where it could not be built; `host` is the machine;
+    `wall_s` is the time since the trial was started in this worker.
+    """
+
+    trial: str
+    report: Report | None
+    ending: str
+    reason: str
+    parameters: int | None
+    host: str
+    wall_s: float

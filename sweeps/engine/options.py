@@ -1,0 +1,158 @@
+"""The command line of every sweep, and what it makes of a sweep. Whatever is mistyped is refused with the choices."""
+
+import argparse
+import dataclasses
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+from enhance.config import Law, Scalar, from_flat, laws, unknown_name
+from sweeps.engine.environment import default_device, has_bf16
+from sweeps.engine.sweep import Sweep
+
+DATA_HELP = "demo, dped:DIR or photos:DIR"
+
+
+class UsageError(ValueError):
+    """A command line that cannot be carried out."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where and how a sweep is run; nothing here changes what a trial computes, except `dtype` and `device`."""
+
+    out: Path
+    resume: bool
+    workers: int
+    address: str | None
+    device: str
+    dtype: str
+    smoke: bool
+    dry_run: bool
+    settings: tuple[str, ...]
+    command: str
+
+
+def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Options]:
+    """The sweep as the command line changes it, and how to run it. Raises UsageError, ConfigError or SweepError."""
+    parser = _parser(sweep)
+    arguments = parser.parse_args(argv)
+    if arguments.smoke:
+        sweep = dataclasses.replace(sweep, budget=sweep.smoke)
+    for setting in arguments.set:
+        sweep = _fix(sweep, setting)
+    device = default_device() if arguments.device == "auto" else arguments.device
+    dtype = _dtype(arguments.dtype, device)
+    if "train.dtype" not in sweep.fixed and "train.dtype" not in sweep.space:
+        sweep = dataclasses.replace(sweep, fixed={**sweep.fixed, "train.dtype": dtype})
+    elif arguments.dtype != "auto":
+        raise UsageError(f"--dtype {arguments.dtype}: the sweep {sweep.name} sets train.dtype itself")
+    changes = {name: value for name in ("trials", "steps", "seeds") if (value := getattr(arguments, name)) is not None}
+    sweep = dataclasses.replace(sweep.with_budget(**changes), data=arguments.data or sweep.data)
+    if arguments.resume is not None and arguments.out is not None and arguments.resume != arguments.out:
+        raise UsageError(f"--resume {arguments.resume} and --out {arguments.out} name two folders; give one of them")
+    if arguments.resume is not None and not (arguments.resume / "runs").is_dir():
+        raise UsageError(f"--resume {arguments.resume}: no run there; start one with --out {arguments.resume}")
+    if arguments.workers == 0 and arguments.address:
+        raise UsageError("--workers 0 runs in this process and --address on a cluster; give one of them")
+    out = arguments.resume or arguments.out or _fresh_folder(sweep.name)
+    return sweep, Options(
+        out=out,
+        resume=arguments.resume is not None,
+        workers=arguments.workers,
+        address=arguments.address,
+        device=device,
+        dtype=str(sweep.fixed.get("train.dtype", "searched")),
+        smoke=arguments.smoke,
+        dry_run=arguments.dry_run,
+        settings=tuple(arguments.set),
+        command=command,
+    )
+
+
+def resumed_folder(argv: Sequence[str]) -> Path | None:
+    """The folder that --resume names on the command line, before anything else of it is looked at."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument("--resume", type=Path)
+    try:
+        folder: Path | None = finder.parse_known_args(argv)[0].resume
+    except argparse.ArgumentError:  # --resume without a folder: the full parser says so
+        return None
+    return folder
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        known = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
+        wrong = [word for word in message.split() if word.startswith("-")]
+        near = [match for word in wrong for match in difflib.get_close_matches(word.split("=")[0], known, n=2)]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"the options are {', '.join(known)}"
+        raise UsageError(f"{message}; {hint}")
+
+
+def _parser(sweep: Sweep) -> argparse.ArgumentParser:
+    parser = _Parser(description=sweep.question, allow_abbrev=False)
+    add = parser.add_argument
+    add("--data", metavar="SPEC", help=f"{DATA_HELP} (default: {sweep.data})")
+    add("--trials", type=int, help=f"configurations to try (default: {sweep.budget.trials})")
+    add("--steps", type=int, help=f"full budget of a trial, in training steps (default: {sweep.budget.steps})")
+    add("--seeds", type=int, help=f"paired seeds per configuration (default: {sweep.budget.seeds})")
+    add("--workers", type=_count, default=_cores(), help="trials at a time; 0: in this process, without Ray")
+    add("--out", type=Path, metavar="RUN", help="folder of the ledger; one that holds this run already is continued")
+    add("--resume", type=Path, metavar="RUN", help="as --out, but the run must exist")
+    add("--address", help="Ray cluster to run on (default: Ray is started on this machine)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--dtype", choices=("auto", "fp32", "bf16"), default="auto", help="training step; auto: bf16 where it is fast")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="fix a configuration leaf, searched or not")
+    add("--smoke", action="store_true", help="the smallest run that goes through everything")
+    add("--dry-run", action="store_true", help="print the plan and compute nothing")
+    return parser
+
+
+def _fix(sweep: Sweep, setting: str) -> Sweep:
+    """The sweep with one leaf fixed; a leaf of the space leaves it."""
+    name, found, text = setting.partition("=")
+    known = laws(from_flat(sweep.fixed).net.family)
+    if not found:
+        raise UsageError(f"--set {setting}: write NAME=VALUE, for example --set net.channels=32")
+    if name not in known:
+        raise UsageError(f"--set {setting}: {unknown_name(name, known)}")
+    value = _value(name, text, known[name])
+    first = {label: {n: v for n, v in values.items() if n != name} for label, values in sweep.first.items()}
+    space = {n: entry for n, entry in sweep.space.items() if n != name}
+    return dataclasses.replace(sweep, fixed={**sweep.fixed, name: value}, space=space, first=first)
+
+
+def _value(name: str, text: str, law: Law) -> Scalar:
+    try:
+        value: Scalar = {"true": True, "false": False}[text.lower()] if law.kind is bool else law.kind(text)
+    except (KeyError, ValueError):
+        raise UsageError(f"--set {name}={text}: {law.describe(name)}") from None
+    problem = law.problem(name, value)
+    if problem:
+        raise UsageError(f"--set {name}={text}: {problem}")
+    return value
+
+
+def _dtype(asked: str, device: str) -> str:
+    if asked != "auto":
+        return asked
+    return "bf16" if device == "cuda" or has_bf16() else "fp32"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number >= 0")
+    return int(text)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _fresh_folder(name: str) -> Path:
+    return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -1,0 +1,138 @@
+"""Trials as the driver knows them, and the ledger's rows for them, in both directions."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from enhance.config import Config, Scalar, digest, flatten
+from enhance.report import Report
+from sweeps.engine.ledger import Row
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all trials of a run share: fingerprint of the data, hash of the code, and the run.* columns of every row."""
+
+    data: str
+    code: str
+    columns: Mapping[str, Scalar]
+
+
+@dataclass
+class Trial:
+    """One configuration and one seed, and what has been heard of it.
+
+    `number` counts configurations in the order in which they were asked for; `values` are those the search chose;
+    `label` is the name of a sweep's first configurations and empty for the others.
+    """
+
+    id: str
+    number: int
+    config: Config
+    values: Mapping[str, Scalar]
+    label: str
+    seed: int
+    started: datetime | None = None
+    ending: str = ""
+    reason: str = ""
+    reports: dict[int, Report] = field(default_factory=dict)
+    parameters: int | None = None
+    host: str = ""
+    wall_s: float = 0.0
+
+    def last(self) -> Report | None:
+        """The report at the highest step, None where there is none."""
+        return self.reports[max(self.reports)] if self.reports else None
+
+
+def trial_identity(config: Config, seed: int, setting: Setting) -> str:
+    """16 hexadecimal digits that name a trial: configuration, seed, data and code, and nothing else."""
+    parts = f"{digest(config)}/{seed}/{setting.data}/{setting.code}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def start_row(trial: Trial, sweep: str) -> Row:
+    """The row of `starts`."""
+    return _identity(trial, sweep) | {"started": trial.started}
+
+
+def report_row(trial: Trial, report: Report) -> Row:
+    """The row of `reports`."""
+    return {
+        "trial": trial.id,
+        "step": report.step,
+        **_scores(report),
+        **{f"loss.{name}": value for name, value in report.losses.items()},
+        "loss.total": report.loss_total,
+        "grad_norm": report.grad_norm,
+        "learning_rate": report.learning_rate,
+        "train_s": report.train_s,
+        "eval_s": report.eval_s,
+    }
+
+
+def trial_row(trial: Trial, sweep: str, rung_steps: tuple[int, ...], setting: Setting) -> Row:
+    """The row of `trials`: how it ended, and its scores at the last rung it reached."""
+    last = trial.last()
+    return {
+        **_identity(trial, sweep),
+        **(_scores(last) if last else {"images": None}),
+        "ending": trial.ending,
+        "reason": trial.reason,
+        "rung": rung_steps.index(last.step) if last else -1,
+        "steps": last.step if last else 0,
+        "cost.parameters": trial.parameters,
+        "time.started": trial.started,
+        "time.ended": datetime.now(UTC),
+        "time.train_s": sum(report.train_s for report in trial.reports.values()),
+        "time.eval_s": sum(report.eval_s for report in trial.reports.values()),
+        "time.wall_s": trial.wall_s,
+        "run.host": trial.host,
+        **setting.columns,
+    }
+
+
+def report_from_row(row: Row) -> Report:
+    """The report that `report_row` wrote."""
+    losses = _with_prefix("loss.", row)
+    return Report(
+        step=row["step"],
+        metrics=_with_prefix("metric.", row),
+        spread=_with_prefix("spread.", row),
+        untouched=_with_prefix("baseline.", row),
+        images=row["images"],
+        loss_total=losses.pop("total"),
+        losses=losses,
+        grad_norm=row["grad_norm"],
+        learning_rate=row["learning_rate"],
+        train_s=row["train_s"],
+        eval_s=row["eval_s"],
+    )
+
+
+def _identity(trial: Trial, sweep: str) -> dict[str, Any]:
+    return {
+        "trial": trial.id,
+        "sweep": sweep,
+        "stage": "search",
+        "number": trial.number,
+        "label": trial.label,
+        "configuration": digest(trial.config),
+        "seed": trial.seed,
+        **{f"config.{name}": value for name, value in flatten(trial.config).items()},
+    }
+
+
+def _scores(report: Report) -> dict[str, Any]:
+    return {
+        **{f"metric.{name}": value for name, value in report.metrics.items()},
+        **{f"spread.{name}": value for name, value in report.spread.items()},
+        **{f"baseline.{name}": value for name, value in report.untouched.items()},
+        "images": report.images,
+    }
+
+
+def _with_prefix(prefix: str, row: Row) -> dict[str, float]:
+    return {name.removeprefix(prefix): v for name, v in row.items() if name.startswith(prefix) and v is not None}

@@ -1,0 +1,224 @@
+"""Search spaces: what a sweep varies, each under the flat name of a configuration leaf.
+
+    SPACE = {
+        "loss.color": Log(0.1, 10.0),
+        "optimizer.lr": Log(1e-5, 1e-2),
+        "net.channels": Choice(16, 32, 64),
+        "loss.texture_form": When("loss.texture_on", True, Choice("code", "paper")),
+    }
+
+A range knows its Optuna distribution and its corners: the values that must be lawful for the whole range to be. It is
+checked against the law of its leaf before anything runs.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from enhance.config import Law, Scalar, unknown_name
+
+
+class SpaceError(ValueError):
+    """A search space that cannot be searched; `problems` holds a sentence for each reason."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("the search space is wrong:\n" + "\n".join(f"  - {problem}" for problem in self.problems))
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """A number between `low` and `high`, ends included, every part equally likely."""
+
+    low: float
+    high: float
+
+    def suggest(self, trial: optuna.Trial, name: str) -> float:
+        return trial.suggest_float(name, self.low, self.high)
+
+    def distribution(self) -> BaseDistribution:
+        return FloatDistribution(self.low, self.high)
+
+    def corners(self) -> tuple[Scalar, ...]:
+        return (float(self.low), float(self.high))
+
+    def contains(self, value: Scalar) -> bool:
+        return not isinstance(value, bool | str) and self.low <= value <= self.high
+
+    def problems(self) -> list[str]:
+        return _ordered(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Log(Uniform):
+    """A number between `low` > 0 and `high`, every factor equally likely (for rates and weights)."""
+
+    def suggest(self, trial: optuna.Trial, name: str) -> float:
+        return trial.suggest_float(name, self.low, self.high, log=True)
+
+    def distribution(self) -> BaseDistribution:
+        return FloatDistribution(self.low, self.high, log=True)
+
+    def problems(self) -> list[str]:
+        return _ordered(self.low, self.high) + ([] if self.low > 0 else [f"low={self.low} must be > 0 in a Log range"])
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A whole number between `low` and `high`, ends included, in steps of `step`."""
+
+    low: int
+    high: int
+    step: int = 1
+
+    def suggest(self, trial: optuna.Trial, name: str) -> int:
+        return trial.suggest_int(name, self.low, self.high, step=self.step)
+
+    def distribution(self) -> BaseDistribution:
+        return IntDistribution(self.low, self.high, step=self.step)
+
+    def corners(self) -> tuple[Scalar, ...]:
+        return tuple(range(self.low, self.high + 1, self.step))
+
+    def contains(self, value: Scalar) -> bool:
+        return type(value) is int and value in self.corners()
+
+    def problems(self) -> list[str]:
+        if any(type(value) is not int for value in (self.low, self.high, self.step)):
+            return [f"low={self.low}, high={self.high}, step={self.step} must be whole numbers"]
+        if self.step < 1 or (self.high - self.low) % self.step:
+            return [f"step={self.step} must be >= 1 and divide high - low = {self.high - self.low}"]
+        return _ordered(self.low, self.high)
+
+
+@dataclass(frozen=True, init=False)
+class Choice:
+    """One of the given values, all of one kind."""
+
+    values: tuple[Scalar, ...]
+
+    def __init__(self, *values: Scalar) -> None:
+        object.__setattr__(self, "values", values)
+
+    def suggest(self, trial: optuna.Trial, name: str) -> Scalar:
+        return cast(Scalar, trial.suggest_categorical(name, self.values))
+
+    def distribution(self) -> BaseDistribution:
+        return CategoricalDistribution(self.values)
+
+    def corners(self) -> tuple[Scalar, ...]:
+        return self.values
+
+    def contains(self, value: Scalar) -> bool:
+        return any(value == own and type(value) is type(own) for own in self.values)
+
+    def problems(self) -> list[str]:
+        if not self.values:
+            return ["a Choice needs at least one value"]
+        return [] if len(set(self.values)) == len(self.values) else [f"the values of {self.values} must differ"]
+
+
+Range = Uniform | Log | Integer | Choice
+
+
+@dataclass(frozen=True)
+class When:
+    """`range` applies only where the parameter `name` was given `value`; elsewhere the leaf keeps its base value."""
+
+    name: str
+    value: Scalar
+    range: Range
+
+
+Space = Mapping[str, Range | When]
+
+
+def inner(entry: Range | When) -> Range:
+    """The range itself, whether or not a condition stands before it."""
+    return entry.range if isinstance(entry, When) else entry
+
+
+def space_problems(space: Space, known: Mapping[str, Law]) -> list[str]:
+    """Every reason why `space` cannot be searched over leaves with the laws `known`; empty where it can."""
+    problems = []
+    for name, entry in space.items():
+        own = inner(entry).problems()
+        problems += [f"{name}: {problem}" for problem in own]
+        if name not in known:
+            problems.append(unknown_name(name, known))
+        elif not own:
+            problems += [p for corner in inner(entry).corners() if (p := known[name].problem(name, corner))]
+        if isinstance(entry, When):
+            problems += _condition_problems(name, entry, space)
+    return problems
+
+
+def suggest(trial: optuna.Trial, space: Space) -> dict[str, Scalar]:
+    """The values that the study's sampler picks for `trial`, conditions respected.
+
+    Conditions refer to earlier entries only (see `space_problems`), so one pass in the order of the space is enough.
+    """
+    values: dict[str, Scalar] = {}
+    for name, entry in space.items():
+        if isinstance(entry, When) and values.get(entry.name) != entry.value:
+            continue
+        values[name] = inner(entry).suggest(trial, name)
+    return values
+
+
+def chosen(space: Space, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Of a configuration's `values`, those that a search chose: leaves whose condition does not hold are left out."""
+    kept: dict[str, Scalar] = {}
+    for name, entry in space.items():
+        if not isinstance(entry, When) or kept.get(entry.name) == entry.value:
+            kept[name] = values[name]
+    return kept
+
+
+def contains(space: Space, values: Mapping[str, Scalar]) -> str | None:
+    """Why `values` is not a point of `space`, or None where it is one."""
+    for name, entry in space.items():
+        active = not isinstance(entry, When) or values.get(entry.name) == entry.value
+        if active and name not in values:
+            return f"{name} has no value"
+        if active and not inner(entry).contains(values[name]):
+            return f"{name}={values[name]!r} lies outside {inner(entry)!r}"
+        if not active and name in values:
+            return f"{name} has a value although its condition does not hold"
+    extra = [name for name in values if name not in space]
+    return f"{', '.join(extra)} not in the space; it has {', '.join(space)}" if extra else None
+
+
+def describe(entry: Range | When) -> str:
+    """A range in a few words, for plans and for the ledger."""
+    if isinstance(entry, When):
+        return f"{describe(entry.range)} when {entry.name} = {entry.value}"
+    if isinstance(entry, Choice):
+        return " | ".join(map(str, entry.values))
+    kind = {Uniform: "uniform", Log: "log", Integer: "whole"}[type(entry)]
+    return f"{entry.low:g} .. {entry.high:g} ({kind})"
+
+
+def _condition_problems(name: str, entry: When, space: Space) -> list[str]:
+    earlier = list(space)[: list(space).index(name)]
+    if entry.name not in earlier:
+        return [f"{name}: its condition names {entry.name!r}, which must come earlier in the space ({earlier})"]
+    if entry.value not in inner(space[entry.name]).corners():
+        choices = ", ".join(map(str, inner(space[entry.name]).corners()))
+        return [f"{name}: {entry.name} never is {entry.value!r}; it is one of {choices}"]
+    return []
+
+
+def _ordered(low: float, high: float) -> list[str]:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return [f"low={low} and high={high} must be finite"]
+    return [] if low < high else [f"low={low} must be below high={high}"]

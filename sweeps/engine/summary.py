@@ -1,0 +1,37 @@
+"""The closing summary of a run, read from its ledger by the same code that `python -m analysis` uses."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from analysis.frontier import configurations, ranked, remarks
+from analysis.load import LedgerError, load
+from analysis.tables import endings_line, frontier_table, legend_lines
+
+OTHERS = 5
+
+
+def print_summary(run: Path, exhausted: bool, console: Console) -> None:
+    """The front with its intervals, the endings, where the ledger is, and the next command."""
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    try:
+        ledger = load(run)
+    except LedgerError as error:
+        say(str(error))
+        return
+    for note in ledger.notes:
+        say(f"note: {note}")
+    frame = ranked(configurations(ledger), ledger.objectives)
+    if len(frame):
+        console.print(frontier_table(frame, ledger.objectives, OTHERS))
+        say("\n".join(legend_lines()))
+    for remark in remarks(ledger, frame, ledger.objectives):
+        say(f"note: {remark}")
+    if exhausted:
+        say("note: the space holds no further configuration; the run is shorter than its budget")
+    say(f"\n{endings_line(ledger)}")
+    say(f"ledger: {run}")
+    say(f"next:   python -m analysis frontier {run}")

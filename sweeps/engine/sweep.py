@@ -1,0 +1,126 @@
+"""A sweep: one question, with everything that is needed to answer it. Checked when built, every problem at once."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from enhance.config import Config, ConfigError, Scalar, from_flat, laws
+from sweeps.engine.space import Space, contains, space_problems
+
+METRICS: dict[str, str] = {
+    "psnr_db": "maximize",
+    "psnr_gain_db": "maximize",
+    "ssim": "maximize",
+    "ms_ssim": "maximize",
+    "uqi": "maximize",
+}
+"""The metrics that can be objectives, and the direction in which each is better."""
+
+SAMPLERS = ("tpe", "random")
+
+
+class SweepError(ValueError):
+    """A sweep that cannot run; `problems` holds a sentence for each reason."""
+
+    def __init__(self, name: str, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"the sweep {name!r} cannot run:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much may be spent: `trials` configurations, each on `seeds` paired seeds, each for up to `steps` steps.
+
+    A trial is compared with its peers at `rungs` step counts, each `reduction` times the one before, the last being
+    `steps`; at each but the last about one in `reduction` goes on (successive halving, Jamieson and Talwalkar 2016,
+    in its asynchronous form, Li et al. 2020). `rungs=1` stops nothing early.
+    """
+
+    trials: int
+    steps: int
+    rungs: int = 3
+    reduction: int = 3
+    seeds: int = 1
+
+    def rung_steps(self) -> tuple[int, ...]:
+        """The step counts at which trials report, ascending; the last is the full budget."""
+        return tuple(self.steps // self.reduction**k for k in range(self.rungs - 1, -1, -1))
+
+    def problems(self) -> list[str]:
+        """What is wrong with the budget; empty where nothing is."""
+        lows = {"trials": 1, "steps": 1, "rungs": 1, "reduction": 2, "seeds": 1}
+        found = [
+            f"budget.{name}={getattr(self, name)!r} must be a whole number >= {low}"
+            for name, low in lows.items()
+            if type(getattr(self, name)) is not int or getattr(self, name) < low
+        ]
+        if not found and self.rung_steps()[0] < 1:
+            need = self.reduction ** (self.rungs - 1)
+            found.append(f"budget.steps={self.steps} leaves no step for the first of {self.rungs} rungs; at least {need}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """One question about photo enhancement, asked of many trials.
+
+    `fixed` holds what stays the same (flat configuration names); `space` what varies; `first` named settings, points
+    of the space, that are tried before the sampler's own (a paper's settings). `objectives` are metric names, the
+    first of which decides at the rungs. Raises SweepError with every problem at once.
+    """
+
+    name: str
+    question: str
+    found: str
+    space: Space
+    fixed: Mapping[str, Scalar]
+    objectives: tuple[str, ...]
+    budget: Budget
+    smoke: Budget
+    first: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
+    data: str = "demo"
+    sampler: str = "tpe"
+    search_seed: int = 0
+
+    def __post_init__(self) -> None:
+        problems = self.problems()
+        if problems:
+            raise SweepError(self.name, problems)
+
+    def problems(self) -> list[str]:
+        """Every reason why this sweep cannot run; empty where it can."""
+        found = self.budget.problems() + [f"smoke {problem}" for problem in self.smoke.problems()]
+        if not self.objectives:
+            found.append(f"it has no objective; choose from {', '.join(METRICS)}")
+        found += [f"unknown objective {o!r}; choose from {', '.join(METRICS)}" for o in self.objectives if o not in METRICS]
+        if len(set(self.objectives)) < len(self.objectives):
+            found.append(f"its objectives {', '.join(self.objectives)} must differ")
+        if self.sampler not in SAMPLERS:
+            found.append(f"unknown sampler {self.sampler!r}; choose from {', '.join(SAMPLERS)}")
+        found += self._configuration_problems()
+        return found
+
+    def _configuration_problems(self) -> list[str]:
+        try:
+            base = from_flat(self.fixed)
+        except ConfigError as error:
+            return [f"fixed: {problem}" for problem in error.problems]
+        known = laws(base.net.family)
+        found = space_problems(self.space, known) if self.space else ["its space is empty; name at least one parameter"]
+        both = [name for name in self.space if name in self.fixed]
+        if both:
+            found.append(f"{', '.join(both)} cannot be fixed and searched at once")
+        if "train.steps" in self.fixed or "train.steps" in self.space:
+            found.append("train.steps belongs to the budget: set budget.steps")
+        if not found:
+            pairs = self.first.items()
+            found += [f"first[{name!r}]: {p}" for name, values in pairs if (p := contains(self.space, values))]
+        return found
+
+    def base(self) -> Config:
+        """The configuration in which nothing of the space is set yet: the defaults, `fixed`, and the full budget."""
+        return from_flat({**self.fixed, "train.steps": self.budget.steps})
+
+    def with_budget(self, **changes: int) -> "Sweep":
+        """The same question with another budget (`trials`, `steps`, `seeds`, ...); raises SweepError."""
+        return dataclasses.replace(self, budget=dataclasses.replace(self.budget, **changes))

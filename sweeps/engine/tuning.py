@@ -1,0 +1,152 @@
+"""Ray Tune as the carrier of trials: a class Trainable on warm, reused actors, and adapters to the referee.
+
+Tune keeps machines and processes; what is searched, stopped and recorded is the referee's. Tune's own loggers, result
+files and snapshots are off: the ledger holds everything that a resumed run needs (see DECISIONS.md).
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from sweeps.engine.messages import Assignment
+from sweeps.engine.referee import Referee
+
+LOST_WORKER_RETRIES = 3
+"""How often a trial is started again after its worker died, before it ends as failed."""
+
+_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside the ledger
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's snapshots are not what a run resumes from
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # start all workers at once, not one after the other
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # an ending and its reason are in the ledger
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+def start_ray(address: str | None, workers: int) -> None:
+    """Join the cluster at `address`, or start Ray on this machine with `workers` slots.
+
+    Raises ConnectionError where there is no cluster at the address.
+    """
+    os.environ.update(_ENVIRONMENT)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        os.environ.pop("RAY_ADDRESS", None)  # a cluster is joined when --address says so, never by inheritance
+        options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 100_000_000}
+    ray.init(address=address, **options)
+
+
+def run_on_ray(referee: Referee, workers: int, store: Path, device: str, tick: Callable[[], None]) -> None:
+    """Carry every assignment of `referee` to Ray workers, up to `workers` at a time. Ray must have been started."""
+    slots = {"CPU": 1.0}
+    if device == "cuda":
+        slots["GPU"] = float(ray.cluster_resources().get("GPU", 0)) / workers  # type: ignore[no-untyped-call]
+    feed = _Feed(referee, {"store": str(store), "device": device})
+    with tempfile.TemporaryDirectory(prefix="teststrip-tune-") as scratch:
+        tune.Tuner(
+            tune.with_resources(WarmWorker, slots),
+            tune_config=tune.TuneConfig(
+                search_alg=feed,
+                scheduler=_Rungs(referee),
+                num_samples=-1,
+                max_concurrent_trials=workers,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=scratch,
+                verbose=0,
+                callbacks=[_Ticker(tick)],
+                failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
+            ),
+        ).fit()
+
+
+class WarmWorker(tune.Trainable):
+    """A worker inside a Ray actor. One `step` is one stretch to the next rung; a reset takes the next trial."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        from sweeps.engine.worker import Worker  # here, in the actor: the driver stays without torch
+
+        self.worker = Worker(Path(config["store"]), config["device"])
+        self.worker.start(config["assignment"])
+
+    def step(self) -> dict[str, Any]:
+        return {"progress": self.worker.advance()}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.worker.start(new_config["assignment"])
+        return True
+
+
+class _Feed(Searcher):
+    """Tune asks here for trials; the referee has them."""
+
+    def __init__(self, referee: Referee, shared: dict[str, Any]) -> None:
+        super().__init__()
+        self._referee, self._shared = referee, shared
+        self._given: dict[str, Assignment] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        assignment = self._referee.next_assignment()
+        if assignment is None:
+            return Searcher.FINISHED
+        self._given[trial_id] = assignment
+        return {**self._shared, "assignment": assignment}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        assignment = self._given.pop(trial_id)
+        if error:
+            self._referee.lost(assignment.trial, f"its worker died {LOST_WORKER_RETRIES + 1} times")
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the ledger is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a run is resumed from its ledger, never from Tune's files")
+
+
+class _Rungs(TrialScheduler):
+    """Tune shows every result here; the referee says whether the trial goes on."""
+
+    def __init__(self, referee: Referee) -> None:
+        self._referee = referee
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        return self.CONTINUE if self._referee.hear(result["progress"]) else self.STOP
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        waiting = (t for t in tune_controller.get_live_trials() if t.status in ("PENDING", "PAUSED"))
+        return next(waiting, None)
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None: ...
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None: ...
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None: ...
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None: ...
+
+    def debug_string(self) -> str:
+        return "the referee's rungs"
+
+
+class _Ticker(tune.Callback):
+    """Keeps the live table moving between reports."""
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        self._tick = tick
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._tick()

@@ -1,0 +1,37 @@
+"""Which weights of the content, color, texture and total-variation losses give the best enhancement?"""
+
+from sweeps.engine.command import main
+from sweeps.engine.space import Log
+from sweeps.engine.sweep import Budget, Sweep
+
+SWEEP = Sweep(
+    name="loss_weights",
+    question="Which weights of content, color, texture and tv give the best quality?",
+    found="DPED (2017) chose them by hand; its paper prints 1, 0.1, 0.4 and 400, its code uses 10, 0.5, 1 and 2000",
+    # Every term is a mean per element here, so the authors' sums are converted (enhance/losses says how).
+    space={
+        "loss.content": Log(0.01, 100.0),
+        "loss.color": Log(1.0, 100.0),
+        "loss.texture": Log(0.001, 1.0),
+        "loss.tv": Log(0.01, 100.0),
+    },
+    first={
+        # 10 content, 7500 color, 50 texture, 2000 tv in means per element; what counts under Adam is their ratio.
+        "DPED code": {"loss.content": 0.1, "loss.color": 75.0, "loss.texture": 0.5, "loss.tv": 20.0},
+    },
+    fixed={
+        "net.family": "resnet",
+        "net.kernel": 3,
+        "net.channels": 16,
+        "net.blocks": 1,
+        "loss.content_layer": "relu1_2",
+        "train.batch_size": 8,
+        "train.crop_px": 32,
+    },
+    objectives=("psnr_db", "ms_ssim"),
+    budget=Budget(trials=24, steps=600, rungs=3, reduction=3),
+    smoke=Budget(trials=3, steps=9, rungs=2, reduction=3),
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

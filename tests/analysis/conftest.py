@@ -1,0 +1,19 @@
+"""A fixture that writes small ledgers; what it writes is spelled out in `written_ledgers`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from written_ledgers import Row, write_run
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a ledger into a fresh folder and returns the folder."""
+
+    def into_fresh_folder(
+        trials: Sequence[Row], reports: Sequence[Row] = (), runs: Sequence[Row] | None = None
+    ) -> Path:
+        return write_run(tmp_path / "run", trials, reports, runs)
+
+    return into_fresh_folder

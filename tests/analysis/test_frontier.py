@@ -1,0 +1,210 @@
+"""Which configurations are on the front, what stands for them, and in what order."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from written_ledgers import START, confirmed, lost_row, run_row, sweep_rows, trial_row
+
+from analysis.frontier import configurations, front, labels, ranked, remarks, staircase
+from analysis.load import LedgerError, Objective, load
+
+Write = Callable[..., Path]
+UP = (Objective("psnr_db", "maximize"), Objective("ms_ssim", "maximize"))
+
+# Few distinct values, so that ties and duplicates are the rule.
+VALUE = st.sampled_from([-1.0, -0.0, 0.0, 0.5, 1.0, 2.0, float("nan"), float("inf")]) | st.floats(-3, 3)
+
+
+def beaten(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool((other >= one).all() and (other > one).any())
+
+
+def oracle(values: np.ndarray) -> list[bool]:
+    """Every point against every point, for values that are all maximised."""
+    usable = [row for row in values if np.isfinite(row).all()]
+    return [bool(np.isfinite(one).all()) and not any(beaten(one, other) for other in usable) for one in values]
+
+
+@given(st.data(), st.integers(1, 4), st.integers(0, 12))
+def test_front_is_what_comparing_all_pairs_gives(data: st.DataObject, dimensions: int, n: int) -> None:
+    directions = data.draw(
+        st.lists(st.sampled_from(["maximize", "minimize"]), min_size=dimensions, max_size=dimensions)
+    )
+    objectives = [Objective(f"m{index}", direction) for index, direction in enumerate(directions)]
+    rows = data.draw(st.lists(st.lists(VALUE, min_size=dimensions, max_size=dimensions), min_size=n, max_size=n))
+    values = np.array(rows, dtype=np.float64).reshape(n, dimensions)
+    frame = pd.DataFrame(values, columns=[objective.column for objective in objectives])
+    signs = np.array([1.0 if objective.maximize else -1.0 for objective in objectives])
+    assert front(frame, objectives).tolist() == oracle(values * signs)
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=12), st.booleans(), st.booleans())
+def test_staircase_is_the_border_of_what_the_front_attains(
+    points: list[tuple[float, float]], maximize_x: bool, maximize_y: bool
+) -> None:
+    signs = np.array([1.0 if maximize_x else -1.0, 1.0 if maximize_y else -1.0])
+    values = np.array(points)
+    values = values[oracle(values * signs)]
+    across, up = staircase(values[:, 0], values[:, 1], maximize_x, maximize_y)
+    corners = np.column_stack([across, up])
+    assert len(corners) == 2 * len(values) - 1
+    assert (np.diff(across) >= 0).all()
+    assert ((np.diff(across) == 0) | (np.diff(up) == 0)).all(), "only level and upright steps"
+    assert {tuple(point) for point in values} <= {tuple(corner) for corner in corners}
+    for corner in corners * signs:
+        assert any((point >= corner).all() for point in values * signs), "a corner that no point attains"
+        assert not any((point > corner).all() for point in values * signs), "a corner inside the region"
+
+
+# --- configurations ----------------------------------------------------------------------------------------------
+
+
+def one_configuration(values: list[float], **changes: object) -> list[dict[str, object]]:
+    return [
+        trial_row(number, value, configuration="conf", seed=number, **changes) for number, value in enumerate(values)
+    ]
+
+
+def test_seeds_give_the_t_interval_of_their_mean(write: Write) -> None:
+    values = [20.0, 20.4, 21.1]
+    frame = configurations(load(write(one_configuration(values))))
+    (row,) = frame.to_dict("records")
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (row["n_seeds"], row["interval_over"]) == (3, "seeds")
+    assert row["metric.psnr_db"] == pytest.approx(20.5)
+    assert (row["low.psnr_db"], row["high.psnr_db"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_one_seed_gives_the_interval_over_its_images(write: Write) -> None:
+    frame = configurations(load(write([trial_row(0, 20.0, **{"spread.psnr_db": 2.0, "images": 24})])))
+    (row,) = frame.to_dict("records")
+    half = stats.t.ppf(0.975, 23) * 2.0 / np.sqrt(24)
+    assert (row["n_seeds"], row["interval_over"]) == (1, "images")
+    assert (row["low.psnr_db"], row["high.psnr_db"]) == pytest.approx((20 - half, 20 + half))
+
+
+def test_a_missing_value_of_one_seed_is_not_averaged_away(write: Write) -> None:
+    rows = [*one_configuration([20.0, 20.4, 21.1]), trial_row(9, 15.0)]
+    rows[1]["metric.psnr_db"] = float("nan")
+    ledger = load(write(rows))
+    frame = configurations(ledger).set_index("configuration")
+    assert np.isnan(frame.loc["conf", "metric.psnr_db"])
+    assert np.isnan(frame.loc["conf", "low.psnr_db"])
+    assert frame.loc["conf", "metric.ms_ssim"] == pytest.approx(0.9)
+    table = ranked(frame.reset_index(), UP)
+    assert list(table["configuration"][table["front"]]) == ["conf00009"]
+    assert any(note.startswith("1 of 2 configurations have an objective that is not finite") for note in
+               remarks(ledger, table, UP))  # fmt: skip
+
+
+def test_lost_seeds_are_counted_beside_the_mean_of_the_others(write: Write) -> None:
+    rows = one_configuration([20.0, 20.4])
+    rows += [lost_row(8, configuration="conf", seed=8), lost_row(9, "failed", configuration="conf", seed=9)]
+    rows += [trial_row(10, 10.0, configuration="conf", seed=10, ending="stopped", reason="worse at rung 0")]
+    (row,) = configurations(load(write(rows))).to_dict("records")
+    assert (row["n_seeds"], row["n_diverged"], row["n_failed"], row["n_stopped"]) == (2, 1, 1, 1)
+    assert row["metric.psnr_db"] == pytest.approx(20.2)
+
+
+def test_only_the_confirmation_speaks_for_a_confirmed_configuration(write: Write) -> None:
+    picked = trial_row(0, 25.0)
+    fresh = [trial_row(10 + n, 20.0 + n, configuration="conf00000", seed=100 + n, stage="confirm") for n in range(3)]
+    frame = configurations(load(write([picked, trial_row(1, 22.0), *fresh]))).set_index("configuration")
+    assert frame.loc["conf00000", "metric.psnr_db"] == pytest.approx(21.0)
+    assert list(frame["stage"]) == ["confirm", "search"]
+    assert list(frame["n_seeds"]) == [3, 1]
+
+
+def test_a_repeated_seed_is_no_second_seed(write: Write) -> None:
+    later = START + timedelta(hours=1)
+    again = trial_row(1, 22.0, configuration="conf00000", **{"time.ended": later, "run.code": "newer"})
+    ledger = load(write([again, trial_row(0, 20.0)]))
+    frame = configurations(ledger)
+    (row,) = frame.to_dict("records")
+    assert (row["n_seeds"], row["metric.psnr_db"]) == (1, 22.0)
+    notes = " | ".join(remarks(ledger, frame, UP))
+    assert "1 completed trials repeat a configuration and seed" in notes
+    assert "2 versions of the code (run.code)" in notes
+
+
+def test_different_budgets_and_single_seeds_on_the_front_are_remarked(write: Write) -> None:
+    ledger = load(write([trial_row(0, steps=600), trial_row(1, 19.0, steps=2400)]))
+    notes = remarks(ledger, configurations(ledger), UP)
+    assert "trained for different numbers of steps (600 to 2400)" in notes[0]
+    assert notes[1].startswith("1 of 1 on the front stand on one seed")
+
+
+def test_all_diverged_is_one_clear_sentence(write: Write) -> None:
+    ledger = load(write([lost_row(0), lost_row(1), lost_row(2, "failed")]))
+    with pytest.raises(LedgerError, match=r"none of the 3 trials .* completed.*\(2\) is 'diverged: loss is not finite"):
+        configurations(ledger)
+
+
+def test_a_front_without_a_finite_value_is_one_clear_sentence(write: Write) -> None:
+    ledger = load(write([trial_row(0, float("nan"))]))
+    with pytest.raises(LedgerError, match=r"none of the 1 completed configurations has a finite value of metric\.psnr"):
+        ranked(configurations(ledger), UP)
+
+
+# --- order and labels --------------------------------------------------------------------------------------------
+
+
+def test_the_front_comes_first_numbered_from_the_best_in_the_first_objective(write: Write) -> None:
+    measured = [(20.0, 0.95), (22.0, 0.90), (21.0, 0.93), (20.5, 0.91), (21.5, 0.80)]
+    rows = [trial_row(number, *pair) for number, pair in enumerate(measured)]
+    table = ranked(configurations(load(write(rows))), UP)
+    assert list(table["metric.psnr_db"]) == [22.0, 21.0, 20.0, 21.5, 20.5]
+    assert list(table["number"]) == [1, 2, 3, 0, 0]
+
+
+def test_equal_configurations_stand_together_in_an_order_of_their_own(write: Write) -> None:
+    rows = [trial_row(number) for number in (2, 0, 1)]
+    table = ranked(configurations(load(write(rows))), UP)
+    assert list(table["number"]) == [1, 2, 3]
+    assert list(table["configuration"]) == ["conf00000", "conf00001", "conf00002"]
+
+
+def test_minimising_turns_the_order_round(write: Write) -> None:
+    runs = [run_row(objectives='[{"metric": "psnr_db", "direction": "minimize"}]')]
+    ledger = load(write([trial_row(0, 20.0), trial_row(1, 19.0)], runs=runs))
+    assert list(ranked(configurations(ledger), ledger.objectives)["metric.psnr_db"]) == [19.0, 20.0]
+
+
+def test_a_label_holds_what_varies_by_its_shortest_clear_name() -> None:
+    trials = pd.DataFrame(
+        {
+            "configuration": ["a", "b", "a"],
+            "config.net.family": ["resnet", "strided", "resnet"],
+            "config.net.kernel": [3.0, np.nan, 3.0],
+            "config.optimizer.lr": [5e-4, 1e-3, 5e-4],
+            "config.critic.lr": [1e-4, 2e-4, 1e-4],
+            "config.train.steps": [600, 600, 600],
+        }
+    )
+    assert labels(trials).to_dict() == {
+        "a": "family=resnet kernel=3 optimizer.lr=0.0005 critic.lr=0.0001",
+        "b": "family=strided optimizer.lr=0.001 critic.lr=0.0002",
+    }
+
+
+def test_labels_that_would_be_equal_are_told_apart_by_digest() -> None:
+    trials = pd.DataFrame({"configuration": ["aaaaaaaaaa", "bbbbbbbbbb"], "config.loss.tv": [1.00001, 1.00002]})
+    assert list(labels(trials)) == ["tv=1 aaaaaaaa", "tv=1 bbbbbbbb"]
+    assert list(labels(trials.head(1))) == ["aaaaaaaa"]
+
+
+def test_the_order_of_the_files_changes_nothing(write: Write) -> None:
+    trials, _ = sweep_rows(60, seed=3)
+    trials += confirmed(trials, {row["configuration"]: 3 for row in trials if row["ending"] == "completed"}, seed=1)
+    ledger = load(write(trials))
+    before = ranked(configurations(ledger), UP)
+    shuffled = ledger.trials.sample(frac=1, random_state=np.random.default_rng(5))
+    object.__setattr__(ledger, "trials", shuffled.reset_index(drop=True))
+    pd.testing.assert_frame_equal(before, ranked(configurations(ledger), UP))

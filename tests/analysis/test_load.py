@@ -1,0 +1,257 @@
+"""The ledger is read whole, or says what is missing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from written_ledgers import START, TWO, lost_row, report_row, run_row, trial_row, write_rows
+
+from analysis.files import read_table
+from analysis.load import LedgerError, Objective, load, not_ended
+
+Write = Callable[..., Path]
+
+
+def test_tables_come_back_as_written(write: Write) -> None:
+    run = write([trial_row(0), trial_row(1, 21.5, 0.91)], [report_row(0, 150, 19.0, 0.85)])
+    ledger = load(run)
+    assert list(ledger.trials["trial"]) == ["trial00000", "trial00001"]
+    assert list(ledger.trials["metric.psnr_db"]) == [20.0, 21.5]
+    assert list(ledger.reports["step"]) == [150]
+    assert ledger.objectives == (Objective("psnr_db", "maximize"), Objective("ms_ssim", "maximize"))
+    assert ledger.trials["time.ended"].dt.tz is not None
+    assert ledger.notes == ()
+    assert not_ended(ledger) == 0
+
+
+def test_files_with_other_columns_are_united_by_name(write: Write) -> None:
+    run = write([trial_row(0)])
+    strided = trial_row(1, **{"config.net.stride": 2, "metric.psnr_db": None})
+    del strided["config.loss.color"]
+    write_rows(run / "trials" / "0002.parquet", [strided])
+    trials = load(run).trials
+    assert list(trials["config.net.stride"].isna()) == [True, False]
+    assert list(trials["config.loss.color"].isna()) == [False, True]
+    assert list(trials["config.net.channels"]) == [16, 16]
+    assert trials["metric.psnr_db"].dtype == np.float64
+
+
+def test_a_column_without_any_value_is_promoted(write: Write) -> None:
+    run = write([trial_row(0, **{"config.net.stride": None})])
+    write_rows(run / "trials" / "0002.parquet", [trial_row(1, **{"config.net.stride": 2})])
+    assert load(run).trials["config.net.stride"].tolist()[1] == 2
+
+
+def test_types_that_do_not_fit_together_are_an_error(write: Write) -> None:
+    run = write([trial_row(0, **{"config.net.norm": "batch"})])
+    write_rows(run / "trials" / "0002.parquet", [trial_row(1, **{"config.net.norm": 3})])
+    with pytest.raises(LedgerError, match=r"trials do not fit together.*config\.net\.norm"):
+        load(run)
+
+
+def test_repeated_keys_keep_the_first_file(write: Write) -> None:
+    run = write([trial_row(0, 20.0)], [report_row(0, 150, 19.0, 0.8), report_row(0, 300, 19.5, 0.8)])
+    write_rows(run / "trials" / "0000.parquet", [trial_row(0, 30.0)])
+    write_rows(run / "reports" / "0002.parquet", [report_row(0, 300, 99.0, 0.8)])
+    ledger = load(run)
+    assert list(ledger.trials["metric.psnr_db"]) == [30.0]
+    assert list(ledger.reports["metric.psnr_db"]) == [19.0, 19.5]
+    assert "trials: 1 of 2 rows repeat a key and were dropped" in ledger.notes
+    assert "reports: 1 of 3 rows repeat a key and were dropped" in ledger.notes
+
+
+def test_temporaries_are_ignored_and_left_in_place(write: Write) -> None:
+    run = write([trial_row(0)])
+    whole = (run / "trials" / "0001.parquet").read_bytes()
+    for name in (".0002.parquet", "0003.parquet.tmp"):
+        (run / "trials" / name).write_bytes(whole[: len(whole) // 2])
+    ledger = load(run)
+    assert len(ledger.trials) == 1
+    assert ledger.notes == ()
+    assert {path.name for path in (run / "trials").iterdir()} == {".0002.parquet", "0003.parquet.tmp", "0001.parquet"}
+
+
+# --- damage ------------------------------------------------------------------------------------------------------
+
+
+def second_file(run: Path) -> Path:
+    return write_rows(run / "trials" / "0002.parquet", [trial_row(number) for number in range(1, 5)])
+
+
+def put_aside(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "_quarantine").iterdir())
+
+
+@pytest.mark.parametrize("length", [0, 3, 200, -1])
+def test_a_truncated_file_is_put_aside_with_a_message(write: Write, length: int) -> None:
+    run = write([trial_row(0)])
+    path = second_file(run)
+    damaged = path.read_bytes()[:length]
+    path.write_bytes(damaged)
+    ledger = load(run)
+    assert len(ledger.trials) == 1
+    (note,) = ledger.notes
+    assert note.startswith("trials/0002.parquet is unreadable (")
+    assert note.endswith("put aside as _quarantine/trials-0002.parquet")
+    assert not path.exists()
+    assert (run / "_quarantine" / "trials-0002.parquet").read_bytes() == damaged
+
+
+def test_one_flipped_bit_in_the_values_is_found(write: Write) -> None:
+    run = write([trial_row(0)])
+    path = second_file(run)
+    where = pq.ParquetFile(path).metadata.row_group(0)
+    names = [where.column(index).path_in_schema for index in range(where.num_columns)]
+    chunk = where.column(names.index("metric.psnr_db"))
+    data = bytearray(path.read_bytes())
+    data[chunk.dictionary_page_offset + chunk.total_compressed_size - 1] ^= 1
+    path.write_bytes(bytes(data))
+    ledger = load(run)
+    assert len(ledger.trials) == 1
+    assert "trials/0002.parquet is unreadable" in ledger.notes[0]
+    assert put_aside(run) == ["trials-0002.parquet"]
+
+
+def test_no_flipped_bit_anywhere_changes_a_row_unseen(tmp_path: Path) -> None:
+    """The footer has no checksum, so this goes through it byte by byte: same rows, or refused, or put aside."""
+    columns = ("trial", "metric.psnr_db", "seed", "ending")
+    rows = [{name: trial_row(number)[name] for name in columns} for number in range(3)]
+    path = write_rows(tmp_path / "trials" / "0001.parquet", rows)
+    whole = path.read_bytes()
+    original, _ = read_table(tmp_path, "trials", ["trial"])
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    seen = {"same": 0, "found": 0}
+    for position in range(footer, len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(bytes(damaged))
+        seen[outcome(tmp_path, original)] += 1
+    assert seen["found"] > seen["same"] / 2 > 0
+
+
+def outcome(run: Path, original: object) -> str:
+    try:
+        table, notes = read_table(run, "trials", ["trial"])
+    except LedgerError as error:
+        return "found" if "schema version" in str(error) else str(error)
+    if table is None:
+        assert len(notes) == 1
+        return "found"
+    assert table.equals(original)
+    return "same"
+
+
+def test_where_nothing_can_be_moved_the_file_is_skipped_with_a_message(write: Write) -> None:
+    run = write([trial_row(0)])
+    path = second_file(run)
+    path.write_bytes(b"PAR1")
+    (run / "_quarantine").write_text("a file where the folder should be")
+    (note,) = load(run).notes
+    assert "was skipped; it could not be moved: File exists" in note
+    assert path.exists()
+
+
+def test_what_was_put_aside_is_recalled_and_never_overwritten(write: Write) -> None:
+    run = write([trial_row(0)])
+    for content in (b"first", b"second"):
+        (run / "trials" / "0002.parquet").write_bytes(content)
+        load(run)
+    assert put_aside(run) == ["trials-0002.parquet", "trials-0002.parquet.2"]
+    (note,) = load(run).notes
+    assert "_quarantine holds 2 files put aside earlier; their rows are missing" in note
+
+
+def test_a_file_without_a_version_is_no_ledger_file(write: Write) -> None:
+    run = write([trial_row(0)])
+    write_rows(run / "trials" / "0002.parquet", [trial_row(1)], version=None)
+    assert "carries no teststrip.schema version" in load(run).notes[0]
+
+
+# --- refusals ----------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_version_is_refused_and_left_in_place(write: Write) -> None:
+    run = write([trial_row(0)])
+    path = write_rows(run / "trials" / "0002.parquet", [trial_row(1)], version="7")
+    with pytest.raises(LedgerError, match=r"0002\.parquet has ledger schema version '7'; this reader knows 1$"):
+        load(run)
+    assert path.exists()
+
+
+def test_a_path_that_is_no_folder_names_the_ledgers_beside_it(write: Write) -> None:
+    run = write([trial_row(0)])
+    with pytest.raises(LedgerError, match=rf"typo is not a folder; ledgers near it: {run}$"):
+        load(run.parent / "typo")
+
+
+def test_a_folder_without_a_ledger_says_what_was_looked_for(write: Write, tmp_path: Path) -> None:
+    run = write([trial_row(0)])
+    with pytest.raises(LedgerError, match=rf"no ledger in {tmp_path}: none of runs/\*\.parquet.*near it: {run}$"):
+        load(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LedgerError, match=r"no folder in .*empty holds one either$"):
+        load(tmp_path / "empty")
+
+
+def test_a_run_without_an_ended_trial_counts_the_started_ones(write: Write) -> None:
+    run = write([trial_row(0), trial_row(1)])
+    (run / "trials" / "0001.parquet").unlink()
+    with pytest.raises(LedgerError, match=r"no trial of .* has ended yet \(2 started\)"):
+        load(run)
+
+
+def test_the_notes_survive_a_refusal(write: Write) -> None:
+    run = write([trial_row(0)])
+    (run / "trials" / "0001.parquet").write_bytes(b"no longer Parquet")
+    with pytest.raises(LedgerError, match="has ended yet") as refusal:
+        load(run)
+    assert "put aside" in refusal.value.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("objectives", "sentence"),
+    [
+        ("not json", "not a JSON list"),
+        ("[]", "not a JSON list"),
+        ('[{"metric": "psnr_db"}]', "not a JSON list"),
+        (json.dumps([TWO[0], TWO[0]]), "with different metrics"),
+        ('[{"metric": "psnr_db", "direction": "up"}]', "'up' is not known; choose from maximize, minimize"),
+        ('[{"metric": "lpips", "direction": "minimize"}]', r"no metric\.lpips; they have metric\.psnr_db"),
+    ],
+)
+def test_objectives_that_cannot_be_used_are_refused(write: Write, objectives: str, sentence: str) -> None:
+    run = write([trial_row(0)], runs=[run_row(objectives=objectives)])
+    with pytest.raises(LedgerError, match=sentence):
+        load(run)
+
+
+def test_an_unknown_ending_is_refused(write: Write) -> None:
+    with pytest.raises(LedgerError, match="ending lost is not known; the endings are completed, stopped"):
+        load(write([trial_row(0), trial_row(1, ending="lost")]))
+
+
+def test_a_run_in_which_nothing_was_measured_still_loads(write: Write) -> None:
+    rows = [lost_row(0), lost_row(1, "failed")]
+    for row in rows:
+        for name in [name for name in row if name.startswith(("metric.", "spread."))]:
+            del row[name]
+    trials = load(write(rows)).trials
+    assert trials["metric.psnr_db"].isna().all()
+    assert trials["metric.psnr_db"].dtype == np.float64
+
+
+def test_the_newest_invocation_decides_and_the_difference_is_noted(write: Write) -> None:
+    newest = run_row(run="b", objectives=json.dumps(TWO[:1]), started=START.replace(year=2027))
+    ledger = load(write([trial_row(0)], runs=[newest, run_row(run="c")]))
+    assert ledger.objectives == (Objective("psnr_db", "maximize"),)
+    assert list(ledger.runs["run"]) == ["c", "b"]
+    assert any("different objectives" in note for note in ledger.notes)
+
+
+def test_trials_started_and_not_ended_are_counted(write: Write) -> None:
+    run = write([trial_row(0), trial_row(1)])
+    write_rows(run / "trials" / "0001.parquet", [trial_row(0)])
+    assert not_ended(load(run)) == 1

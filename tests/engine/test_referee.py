@@ -1,0 +1,176 @@
+"""The referee: honest endings, resuming, nothing twice, nothing lost."""
+
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from analysis.load import load
+from sweeps.engine.driver import read_rows
+from sweeps.engine.ledger import Ledger
+from sweeps.engine.messages import Assignment
+from sweeps.engine.referee import Referee
+from sweeps.engine.space import Choice
+from sweeps.engine.sweep import Budget, Sweep
+from tests.engine.conftest import SETTING, PretendedWorker, play, small_sweep
+
+DATASETS = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
+
+
+def begin(root: Path, sweep: Sweep) -> Referee:
+    """A referee on `root`, as a new driver would have it: whatever is in the folder is taken up."""
+    ledger = Ledger(root)
+    if not list((root / "runs").glob("*.parquet")):
+        ledger.commit("runs", [{"run": "r1", "question": "?", "run.data_spec": "demo", **run_row()}])
+    referee = Referee(sweep, ledger, SETTING)
+    referee.restore(**{name: read_rows(root, name, key)[0] for name, key in DATASETS.items()})
+    return referee
+
+
+def run_row() -> dict[str, object]:
+    from datetime import UTC, datetime
+
+    return {
+        "started": datetime.now(UTC),
+        "objectives": '[{"metric": "psnr_db", "direction": "maximize"}, {"metric": "ms_ssim", "direction": "maximize"}]',
+    }
+
+
+def test_every_ending_is_in_the_ledger_with_its_reason(tmp_path: Path, sweep: Sweep) -> None:
+    def trouble(assignment: Assignment, step: int) -> str:
+        color = float(assignment.config["loss.color"])
+        return "diverged" if color > 3 else "failed" if color < 0.5 else ""
+
+    referee = begin(tmp_path, sweep.with_budget(trials=40))
+    play(referee, PretendedWorker(trouble))
+    referee.ledger.close()
+    trials = load(tmp_path).trials
+    assert len(trials) == 40
+    assert set(trials["ending"]) == {"completed", "stopped", "diverged", "failed"}
+    assert (trials["reason"].str.len() > 0).equals(trials["ending"] != "completed")
+    assert (trials.query("ending == 'completed'")["steps"] == 90).all()
+    assert trials.query("ending == 'stopped'")["steps"].isin([10, 30]).all()
+    assert trials.query("ending == 'failed'")["metric.psnr_db"].isna().all()
+
+
+def test_optuna_hears_what_the_ledger_says(tmp_path: Path, sweep: Sweep) -> None:
+    referee = begin(tmp_path, sweep.with_budget(trials=20))
+    play(referee, PretendedWorker(lambda a, step: "diverged" if float(a.config["loss.color"]) > 5 else ""))
+    states = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "diverged": TrialState.PRUNED}
+    for trial in referee.trials.values():
+        study_trial = referee.search.study.trials[trial.number]
+        assert study_trial.params == dict(trial.values)
+        assert study_trial.state == states[trial.ending]
+        assert bool(study_trial.constraints) == (trial.ending == "diverged")
+        if trial.ending == "completed":
+            last = trial.reports[90].metrics
+            assert study_trial.values == [last["psnr_db"], last["ms_ssim"]]
+
+
+def test_paired_seeds_share_configurations_and_are_told_together(tmp_path: Path, sweep: Sweep) -> None:
+    referee = begin(tmp_path, sweep.with_budget(trials=3, seeds=3))
+    play(referee, PretendedWorker())
+    referee.ledger.close()
+    trials = load(tmp_path).trials
+    assert trials.groupby("configuration")["seed"].apply(sorted).tolist() == [[0, 1, 2]] * 3
+    assert len(referee.search.study.trials) == 3
+
+
+@pytest.mark.parametrize("killed_after", [1, 4, 9, 14, 20])
+def test_a_killed_run_is_finished_with_nothing_twice_and_nothing_lost(
+    tmp_path: Path, sweep: Sweep, killed_after: int
+) -> None:
+    """The driver dies at a random point: in the middle of a trial, its reports committed and its end not."""
+    worker = PretendedWorker()
+    referee = begin(tmp_path, sweep)
+    heard = 0
+    while heard < killed_after and (assignment := referee.next_assignment()):
+        worker.start(assignment)
+        heard += 1
+        while referee.hear(worker.advance()) and heard < killed_after:
+            heard += 1
+    referee.ledger.close()  # what the system does for a killed process
+    ended = {trial.id for trial in referee.trials.values() if trial.ending}
+    started = {trial.id for trial in referee.trials.values() if trial.started}
+
+    again, second = PretendedWorker(), begin(tmp_path, sweep)
+    play(second, again)
+    second.ledger.close()
+    ledger = load(tmp_path)
+    assert ledger.notes == ()  # a duplicate key would be a note
+    assert len(ledger.trials) == sweep.budget.trials
+    assert ledger.trials["configuration"].nunique() == sweep.budget.trials
+    assert started <= set(ledger.trials["trial"])
+    assert not ended & {trial for trial, _ in again.trained}
+    assert set(ledger.trials["ending"]) <= {"completed", "stopped"}
+
+
+def test_a_resumed_trial_is_not_stopped_at_a_rung_that_it_had_passed(tmp_path: Path, sweep: Sweep) -> None:
+    referee = begin(tmp_path, sweep)
+    worker = PretendedWorker()
+    assignment = referee.next_assignment()
+    assert assignment is not None
+    worker.start(assignment)
+    assert referee.hear(worker.advance())
+    assert referee.hear(worker.advance())  # passed two rungs as the first to arrive, then the driver died
+    referee.ledger.close()
+    second = begin(tmp_path, sweep)
+    for index in range(5):  # better ones have arrived at the first rung since
+        second.rungs.record(f"other{index}", 10, 99.0)
+    again = PretendedWorker()
+    first = second.next_assignment()
+    assert first is not None
+    assert first.trial == assignment.trial
+    again.start(first)
+    assert second.hear(again.advance())
+
+
+def test_more_trials_extend_a_finished_run(tmp_path: Path, sweep: Sweep) -> None:
+    for trials in (4, 9):
+        referee = begin(tmp_path, sweep.with_budget(trials=trials))
+        worker = PretendedWorker()
+        play(referee, worker)
+        referee.ledger.close()
+    assert len({trial for trial, _ in worker.trained}) == 5
+    assert load(tmp_path).trials["number"].tolist() == list(range(9))
+
+
+def test_a_space_with_few_points_ends_the_run_and_says_so(tmp_path: Path) -> None:
+    sweep = small_sweep(
+        space={"net.kernel": Choice(3, 5), "net.norm": Choice("none", "batch")}, first={}, budget=Budget(trials=9, steps=9)
+    )
+    referee = begin(tmp_path, sweep)
+    worker = PretendedWorker()
+    worker_score = "tests.engine.conftest.score"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_score, lambda config, seed, step: 20.0 + step)
+        play(referee, worker)
+    assert referee.exhausted
+    assert len(referee.trials) == 4
+
+
+def test_a_lost_trial_ends_as_failed_once(tmp_path: Path, sweep: Sweep) -> None:
+    referee = begin(tmp_path, sweep)
+    assignment = referee.next_assignment()
+    assert assignment is not None
+    referee.lost(assignment.trial, "its worker died 4 times")
+    referee.lost(assignment.trial, "again")
+    referee.ledger.close()
+    trials = load(tmp_path).trials
+    assert trials[["ending", "reason"]].values.tolist() == [["failed", "its worker died 4 times"]]
+
+
+def test_a_trial_is_named_by_what_decides_its_numbers(tmp_path: Path, sweep: Sweep) -> None:
+    def ids(sweep: Sweep, **setting: str) -> set[str]:
+        import dataclasses
+
+        referee = Referee(sweep, Ledger(tmp_path / "-".join(["x", *setting.values()])), dataclasses.replace(SETTING, **setting))
+        referee._ask()
+        referee.ledger.close()
+        return set(referee.trials)
+
+    same = ids(sweep)
+    assert ids(sweep, data="e" * 16) != same
+    assert ids(sweep, code="e" * 16) != same
+    assert ids(sweep.with_budget(steps=180), data="d" * 16) != same
+    assert ids(sweep.with_budget(trials=30)) == same

@@ -1,0 +1,67 @@
+"""Search spaces: lawful corners, conditions, membership."""
+
+import optuna
+import pytest
+
+from enhance.config import laws
+from sweeps.engine.space import Choice, Integer, Log, Space, Uniform, When, chosen, contains, space_problems, suggest
+
+SPACE: Space = {
+    "loss.color": Log(0.1, 10.0),
+    "train.batch_size": Integer(2, 8, step=2),
+    "net.norm": Choice("instance", "none"),
+    "net.kernel": When("net.norm", "none", Choice(3, 5)),
+    "optimizer.beta1": Uniform(0.5, 0.9),
+}
+
+
+def test_a_lawful_space_has_no_problem() -> None:
+    assert space_problems(SPACE, laws()) == []
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"loss.colour": Log(0.1, 1)}, "did you mean loss.color"),
+        ({"loss.color": Log(0, 1)}, "low=0 must be > 0"),
+        ({"loss.color": Uniform(2, 1)}, "low=2 must be below high=1"),
+        ({"loss.color": Uniform(-1, 1)}, "loss.color must be a number >= 0"),
+        ({"loss.color": Uniform(0, float("inf"))}, "must be finite"),
+        ({"net.kernel": Integer(3, 5)}, "net.kernel=4 breaks the law"),
+        ({"net.blocks": Integer(1, 4, step=2)}, "divide high - low = 3"),
+        ({"net.norm": Choice("instance", "nothing")}, "choose from instance, batch, none"),
+        ({"net.norm": Choice()}, "at least one value"),
+        ({"net.norm": Choice("none", "none")}, "must differ"),
+        ({"net.kernel": When("net.norm", "none", Choice(3))}, "must come earlier"),
+        (
+            {"net.norm": Choice("none", "batch"), "net.kernel": When("net.norm", "instance", Choice(3))},
+            "net.norm never is 'instance'; it is one of none, batch",
+        ),
+    ],
+)
+def test_each_problem_is_named_with_its_value_and_choices(space: Space, said: str) -> None:
+    assert any(said in problem for problem in space_problems(space, laws())), space_problems(space, laws())
+
+
+def test_suggestions_lie_in_the_space_and_respect_conditions() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    seen = [suggest(study.ask(), SPACE) for _ in range(50)]
+    assert all(contains(SPACE, values) is None for values in seen)
+    assert {("net.kernel" in values) == (values["net.norm"] == "none") for values in seen} == {True}
+    assert {values["net.norm"] for values in seen} == {"instance", "none"}
+
+
+def test_membership_says_what_is_wrong() -> None:
+    point = {"loss.color": 1.0, "train.batch_size": 4, "net.norm": "instance", "optimizer.beta1": 0.5}
+    assert contains(SPACE, point) is None
+    assert "outside" in str(contains(SPACE, {**point, "loss.color": 100.0}))
+    assert "outside" in str(contains(SPACE, {**point, "train.batch_size": 3}))
+    assert "condition does not hold" in str(contains(SPACE, {**point, "net.kernel": 3}))
+    assert "net.kernel has no value" in str(contains(SPACE, {**point, "net.norm": "none"}))
+    assert "not in the space" in str(contains(SPACE, {**point, "loss.tv": 1.0}))
+
+
+def test_chosen_leaves_out_what_no_condition_asked_for() -> None:
+    whole = {"loss.color": 1.0, "train.batch_size": 4, "net.norm": "instance", "net.kernel": 3, "optimizer.beta1": 0.5}
+    assert "net.kernel" not in chosen(SPACE, whole)
+    assert chosen(SPACE, {**whole, "net.norm": "none"})["net.kernel"] == 3

@@ -94,6 +94,7 @@ class ResNetConfig:
     blocks: int = _leaf(4, minimum=0, maximum=64)
     norm: str = choice("instance", "batch", "none")
     activation: str = choice("relu", "prelu")
+    init: str = choice("dped", "he")
 
 
 NetConfig = ResNetConfig

@@ -126,7 +126,7 @@ def _levels(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     yield _similarity(x, y)
     for _ in _LEVEL_WEIGHTS[1:]:
         # A mean over the pixels that exist is the mean with the last row or column standing twice.
-        x, y = (F.avg_pool2d(image, 2, ceil_mode=True, count_include_pad=False) for image in (x, y))
+        x, y = (F.avg_pool2d(image, 2, ceil_mode=True) for image in (x, y))
         yield _similarity(x, y)
 
 

@@ -42,14 +42,15 @@ class MicroRun:
         self.step = 0
         self.net = build_net(config.net, seed).to(self.device).to(memory_format=torch.channels_last)
         self.losses = Losses(config.loss, self.device, channels_last=True)
+        self._terms = tuple(self.losses.weights)
         self.optimizer = _adam(self.net, config.optimizer)
         self.critic: DPEDCritic | None = None
         if config.loss.texture > 0:
             self.critic = DPEDCritic(config.train.crop_px, seed).to(self.device)
             self.critic_optimizer = _adam(self.critic, config.critic)
         self.guard = Guard(config.guard)
-        self._since_report = _Means(self.losses.names, self.device)
-        self._in_window = _Means(self.losses.names, self.device)
+        self._since_report = _Means(self._terms, self.device)
+        self._in_window = _Means(self._terms, self.device)
         self._validation = validation(data, config.train.val_images)
 
     @property
@@ -74,7 +75,7 @@ class MicroRun:
             spread=spread,
             untouched=self._validation.untouched,
             images=images,
-            losses={name: means[name] for name in self.losses.names},
+            losses={name: means[name] for name in self._terms},
             loss_total=means["total"],
             grad_norm=means["grad_norm"],
             learning_rate=self.config.optimizer.lr,
@@ -119,7 +120,8 @@ class MicroRun:
             output = self.net(source)
             logits = None if self.critic is None else self.critic(output)
             terms = self.losses(output.float(), target, None if logits is None else logits.float())
-        total = self.losses.total(terms)
+        weighted = self.losses.weighted(terms)
+        total = weighted.sum()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         grads = [p.grad for p in self.net.parameters() if p.grad is not None]
@@ -128,7 +130,7 @@ class MicroRun:
         if self.critic is not None:
             self._critic_step(self.critic)
         self.step += 1
-        size = self.losses.size(terms)
+        size = weighted.detach().abs().sum()
         for means in (self._since_report, self._in_window):
             means.add(terms, total.detach(), size, grad_norm)
 

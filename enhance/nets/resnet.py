@@ -5,13 +5,17 @@ conv 9x9, activation; `blocks` residual blocks; two convs of `kernel` with activ
 block adds act(norm(conv(act(norm(conv(x)))))) to x: its last activation comes before the addition and nothing after.
 No norm on the first, the two post-block and the last convs. SAME zero padding, stride 1, biases everywhere.
 DPED itself is kernel 3, channels 64, blocks 4 with instance norm: 401,475 parameters.
+
+`init` "dped" (the default) is the authors': so small that the first hundreds of steps go into growing the weights. "he"
+starts where activations keep their size; with norm "none" it is what makes micro-runs short (ports report the same of
+norm: DECISIONS.md).
 """
 
 import torch
 from torch import Tensor, nn
 
 from enhance.config import ResNetConfig
-from enhance.nets.layers import norm, same_conv
+from enhance.nets.layers import initialise_he, norm, same_conv
 
 ENDS_KERNEL = 9  # whatever `kernel` is
 
@@ -34,6 +38,10 @@ class ResNet(nn.Module):
             activation(config),
             same_conv(channels, 3, ENDS_KERNEL, generator),
         )
+        if config.init == "he":
+            for layer in self.modules():
+                if isinstance(layer, nn.Conv2d):
+                    initialise_he(layer, generator)
 
     def forward(self, images: Tensor) -> Tensor:
         z = self.tail(self.blocks(self.head(images)))

@@ -54,23 +54,22 @@ def run_on_ray(referee: Referee, workers: int, store: Path, device: str, tick: C
         slots["GPU"] = float(ray.cluster_resources().get("GPU", 0)) / workers  # type: ignore[no-untyped-call]
     feed = _Feed(referee, {"store": str(store), "device": device})
     with tempfile.TemporaryDirectory(prefix="teststrip-tune-") as scratch:
-        tune.Tuner(
-            tune.with_resources(WarmWorker, slots),
-            tune_config=tune.TuneConfig(
-                search_alg=feed,
-                scheduler=_Rungs(referee),
-                num_samples=-1,
-                max_concurrent_trials=workers,
-                reuse_actors=True,
-                trial_dirname_creator=lambda trial: trial.trial_id,
-            ),
-            run_config=tune.RunConfig(
-                storage_path=scratch,
-                verbose=0,
-                callbacks=[_Ticker(tick)],
-                failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
-            ),
-        ).fit()
+        # tune.run, not Tuner: Tuner pickles the searcher, which holds the ledger, to restore from what we never use.
+        tune.run(
+            WarmWorker,
+            search_alg=feed,
+            scheduler=_Rungs(referee),
+            resources_per_trial=tune.PlacementGroupFactory([slots]),
+            num_samples=-1,
+            max_concurrent_trials=workers,
+            reuse_actors=True,
+            max_failures=LOST_WORKER_RETRIES,
+            callbacks=[_Ticker(tick)],
+            storage_path=scratch,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+            raise_on_failed_trial=False,
+            verbose=0,
+        )
 
 
 class WarmWorker(tune.Trainable):
@@ -111,6 +110,9 @@ class _Feed(Searcher):
             self._referee.lost(assignment.trial, f"its worker died {LOST_WORKER_RETRIES + 1} times")
 
     def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the ledger is the state."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing to save: the ledger is the state."""
 
     def restore(self, checkpoint_path: str) -> None:

@@ -166,7 +166,7 @@ def test_the_front_comes_first_numbered_from_the_best_in_the_first_objective(wri
 
 def test_equal_configurations_stand_together_in_an_order_of_their_own(write: Write) -> None:
     rows = [trial_row(number) for number in (2, 0, 1)]
-    table = ranked(configurations(load(write(rows))), UP)
+    table = ranked(configurations(load(write(rows))).iloc[::-1], UP)
     assert list(table["number"]) == [1, 2, 3]
     assert list(table["configuration"]) == ["conf00000", "conf00001", "conf00002"]
 

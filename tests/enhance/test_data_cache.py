@@ -1,6 +1,7 @@
 """Packing once: found again, remade when the source changes, safe among processes that start, wait and are killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enhance.data import open_data
-from enhance.data.cache import cache_folder, code_digest, open_prepared
+from enhance.data import cache, open_data
+from enhance.data.cache import Source, cache_folder, open_prepared
+from enhance.data.demo import Demo
+from enhance.data.dped import Dped
 from enhance.data.errors import DataError
+from enhance.data.photos import Photos
 from enhance.data.store import StoreWriter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,9 +123,31 @@ def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> No
     assert stores(tmp_path) == temporaries(tmp_path) == []
 
 
-def test_the_code_digest_follows_the_code() -> None:
-    assert code_digest("camera.py") != code_digest("dped.py")
-    assert code_digest("camera.py", "dped.py") != code_digest("dped.py", "camera.py")
+@pytest.mark.parametrize(
+    ("source", "files"),
+    [
+        (Demo(), {"demo.py", "patches.py", "camera.py", "pictures.py"}),
+        (Photos(ROOT), {"photos.py", "folders.py", "patches.py", "camera.py", "pictures.py"}),
+        (Dped(ROOT, "iphone"), {"dped.py", "folders.py", "pictures.py"}),
+    ],
+    ids=["demo", "photos", "dped"],
+)
+def test_code_that_prepares_the_pixels_is_part_of_the_key(
+    source: Source, files: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file of the package is edited in a copy; the key must follow just those that the source goes through."""
+    monkeypatch.setattr(Dped, "_listings", lambda self, split: ())
+    package = Path(shutil.copytree(ROOT / "enhance" / "data", tmp_path / "data"))
+    monkeypatch.setattr(cache, "__file__", str(package / "cache.py"))
+    before = source.identity()
+    followed = set()
+    for file in package.glob("*.py"):
+        text = file.read_text()
+        file.write_text(text + "#")
+        if source.identity() != before:
+            followed.add(file.name)
+        file.write_text(text)
+    assert followed == files
 
 
 @pytest.mark.parametrize("damage", ["pixel", "header", "truncated", "empty"])

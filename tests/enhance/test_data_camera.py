@@ -152,6 +152,12 @@ def test_blur_has_its_width() -> None:
     assert ((spread * (np.arange(80) - centre) ** 2).sum()) ** 0.5 == pytest.approx(2.5, abs=0.1)
 
 
+@pytest.mark.parametrize("name", ["read_noise", "shot_noise", "shift_px"])
+def test_everything_random_follows_the_generator(name: str) -> None:
+    camera = ideal(**{name: 0.05 if "noise" in name else 2.0})
+    assert not np.array_equal(take(camera, scene(), seed=0), take(camera, scene(), seed=1))
+
+
 @pytest.mark.parametrize("max_shift_px", [1.0, 3.0])
 def test_no_point_is_shifted_beyond_the_bound(max_shift_px: float) -> None:
     edge = np.zeros((600, 61, 3), np.uint8)

@@ -53,14 +53,17 @@ def test_with_fewer_each_serves_both(tmp_path: Path) -> None:
     assert not any(np.array_equal(a, b) for a in store.train_target for b in store.val_target)
 
 
-def test_photographs_of_one_kind_get_noise_of_their_own(tmp_path: Path) -> None:
+def test_each_photograph_gets_noise_of_its_own(tmp_path: Path) -> None:
     folder = tmp_path / "own"
     folder.mkdir()
-    for number in range(2):  # flat but for one value, so that they are no copies
-        Image.new("RGB", (420, 260), (120 + number, 120, 120)).save(folder / f"{number}.png")
+    for number in range(2):
+        flat = Image.new("RGB", (420, 260), (120, 120, 120))
+        flat.putpixel((419, 259), (number, 0, 0))  # far from the first patch; otherwise they would be copies
+        flat.save(folder / f"{number}.png")
     store = load(folder, tmp_path)
     half = len(store.train_input) // 2
-    assert not np.array_equal(store.train_input[0][..., 1], store.train_input[half][..., 1])
+    assert np.array_equal(store.train_target[0], store.train_target[half])
+    assert not np.array_equal(store.train_input[0], store.train_input[half])
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_every_flipped_byte_is_detected(store: PairStore) -> None:
             damaged = bytearray(whole)
             damaged[position] ^= bits
             broken.write_bytes(damaged)
-            with pytest.raises(StoreError, match="broken.pairs"):
+            with pytest.raises(StoreError, match=r"broken\.pairs"):
                 PairStore.open(broken, verify=True)
 
 
@@ -141,7 +141,7 @@ def test_another_version_is_named(store: PairStore) -> None:
 
 
 def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no packed data at .*absent"):
+    with pytest.raises(DataError, match=r"no packed data at .*absent"):
         PairStore.open(tmp_path / "absent")
     with pytest.raises(DataError, match="cannot open"):
         PairStore.open(tmp_path)

@@ -6,6 +6,7 @@ its options changed. After adding a family, or changing one on purpose: `python 
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -238,6 +239,15 @@ def test_resnet_starts_as_the_authors_set_it() -> None:
             assert module.bias.eq(0).all()
         elif isinstance(module, nn.PReLU):
             assert module.weight.eq(0).all()
+
+
+def test_resnet_he_start_keeps_the_size_of_activations() -> None:
+    net = build("resnet", seed=0, init="he")
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            fan_in = layer.weight[0].numel()
+            assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / fan_in), rel=0.03)
+            assert layer.bias.eq(0).all()
 
 
 def test_resnet_output_range() -> None:

@@ -75,12 +75,16 @@ def _last_of_stopped(ledger: Ledger, column: str) -> Floats:
 
 
 def _baseline(ledger: Ledger, metric: str) -> float | None:
-    """What the untouched phone images score; a gain over them is zero for them by definition."""
+    """What the untouched phone images score, as the newest invocation or, where it is silent, the trials recorded it.
+
+    A gain over them is zero for them by definition. None where nobody recorded a finite value.
+    """
     if metric == "psnr_gain_db":
         return 0.0
-    newest = ledger.runs.iloc[-1]
-    value = float(newest.get(f"baseline.{metric}", np.nan))
-    return value if np.isfinite(value) else None
+    column = f"baseline.{metric}"
+    recorded = [table[column] for table in (ledger.trials, ledger.runs) if column in table.columns]
+    values = [value for series in recorded for value in series[np.isfinite(series)].tail(1)]
+    return float(values[-1]) if values else None
 
 
 # --- the words ---------------------------------------------------------------------------------------------------

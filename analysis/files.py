@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 VERSION_KEY = b"teststrip.schema"
 KNOWN_VERSIONS = ("1",)
 QUARANTINE = "_quarantine"
+KNOWN_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", "UTC"), pa.null())
 
 # What pyarrow raises on damaged bytes; a plain OSError with an errno is the file system's and is no damage.
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError, ValueError)
@@ -87,6 +88,9 @@ def _check_footer(file: pq.ParquetFile, key: Sequence[str]) -> None:
     written = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(stored)))
     if not written.equals(file.schema_arrow):
         raise _Damaged("its columns are not those that were written")
+    strange = [f"{field.name} ({field.type})" for field in written if field.type not in KNOWN_TYPES]
+    if strange:
+        raise _Damaged(f"a ledger holds no column such as {strange[0]!a}")
     missing = [column for column in key if column not in written.names]
     if missing:
         raise _Damaged(f"it has no column {', '.join(missing)}")

@@ -87,7 +87,8 @@ def staircase(x: Floats, y: Floats, maximize_x: bool, maximize_y: bool) -> tuple
 def labels(trials: pd.DataFrame) -> pd.Series:
     """A short text for each configuration (the index): the parameters that vary between them, in the ledger's order.
 
-    A parameter goes by its last name where that is clear. Labels that would be equal get the digest's first digits.
+    A parameter goes by its last name where that is clear. A configuration that the sweep named starts with that name.
+    Labels that would be equal get the digest's first digits.
     """
     unique = trials.drop_duplicates(_ID).set_index(_ID)
     config = unique[_columns(unique, "config.")].drop(columns="config.seed", errors="ignore")
@@ -96,6 +97,9 @@ def labels(trials: pd.DataFrame) -> pd.Series:
     names = [_short(column, last_names) for column in varying]
     rows = zip(*(config[column] for column in varying), strict=True) if varying else ((),) * len(config)
     texts = [" ".join(f"{n}={_value(v)}" for n, v in zip(names, row, strict=True) if pd.notna(v)) for row in rows]
+    if "label" in unique.columns:
+        named = zip(unique["label"].fillna(""), texts, strict=True)
+        texts = [": ".join(part for part in pair if part) for pair in named]
     times = Counter(texts)
     full = [text if text and times[text] == 1 else f"{text} {digest[:8]}".strip()
             for text, digest in zip(texts, unique.index, strict=True)]  # fmt: skip
@@ -113,6 +117,8 @@ def remarks(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]
     if frame["steps"].nunique() > 1:
         ends = f"{frame['steps'].min()} to {frame['steps'].max()}"
         found.append(f"the completed configurations were trained for different numbers of steps ({ends})")
+    if frame["images"].nunique() > 1:
+        found.append("the configurations were judged on different numbers of validation images (column images)")
     values = frame[[objective.column for objective in objectives]].to_numpy(dtype=np.float64)
     missing = int((~np.isfinite(values).all(axis=1)).sum())
     if missing:

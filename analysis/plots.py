@@ -35,18 +35,20 @@ class Dimension:
     baseline: float | None
 
     def limits(self) -> tuple[float, float]:
-        """The range to show: every mean, intervals up to half as far again, the baseline up to as far again.
+        """The range to show: every mean with an interval of the usual width, and longer ones up to half as far again.
 
-        The interval of two seeds, or a phone image far below, must not squeeze the rest into a corner.
+        The interval of two seeds must not squeeze the rest into a corner; neither must a phone image that is farther
+        away than all this is wide.
         """
-        means = self.mean[np.isfinite(self.mean)]
-        least, most = float(means.min()), float(means.max())
+        halves = ((self.high - self.low) / 2)[np.isfinite(self.high)]
+        usual = float(np.median(halves)) if halves.size else 0.0
+        least, most = float(np.nanmin(self.mean)) - usual, float(np.nanmax(self.mean)) + usual
         span = max(most - least, 1e-3 * abs(most), 1e-9)
-        low = np.nanmax([np.nanmin(np.append(self.low, least)), least - span / 2])
-        high = np.nanmin([np.nanmax(np.append(self.high, most)), most + span / 2])
+        low = max(float(np.nanmin(np.append(self.low, least))), least - span / 2)
+        high = min(float(np.nanmax(np.append(self.high, most))), most + span / 2)
         if self.baseline is not None and least - span <= self.baseline <= most + span:
             low, high = min(low, self.baseline), max(high, self.baseline)
-        return float(low - 0.06 * span), float(high + 0.06 * span)
+        return low - 0.05 * span, high + 0.05 * span
 
 
 def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) -> Axes:

@@ -137,7 +137,7 @@ class TrainConfig:
 
     steps: int = _leaf(600, minimum=1)
     batch_size: int = _leaf(8, minimum=1)
-    crop_px: int = _leaf(32, minimum=16)
+    crop_px: int = _leaf(32, minimum=17)  # DPED's critic leaves nothing to normalise below that
     flips: bool = _leaf(True)
     dtype: str = choice("fp32", "bf16")
     val_images: int = _leaf(60, minimum=1)

@@ -13,7 +13,7 @@ from enhance.data.errors import DataError
 from enhance.data.photos import Photos
 from enhance.data.store import PairStore
 
-__all__ = ["DataError", "PairStore", "open_data"]
+__all__ = ["DataError", "PairStore", "check_spec", "open_data"]
 
 CHOICES = "demo, dped:DIR, photos:DIR"
 
@@ -27,6 +27,11 @@ def open_data(spec: str, *, cache: Path | None = None, progress: Callable[[str],
     with a message for the user.
     """
     return open_prepared(_source(spec), cache, progress or _unheard)
+
+
+def check_spec(spec: str) -> None:
+    """Raises DataError where `spec` names no kind of data, or a folder that is not laid out as that kind needs."""
+    _source(spec)
 
 
 def _source(spec: str) -> Source:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from analysis.load import LedgerError
+from analysis.files import LedgerError
 from enhance.config import ConfigError
 from enhance.data import DataError
 from sweeps.engine.driver import RunMismatch, drive, read_rows

@@ -62,7 +62,7 @@ class Board:
         if self._live:
             self._live.update(self.render(), refresh=True)
         else:
-            self.console.print(self.line(), highlight=False)
+            self.console.print(self.line(), highlight=False, soft_wrap=True)
 
     # --- what is drawn -------------------------------------------------------------------------------------------
 

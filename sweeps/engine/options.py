@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
+from enhance.data import check_spec
 from enhance.config import Law, Scalar, from_flat, laws, unknown_name
 from sweeps.engine.environment import default_device, has_bf16
 from sweeps.engine.sweep import Sweep
@@ -57,6 +58,7 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
         raise UsageError(f"--resume {arguments.resume} and --out {arguments.out} name two folders; give one of them")
     if arguments.resume is not None and not (arguments.resume / "runs").is_dir():
         raise UsageError(f"--resume {arguments.resume}: no run there; start one with --out {arguments.resume}")
+    check_spec(sweep.data)
     if arguments.workers == 0 and arguments.address:
         raise UsageError("--workers 0 runs in this process and --address on a cluster; give one of them")
     out = arguments.resume or arguments.out or _fresh_folder(sweep.name)

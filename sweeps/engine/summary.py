@@ -24,12 +24,15 @@ def print_summary(run: Path, exhausted: bool, console: Console) -> None:
         return
     for note in ledger.notes:
         say(f"note: {note}")
-    frame = ranked(configurations(ledger), ledger.objectives)
-    if len(frame):
+    try:
+        frame = ranked(configurations(ledger), ledger.objectives)
+    except LedgerError as error:
+        say(f"note: {error}")
+    else:
         console.print(frontier_table(frame, ledger.objectives, OTHERS))
         say("\n".join(legend_lines()))
-    for remark in remarks(ledger, frame, ledger.objectives):
-        say(f"note: {remark}")
+        for remark in remarks(ledger, frame, ledger.objectives):
+            say(f"note: {remark}")
     if exhausted:
         say("note: the space holds no further configuration; the run is shorter than its budget")
     say(f"\n{endings_line(ledger)}")

@@ -194,6 +194,12 @@ def test_a_label_holds_what_varies_by_its_shortest_clear_name() -> None:
     }
 
 
+def test_a_label_starts_with_the_name_that_the_sweep_gave() -> None:
+    trials = pd.DataFrame({"configuration": ["a", "b"], "label": ["paper", None], "config.loss.tv": [400.0, 1.5]})
+    assert list(labels(trials)) == ["paper: tv=400", "tv=1.5"]
+    assert list(labels(trials.head(1))) == ["paper"]
+
+
 def test_labels_that_would_be_equal_are_told_apart_by_digest() -> None:
     trials = pd.DataFrame({"configuration": ["aaaaaaaaaa", "bbbbbbbbbb"], "config.loss.tv": [1.00001, 1.00002]})
     assert list(labels(trials)) == ["tv=1 aaaaaaaa", "tv=1 bbbbbbbb"]

@@ -132,7 +132,7 @@ def changed_unseen(path: Path) -> bytes:
 
 def test_no_flipped_bit_anywhere_changes_a_row_unseen(tmp_path: Path) -> None:
     """The footer has no checksum, so this goes through it byte by byte: same rows, or refused, or put aside."""
-    columns = ("trial", "metric.psnr_db", "seed", "ending")
+    columns = ("trial", "metric.psnr_db", "time.ended")
     rows = [{name: trial_row(number)[name] for name in columns} for number in range(3)]
     path = write_rows(tmp_path / "trials" / "0001.parquet", rows)
     whole = path.read_bytes()
@@ -225,6 +225,15 @@ def test_the_notes_survive_a_refusal(write: Write) -> None:
     with pytest.raises(LedgerError, match="has ended yet") as refusal:
         load(run)
     assert "put aside" in refusal.value.notes[0]
+
+
+def test_the_notes_of_every_table_survive_a_refusal(write: Write) -> None:
+    run = write([trial_row(0)])
+    (run / "runs" / "0001.parquet").write_bytes(b"no longer Parquet")
+    write_rows(run / "trials" / "0002.parquet", [trial_row(1)], version="7")
+    with pytest.raises(LedgerError, match="schema version '7'") as refusal:
+        load(run)
+    assert "runs/0001.parquet is unreadable" in refusal.value.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ def drive(sweep: Sweep, options: Options, argv: list[str], console: Console) -> 
     Raises DataError, LedgerBusy, RunMismatch or ConnectionError before anything is computed.
     """
     if options.workers:
-        _start_ray(options)
+        from sweeps.engine.machines import start_ray  # here: a run without Ray does not load it
+
+        start_ray(options.address, options.workers)
     store = open_data(sweep.data, progress=lambda sentence: console.print(sentence, style="dim", highlight=False))
     ledger = Ledger(options.out)
     try:
@@ -54,21 +56,17 @@ def read_rows(run: Path, dataset: str, key: list[str]) -> tuple[list[dict[str, A
     return list(rows.values()), notes
 
 
-def _start_ray(options: Options) -> None:
-    from sweeps.engine.tuning import start_ray  # here: a run without Ray does not load it
-
-    start_ray(options.address, options.workers)
-
-
 def _carry(referee: Referee, options: Options, store: Path, board: Board) -> None:
     if options.workers == 0:
         from sweeps.engine.inline import run_inline
 
         run_inline(referee, store, options.device, board.tick)
     else:
+        from sweeps.engine.machines import stop_ray_meanwhile
         from sweeps.engine.tuning import run_on_ray
 
         run_on_ray(referee, options.workers, store, options.device, board.tick)
+        stop_ray_meanwhile()
 
 
 def _referee(sweep: Sweep, options: Options, argv: list[str], store: PairStore, ledger: Ledger) -> Referee:

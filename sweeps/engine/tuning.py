@@ -4,7 +4,6 @@ Tune keeps machines and processes; what is searched, stopped and recorded is the
 files and snapshots are off: the ledger holds everything that a resumed run needs (see DECISIONS.md).
 """
 
-import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.execution import class_cache
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -24,31 +24,20 @@ LOST_WORKER_RETRIES = 3
 
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside the ledger
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # results are messages for the referee, not metrics
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's snapshots are not what a run resumes from
     "TUNE_MAX_PENDING_TRIALS_PG": "64",  # start all workers at once, not one after the other
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # an ending and its reason are in the ledger
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the table is ours
 }
-
-
-def start_ray(address: str | None, workers: int) -> None:
-    """Join the cluster at `address`, or start Ray on this machine with `workers` slots.
-
-    Raises ConnectionError where there is no cluster at the address.
-    """
-    os.environ.update(_ENVIRONMENT)
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        os.environ.pop("RAY_ADDRESS", None)  # a cluster is joined when --address says so, never by inheritance
-        options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 100_000_000}
-    ray.init(address=address, **options)
 
 
 def run_on_ray(referee: Referee, workers: int, store: Path, device: str, tick: Callable[[], None]) -> None:
     """Carry every assignment of `referee` to Ray workers, up to `workers` at a time. Ray must have been started."""
+    os.environ.update(_ENVIRONMENT)
+    # Tune starts actors with PL_DISABLE_FORK, for Lightning. With no variable of their own they are given the processes
+    # that Ray has started already, which have torch loaded (see machines.py), instead of new ones.
+    class_cache.DEFAULT_ENV_VARS.clear()
     slots = {"CPU": 1.0}
     if device == "cuda":
         slots["GPU"] = float(ray.cluster_resources().get("GPU", 0)) / workers  # type: ignore[no-untyped-call]

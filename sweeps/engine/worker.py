@@ -11,6 +11,7 @@ from sweeps.engine.environment import THREADS
 os.environ["OMP_NUM_THREADS"] = str(THREADS)  # before torch is loaded
 
 import torch  # noqa: E402
+import torch._dynamo  # noqa: E402 - the first optimizer loads it, 0.8 s: here that is over before the first trial
 
 from enhance.config import from_flat  # noqa: E402
 from enhance.data import PairStore  # noqa: E402

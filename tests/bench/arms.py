@@ -15,7 +15,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 TRIALS = int(os.environ.get("BENCH_TRIALS", "24"))
-STEPS = int(os.environ.get("BENCH_STEPS", "150"))
+STEPS = int(os.environ.get("BENCH_STEPS", "195"))
 FIXED = {"loss.pixel": 1.0, "net.channels": 16, "net.blocks": 1, "train.dtype": "bf16", "train.val_images": 20}
 LOW, HIGH = 1e-4, 1e-2  # learning rate, the one thing that varies
 

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.frontier import baseline
 from analysis.load import ENDINGS, Ledger, LedgerError, Objective
 from analysis.plots import INK, Dimension, plot_front, plot_ranking
 from analysis.statistics import Floats
@@ -65,26 +66,13 @@ def _dimension(ledger: Ledger, frame: pd.DataFrame, objective: Objective) -> Dim
     metric = objective.metric
     mean, low, high = (frame[f"{part}.{metric}"].to_numpy(dtype=np.float64) for part in ("metric", "low", "high"))
     last = _last_of_stopped(ledger, objective.column)
-    return Dimension(metric_label(metric), objective.maximize, mean, low, high, last, _baseline(ledger, metric))
+    return Dimension(metric_label(metric), objective.maximize, mean, low, high, last, baseline(ledger, metric))
 
 
 def _last_of_stopped(ledger: Ledger, column: str) -> Floats:
     stopped = ledger.trials.loc[ledger.trials["ending"] == "stopped", "trial"]
     reports = ledger.reports[ledger.reports["trial"].isin(stopped)].sort_values(["trial", "step"])
     return reports.drop_duplicates("trial", keep="last")[column].to_numpy(dtype=np.float64)
-
-
-def _baseline(ledger: Ledger, metric: str) -> float | None:
-    """What the untouched phone images score, as the newest invocation or, where it is silent, the trials recorded it.
-
-    A gain over them is zero for them by definition. None where nobody recorded a finite value.
-    """
-    if metric == "psnr_gain_db":
-        return 0.0
-    column = f"baseline.{metric}"
-    recorded = [table[column] for table in (ledger.trials, ledger.runs) if column in table.columns]
-    values = [value for series in recorded for value in series[np.isfinite(series)].tail(1)]
-    return float(values[-1]) if values else None
 
 
 # --- the words ---------------------------------------------------------------------------------------------------

@@ -72,6 +72,20 @@ def ranked(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame
     return result.assign(number=np.where(result["front"], np.arange(1, len(result) + 1), 0))
 
 
+def baseline(ledger: Ledger, metric: str) -> float | None:
+    """What the untouched phone images score on the same validation images; None where no trial has reported it.
+
+    A gain over them is zero for them by definition.
+    """
+    if metric == "psnr_gain_db":
+        return 0.0
+    column = f"baseline.{metric}"
+    if column not in ledger.trials:
+        return None
+    recorded = ledger.trials[column].dropna()
+    return float(recorded.iloc[-1]) if len(recorded) else None
+
+
 def staircase(x: Floats, y: Floats, maximize_x: bool, maximize_y: bool) -> tuple[Floats, Floats]:
     """The border of what a front of two objectives attains, from its lowest to its highest x.
 

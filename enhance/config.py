@@ -215,8 +215,10 @@ def unknown_name(name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     siblings = [other for other in known if other.split(".")[0] == name.split(".")[0]]
-    return f"unknown name {name!r}; did you mean {_listed(near)}?" if near else (
-        f"unknown name {name!r}; choose from {_listed(siblings or known)}"
+    return (
+        f"unknown name {name!r}; did you mean {_listed(near)}?"
+        if near
+        else (f"unknown name {name!r}; choose from {_listed(siblings or known)}")
     )
 
 

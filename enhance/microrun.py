@@ -123,7 +123,7 @@ class MicroRun:
         weighted = self.losses.weighted(terms)
         total = weighted.sum()
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         grads = [p.grad for p in self.net.parameters() if p.grad is not None]
         grad_norm = torch.nn.utils.get_total_norm(grads)
         self.optimizer.step()
@@ -146,7 +146,7 @@ class MicroRun:
             logits = critic(torch.where(real[:, None, None, None], target, enhanced))
         loss = critic_loss(logits.float(), real)
         self.critic_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.critic_optimizer.step()
 
     def _batch(self, stream: Stream) -> tuple[Tensor, Tensor]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 class Report:
     """One row per rung.
 
-    `untouched` are the same means for the inputs as they came: what any network has to beat. `metrics` are means over the `images` validation patches and `spread` their standard deviations (ddof 1), under
-    the names of `enhance.metrics.evaluate` and "psnr_gain_db", the mean difference to the untouched input. `losses`
-    (unweighted terms), `loss_total` and `grad_norm` are means over the steps since the last report.
+    `metrics` are means over the `images` validation patches and `spread` their standard deviations (ddof 1), under
+    the names of `enhance.metrics.evaluate` and "psnr_gain_db", the mean difference to the untouched input. `untouched`
+    are the same means for the inputs as they came: what any network has to beat. `losses` (unweighted terms),
+    `loss_total` and `grad_norm` are means over the steps since the last report.
     """
 
     step: int

@@ -75,6 +75,8 @@ def test_no_script_in_sweeps_shadows_a_module() -> None:
 
 def test_a_driver_starts_without_torch() -> None:
     """The driver's start is on every user's clock; torch takes longer to load than everything else together."""
-    code = "import sys, sweeps.loss_weights; print([m for m in ('torch', 'pandas', 'ray', 'kornia') if m in sys.modules])"
+    code = (
+        "import sys, sweeps.loss_weights; print([m for m in ('torch', 'pandas', 'ray', 'kornia') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

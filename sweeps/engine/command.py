@@ -18,11 +18,21 @@ from sweeps.engine.plan import render_plan
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
 
-REFUSALS = (UsageError, ConfigError, SpaceError, SweepError, DataError, LedgerBusy, LedgerError, RunMismatch, ConnectionError)
+REFUSALS = (
+    UsageError,
+    ConfigError,
+    SpaceError,
+    SweepError,
+    DataError,
+    LedgerBusy,
+    LedgerError,
+    RunMismatch,
+    ConnectionError,
+)
 
 
 def main(sweep: Sweep, argv: Sequence[str] | None = None) -> NoReturn:
-    """Run `sweep` as the command line says. Exits with 0, with 2 and a sentence where something is refused, 130 on ^C."""
+    """Run `sweep` as the command line says. Exits with 0; 2 and a sentence where it is refused; 130 on ^C."""
     sys.exit(run(sweep, list(sys.argv[1:] if argv is None else argv)))
 
 

@@ -17,7 +17,7 @@ ENHANCE = Path(enhance.__file__).parent
 
 @functools.cache
 def code_hash() -> str:
-    """16 hexadecimal digits over every Python file of `enhance/`, names and contents: what decides a trial's numbers."""
+    """16 hexadecimal digits over the Python files of `enhance/`, names and contents: what decides a trial's numbers."""
     sha = hashlib.sha256()
     for path in sorted(ENHANCE.rglob("*.py")):
         text = path.read_bytes()
@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware (where it does not, autocast to it is slower than fp32)."""
+    """Whether this processor multiplies bfloat16 in hardware (elsewhere autocast is slower than fp32)."""
     flags = Path("/proc/cpuinfo")
     if not flags.exists():  # not Linux: fp32 is always right
         return False

@@ -84,7 +84,9 @@ class Board:
             table.add_row("best", trial.label or trial.id[:6], *self._cells(trial))
         for trial in self._running():
             step = max(trial.reports, default=0)
-            table.add_row(Text(f"at {step}", style="dim"), trial.label or trial.id[:6], *self._cells(trial), style="dim")
+            table.add_row(
+                Text(f"at {step}", style="dim"), trial.label or trial.id[:6], *self._cells(trial), style="dim"
+            )
         return Group(head, bar, table)
 
     def _endings(self) -> Counter[str]:
@@ -123,7 +125,7 @@ class Board:
         return f"{seconds // 60}:{seconds % 60:02d}"
 
     def _remaining(self) -> str:
-        """Steps still expected, at the pace so far. Knows about stopping: it extrapolates what trials cost, not trials."""
+        """Steps still expected, at the pace so far: it extrapolates what trials cost, and so knows about stopping."""
         endings = sum(self._endings().values())
         done = self._steps() - self._steps_before
         if done == 0 or endings == self.resumed:

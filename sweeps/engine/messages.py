@@ -1,4 +1,4 @@
-"""What the referee and the workers say to each other. Plain data, no torch: both sides of a process boundary read it."""
+"""What the referee and the workers say to each other: plain data without torch, read on both sides of a process."""
 
 from dataclasses import dataclass
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from enhance.data import check_spec
 from enhance.config import Law, Scalar, from_flat, laws, unknown_name
+from enhance.data import check_spec
 from sweeps.engine.environment import default_device, has_bf16
 from sweeps.engine.sweep import Sweep
 

@@ -31,7 +31,9 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     facts.add_row("data", sweep.data)
     facts.add_row("objectives", ", ".join(sweep.objectives) + f" (rungs look at {sweep.objectives[0]})")
     facts.add_row("trials", f"{budget.trials} configurations x {budget.seeds} seed(s), sampler {sweep.sampler}")
-    facts.add_row("rungs", " -> ".join(map(str, budget.rung_steps())) + f" steps, about 1 in {budget.reduction} goes on")
+    facts.add_row(
+        "rungs", " -> ".join(map(str, budget.rung_steps())) + f" steps, about 1 in {budget.reduction} goes on"
+    )
     facts.add_row("steps", f"about {expected_steps(budget):,}, at most {most_steps(budget):,}")
     where = f"Ray at {options.address}" if options.address else "Ray on this machine"
     where = "this process" if options.workers == 0 else f"{where}, {options.workers} workers"

@@ -21,7 +21,6 @@ from enhance.config import Scalar
 from sweeps.engine.space import inner, suggest
 from sweeps.engine.sweep import METRICS, Sweep
 
-
 DIRECTIONS = {"maximize": StudyDirection.MAXIMIZE, "minimize": StudyDirection.MINIMIZE}
 
 
@@ -104,7 +103,9 @@ def _outcome(
     """The state, values, constraints and (first objective's) intermediate values of a configuration."""
     endings = {seed.ending for seed in seeds}
     shared = set.intersection(*(set(seed.objectives) for seed in seeds))
-    mean = {step: [_mean(column) for column in zip(*(s.objectives[step] for s in seeds), strict=True)] for step in shared}
+    mean = {
+        step: [_mean(column) for column in zip(*(s.objectives[step] for s in seeds), strict=True)] for step in shared
+    }
     intermediate = {step: values[0] for step, values in sorted(mean.items())}
     if "failed" in endings:
         return TrialState.FAIL, None, {}, intermediate

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis.frontier import configurations, ranked, remarks
-from analysis.load import LedgerError, load
+from analysis.frontier import baseline, configurations, ranked, remarks
+from analysis.load import Ledger, LedgerError, load
 from analysis.tables import endings_line, frontier_table, legend_lines
+from analysis.units import metric_label, metric_text
 
 OTHERS = 5
 
@@ -31,6 +32,7 @@ def print_summary(run: Path, exhausted: bool, console: Console) -> None:
     else:
         console.print(frontier_table(frame, ledger.objectives, OTHERS))
         say("\n".join(legend_lines()))
+        say(_untouched_line(ledger))
         for remark in remarks(ledger, frame, ledger.objectives):
             say(f"note: {remark}")
     if exhausted:
@@ -38,3 +40,10 @@ def print_summary(run: Path, exhausted: bool, console: Console) -> None:
     say(f"\n{endings_line(ledger)}")
     say(f"ledger: {run}")
     say(f"next:   python -m analysis frontier {run}")
+
+
+def _untouched_line(ledger: Ledger) -> str:
+    """What every network has to beat."""
+    scores = {objective.metric: baseline(ledger, objective.metric) for objective in ledger.objectives}
+    parts = [f"{metric_label(name)} {metric_text(name, score)}" for name, score in scores.items() if score is not None]
+    return f"the phone's own pictures, untouched: {', '.join(parts)}"

@@ -56,7 +56,9 @@ class Budget:
         ]
         if not found and self.rung_steps()[0] < 1:
             need = self.reduction ** (self.rungs - 1)
-            found.append(f"budget.steps={self.steps} leaves no step for the first of {self.rungs} rungs; at least {need}")
+            found.append(
+                f"budget.steps={self.steps} leaves no step for the first of {self.rungs} rungs; at least {need}"
+            )
         return found
 
 
@@ -92,7 +94,9 @@ class Sweep:
         found = self.budget.problems() + [f"smoke {problem}" for problem in self.smoke.problems()]
         if not self.objectives:
             found.append(f"it has no objective; choose from {', '.join(METRICS)}")
-        found += [f"unknown objective {o!r}; choose from {', '.join(METRICS)}" for o in self.objectives if o not in METRICS]
+        found += [
+            f"unknown objective {o!r}; choose from {', '.join(METRICS)}" for o in self.objectives if o not in METRICS
+        ]
         if len(set(self.objectives)) < len(self.objectives):
             found.append(f"its objectives {', '.join(self.objectives)} must differ")
         if self.sampler not in SAMPLERS:

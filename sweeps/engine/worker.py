@@ -1,24 +1,20 @@
 """A worker: takes trial after trial in one warm process, with everything a trial can touch built anew for each."""
 
-import os
 import socket
 import time
 import traceback
 from pathlib import Path
 
+import torch
+import torch._dynamo  # the first optimizer would load it, 0.8 s: here that is over before the first trial
+
+from enhance.config import from_flat
+from enhance.data import PairStore
+from enhance.guard import Diverged
+from enhance.microrun import MicroRun
+from enhance.report import Report
 from sweeps.engine.environment import THREADS
-
-os.environ["OMP_NUM_THREADS"] = str(THREADS)  # before torch is loaded
-
-import torch  # noqa: E402
-import torch._dynamo  # noqa: E402 - the first optimizer loads it, 0.8 s: here that is over before the first trial
-
-from enhance.config import from_flat  # noqa: E402
-from enhance.data import PairStore  # noqa: E402
-from enhance.guard import Diverged  # noqa: E402
-from enhance.microrun import MicroRun  # noqa: E402
-from enhance.report import Report  # noqa: E402
-from sweeps.engine.messages import Assignment, Progress  # noqa: E402
+from sweeps.engine.messages import Assignment, Progress
 
 torch.set_num_threads(THREADS)
 

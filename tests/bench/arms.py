@@ -104,8 +104,8 @@ def tuned_tune() -> None:
             run_config=tune.RunConfig(
                 storage_path=folder,
                 verbose=0,
-                # A class Trainable is otherwise asked for a checkpoint at its end, and an actor that has none to give is
-                # thrown away instead of reused: 3.7 times the floor instead of 1.3.
+                # A class Trainable is otherwise asked for a checkpoint at its end, and an actor that has none to give
+                # is thrown away instead of reused: 3.7 times the floor instead of 1.3.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()

@@ -50,12 +50,14 @@ def main() -> None:
     for round_number in range(1, options.rounds + 1):
         for arm in arms:
             times[arm].append(seconds(arm))
-        print(f"round {round_number}: " + ", ".join(f"{arm} {took[-1]:.1f} s" for arm, took in times.items()), flush=True)
+        print(
+            f"round {round_number}: " + ", ".join(f"{arm} {took[-1]:.1f} s" for arm, took in times.items()), flush=True
+        )
     print(f"\n{'arm':<12} {'median s':>9} {'ratio to floor: median':>23} {'min':>6} {'max':>6}")
     for arm in arms:
         ratios = [took / bare for took, bare in zip(times[arm], times["floor"], strict=True)]
-        row = f"{statistics.median(times[arm]):>9.1f} {statistics.median(ratios):>23.3f} {min(ratios):>6.3f} {max(ratios):>6.3f}"
-        print(f"{arm:<12} {row}")
+        median = f"{statistics.median(times[arm]):>9.1f} {statistics.median(ratios):>23.3f}"
+        print(f"{arm:<12} {median} {min(ratios):>6.3f} {max(ratios):>6.3f}")
 
 
 if __name__ == "__main__":

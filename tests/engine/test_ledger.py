@@ -16,7 +16,13 @@ from analysis.files import read_table
 from sweeps.engine import ledger as module
 from sweeps.engine.ledger import Ledger, LedgerBusy, to_table
 
-ROW = {"trial": "a", "seed": 1, "metric.psnr_db": 20.0, "ending": "completed", "started": datetime(2020, 1, 1, tzinfo=UTC)}
+ROW = {
+    "trial": "a",
+    "seed": 1,
+    "metric.psnr_db": 20.0,
+    "ending": "completed",
+    "started": datetime(2020, 1, 1, tzinfo=UTC),
+}
 
 
 def test_a_committed_row_is_read_by_pandas_polars_and_duckdb(ledger: Ledger) -> None:

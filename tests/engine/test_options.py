@@ -36,19 +36,34 @@ def test_what_is_wrong_is_refused_with_the_choices(argv: list[str], said: str) -
 
 
 def test_a_budget_that_cannot_be_is_refused() -> None:
-    with pytest.raises(SweepError, match="budget.trials=0"):
+    with pytest.raises(SweepError, match=r"budget\.trials=0"):
         parse(small_sweep(), ["--trials", "0"], "x")
 
 
 def test_a_refusal_is_a_sentence_and_exit_status_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert run(small_sweep(), ["--data", f"dped:{tmp_path}/none", "--workers", "0", "--out", str(tmp_path / "run")]) == 2
+    assert (
+        run(small_sweep(), ["--data", f"dped:{tmp_path}/none", "--workers", "0", "--out", str(tmp_path / "run")]) == 2
+    )
     said = capsys.readouterr().err
     assert "small:" in said
     assert "Traceback" not in said
 
 
 def test_options_reach_the_sweep() -> None:
-    argv = ["--trials", "5", "--steps", "900", "--seeds", "2", "--data", "demo", "--dtype", "fp32", "--set", "loss.tv=3"]
+    argv = [
+        "--trials",
+        "5",
+        "--steps",
+        "900",
+        "--seeds",
+        "2",
+        "--data",
+        "demo",
+        "--dtype",
+        "fp32",
+        "--set",
+        "loss.tv=3",
+    ]
     sweep, options = parse(small_sweep(), [*argv, "--workers", "0", "--out", "here"], "x")
     assert (sweep.budget.trials, sweep.budget.steps, sweep.budget.seeds, sweep.data) == (5, 900, 2, "demo")
     assert sweep.base().train.dtype == options.dtype == "fp32"
@@ -68,5 +83,12 @@ def test_a_dry_run_computes_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run(sweep, ["--dry-run", "--out", str(out)]) == 0
     assert not out.exists()
     said = capsys.readouterr().out
-    for part in ("Which weight?", "10 -> 30 -> 90", "about 210, at most 810", "loss.color", "0.1 .. 10", "nothing was computed"):
+    for part in (
+        "Which weight?",
+        "10 -> 30 -> 90",
+        "about 210, at most 810",
+        "loss.color",
+        "0.1 .. 10",
+        "nothing was computed",
+    ):
         assert part in said

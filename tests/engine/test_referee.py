@@ -1,5 +1,7 @@
 """The referee: honest endings, resuming, nothing twice, nothing lost."""
 
+import dataclasses
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from optuna.trial import TrialState
 
 from analysis.load import load
 from sweeps.engine.driver import read_rows
-from sweeps.engine.ledger import Ledger
+from sweeps.engine.ledger import Ledger, encode
 from sweeps.engine.messages import Assignment
 from sweeps.engine.referee import Referee
 from sweeps.engine.space import Choice
@@ -28,11 +30,9 @@ def begin(root: Path, sweep: Sweep) -> Referee:
 
 
 def run_row() -> dict[str, object]:
-    from datetime import UTC, datetime
-
     return {
         "started": datetime.now(UTC),
-        "objectives": '[{"metric": "psnr_db", "direction": "maximize"}, {"metric": "ms_ssim", "direction": "maximize"}]',
+        "objectives": encode([{"metric": name, "direction": "maximize"} for name in ("psnr_db", "ms_ssim")]),
     }
 
 
@@ -137,7 +137,9 @@ def test_more_trials_extend_a_finished_run(tmp_path: Path, sweep: Sweep) -> None
 
 def test_a_space_with_few_points_ends_the_run_and_says_so(tmp_path: Path) -> None:
     sweep = small_sweep(
-        space={"net.kernel": Choice(3, 5), "net.norm": Choice("none", "batch")}, first={}, budget=Budget(trials=9, steps=9)
+        space={"net.kernel": Choice(3, 5), "net.norm": Choice("none", "batch")},
+        first={},
+        budget=Budget(trials=9, steps=9),
     )
     referee = begin(tmp_path, sweep)
     worker = PretendedWorker()
@@ -162,9 +164,9 @@ def test_a_lost_trial_ends_as_failed_once(tmp_path: Path, sweep: Sweep) -> None:
 
 def test_a_trial_is_named_by_what_decides_its_numbers(tmp_path: Path, sweep: Sweep) -> None:
     def ids(sweep: Sweep, **setting: str) -> set[str]:
-        import dataclasses
-
-        referee = Referee(sweep, Ledger(tmp_path / "-".join(["x", *setting.values()])), dataclasses.replace(SETTING, **setting))
+        referee = Referee(
+            sweep, Ledger(tmp_path / "-".join(["x", *setting.values()])), dataclasses.replace(SETTING, **setting)
+        )
         referee._ask()
         referee.ledger.close()
         return set(referee.trials)

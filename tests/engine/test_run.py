@@ -48,7 +48,9 @@ def numbers(frame: pd.DataFrame) -> pd.DataFrame:
 _VARYING = ("train_s", "eval_s", "number", "started")
 
 
-def start_and_wait_for(out: Path, environment: dict[str, str], ready: str, count: int, *arguments: str) -> subprocess.Popen[bytes]:
+def start_and_wait_for(
+    out: Path, environment: dict[str, str], ready: str, count: int, *arguments: str
+) -> subprocess.Popen[bytes]:
     """Start the sweep and return when `count` files are in the dataset `ready`."""
     driver = subprocess.Popen(
         command(out, *arguments), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
@@ -69,9 +71,18 @@ def kill(driver: subprocess.Popen[bytes]) -> None:
 LONGER = ("--trials", "6", "--steps", "90")
 
 
-def test_a_smoke_run_shows_its_table_its_ledger_and_the_next_command(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_a_smoke_run_shows_its_table_its_ledger_and_the_next_command(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
     done = finish(tmp_path / "run", environment, "--smoke", "--workers", "0")
-    for part in ("front", "PSNR (dB)", "MS-SSIM", "3 trials ended", "ledger:", f"python -m analysis frontier {tmp_path}"):
+    for part in (
+        "front",
+        "PSNR (dB)",
+        "MS-SSIM",
+        "3 trials ended",
+        "ledger:",
+        f"python -m analysis frontier {tmp_path}",
+    ):
         assert part in done.stdout
     next_command = [sys.executable, "-m", "analysis", "frontier", str(tmp_path / "run")]
     subprocess.run(next_command, check=True, capture_output=True, timeout=120, cwd=ROOT)
@@ -92,7 +103,9 @@ def test_ray_gives_the_same_rows_as_this_process(tmp_path: Path, environment: di
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_killed_driver_is_continued_by_the_same_command(tmp_path: Path, environment: dict[str, str], workers: str) -> None:
+def test_a_killed_driver_is_continued_by_the_same_command(
+    tmp_path: Path, environment: dict[str, str], workers: str
+) -> None:
     out = tmp_path / "run"
     driver = start_and_wait_for(out, environment, "trials", 2, *LONGER, "--workers", workers)
     children = [p for p in psutil.Process(driver.pid).children(recursive=True) if "WarmWorker" in p.name()]
@@ -127,7 +140,12 @@ def test_resume_needs_no_other_option_and_refuses_another_question(tmp_path: Pat
 def test_a_second_driver_on_the_same_folder_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
     held = Ledger(tmp_path / "run")
     second = subprocess.run(
-        command(tmp_path / "run", "--smoke", "--workers", "0"), env=environment, capture_output=True, text=True, timeout=120, check=False
+        command(tmp_path / "run", "--smoke", "--workers", "0"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     held.close()
     assert second.returncode == 2
@@ -157,7 +175,9 @@ def test_every_kind_of_trouble_is_an_ending(tmp_path: Path, environment: dict[st
     trials = load(out).trials
     assert set(trials["ending"]) == {"diverged"}
     assert trials["reason"].str.contains("nan by step").all()
-    finish(tmp_path / "no", environment, "--trials", "1", "--steps", "9", "--workers", "0", "--set", "train.crop_px=512")
+    finish(
+        tmp_path / "no", environment, "--trials", "1", "--steps", "9", "--workers", "0", "--set", "train.crop_px=512"
+    )
     failed = load(tmp_path / "no").trials
     assert failed["ending"].tolist() == ["failed"]
     assert "512" in failed["reason"][0]

@@ -23,7 +23,14 @@ def test_all_problems_are_said_at_once() -> None:
             space={"loss.color": Log(0.1, 10.0), "los.tv": Log(0.1, 1.0)},
         )
     said = str(refused.value)
-    for part in ("budget.trials=0", "budget.rungs=0", "'psnr'", "'tpo'", "cannot be fixed and searched", "did you mean"):
+    for part in (
+        "budget.trials=0",
+        "budget.rungs=0",
+        "'psnr'",
+        "'tpo'",
+        "cannot be fixed and searched",
+        "did you mean",
+    ):
         assert part in said
     assert "budget.steps" in said
     assert len(refused.value.problems) >= 7

@@ -26,5 +26,5 @@ def test_an_explosion_is_measured_against_the_first_window() -> None:
     guard = Guard(GuardConfig(explosion=10))
     guard.check(25, 2.0, 1.0)
     guard.check(50, 20.0, 1.0)
-    with pytest.raises(Diverged, match="explosion by step 75: .*above 10 times the first window's 2"):
+    with pytest.raises(Diverged, match=r"explosion by step 75: .*above 10 times the first window's 2"):
         guard.check(75, 20.1, 1.0)

@@ -92,7 +92,7 @@ def test_seeds_differ_in_weights_and_in_batches(demo: PairStore) -> None:
 def test_a_pixel_loss_brings_the_output_closer_to_the_target(demo: PairStore) -> None:
     learner = config(loss__pixel=1.0, net__init="he", net__norm="none", optimizer__lr=5e-3)
     reports = [MicroRun(learner, 0, demo).advance(steps) for steps in (1, 120)]
-    assert reports[1].metrics["psnr_db"] > reports[0].metrics["psnr_db"] + 2
+    assert reports[1].metrics["psnr_db"] > reports[0].metrics["psnr_db"] + 1
     assert reports[1].losses["pixel"] < reports[0].losses["pixel"]
 
 

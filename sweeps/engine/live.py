@@ -69,8 +69,10 @@ class Board:
     def line(self) -> str:
         """One line: how far, how the trials ended, the best so far, how long still."""
         best = self._best(1)
-        score = f", best {self._score(best[0])}" if best else ""
-        return f"[{self._clock()}] {self._count()}{score}, {self._remaining()}"
+        score = f"; best {self._score(best[0])}" if best else ""
+        steps = ", ".join(str(max(trial.reports, default=0)) for trial in self._running())
+        running = f"; running, last report at step {steps}" if steps else ""
+        return f"[{self._clock()}] {self._count()}{running}{score}; {self._remaining()}"
 
     def render(self) -> RenderableType:
         """The table: progress, the best completed trials, those that are running."""

@@ -44,6 +44,10 @@ def run(sweep: Sweep, argv: list[str]) -> int:
     except REFUSALS as error:
         print(f"{sweep.name}: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"{sweep.name}: {error.strerror or error}: {error.filename or 'the ledger'}", file=sys.stderr)
+        print("nothing that was acknowledged is lost; mend it and give the same command again", file=sys.stderr)
+        return 1
 
 
 def _run(sweep: Sweep, argv: list[str], console: Console) -> int:

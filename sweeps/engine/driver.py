@@ -62,11 +62,11 @@ def _carry(referee: Referee, options: Options, store: Path, board: Board) -> Non
 
         run_inline(referee, store, options.device, board.tick)
     else:
-        from sweeps.engine.machines import stop_ray_meanwhile
+        from sweeps.engine.machines import stop_ray
         from sweeps.engine.tuning import run_on_ray
 
         run_on_ray(referee, options.workers, store, options.device, board.tick)
-        stop_ray_meanwhile()
+        stop_ray()
 
 
 def _referee(sweep: Sweep, options: Options, argv: list[str], store: PairStore, ledger: Ledger) -> Referee:

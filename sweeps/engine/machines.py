@@ -1,15 +1,13 @@
-"""Starting and ending Ray: on this machine, or by joining a cluster. Only the waiting is hidden, nothing is skipped."""
+"""Starting and ending Ray: on this machine, or by joining a cluster."""
 
-import importlib
 import logging
 import os
-import threading
+import socket
 from typing import Any
 
 import ray
 
-_NEEDED_LATER = ("analysis.frontier", "analysis.tables")
-"""What the driver loads anyway at the end; none of it is part of Ray, whose imports must not run beside ray.init."""
+CONNECT_S = 10.0
 
 
 def start_ray(address: str | None, workers: int) -> None:
@@ -24,12 +22,33 @@ def start_ray(address: str | None, workers: int) -> None:
     if address is None:
         os.environ.pop("RAY_ADDRESS", None)  # a cluster is joined when --address says so, never by inheritance
         options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 100_000_000}
-    loading = threading.Thread(target=lambda: [importlib.import_module(name) for name in _NEEDED_LATER])
-    loading.start()
+    else:
+        _check_answers(address)
     ray.init(address=address, **options)
-    loading.join()
+    if address is None:
+        _end_autoscaler()
 
 
-def stop_ray_meanwhile() -> None:
-    """Stop Ray in the background (it takes a second); the interpreter does not exit before that is done."""
-    threading.Thread(target=ray.shutdown).start()
+def _check_answers(address: str) -> None:
+    """Ray itself asks for minutes before it says that nobody is there."""
+    host, _, port = address.rpartition(":")
+    if address == "auto":
+        return
+    if not host or not port.isdecimal():
+        raise ConnectionError(f"--address {address}: write HOST:PORT, or auto for the cluster of this machine")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+    except OSError as error:
+        raise ConnectionError(f"--address {address}: no Ray answers there ({error.strerror or error})") from None
+
+
+def _end_autoscaler() -> None:
+    """A Ray of one machine has nothing to scale, and its autoscaler takes a second to notice that it shall end."""
+    node = ray._private.worker._global_node
+    assert node is not None, "Ray of this machine has been started"
+    node.kill_monitor(check_alive=False)
+
+
+def stop_ray() -> None:
+    """Leave the cluster, or stop the Ray of this machine. Sooner than at exit, where Ray waits for late messages."""
+    ray.shutdown()

@@ -92,6 +92,12 @@ class Referee:
             self._end(trial, "failed", reason)
             self.listener(trial)
 
+    @property
+    def finished(self) -> bool:
+        """Whether everything that the budget asks for has ended."""
+        all_given = self.exhausted or len(self._candidates) >= self.sweep.budget.trials
+        return all_given and all(trial.ending for trial in self.trials.values())
+
     # --- resuming ------------------------------------------------------------------------------------------------
 
     def restore(self, starts: Sequence[Row], reports: Sequence[Row], trials: Sequence[Row]) -> None:

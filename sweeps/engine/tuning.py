@@ -4,9 +4,11 @@ Tune keeps machines and processes; what is searched, stopped and recorded is the
 files and snapshots are off: the ledger holds everything that a resumed run needs (see DECISIONS.md).
 """
 
+import contextlib
+import importlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +43,32 @@ def run_on_ray(referee: Referee, workers: int, store: Path, device: str, tick: C
     slots = {"CPU": 1.0}
     if device == "cuda":
         slots["GPU"] = float(ray.cluster_resources().get("GPU", 0)) / workers  # type: ignore[no-untyped-call]
-    feed = _Feed(referee, {"store": str(store), "device": device})
+    failures: list[Exception] = []
+    feed = _Feed(referee, {"store": str(store), "device": device}, failures)
     with tempfile.TemporaryDirectory(prefix="teststrip-tune-") as scratch:
-        # tune.run, not Tuner: Tuner pickles the searcher, which holds the ledger, to restore from what we never use.
-        tune.run(
-            WarmWorker,
-            search_alg=feed,
-            scheduler=_Rungs(referee),
-            resources_per_trial=tune.PlacementGroupFactory([slots]),
-            num_samples=-1,
-            max_concurrent_trials=workers,
-            reuse_actors=True,
-            max_failures=LOST_WORKER_RETRIES,
-            callbacks=[_Ticker(tick)],
-            storage_path=scratch,
-            trial_dirname_creator=lambda trial: trial.trial_id,
-            raise_on_failed_trial=False,
-            verbose=0,
-        )
+        try:
+            # tune.run, not Tuner: Tuner pickles the searcher (and with it the ledger) for a restore that never happens.
+            tune.run(
+                WarmWorker,
+                search_alg=feed,
+                scheduler=_Rungs(referee, failures),
+                resources_per_trial=tune.PlacementGroupFactory([slots]),
+                num_samples=-1,
+                max_concurrent_trials=workers,
+                reuse_actors=True,
+                max_failures=LOST_WORKER_RETRIES,
+                callbacks=[_Ticker(tick)],
+                storage_path=scratch,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+                raise_on_failed_trial=False,
+                verbose=0,
+            )
+        except Exception:
+            if failures:  # Tune has made a text of it; the error itself says more (a full disk, say)
+                raise failures[0] from None
+            raise
+    if not referee.finished:
+        raise KeyboardInterrupt  # Tune ends quietly on the first ^C
 
 
 class WarmWorker(tune.Trainable):
@@ -81,21 +91,24 @@ class WarmWorker(tune.Trainable):
 class _Feed(Searcher):
     """Tune asks here for trials; the referee has them."""
 
-    def __init__(self, referee: Referee, shared: dict[str, Any]) -> None:
+    def __init__(self, referee: Referee, shared: dict[str, Any], failures: list[Exception]) -> None:
         super().__init__()
-        self._referee, self._shared = referee, shared
+        self._referee, self._shared, self._failures = referee, shared, failures
         self._given: dict[str, Assignment] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        assignment = self._referee.next_assignment()
+        with _remembered(self._failures):
+            assignment = self._referee.next_assignment()
         if assignment is None:
+            # The last trials are running and a slot has fallen idle: time to load what the summary needs (0.5 s).
+            importlib.import_module("sweeps.engine.summary")
             return Searcher.FINISHED
         self._given[trial_id] = assignment
         return {**self._shared, "assignment": assignment}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         assignment = self._given.pop(trial_id)
-        if error:
+        if error and not self._failures:
             self._referee.lost(assignment.trial, f"its worker died {LOST_WORKER_RETRIES + 1} times")
 
     def save(self, checkpoint_path: str) -> None:
@@ -111,11 +124,12 @@ class _Feed(Searcher):
 class _Rungs(TrialScheduler):
     """Tune shows every result here; the referee says whether the trial goes on."""
 
-    def __init__(self, referee: Referee) -> None:
-        self._referee = referee
+    def __init__(self, referee: Referee, failures: list[Exception]) -> None:
+        self._referee, self._failures = referee, failures
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        return self.CONTINUE if self._referee.hear(result["progress"]) else self.STOP
+        with _remembered(self._failures):
+            return self.CONTINUE if self._referee.hear(result["progress"]) else self.STOP
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         waiting = (t for t in tune_controller.get_live_trials() if t.status in ("PENDING", "PAUSED"))
@@ -131,6 +145,16 @@ class _Rungs(TrialScheduler):
 
     def debug_string(self) -> str:
         return "the referee's rungs"
+
+
+@contextlib.contextmanager
+def _remembered(failures: list[Exception]) -> Iterator[None]:
+    """Keep an error of the referee's before Tune turns it into text."""
+    try:
+        yield
+    except Exception as error:
+        failures.append(error)
+        raise
 
 
 class _Ticker(tune.Callback):

@@ -1,9 +1,11 @@
 """Whole runs, as a user starts them: in this process, on Ray, killed and resumed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -183,10 +185,11 @@ def test_every_kind_of_trouble_is_an_ending(tmp_path: Path, environment: dict[st
     assert "512" in failed["reason"][0]
 
 
-def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, environment: dict[str, str], workers: str) -> None:
     out = tmp_path / "run"
     driver = subprocess.Popen(
-        command(out, *LONGER, "--workers", "0"), env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        command(out, *LONGER, "--workers", workers), env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     while not list((out / "reports").glob("part-*.parquet")):
         assert driver.poll() is None
@@ -195,3 +198,65 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, environment: dict[
     said, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130
     assert f"--resume {out}" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, environment: dict[str, str], workers: str) -> None:
+    """A folder that takes no file any more, in the middle of the run: no traceback, and the run goes on afterwards."""
+    out = tmp_path / "run"
+    code = (
+        "import errno, os, sys; from sweeps.engine.ledger import Ledger; from sweeps.engine.command import run;"
+        "from sweeps.loss_weights import SWEEP; commit = Ledger.commit\n"
+        "def full(self, dataset, rows):\n"
+        "    if dataset == 'trials' and self._sequence > 6:\n"
+        "        raise OSError(errno.ENOSPC, 'No space left on device', 'x')\n"
+        "    return commit(self, dataset, rows)\n"
+        "Ledger.commit = full; sys.exit(run(SWEEP, sys.argv[1:]))"
+    )
+    arguments = [sys.executable, "-c", code, "--out", str(out), *SMALL, *LONGER, "--workers", workers]
+    full = subprocess.run(
+        arguments, env=environment, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT
+    )
+    assert full.returncode == 1
+    assert "No space left on device" in full.stderr
+    assert "Traceback" not in full.stderr
+    finish(out, environment, *LONGER, "--workers", workers)
+    assert len(load(out).trials) == 6
+
+
+def test_a_cluster_that_runs_already_can_be_joined(tmp_path: Path, environment: dict[str, str]) -> None:
+    """`--address`: the rows are those of a run on this machine's own Ray."""
+    ray = Path(sys.executable).with_name("ray")
+    folder = tempfile.mkdtemp(prefix="ts-")  # short: Ray puts sockets there, whose paths have 107 bytes
+    own = {**environment, "RAY_TMPDIR": folder, "RAY_AUTH_MODE": "disabled"}
+    head = [
+        "start",
+        "--head",
+        "--port=6399",
+        "--num-cpus=2",
+        "--include-dashboard=false",
+        "--block",
+        "--disable-usage-stats",
+    ]
+    cluster = subprocess.Popen([ray, *head], env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        address = ["--address", "127.0.0.1:6399"]
+        while subprocess.run([ray, "status", *address], env=own, capture_output=True, check=False).returncode:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        done = finish(tmp_path / "run", own, "--smoke", "--workers", "2", *address)
+        assert "Ray at 127.0.0.1:6399" in done.stdout
+        assert len(load(tmp_path / "run").trials) == 3
+    finally:
+        cluster.terminate()
+        cluster.wait(timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_cluster_that_is_not_there_is_a_sentence(tmp_path: Path, environment: dict[str, str]) -> None:
+    nowhere = command(tmp_path / "run", "--smoke", "--workers", "2", "--address", "127.0.0.1:6398")
+    done = subprocess.run(nowhere, env=environment, capture_output=True, text=True, timeout=200, check=False, cwd=ROOT)
+    assert done.returncode == 2
+    assert "127.0.0.1:6398" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtrit  # the t quantile; all of scipy.stats takes 0.6 s longer to load
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def mean_interval_from_spread(
         raise ValueError(f"a spread must be >= 0, got {deviation[deviation < 0][0]}")
     known = np.isfinite(centre) & np.isfinite(deviation) & (count >= 2)
     safe = np.where(known, count, 2.0)
-    half = stats.t.ppf(0.5 + confidence / 2, safe - 1) * np.where(known, deviation, np.nan) / np.sqrt(safe)
+    half = stdtrit(safe - 1, 0.5 + confidence / 2) * np.where(known, deviation, np.nan) / np.sqrt(safe)
     middle = np.where(known, centre, np.nan)
     return middle - half, middle + half
 
@@ -63,7 +63,9 @@ def rate_interval(count: int, n: int, confidence: float = 0.95) -> Interval:
     _check_confidence(confidence)
     if not (n >= 1 and 0 <= count <= n):
         raise ValueError(f"a rate needs 0 <= count <= n and n >= 1, got count={count}, n={n}")
-    ends = stats.binomtest(count, n).proportion_ci(confidence_level=confidence, method="wilson")
+    from scipy.stats import binomtest  # only where there is a rate to tell
+
+    ends = binomtest(count, n).proportion_ci(confidence_level=confidence, method="wilson")
     return Interval(count / n, float(ends.low), float(ends.high))
 
 

@@ -16,7 +16,7 @@ def start_ray(address: str | None, workers: int) -> None:
     Raises ConnectionError where there is no cluster at the address.
     """
     # Ray starts a process per slot at once; they load torch while the driver still waits for Ray and loads Tune.
-    os.environ.update(RAY_preload_python_modules="sweeps.engine.worker")
+    os.environ.update(RAY_preload_python_modules="sweeps.engine.warm")
     logging.getLogger("ray").setLevel(logging.ERROR)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:

@@ -12,6 +12,7 @@ from analysis.files import LedgerError
 from enhance.config import ConfigError
 from enhance.data import DataError
 from sweeps.engine.driver import RunMismatch, drive, read_rows
+from sweeps.engine.environment import python_command
 from sweeps.engine.ledger import LedgerBusy
 from sweeps.engine.options import UsageError, parse, resumed_folder
 from sweeps.engine.plan import render_plan
@@ -51,7 +52,7 @@ def run(sweep: Sweep, argv: list[str]) -> int:
 
 
 def _run(sweep: Sweep, argv: list[str], console: Console) -> int:
-    command = " ".join(["python", _script(), *argv])
+    command = " ".join([python_command(), _script(), *argv])
     folder = resumed_folder(argv)
     recorded = _recorded_arguments(folder) if folder is not None else []
     sweep, options = parse(sweep, [*recorded, *argv], command)
@@ -59,7 +60,7 @@ def _run(sweep: Sweep, argv: list[str], console: Console) -> int:
     if options.dry_run:
         console.print("\ndry run: nothing was computed", style="dim")
         return 0
-    again = f"python {_script()} --resume {options.out}"
+    again = f"{python_command()} {_script()} --resume {options.out}"
     console.print(f"\nstarting; if it is interrupted, go on with: {again}\n", style="dim", soft_wrap=True)
     try:
         referee = drive(sweep, options, [*recorded, *argv], console)

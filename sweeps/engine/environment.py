@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import platform
 import socket
+import sys
 from pathlib import Path
 
 import enhance
@@ -51,3 +52,9 @@ def host() -> str:
 def default_device() -> str:
     """ "cuda" where an NVIDIA driver has a GPU to offer, else "cpu"; asks the system, not torch."""
     return "cuda" if any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"
+
+
+def python_command() -> str:
+    """The interpreter as the user would type it from here: `.venv/bin/python`, or its whole path from elsewhere."""
+    path, here = Path(sys.executable), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

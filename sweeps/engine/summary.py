@@ -8,6 +8,7 @@ from analysis.frontier import baseline, configurations, ranked, remarks
 from analysis.load import Ledger, LedgerError, load
 from analysis.tables import endings_line, frontier_table, legend_lines
 from analysis.units import metric_label, metric_text
+from sweeps.engine.environment import python_command
 
 OTHERS = 5
 
@@ -39,7 +40,7 @@ def print_summary(run: Path, exhausted: bool, console: Console) -> None:
         say("note: the space holds no further configuration; the run is shorter than its budget")
     say(f"\n{endings_line(ledger)}")
     say(f"ledger: {run}")
-    say(f"next:   python -m analysis frontier {run}")
+    say(f"next:   {python_command()} -m analysis frontier {run}")
 
 
 def _untouched_line(ledger: Ledger) -> str:

@@ -27,14 +27,11 @@ class Options:
     """Where and how a sweep is run; nothing here changes what a trial computes, except `dtype` and `device`."""
 
     out: Path
-    resume: bool
     workers: int
     address: str | None
     device: str
     dtype: str
-    smoke: bool
     dry_run: bool
-    settings: tuple[str, ...]
     command: str
 
 
@@ -64,14 +61,11 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
     out = arguments.resume or arguments.out or _fresh_folder(sweep.name)
     return sweep, Options(
         out=out,
-        resume=arguments.resume is not None,
         workers=arguments.workers,
         address=arguments.address,
         device=device,
         dtype=str(sweep.fixed.get("train.dtype", "searched")),
-        smoke=arguments.smoke,
         dry_run=arguments.dry_run,
-        settings=tuple(arguments.set),
         command=command,
     )
 

@@ -86,11 +86,12 @@ def baseline(ledger: Ledger, metric: str) -> float | None:
     return float(recorded.iloc[-1]) if len(recorded) else None
 
 
-def staircase(x: Floats, y: Floats, maximize_x: bool, maximize_y: bool) -> tuple[Floats, Floats]:
+def staircase(x: Floats, y: Floats, maximize_x: bool) -> tuple[Floats, Floats]:
     """The border of what a front of two objectives attains, from its lowest to its highest x.
 
     `x` and `y` (n,) are the front's points in any order; the result (2n - 1,) has the inner corners between them. Each
     corner is the worst value that two neighbours both attain, so the line never promises a point that none reaches.
+    Which way y is better follows from the points: along a front the one gets better as the other gets worse.
     """
     order = np.lexsort((y, x))
     across, up = np.repeat(x[order], 2), np.repeat(y[order], 2)

@@ -57,7 +57,7 @@ def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]
     axes.set_xlim(*x.limits())
     axes.set_ylim(*y.limits())
     crowd = min(1.0, (60 / max(1, int((~on).sum()))) ** 0.5)  # hundreds of bars would hide what they belong to
-    axes.plot(*staircase(x.mean[on], y.mean[on], x.maximize, y.maximize), color=SKY, lw=2.0, zorder=2.5)
+    axes.plot(*staircase(x.mean[on], y.mean[on], x.maximize), color=SKY, lw=2.0, zorder=2.5)
     _bars(axes, x, y, on, BLUE, 0.75)
     _dots(axes, x.mean[on], y.mean[on], BLUE, 7.5, "front", zorder=4)
     _bars(axes, x, y, ~on, GREY, 0.4 * crowd)

@@ -43,6 +43,8 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
         sweep = dataclasses.replace(sweep, budget=sweep.smoke)
     for setting in arguments.set:
         sweep = _fix(sweep, setting)
+    if arguments.device == "cuda" and not arguments.address and default_device() != "cuda":
+        raise UsageError("--device cuda: this machine has no NVIDIA GPU; choose cpu, or a cluster with --address")
     device = default_device() if arguments.device == "auto" else arguments.device
     dtype = _dtype(arguments.dtype, device)
     if "train.dtype" not in sweep.fixed and "train.dtype" not in sweep.space:

@@ -52,7 +52,7 @@ def test_staircase_is_the_border_of_what_the_front_attains(
     signs = np.array([1.0 if maximize_x else -1.0, 1.0 if maximize_y else -1.0])
     values = np.array(points)
     values = values[oracle(values * signs)]
-    across, up = staircase(values[:, 0], values[:, 1], maximize_x, maximize_y)
+    across, up = staircase(values[:, 0], values[:, 1], maximize_x)
     corners = np.column_stack([across, up])
     assert len(corners) == 2 * len(values) - 1
     assert (np.diff(across) >= 0).all()

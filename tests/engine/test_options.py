@@ -35,6 +35,13 @@ def test_what_is_wrong_is_refused_with_the_choices(argv: list[str], said: str) -
     assert said in str(refused.value)
 
 
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.engine.options.default_device", lambda: "cpu")
+    with pytest.raises(UsageError, match="no NVIDIA GPU; choose cpu"):
+        parse(small_sweep(), ["--device", "cuda"], "x")
+    assert parse(small_sweep(), ["--device", "cuda", "--address", "auto"], "x")[1].device == "cuda"
+
+
 def test_a_budget_that_cannot_be_is_refused() -> None:
     with pytest.raises(SweepError, match=r"budget\.trials=0"):
         parse(small_sweep(), ["--trials", "0"], "x")

@@ -12,7 +12,7 @@ A discriminator whose accuracy stays near one half is normal for DPED (its autho
 import math
 from dataclasses import dataclass
 
-from enhance.config import GuardConfig
+from enhance.config.training import GuardConfig
 
 
 class Diverged(ArithmeticError):

@@ -6,23 +6,24 @@ the CPU from an explicit generator: neither reading nor moving torch's global on
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
 
-from enhance.config import NetConfig, ResNetConfig, Scalar, from_flat
+from enhance.config import Scalar, from_flat
+from enhance.config.nets import NetConfig, ResNetConfig
+from enhance.nets.network import Network, apply, parameter_count
 from enhance.nets.resnet import ResNet
+
+__all__ = ["FAMILIES", "Family", "Network", "apply", "build", "build_net", "parameter_count"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Family:
-    """A network constructor and what its caller has to know."""
+    """A network constructor, its parameters (sizes and dtypes that it takes are properties of these) and its source."""
 
     config: type[NetConfig]
-    build: Callable[[NetConfig, torch.Generator], nn.Module]
-    multiple_of: int  # H and W must be multiples of this: the caller pads, the network does not
-    minimum_px: int  # the smallest H and W that can be trained on
-    dtypes: tuple[str, ...]  # the train.dtype values it has been tested with
+    build: Callable[[Any, torch.Generator], Network]
     source: str
 
 
@@ -30,15 +31,12 @@ FAMILIES: dict[str, Family] = {
     "resnet": Family(
         config=ResNetConfig,
         build=ResNet,
-        multiple_of=1,
-        minimum_px=2,
-        dtypes=("fp32", "bf16"),
         source="Ignatov et al. 2017 (DPED), the authors' code; grid (k, c, b) of de Stoutz et al. 2018 (FPIE)",
     ),
 }
 
 
-def build(family: str, *, seed: int, **parameters: Scalar) -> nn.Module:
+def build(family: str, *, seed: int, **parameters: Scalar) -> Network:
     """The network of `family` with `parameters` (its defaults where not named), initialised from `seed`.
 
     Raises ConfigError (a ValueError) with every problem at once: an unknown family or parameter, a value outside its
@@ -48,6 +46,6 @@ def build(family: str, *, seed: int, **parameters: Scalar) -> nn.Module:
     return build_net(from_flat(flat).net, seed)
 
 
-def build_net(config: NetConfig, seed: int) -> nn.Module:
+def build_net(config: NetConfig, seed: int) -> Network:
     """The network of a configuration that is already valid, initialised from `seed`."""
     return FAMILIES[config.family].build(config, torch.Generator().manual_seed(seed))

@@ -14,39 +14,47 @@ norm: DECISIONS.md).
 import torch
 from torch import Tensor, nn
 
-from enhance.config import ResNetConfig
-from enhance.nets.layers import initialise_he, norm, same_conv
+from enhance.config.nets import ResNetConfig
+from enhance.nets.layers import activation, initialise_all, norm, same_conv
+from enhance.nets.network import Network
 
 ENDS_KERNEL = 9  # whatever `kernel` is
 
 
-class ResNet(nn.Module):
+class ResNet(Network):
     """(N, 3, H, W) float images, nominally in [0, 1], to images of the same shape in float32 and [-0.08, 1.08].
 
     The output is not clipped, so that a saturated pixel still has a gradient. Instance norm needs H * W > 1.
     """
 
     def __init__(self, config: ResNetConfig, generator: torch.Generator) -> None:
-        super().__init__()
         kernel, channels = config.kernel, config.channels
-        self.head = nn.Sequential(same_conv(3, channels, ENDS_KERNEL, generator), activation(config))
+        super().__init__(config, deep_channels=channels)
+        self.head = nn.Sequential(
+            same_conv(3, channels, ENDS_KERNEL, generator), activation(config.activation, channels)
+        )
         self.blocks = nn.Sequential(*(ResidualBlock(config, generator) for _ in range(config.blocks)))
         self.tail = nn.Sequential(
             same_conv(channels, channels, kernel, generator),
-            activation(config),
+            activation(config.activation, channels),
             same_conv(channels, channels, kernel, generator),
-            activation(config),
+            activation(config.activation, channels),
             same_conv(channels, 3, ENDS_KERNEL, generator),
         )
-        if config.init == "he":
-            for layer in self.modules():
-                if isinstance(layer, nn.Conv2d):
-                    initialise_he(layer, generator)
+        if config.init != "dped":  # which every layer begins with
+            initialise_all(self, config.init, generator)
 
-    def forward(self, images: Tensor) -> Tensor:
-        z = self.tail(self.blocks(self.head(images)))
-        # In bfloat16 the steps between neighbouring output values would be as wide as those of 8-bit pictures.
-        return 0.58 * torch.tanh(z.float()) + 0.5
+    def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        deep = self.blocks(self.head(images))
+        return scaled_tanh(self.tail(deep)), deep
+
+
+def scaled_tanh(z: Tensor) -> Tensor:
+    """0.58 tanh + 0.5 in float32: [-0.08, 1.08], so that a saturated pixel still has a gradient.
+
+    In bfloat16 the steps between neighbouring output values would be as wide as those of 8-bit pictures.
+    """
+    return 0.58 * torch.tanh(z.float()) + 0.5
 
 
 class ResidualBlock(nn.Module):
@@ -62,10 +70,6 @@ class ResidualBlock(nn.Module):
 
 def conv_norm_activation(config: ResNetConfig, generator: torch.Generator) -> list[nn.Module]:
     """The three layers of half a residual block."""
-    convolution = same_conv(config.channels, config.channels, config.kernel, generator)
-    return [convolution, norm(config.norm, config.channels), activation(config)]
-
-
-def activation(config: ResNetConfig) -> nn.Module:
-    """ReLU, or PReLU with one slope per channel that starts at 0, i.e. as a ReLU (FPIE's code)."""
-    return nn.PReLU(config.channels, init=0.0) if config.activation == "prelu" else nn.ReLU()
+    channels = config.channels
+    convolution = same_conv(channels, channels, config.kernel, generator)
+    return [convolution, norm(config.norm, channels), activation(config.activation, channels)]

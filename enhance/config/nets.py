@@ -1,0 +1,244 @@
+"""The parameters of every network family, and what a caller must know before one is built.
+
+The networks themselves are in `enhance.nets`, one file per family. The sizes depend on the parameters (a U-Net halves
+as often as it has levels), so they stand here, where a driver reads them without torch.
+"""
+
+from dataclasses import dataclass, field
+
+from enhance.config.law import choice, leaf, weights
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetConfig:
+    """What all families have in common."""
+
+    family: str
+
+    @property
+    def multiple_of(self) -> int:
+        """H and W of the network's input must be multiples of this (`enhance.nets.apply` pads and crops)."""
+        return 1
+
+    @property
+    def minimum_px(self) -> int:
+        """The smallest H and W that can be trained on."""
+        return 2
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The values of train.dtype that the family is tested with."""
+        return ("fp32", "bf16")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SRCNNConfig(NetConfig):
+    """DPED's baseline: three convolutions, 9-5-5; see `enhance.nets.srcnn`."""
+
+    family: str = choice("srcnn")
+    channels: int = leaf(64, minimum=2, maximum=1024)  # the second layer has half as many
+    init: str = choice("dped", "he")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResNetConfig(NetConfig):
+    """DPED's generator and the FPIE grid; see `enhance.nets.resnet`."""
+
+    family: str = choice("resnet")
+    kernel: int = leaf(3, minimum=1, maximum=15, odd=True)
+    channels: int = leaf(64, minimum=1, maximum=1024)
+    blocks: int = leaf(4, minimum=0, maximum=64)
+    norm: str = choice("instance", "batch", "none")
+    activation: str = choice("relu", "prelu")
+    init: str = choice("dped", "he")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JohnsonConfig(NetConfig):
+    """DPED's second baseline: down twice, residual blocks at a quarter, up twice; see `enhance.nets.johnson`."""
+
+    family: str = choice("johnson")
+    channels: int = leaf(32, minimum=1, maximum=512)
+    blocks: int = leaf(5, minimum=0, maximum=64)
+    norm: str = choice("batch", "instance", "none")
+    init: str = choice("dped", "he")
+
+    @property
+    def multiple_of(self) -> int:
+        """Two layers of stride 2."""
+        return 4
+
+    @property
+    def minimum_px(self) -> int:
+        """An instance norm needs more than one pixel at a quarter of the size."""
+        return 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StridedConfig(NetConfig):
+    """FPIE's proposed generator; see `enhance.nets.strided`. `channels` doubles with each of the two strided layers."""
+
+    family: str = choice("strided")
+    kernel: int = leaf(3, minimum=1, maximum=9)
+    strided_kernel: int = leaf(4, minimum=2, maximum=9)
+    channels: int = leaf(16, minimum=1, maximum=256)
+    blocks: int = leaf(2, minimum=0, maximum=64)
+    norm: str = choice("instance", "batch", "none")
+    activation: str = choice("relu", "prelu")
+    skips: str = choice("code", "paper")  # code: at full resolution only; paper: at every resolution
+    init: str = choice("dped", "he")
+
+    @property
+    def multiple_of(self) -> int:
+        """Two layers of stride 2."""
+        return 4
+
+    @property
+    def minimum_px(self) -> int:
+        """An instance norm needs more than one pixel at a quarter of the size."""
+        return 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UNetConfig(NetConfig):
+    """pix2pix's generator; see `enhance.nets.unet`. 8 levels are its full size, 6 those for patches of 64 px."""
+
+    family: str = choice("unet")
+    levels: int = leaf(8, minimum=2, maximum=9)
+    channels: int = leaf(64, minimum=1, maximum=256)
+    norm: str = choice("batch", "instance", "none")
+    output: str = choice("tanh", "relu")
+    dropout: float = leaf(0.5, minimum=0, maximum=0.9)
+    init: str = choice("pix2pix", "he")
+
+    @property
+    def multiple_of(self) -> int:
+        """Every level halves the picture."""
+        return int(2**self.levels)
+
+    @property
+    def minimum_px(self) -> int:
+        """The innermost map is one pixel; no norm follows it."""
+        return self.multiple_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UNetResNet34Config(NetConfig):
+    """A U-Net whose encoder is torchvision's ResNet-34; see `enhance.nets.unet_resnet34`."""
+
+    family: str = choice("unet_resnet34")
+    weights: str = weights()
+    channels: int = leaf(32, minimum=1, maximum=256)  # of the decoder at full resolution; doubled at each level down
+    init: str = choice("he", "dped")
+
+    @property
+    def multiple_of(self) -> int:
+        """The encoder halves the picture five times."""
+        return 32
+
+    @property
+    def minimum_px(self) -> int:
+        """A batch norm needs more than one value per channel, whatever the batch."""
+        return 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CycleResNetConfig(NetConfig):
+    """CycleGAN's generator; see `enhance.nets.cycle_resnet`. 9 blocks for 256 px, 6 for 128 px."""
+
+    family: str = choice("cycle_resnet")
+    channels: int = leaf(64, minimum=1, maximum=256)
+    blocks: int = leaf(9, minimum=0, maximum=64)
+    norm: str = choice("instance", "batch", "none")
+    init: str = choice("pix2pix", "he")
+
+    @property
+    def multiple_of(self) -> int:
+        """Two layers of stride 2."""
+        return 4
+
+    @property
+    def minimum_px(self) -> int:
+        """Reflection by one pixel at a quarter of the size needs two, reflection by three at full size needs four."""
+        return 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShuffleConfig(NetConfig):
+    """A residual body on pixels folded into channels; see `enhance.nets.shuffle`."""
+
+    family: str = choice("shuffle")
+    factor: int = leaf(4, minimum=2, maximum=8)
+    kernel: int = leaf(3, minimum=1, maximum=15, odd=True)
+    channels: int = leaf(32, minimum=1, maximum=1024)
+    blocks: int = leaf(2, minimum=0, maximum=64)
+    norm: str = choice("none", "instance", "batch")
+    activation: str = choice("relu", "prelu")
+    output: str = choice("residual", "tanh")
+    init: str = choice("he", "dped")
+
+    @property
+    def multiple_of(self) -> int:
+        """Pixels are folded in squares of this side."""
+        return self.factor
+
+    @property
+    def minimum_px(self) -> int:
+        """An instance norm needs more than one pixel after folding."""
+        return 2 * self.factor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeparableConfig(NetConfig):
+    """A residual body of depthwise-separable convolutions; see `enhance.nets.separable`."""
+
+    family: str = choice("separable")
+    kernel: int = leaf(3, minimum=1, maximum=15, odd=True)
+    channels: int = leaf(32, minimum=1, maximum=1024)
+    blocks: int = leaf(4, minimum=0, maximum=64)
+    norm: str = choice("none", "instance", "batch")
+    activation: str = choice("relu", "prelu")
+    output: str = choice("residual", "tanh")
+    init: str = choice("he", "dped")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CurveConfig(NetConfig):
+    """Any other family followed by a CurveBlock; see `enhance.nets.curve`.
+
+    In flat names "net.base" is the family of the base network, and the base's own leaves stand beside the curve's:
+    net.family=curve, net.base=resnet, net.channels=16.
+    """
+
+    family: str = choice("curve")
+    degree: int = leaf(3, minimum=1, maximum=8)
+    base: NetConfig = field(default_factory=UNetResNet34Config)
+
+    @property
+    def multiple_of(self) -> int:
+        """As the base network."""
+        return self.base.multiple_of
+
+    @property
+    def minimum_px(self) -> int:
+        """As the base network."""
+        return self.base.minimum_px
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """As the base network: the curve itself is always computed in float32."""
+        return self.base.dtypes
+
+
+BASE_CONFIGS: dict[str, type[NetConfig]] = {
+    "srcnn": SRCNNConfig,
+    "resnet": ResNetConfig,
+    "johnson": JohnsonConfig,
+    "strided": StridedConfig,
+    "unet": UNetConfig,
+    "unet_resnet34": UNetResNet34Config,
+    "cycle_resnet": CycleResNetConfig,
+    "shuffle": ShuffleConfig,
+    "separable": SeparableConfig,
+}
+NET_CONFIGS: dict[str, type[NetConfig]] = {**BASE_CONFIGS, "curve": CurveConfig}

@@ -27,7 +27,7 @@ _NEEDED: dict[str, list[str]] = {
     "reports": ["trial", "step"],
     "starts": ["trial"],
 }
-_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "baseline.")
+_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.")
 
 
 @dataclass(frozen=True)

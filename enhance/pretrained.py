@@ -7,6 +7,7 @@ from anywhere: who offers it draws the weights from a seed of its own. Nothing i
 
 import hashlib
 import pickle
+import re
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from pathlib import Path
@@ -51,20 +52,27 @@ def load_state(network: str, weights: str, imagenet: Callable[[], State]) -> Sta
 
 
 def fill(module: torch.nn.Module, network: str, weights: str, state: State, prefix: str = "") -> None:
-    """Put the entries of `state` under `prefix` into `module`. Raises WeightsUnavailable where one lacks or misfits."""
+    """Put the entries of `state` under `prefix` into `module`. Raises WeightsUnavailable where one lacks or misfits.
+
+    Only the step counters of batch norms may lack, as they do in files older than torch 0.4.1: `module` keeps its own.
+    """
+    found = {name: state[prefix + name] for name in module.state_dict() if prefix + name in state}
     try:
-        module.load_state_dict({name: state[prefix + name] for name in module.state_dict()})
-    except (LookupError, RuntimeError, TypeError) as error:
+        module.load_state_dict(found)  # which says what lacks, and lets the counters pass
+    except (RuntimeError, TypeError) as error:
         reason = f"it is no state dict of {network}: {' '.join(str(error).split())[:200]}"
         raise WeightsUnavailable(network, weights, reason) from error
 
 
 def pinned(weights: str) -> str:
-    """`weights`, with the digest of its file appended where it names one. Raises WeightsUnavailable without the file."""
-    if not weights.startswith(FILE) or "#" in weights:
+    """`weights`, with the digest of its file appended if it names one. Raises WeightsUnavailable without the file."""
+    if not weights.startswith(FILE):
+        return weights
+    name, digest = _split(weights)
+    if digest:
         return weights
     try:
-        return f"{weights}#{_digest(Path(weights.removeprefix(FILE)))}"
+        return f"{weights}#{_digest(Path(name))}"
     except OSError as error:
         raise WeightsUnavailable("pretrained", weights, f"{type(error).__name__}: {error}") from error
 
@@ -72,11 +80,18 @@ def pinned(weights: str) -> str:
 def _read(network: str, weights: str) -> State:
     if not weights.startswith(FILE):
         raise WeightsUnavailable(network, weights, "there is no source of this name")
-    name, _, wanted = weights.removeprefix(FILE).partition("#")
+    name, wanted = _split(weights)
     if wanted and (found := _digest(Path(name))) != wanted:
         raise WeightsUnavailable(network, weights, f"the file has changed: its digest is {found} now")
     state: State = torch.load(name, "cpu", weights_only=True)
     return state
+
+
+def _split(weights: str) -> tuple[str, str]:
+    """Path and digest ("" without one); only 16 hexadecimal digits at the end are one, for a path may hold a "#"."""
+    name = weights.removeprefix(FILE)
+    digest = re.search(r"#([0-9a-f]{16})$", name)
+    return (name[: digest.start()], digest[1]) if digest else (name, "")
 
 
 def _digest(path: Path) -> str:

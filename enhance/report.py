@@ -9,8 +9,10 @@ class Report:
 
     `metrics` are means over the `images` validation patches and `spread` their standard deviations (ddof 1), under
     the names of `enhance.metrics.evaluate` and "psnr_gain_db", the mean difference to the untouched input. `untouched`
-    are the same means for the inputs as they came: what any network has to beat. `losses` (unweighted terms),
-    `loss_total` and `grad_norm` are means over the steps since the last report.
+    are the same means for the inputs as they came: what any network has to beat. Without pairs only metrics that need
+    no target are there, and `untouched` is empty. `losses` (unweighted terms), `loss_total`, `grad_norm` (before
+    clipping) and `signals` (how critics and parts of networks fare) are means over the steps since the last report
+    that had them.
     """
 
     step: int
@@ -19,6 +21,7 @@ class Report:
     untouched: dict[str, float]
     images: int
     losses: dict[str, float]
+    signals: dict[str, float]
     loss_total: float
     grad_norm: float
     learning_rate: float

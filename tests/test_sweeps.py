@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.load import load
-from enhance.config import from_flat
+from enhance.config import conflicts
 from sweeps.engine.command import run
 from sweeps.engine.space import When, inner
 from sweeps.engine.sweep import Sweep
@@ -43,7 +43,7 @@ def test_every_corner_of_the_space_is_a_configuration(name: str) -> None:
             for leaf, value in values.items()
             if not isinstance(entry := sweep.space[leaf], When) or values[entry.name] == entry.value
         }
-        from_flat(active, sweep.base())
+        assert conflicts(sweep.config(active)) == []
 
 
 @pytest.mark.engine

@@ -1,8 +1,8 @@
 """The configuration of one trial; see `enhance.config.config`."""
 
-from enhance.config.config import VARIANTS, Config, canonical_json, digest, flatten, from_flat, laws
+from enhance.config.config import VARIANTS, Config, canonical_json, digest, flatten, from_flat, laws, unknown_leaf
 from enhance.config.conflicts import conflicts
-from enhance.config.law import ConfigError, Law, Scalar, choice, leaf, listed, unknown_name
+from enhance.config.law import ConfigError, Law, Scalar, choice, leaf, listed
 
 __all__ = [
     "VARIANTS",
@@ -19,5 +19,5 @@ __all__ = [
     "laws",
     "leaf",
     "listed",
-    "unknown_name",
+    "unknown_leaf",
 ]

@@ -101,7 +101,7 @@ def from_flat(values: Mapping[str, Scalar]) -> Config:
     outside their law. Whether the parts go together is another question: see `enhance.config.conflicts`.
     """
     known = laws(values)
-    problems = [_unknown(name, known) for name in values if name not in known]
+    problems = [unknown_leaf(name, known) for name in values if name not in known]
     problems += [p for name, v in values.items() if name in known and (p := known[name].problem(name, v))]
     if problems:
         raise ConfigError(problems)
@@ -153,7 +153,7 @@ def _curve_leaves(leaves: dict[str, Any], base: type[NetConfig]) -> dict[str, An
     return {name: value for name, value in leaves.items() if name in own} | {"base": base(**inner)}
 
 
-def _unknown(name: str, known: Mapping[str, Law]) -> str:
+def unknown_leaf(name: str, known: Mapping[str, Law]) -> str:
     """The sentence for a name that this configuration does not have, but perhaps another variant of it."""
     for key, (part, table, default) in VARIANTS.items():
         owners = [variant for variant, cls in table.items() if name in {f"{part}.{leaf.name}" for leaf in _leaves(cls)}]

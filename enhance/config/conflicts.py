@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from enhance.config.config import Config
 from enhance.config.law import listed
 from enhance.config.nets import CurveConfig
-from enhance.config.training import CycleConfig, PhasesConfig
+from enhance.config.training import CycleConfig, PhasesConfig, SGDConfig
 
 PAIRED_TERMS = ("pixel", "color", "content", "style")
 CYCLE_TERMS = ("cycle", "identity")
@@ -85,6 +85,8 @@ def _rule(config: Config) -> Iterator[str]:
         yield f"phases.curve_at={phases.curve_at:g} needs net.family=curve, not {config.net.family}"
     if phases.adversarial_at > 0 and not config.loss.adversarial:
         yield f"phases.adversarial_at={phases.adversarial_at:g} needs loss.adversarial > 0"
+    if phases.adversarial_at > 0 and not any(getattr(config.loss, term) for term in TERMS if term != "adversarial"):
+        yield "phases.adversarial_at > 0 needs another loss.* > 0, or the phases before have nothing to train for"
     if not (phases.curve_at or phases.adversarial_at):
         yield "train.rule=phased needs phases.curve_at or phases.adversarial_at > 0, or there is only one phase"
 
@@ -92,6 +94,8 @@ def _rule(config: Config) -> Iterator[str]:
 def _optimizers(config: Config) -> Iterator[str]:
     for part in ("optimizer", "critic_optimizer"):
         optimizer = getattr(config, part)
+        if isinstance(optimizer, SGDConfig) and optimizer.nesterov and not optimizer.momentum:
+            yield f"{part}.nesterov=True needs {part}.momentum > 0"
         if optimizer.schedule == "constant" and optimizer.hold_share:
             yield f"{part}.hold_share={optimizer.hold_share:g} is without effect where {part}.schedule=constant"
         if optimizer.schedule != "constant" and 0 < optimizer.hold_share < optimizer.warmup_share:

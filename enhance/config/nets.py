@@ -129,7 +129,6 @@ class UNetResNet34Config(NetConfig):
     family: str = choice("unet_resnet34")
     weights: str = weights()
     channels: int = leaf(32, minimum=1, maximum=256)  # of the decoder at full resolution; doubled at each level down
-    init: str = choice("he", "dped")
 
     @property
     def multiple_of(self) -> int:

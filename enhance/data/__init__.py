@@ -1,48 +1,37 @@
-"""Pairs of patches, the phone's and the good camera's, packed once and shared by every worker of a machine.
+"""Patches to train and validate on, packed once and shared by every worker of a machine.
 
-Nothing here loads torch: a driver opens the data before, and often without, any network.
+Nothing here loads torch, but for the processes in which `pairs` aligns photographs: a driver opens the data before, and
+often without, any network.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
-from enhance.data.cache import Source, open_prepared
-from enhance.data.demo import Demo
-from enhance.data.dped import Dped
+from enhance.data.cache import open_prepared
 from enhance.data.errors import DataError
-from enhance.data.photos import Photos
-from enhance.data.store import PairStore
+from enhance.data.kinds import KINDS, Kind, source_of
+from enhance.data.pairs import Pairs
+from enhance.data.store import PatchStore
 
-__all__ = ["DataError", "PairStore", "check_spec", "open_data"]
-
-CHOICES = "demo, dped:DIR, photos:DIR"
+__all__ = ["KINDS", "DataError", "Kind", "PatchStore", "check_spec", "open_data"]
 
 
-def open_data(spec: str, *, cache: Path | None = None, progress: Callable[[str], None] | None = None) -> PairStore:
-    """Opens the pairs that `spec` names, after packing them where that has not been done; every pixel is verified.
+def open_data(spec: str, *, cache: Path | None = None, progress: Callable[[str], None] | None = None) -> PatchStore:
+    """Opens the patches that `spec` names, after packing them where that has not been done; every pixel is verified.
 
-    `spec` is "demo" (photographs bundled with scikit-image), "dped:DIR" (the public DPED tree) or "photos:DIR" (own
-    photographs); "demo" and "photos" go through the camera simulator. Packed stores lie in `cache`, else where
-    TESTSTRIP_CACHE says, else in ~/.cache/teststrip. `progress` is told in sentences what is going on. Raises DataError
-    with a message for the user.
+    `spec` is one of `KINDS`, such as "demo", "dped:DIR" or "deblur:DIR@256"; the number after the last @ is the size of
+    the patches in px, for kinds that cut them. Packed stores lie in `cache`, else where TESTSTRIP_CACHE says, else in
+    ~/.cache/teststrip. `progress` is told in sentences what is going on. Raises DataError with a message for the user.
     """
-    return open_prepared(_source(spec), cache, progress or _unheard)
+    source = source_of(spec)
+    if isinstance(source, Pairs):
+        return source.open(cache, progress or _unheard)  # it keeps what is done while it packs
+    return open_prepared(source, cache, progress or _unheard)
 
 
 def check_spec(spec: str) -> None:
     """Raises DataError where `spec` names no kind of data, or a folder that is not laid out as that kind needs."""
-    _source(spec)
-
-
-def _source(spec: str) -> Source:
-    kind, _, folder = spec.partition(":")
-    if spec == "demo":
-        return Demo()
-    if kind == "dped" and folder:
-        return Dped.find(Path(folder))
-    if kind == "photos" and folder:
-        return Photos.find(Path(folder))
-    raise DataError(f"data={spec!r} is not a choice; choose from {CHOICES}")
+    source_of(spec)
 
 
 def _unheard(message: str) -> None:

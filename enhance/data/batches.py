@@ -6,11 +6,12 @@ one lane of many see the same batches.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from enhance.data.store import Pixels
+Pictures = npt.NDArray[Any]  # (N, H, W, 3), uint8 or uint16
 
 
 class Stream(IntEnum):
@@ -19,6 +20,11 @@ class Stream(IntEnum):
     GENERATOR = 0
     CRITIC = 1
     COIN = 2
+    COLOR = 3
+    OTHER_SIDE = 4
+    POOL = 5
+    PENALTY = 6
+    DROPOUT = 7
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -76,13 +82,13 @@ def batch_plan(
     )
 
 
-def gather(patches: Pixels, plan: BatchPlan) -> Pixels:
-    """The planned crops of (N, H, W, 3) patches, as a new contiguous uint8 array (B, crop_px, crop_px, 3).
+def gather(patches: Pictures, plan: BatchPlan) -> Pictures:
+    """The planned crops of (N, H, W, 3) patches, as a new contiguous array (B, crop_px, crop_px, 3).
 
     An input and its target keep their common geometry when both are gathered by one plan.
     """
     crop_px = plan.crop_px
-    batch = np.empty((len(plan.indices), crop_px, crop_px, patches.shape[3]), np.uint8)
+    batch = np.empty((len(plan.indices), crop_px, crop_px, patches.shape[3]), patches.dtype)
     samples = zip(plan.indices, plan.tops, plan.lefts, plan.flip_horizontal, plan.flip_vertical, strict=True)
     for out, (index, top, left, horizontal, vertical) in zip(batch, samples, strict=True):
         crop = patches[index, top : top + crop_px, left : left + crop_px]

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from enhance.data.errors import DataError
-from enhance.data.store import VERSION, PairStore, StoreError, StoreWriter, remove_temporaries, write_store
+from enhance.data.store import VERSION, PatchStore, StoreError, StoreWriter, remove_temporaries, write_store
 
 Progress = Callable[[str], None]
 
 
 class Source(Protocol):
-    """Something that pairs are made from."""
+    """Something that patches are made from."""
 
     @property
     def name(self) -> str:
@@ -34,7 +34,7 @@ class Source(Protocol):
         """Everything that decides the pixels, in JSON types."""
 
     def pack(self, writer: StoreWriter, progress: Progress) -> dict[str, Any]:
-        """Adds every pair to `writer` and returns the summary."""
+        """Adds every patch to `writer` and returns the summary."""
 
 
 def cache_folder(cache: Path | None) -> Path:
@@ -54,7 +54,7 @@ def code_digest(*files: str) -> str:
     return digest.hexdigest()
 
 
-def open_prepared(source: Source, cache: Path | None, progress: Progress) -> PairStore:
+def open_prepared(source: Source, cache: Path | None, progress: Progress) -> PatchStore:
     """The store of `source`, verified; packed first where there is none, or only a damaged one.
 
     Any number of processes may call this at once: one packs, the others wait for it. The lock is the kernel's and
@@ -62,7 +62,7 @@ def open_prepared(source: Source, cache: Path | None, progress: Progress) -> Pai
     """
     folder = cache_folder(cache)
     key = _key(source)
-    path = folder / f"{source.name}-{key}.pairs"
+    path = folder / f"{source.name}-{key}.patches"
     with _clear_words_for_the_folder(folder):
         store = _open_whole(path)
         if store is None:
@@ -73,7 +73,7 @@ def open_prepared(source: Source, cache: Path | None, progress: Progress) -> Pai
     return store
 
 
-def _pack(source: Source, key: str, path: Path, progress: Progress) -> PairStore:
+def _pack(source: Source, key: str, path: Path, progress: Progress) -> PatchStore:
     if path.exists():
         aside = path.with_suffix(".damaged")
         os.replace(path, aside)
@@ -87,7 +87,7 @@ def _pack(source: Source, key: str, path: Path, progress: Progress) -> PairStore
         return summary
 
     write_store(path, source.spec, pack)
-    return PairStore.open(path)  # written and verified a moment ago
+    return PatchStore.open(path)  # written and verified a moment ago
 
 
 def _key(source: Source) -> str:
@@ -95,11 +95,11 @@ def _key(source: Source) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _open_whole(path: Path) -> PairStore | None:
+def _open_whole(path: Path) -> PatchStore | None:
     if not path.exists():
         return None
     try:
-        return PairStore.open(path, verify=True)
+        return PatchStore.open(path, verify=True)
     except StoreError:
         return None
 

@@ -9,7 +9,7 @@ import dataclasses
 import io
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,8 @@ from scipy import ndimage
 
 from enhance.config import Law
 from enhance.data.errors import DataError
+from enhance.data.srgb import LIGHT, Light, encode
 from enhance.data.store import Pixels
-
-Light = npt.NDArray[np.float32]
 
 NODE_PX = 100  # the shift varies over about one patch, so that every patch has its own, nearly constant one
 _BLUR_REACH = 4.0  # standard deviations after which the blur is cut off
@@ -68,6 +67,8 @@ class Camera:
     contrast: float = _parameter(0.85, 0.5, 1.5)
     jpeg_quality: int = _parameter(85, 0, 100)
 
+    CODE: ClassVar[tuple[str, ...]] = ("camera.py", "srgb.py")
+
     def __post_init__(self) -> None:
         laws = {field.name: field.metadata["law"] for field in dataclasses.fields(self)}
         problems = [problem for name, law in laws.items() if (problem := law.problem(name, getattr(self, name)))]
@@ -89,6 +90,10 @@ class Camera:
         blur_px = math.ceil(_BLUR_REACH * self.blur_px)
         return shift_px + blur_px + (_JPEG_REACH_PX if self.jpeg_quality else 0)
 
+    def degrade(self, photograph: Pixels, rng: np.random.Generator) -> tuple[Pixels, ...]:
+        """What this camera makes of a photograph: one picture."""
+        return (self.photograph(photograph, rng),)
+
     def photograph(self, image: Pixels, rng: np.random.Generator) -> Pixels:
         """The (H, W, 3) uint8 sRGB photograph as this camera would have taken it, same shape; random only by `rng`."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -96,7 +101,7 @@ class Camera:
         # Both are drawn whatever the settings, so that one parameter does not change the randomness of another.
         nodes = rng.standard_normal((2, image.shape[0] // NODE_PX + 2, image.shape[1] // NODE_PX + 2))
         noise = rng.standard_normal(image.shape, dtype=np.float32)
-        light = self._lens(self._hand(_LIGHT[image], nodes))
+        light = self._lens(self._hand(LIGHT[image], nodes))
         return self._jpeg(self._tones(self._colors(self._sensor(light, noise))))
 
     def _hand(self, light: Light, nodes: npt.NDArray[np.float64]) -> Light:
@@ -132,9 +137,8 @@ class Camera:
 
     def _tones(self, light: Light) -> Pixels:
         light = np.clip(light, 0, 1)
-        encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # IEC 61966-2-1
-        toned = 0.5 + self.contrast * (encoded**self.gamma - 0.5)
-        return np.rint(255 * np.clip(toned, 0, 1)).astype(np.uint8)
+        toned = 0.5 + self.contrast * (encode(light) ** self.gamma - 0.5)
+        return np.asarray(np.rint(255 * np.clip(toned, 0, 1)), np.uint8)
 
     def _jpeg(self, picture: Pixels) -> Pixels:
         if not self.jpeg_quality:
@@ -142,12 +146,3 @@ class Camera:
         stored = io.BytesIO()
         Image.fromarray(picture).save(stored, format="JPEG", quality=self.jpeg_quality)
         return np.asarray(Image.open(stored))
-
-
-def _linear_light() -> Light:
-    encoded = np.arange(256) / 255
-    light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)  # IEC 61966-2-1
-    return light.astype(np.float32)
-
-
-_LIGHT = _linear_light()

@@ -2,44 +2,56 @@
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
-from enhance.data.cache import code_digest
 from enhance.data.errors import DataError
-from enhance.data.patches import CODE, Simulation
-from enhance.data.pictures import PictureError, read_photograph, strict_pillow
-from enhance.data.store import Pixels, StoreWriter
+from enhance.data.pictures import PictureError, Tally, read_photograph, strict_pillow
+from enhance.data.store import Pixels
 
 # All are in the package itself, none is fetched. "motorcycle_right" would repeat the left one: they are a stereo pair.
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 
 
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """Each photograph serves both splits, with validation at one end of it."""
+# The widest patch for which each has room at its validation end: 35 % of the 451 px of chelsea.png.
+WIDEST_BY_REGION_PX = 158
 
-    simulation: Simulation = field(default_factory=Simulation)
-    name: str = field(default="demo", init=False)
-    spec: str = field(default="demo", init=False)
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """Each photograph serves both splits, with validation at one end of it; wide patches are taken apart by photograph.
+
+    Then the last photograph is for validation, and a photograph that is smaller than a patch is left out.
+    """
+
+    CODE: ClassVar[tuple[str, ...]] = ("demo.py",)
+
+    @property
+    def where(self) -> str:
+        """No folder of the user's."""
+        return "demo"
+
+    def names(self) -> Sequence[str]:
+        """The names of the files."""
+        return PHOTOGRAPHS
+
+    def ignored(self) -> Tally:
+        """Nothing: what else the package bundles is not meant."""
+        return Tally()
 
     def identity(self) -> dict[str, object]:
-        """The photographs, their package's version, the simulation, the code."""
-        return {
-            "photographs": PHOTOGRAPHS,
-            "scikit-image": _version(),
-            "simulation": self.simulation.parameters(),
-            "code": code_digest("demo.py", *CODE),
-        }
+        """The photographs and their package's version."""
+        return {"photographs": PHOTOGRAPHS, "scikit-image": _version()}
 
-    def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
-        """Adds the pairs of all photographs."""
-        progress(f"packing demo: {len(PHOTOGRAPHS)} photographs")
-        max_side_px = self.simulation.cut.max_side_px
-        self.simulation.add_to_both(writer, (bundled_photograph(name, max_side_px) for name in PHOTOGRAPHS))
-        return {"photographs": list(PHOTOGRAPHS), "excluded": {}, "simulation": self.simulation.parameters()}
+    def read(self, name: str, max_side_px: int) -> Pixels:
+        """One photograph as (H, W, 3) uint8. Raises DataError where the installed package has none."""
+        return bundled_photograph(name, max_side_px)
+
+    def val_count(self, usable: int, patch_px: int) -> int:
+        """None or one: it depends on the size of the patches only."""
+        return int(patch_px > WIDEST_BY_REGION_PX)
 
 
 def bundled_photograph(name: str, max_side_px: int = 1600) -> Pixels:

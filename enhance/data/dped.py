@@ -15,7 +15,7 @@ import numpy as np
 
 from enhance.data.cache import code_digest
 from enhance.data.errors import DataError
-from enhance.data.folders import Listing, absolute, by_number, list_pictures, subfolders
+from enhance.data.folders import Listing, absolute, by_number, list_pictures, spelled, subfolders
 from enhance.data.pictures import PictureError, Tally, read_patch, strict_pillow
 from enhance.data.store import SPLITS, Pixels, StoreWriter
 
@@ -57,7 +57,7 @@ class Dped:
     @property
     def spec(self) -> str:
         """The source with its absolute folder."""
-        return f"dped:{self.folder}"
+        return spelled("dped", self.folder, None)
 
     def identity(self) -> dict[str, object]:
         """Names, sizes and times of all files, and the code that reads them."""
@@ -96,11 +96,7 @@ class Dped:
             if np.array_equal(*read):
                 identical.add("identical", place)
             writer.add(split, *read)
-        if excluded.total > MAX_EXCLUDED_SHARE * len(names):
-            raise DataError(
-                f"{excluded.total} of {len(names)} pairs in {self.folder / FOLDERS[split]} cannot be used, "
-                f"more than {MAX_EXCLUDED_SHARE:.0%}: {excluded.words()}"
-            )
+        excluded.refuse_above(MAX_EXCLUDED_SHARE, len(names), f"pairs in {self.folder / FOLDERS[split]}")
         return excluded
 
     def _read_all(

@@ -1,6 +1,7 @@
 """Looking into folders of pictures: which files are there, in which order, in which state."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def absolute(folder: Path) -> Path:
         return folder.expanduser().resolve()
     except (RuntimeError, OSError) as error:
         raise DataError(f"cannot find the folder {folder}: {error}") from None
+
+
+def spelled(kind: str, where: Path | str | None, size_px: int | None) -> str:
+    """The spec of a source, from its parts: KIND:WHERE@PX, without those that are None.
+
+    A folder whose own name ends in @ and digits gets a slash behind it, or they would be read as a size.
+    """
+    place = "" if where is None else f":{where}"
+    place += "/" if re.search(r"@\d+$", place) else ""
+    return f"{kind}{place}" + ("" if size_px is None else f"@{size_px}")
 
 
 def by_number(name: str) -> tuple[int, int, str]:

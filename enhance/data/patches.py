@@ -1,23 +1,29 @@
-"""Pairs from photographs: the photograph is the good camera's picture, the simulator makes the phone's.
+"""How a photograph is cut into patches, and what it is degraded by to make the inputs."""
 
-Both are cut at the same windows. Training and validation never share a pixel, nor one that influenced both.
-"""
-
-import dataclasses
-import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import Field, dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from enhance.data.camera import Camera
 from enhance.data.store import Pixels, StoreWriter
 
 Window = tuple[int, int]  # top, left
 Pair = tuple[Pixels, Pixels]  # input, target
 
-CODE = ("patches.py", "camera.py", "pictures.py")
+
+class Degradation(Protocol):
+    """What makes worse pictures of a good one. A dataclass, for its fields go into the summary of a store."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    CODE: ClassVar[tuple[str, ...]]  # the files of this package that decide the pixels
+
+    @property
+    def reach_px(self) -> int:
+        """How far, along either axis, a pixel of the photograph can influence the result."""
+
+    def degrade(self, photograph: Pixels, rng: np.random.Generator) -> tuple[Pixels, ...]:
+        """One or more pictures of the shape of the (H, W, 3) photograph, always the same number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,44 +72,47 @@ class Cut:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Simulation:
-    """Everything that turns photographs into pairs; the `index` of a photograph seeds what is random in it."""
+class Pairing:
+    """Turns photographs into pairs: a photograph is the target, each degraded version of it an input.
 
-    camera: Camera = field(default_factory=Camera)
-    cut: Cut = field(default_factory=Cut)
-    seed: int = 0
+    Both are cut at the same windows. A window gives one pair for each degraded version, one after the other. The index
+    of a photograph seeds, with `seed`, what is random in it.
+    """
 
-    def parameters(self) -> dict[str, Any]:
-        """Every parameter, in JSON types."""
-        return dataclasses.asdict(self)
+    degradation: Degradation
+    cut: Cut
+    seed: int
 
     def windows_of_both(self, photograph: Pixels) -> dict[str, list[Window]]:
-        """Where `photograph` is cut when it serves both splits, far enough apart for this camera."""
-        return self.cut.windows_of_both(photograph.shape[0], photograph.shape[1], margin_px=2 * self.camera.reach_px)
+        """Where `photograph` is cut when it serves both splits: so far apart that no pixel influences both."""
+        margin_px = 2 * self.degradation.reach_px
+        return self.cut.windows_of_both(photograph.shape[0], photograph.shape[1], margin_px)
 
     def add(self, writer: StoreWriter, split: str, photographs: Iterable[Pixels], first_index: int = 0) -> None:
         """Adds every pair of photographs that serve one split only; they are counted from `first_index`."""
         for index, photograph in enumerate(photographs, first_index):
-            for pair in self._pairs(
-                photograph, index, self.cut.windows(photograph.shape[0], photograph.shape[1], split)
-            ):
+            windows = self.cut.windows(photograph.shape[0], photograph.shape[1], split)
+            for pair in self._pairs(photograph, self._degraded(photograph, index), windows):
                 writer.add(split, *pair)
 
     def add_to_both(self, writer: StoreWriter, photographs: Iterable[Pixels]) -> None:
         """Adds every pair of photographs that serve both splits; few are meant, for their validation pairs are held."""
         held: list[Pair] = []
         for index, photograph in enumerate(photographs):
-            windows = self.windows_of_both(photograph)
-            pairs = self._pairs(photograph, index, windows["train"] + windows["val"])
-            for pair in itertools.islice(pairs, len(windows["train"])):
+            windows, degraded = self.windows_of_both(photograph), self._degraded(photograph, index)
+            for pair in self._pairs(photograph, degraded, windows["train"]):
                 writer.add("train", *pair)
+            pairs = self._pairs(photograph, degraded, windows["val"])
             held += [(image.copy(), target.copy()) for image, target in pairs]
         for pair in held:
             writer.add("val", *pair)
 
-    def _pairs(self, photograph: Pixels, index: int, windows: list[Window]) -> Iterator[Pair]:
-        phone = self.camera.photograph(photograph, np.random.default_rng([self.seed, index]))
+    def _degraded(self, photograph: Pixels, index: int) -> tuple[Pixels, ...]:
+        return self.degradation.degrade(photograph, np.random.default_rng([self.seed, index]))
+
+    def _pairs(self, photograph: Pixels, degraded: tuple[Pixels, ...], windows: list[Window]) -> Iterator[Pair]:
         size_px = self.cut.patch_px
         for top, left in windows:
             here = slice(top, top + size_px), slice(left, left + size_px)
-            yield phone[here], photograph[here]
+            for image in degraded:
+                yield image[here], photograph[here]

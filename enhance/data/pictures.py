@@ -61,8 +61,8 @@ def read_patch(path: Path, size_px: int) -> Pixels:
         return np.asarray(image)
 
 
-def read_photograph(path: Path, max_side_px: int) -> Pixels:
-    """A JPEG or PNG photograph the right way up (EXIF), as uint8 (H, W, 3); larger ones are reduced to `max_side_px`.
+def read_photograph(path: Path, max_side_px: int | None = None) -> Pixels:
+    """A JPEG or PNG photograph the right way up (EXIF), as uint8 (H, W, 3), no side above `max_side_px`.
 
     Values are taken as sRGB, whatever profile the file carries. An alpha channel is dropped where it is opaque
     everywhere. Raises PictureError; "not RGB" for greyscale (it has no color to learn), palettes and the like.
@@ -73,7 +73,7 @@ def read_photograph(path: Path, max_side_px: int) -> Pixels:
         if image.mode not in ("RGB", "RGBA"):
             raise PictureError("not RGB", f"mode {image.mode}")
         upright = ImageOps.exif_transpose(image).convert("RGB")
-        if max(upright.size) > max_side_px:
+        if max_side_px and max(upright.size) > max_side_px:
             upright.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
         return np.asarray(upright)
 
@@ -118,6 +118,11 @@ class Tally:
         for reason, names in other._examples.items():
             mine = self._examples.setdefault(reason, [])
             mine += names[: EXAMPLES - len(mine)]
+
+    def refuse_above(self, share: float, of: int, things: str) -> None:
+        """Raises DataError where more than `share` of the `of` things were counted; `things` says what and where."""
+        if self.total > share * of:
+            raise DataError(f"{self.total} of {of} {things} cannot be used, more than {share:.0%}: {self.words()}")
 
     @property
     def total(self) -> int:

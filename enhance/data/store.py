@@ -1,15 +1,18 @@
-"""The packed store: all pairs of patches in one file, memory-mapped, written once, never changed.
+"""The packed store: all patches in one file, memory-mapped, written once, never changed.
 
-Layout: a preamble of 64 bytes (magic, version, where the header lies, the header's sha256), then the training pairs
-and the validation pairs as uint8 of shape (N, 2, H, W, 3) with the input before its target, then the header as JSON.
-The header comes last because the number of pairs is known only when all have been read, and the preamble is filled in
-after everything else, so that an unfinished file never looks like a store.
+Layout: a preamble of 64 bytes (magic, version, where the header lies, the header's sha256), then the patches, then the
+header as JSON. Patches are uint8 or little-endian uint16 of shape (H, W, 3). In a store of pairs they are the training
+pairs and then the validation pairs, each an input with its target after it, padded so that a uint16 begins at an even
+place; in an unpaired store the training inputs, training targets, validation inputs, validation targets. Each of these
+blocks begins at a multiple of 8 bytes. The header comes last because the number of patches is known only when all have
+been read, and the preamble is filled in after everything else, so that an unfinished file never looks like a store.
 
 Committed as every file of this project: unique temporary name in the same folder, fsync, verify, link without
 overwriting, fsync the folder.
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import mmap
@@ -27,13 +30,18 @@ import numpy.typing as npt
 from enhance.data.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
+Patches = npt.NDArray[np.uint8 | np.uint16]  # value / 255 or value / 65535 is in [0, 1]
 
 MAGIC = b"TSTRIP\r\n"
-VERSION = 1
+VERSION = 2
 SPLITS = ("train", "val")
+SIDES = ("input", "target")
+ARRAYS = ("train_input", "train_target", "val_input", "val_target")
+DTYPES: dict[str, np.dtype[Any]] = {"uint8": np.dtype(np.uint8), "uint16": np.dtype("<u2")}
 
 _PREAMBLE = struct.Struct("<8sQQQ32s")  # magic, version, header offset, header length, sha256 of the header
 _HASH_BYTES = 1 << 24
+_BLOCK_STARTS_AT = 8  # a multiple of this
 
 
 class StoreError(DataError):
@@ -41,51 +49,102 @@ class StoreError(DataError):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class PairStore:
+class PatchStore:
     """An opened store. Read-only, safe to fork; pickles as its path and fingerprint, and is opened again from there.
 
-    The arrays are uint8 of shape (N, H, W, 3), RGB, views of the mapped file, strided (input beside target).
-    `spec` is what the store was made from ("demo", or "dped:" and "photos:" with the absolute folder), `fingerprint`
-    16 hexadecimal digits of a sha256 over pixels and shapes, `summary` what was counted, left out and simulated.
+    The arrays are RGB of shape (N, H, W, 3), uint8 or uint16, each side (input, target) with a dtype of its own; views
+    of the mapped file, strided in a store of pairs. Where `paired`, input i belongs to target i. Where not, the counts
+    of inputs and targets differ, and index i of one has nothing to do with index i of the other.
+    `spec` is what the store was made from, with folders absolute; `fingerprint` 16 hexadecimal digits of a sha256 over
+    pixels, dtypes, shapes and `paired`; `summary` what was counted, left out and simulated.
     """
 
     path: Path
     spec: str
     fingerprint: str
-    train_input: Pixels
-    train_target: Pixels
-    val_input: Pixels
-    val_target: Pixels
+    paired: bool
+    train_input: Patches
+    train_target: Patches
+    val_input: Patches
+    val_target: Patches
     summary: dict[str, Any]
 
     @classmethod
-    def open(cls, path: Path, *, verify: bool = False) -> "PairStore":
+    def open(cls, path: Path, *, verify: bool = False) -> "PatchStore":
         """Maps the store at `path`. Magic, version, header and length are always checked; `verify` reads every pixel.
 
         Raises DataError where there is no readable file, StoreError where it is damaged or of another version.
         """
         mapped = _map(path)
         header = _read_header(path, mapped)
-        pairs = {split: _view(mapped, header, split) for split in SPLITS}
-        if verify and _sha256(path, _PREAMBLE.size, _payload_end(header)) != header["payload_sha256"]:
+        layout = _Layout(**header["layout"])
+        if verify and _sha256(path, _PREAMBLE.size, layout.end) != header["payload_sha256"]:
             raise StoreError(f"{path} is damaged: its pixels do not match their checksum")
         return cls(
             path=path,
             spec=header["spec"],
             fingerprint=header["fingerprint"],
-            train_input=pairs["train"][:, 0],
-            train_target=pairs["train"][:, 1],
-            val_input=pairs["val"][:, 0],
-            val_target=pairs["val"][:, 1],
+            paired=layout.paired,
+            **_views(mapped, layout),
             summary=header["summary"],
         )
 
-    def __reduce__(self) -> tuple[Callable[[Path, str], "PairStore"], tuple[Path, str]]:
+    def __reduce__(self) -> tuple[Callable[[Path, str], "PatchStore"], tuple[Path, str]]:
         return _reopen, (self.path, self.fingerprint)
 
 
-def _reopen(path: Path, fingerprint: str) -> PairStore:
-    store = PairStore.open(path)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Layout:
+    """What lies where; as JSON a part of the header.
+
+    shape: of one patch. dtypes: name by side. counts: number of patches by array, of `ARRAYS`.
+    """
+
+    paired: bool
+    shape: list[int]
+    dtypes: dict[str, str]
+    counts: dict[str, int]
+
+    @property
+    def blocks(self) -> dict[str, tuple[np.dtype[Any], int, int]]:
+        """Dtype of one record, number of records and offset in the file, by name: split if paired, else array."""
+        if self.paired:
+            records = [(split, _pair(self.dtypes, self.shape), self.counts[f"{split}_input"]) for split in SPLITS]
+        else:
+            records = [(name, _side(self.dtypes[side_of(name)], self.shape), self.counts[name]) for name in ARRAYS]
+        blocks, offset = {}, _PREAMBLE.size
+        for name, dtype, count in records:
+            offset = _aligned(offset)
+            blocks[name] = dtype, count, offset
+            offset += dtype.itemsize * count
+        return blocks
+
+    @property
+    def end(self) -> int:
+        """Where the patches end and the header begins."""
+        dtype, count, offset = list(self.blocks.values())[-1]
+        return offset + dtype.itemsize * count
+
+
+def side_of(array: str) -> str:
+    """ "input" or "target", of a name in `ARRAYS`."""
+    return array.partition("_")[2]
+
+
+def _pair(dtypes: dict[str, str], shape: list[int]) -> np.dtype[Any]:
+    return np.dtype([(side, DTYPES[dtypes[side]], tuple(shape)) for side in SIDES], align=True)
+
+
+def _side(dtype: str, shape: list[int]) -> np.dtype[Any]:
+    return np.dtype((DTYPES[dtype], tuple(shape)))
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // _BLOCK_STARTS_AT) * _BLOCK_STARTS_AT
+
+
+def _reopen(path: Path, fingerprint: str) -> PatchStore:
+    store = PatchStore.open(path)
     if store.fingerprint != fingerprint:
         raise DataError(f"{path} holds other data ({store.fingerprint}) than when it was opened first ({fingerprint})")
     return store
@@ -116,19 +175,22 @@ def _read_header(path: Path, mapped: mmap.mmap) -> dict[str, Any]:
     if hashlib.sha256(text).digest() != digest:
         raise StoreError(f"{path} is damaged: its header does not match its checksum")
     header: dict[str, Any] = json.loads(text)
-    if _payload_end(header) != offset:
-        raise StoreError(f"{path} is damaged: its pixels end at {offset} and should end at {_payload_end(header)}")
+    end = _Layout(**header["layout"]).end
+    if end != offset:
+        raise StoreError(f"{path} is damaged: its pixels end at {offset} and should end at {end}")
     return header
 
 
-def _view(mapped: mmap.mmap, header: dict[str, Any], split: str) -> Pixels:
-    shape = header["shapes"][split]
-    flat = np.frombuffer(mapped, dtype=np.uint8, count=int(np.prod(shape)), offset=header["offsets"][split])
-    return flat.reshape(shape)
+def _views(mapped: mmap.mmap, layout: _Layout) -> dict[str, Patches]:
+    def block(name: str) -> npt.NDArray[Any]:
+        dtype, count, offset = layout.blocks[name]
+        # As bytes first: numpy.frombuffer knows no dtype of a whole patch.
+        flat = np.frombuffer(mapped, dtype=np.uint8, count=dtype.itemsize * count, offset=offset)
+        return flat.view(dtype) if dtype.names else flat.view(dtype.base).reshape(count, *dtype.shape)
 
-
-def _payload_end(header: dict[str, Any]) -> int:
-    return int(header["offsets"]["val"] + np.prod(header["shapes"]["val"]))
+    if layout.paired:
+        return {f"{split}_{side}": block(split)[side] for split in SPLITS for side in SIDES}
+    return {name: block(name) for name in ARRAYS}
 
 
 def _sha256(path: Path, start: int, stop: int) -> str:
@@ -145,43 +207,62 @@ def _sha256(path: Path, start: int, stop: int) -> str:
 
 
 class StoreWriter:
-    """Takes pairs one by one, training before validation, and holds none of them in memory."""
+    """Takes patches one by one, either pairs or single ones of two sides, and holds none of them in memory.
+
+    All patches of a store have one height and width, and those of one side one dtype: uint8 or uint16.
+    """
 
     def __init__(self, file: BinaryIO, spec: str) -> None:
         self._file = file
         self._spec = spec
         self._digest = hashlib.sha256()
-        self._patch: tuple[int, ...] | None = None
-        self.counts = dict.fromkeys(SPLITS, 0)
+        self._paired: bool | None = None
+        self._shape: tuple[int, ...] = ()
+        self._dtypes: dict[str, str] = {}
+        self._block = ""
+        self.counts = dict.fromkeys(ARRAYS, 0)
         file.write(bytes(_PREAMBLE.size))
 
-    def add(self, split: str, image: Pixels, target: Pixels) -> None:
-        """Appends one pair of (H, W, 3) uint8 patches to "train" or "val"; all pairs of a store have one shape."""
-        if split not in SPLITS or (split == "train" and self.counts["val"]):
-            raise ValueError(f"split={split!r}: training pairs come first, then validation pairs; choose from {SPLITS}")
-        self._patch = self._patch or image.shape
-        for pixels in (image, target):
-            if pixels.shape != self._patch or pixels.shape[2:] != (3,) or pixels.dtype != np.uint8:
-                raise ValueError(f"a patch of {pixels.shape} {pixels.dtype} among uint8 patches of {self._patch}")
-            raw = pixels.tobytes()
-            self._digest.update(raw)
-            self._file.write(raw)
-        self.counts[split] += 1
+    def add(self, split: str, image: Patches, target: Patches) -> None:
+        """Appends one pair of (H, W, 3) patches to "train" or, when all of those are in, to "val"."""
+        if split not in SPLITS:
+            raise ValueError(f"split={split!r} is not a choice; choose from {', '.join(SPLITS)}")
+        self._check(paired=True, input=image, target=target)
+        self._begin(split, SPLITS)
+        record = np.zeros((), _pair(self._dtypes, list(self._shape)))
+        record["input"], record["target"] = image, target
+        self._write(record.tobytes())
+        for side in SIDES:
+            self.counts[f"{split}_{side}"] += 1
+
+    def add_side(self, split: str, side: str, image: Patches) -> None:
+        """Appends one (H, W, 3) patch to one side of an unpaired store, in the order of `ARRAYS`."""
+        name = f"{split}_{side}"
+        if name not in ARRAYS:
+            raise ValueError(f"split={split!r}, side={side!r} is not a choice; choose from {SPLITS} and {SIDES}")
+        self._check(paired=False, **{side: image})
+        self._begin(name, ARRAYS)
+        self._write(np.asarray(image, DTYPES[image.dtype.name]).tobytes())
+        self.counts[name] += 1
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Writes header and preamble. Raises DataError where a split is empty."""
-        for split, count in self.counts.items():
-            if self._patch is None or not count:
-                raise DataError(f"{self._spec} gives no usable {split} pair; at least one is needed")
-        shapes = {split: [count, 2, *self._patch] for split, count in self.counts.items() if self._patch}
+        """Writes header and preamble. Raises DataError where a split, or a side of one, is empty."""
+        for name, count in self.counts.items():
+            if not count:
+                split, _, side = name.partition("_")
+                missing = f"{split} {side} picture" if self._paired is False else f"{split} pair"
+                raise DataError(f"{self._spec} gives no usable {missing}; at least one is needed")
+        assert self._paired is not None  # for something was counted
+        layout = _Layout(paired=self._paired, shape=list(self._shape), dtypes=self._dtypes, counts=self.counts)
         payload_sha256 = self._digest.hexdigest()
+        described = json.dumps(dataclasses.asdict(layout), sort_keys=True)
+        counts = {split: self.counts[f"{split}_input"] for split in SPLITS} if self._paired else self.counts
         header = {
             "spec": self._spec,
-            "fingerprint": hashlib.sha256(f"{json.dumps(shapes)} {payload_sha256}".encode()).hexdigest()[:16],
+            "fingerprint": hashlib.sha256(f"{described} {payload_sha256}".encode()).hexdigest()[:16],
             "payload_sha256": payload_sha256,
-            "shapes": shapes,
-            "offsets": {"train": _PREAMBLE.size, "val": _PREAMBLE.size + int(np.prod(shapes["train"]))},
-            "summary": {**self.counts, "size_px": shapes["train"][2], **summary},
+            "layout": dataclasses.asdict(layout),
+            "summary": {**counts, "size_px": self._shape[0], **summary},
         }
         text = json.dumps(header, allow_nan=False).encode()
         offset = self._file.tell()
@@ -189,9 +270,37 @@ class StoreWriter:
         self._file.seek(0)
         self._file.write(_PREAMBLE.pack(MAGIC, VERSION, offset, len(text), hashlib.sha256(text).digest()))
 
+    def _check(self, paired: bool, **patches: Patches) -> None:
+        if self._paired not in (None, paired):
+            raise ValueError("a store holds either pairs (add) or two unpaired sides (add_side), not both")
+        for side, patch in patches.items():
+            shape, dtype = self._shape or patch.shape, self._dtypes.get(side, patch.dtype.name)
+            alike = (patch.shape, patch.dtype.name) == (shape, dtype)
+            if not alike or dtype not in DTYPES or shape[2:] != (3,) or 0 in shape:
+                raise ValueError(
+                    f"a patch of {patch.shape} {patch.dtype} among {side} patches of {shape} {dtype}; "
+                    f"all must be (H, W, 3) alike, and {' or '.join(DTYPES)}"
+                )
+            self._shape, self._dtypes[side] = shape, dtype
+        self._paired = paired
+
+    def _begin(self, block: str, order: tuple[str, ...]) -> None:
+        """Pads up to the start of `block` where it is a new one."""
+        if block == self._block:
+            return
+        if self._block and order.index(block) < order.index(self._block):
+            raise ValueError(f"{block} after {self._block}: the order is {', '.join(order)}")
+        self._block = block
+        at = self._file.tell()
+        self._write(bytes(_aligned(at) - at))
+
+    def _write(self, raw: bytes) -> None:
+        self._digest.update(raw)
+        self._file.write(raw)
+
 
 def write_store(path: Path, spec: str, pack: Callable[[StoreWriter], dict[str, Any]]) -> None:
-    """Makes the store at `path`: `pack` adds the pairs to the writer it is given and returns the summary.
+    """Makes the store at `path`: `pack` adds the patches to the writer it is given and returns the summary.
 
     A store that is there already is left as it is. Whatever fails, no half store and no temporary file is left
     behind, except by a kill; `remove_temporaries` clears that.
@@ -203,7 +312,7 @@ def write_store(path: Path, spec: str, pack: Callable[[StoreWriter], dict[str, A
             writer.finish(pack(writer))
             file.flush()
             os.fsync(file.fileno())
-        PairStore.open(temporary, verify=True)
+        PatchStore.open(temporary, verify=True)
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
     _fsync_folder(path.parent)

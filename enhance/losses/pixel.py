@@ -1,7 +1,8 @@
 """The pixel term: how far each value of the output is from its target.
 
-Both are means per element, so neither depends on the patch size. On the 240 DPED training pairs, with the unprocessed
-phone photo as output: 0.139 for L1, 0.0329 for MSE.
+Both are means per element, so neither depends on patch or batch size. On the 240 DPED training pairs (iPhone, 100 px),
+with the unprocessed phone photo as output: 0.139 for L1, 0.0329 for MSE. pix2pix weighs L1 100 beside an adversarial
+term of weight 1, on images in [-1, 1], where differences are twice as large; MSE is DPED's baseline.
 """
 
 from torch import Tensor

@@ -11,9 +11,30 @@ from typing import Any
 import torch
 
 from enhance.config import Scalar, from_flat
-from enhance.config.nets import NetConfig, ResNetConfig
+from enhance.config.nets import (
+    CurveConfig,
+    CycleResNetConfig,
+    JohnsonConfig,
+    NetConfig,
+    ResNetConfig,
+    SeparableConfig,
+    ShuffleConfig,
+    SRCNNConfig,
+    StridedConfig,
+    UNetConfig,
+    UNetResNet34Config,
+)
+from enhance.nets.curve import Curve
+from enhance.nets.cycle_resnet import CycleResNet
+from enhance.nets.johnson import Johnson
 from enhance.nets.network import Network, apply, parameter_count
 from enhance.nets.resnet import ResNet
+from enhance.nets.separable import Separable
+from enhance.nets.shuffle import Shuffle
+from enhance.nets.srcnn import SRCNN
+from enhance.nets.strided import Strided
+from enhance.nets.unet import UNet
+from enhance.nets.unet_resnet34 import UNetResNet34
 
 __all__ = ["FAMILIES", "Family", "Network", "apply", "build", "build_net", "parameter_count"]
 
@@ -28,10 +49,55 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
+    "srcnn": Family(
+        config=SRCNNConfig,
+        build=SRCNN,
+        source="Dong et al. 2014 (SRCNN), as DPED and PIRM 2018 compare with it",
+    ),
     "resnet": Family(
         config=ResNetConfig,
         build=ResNet,
         source="Ignatov et al. 2017 (DPED), the authors' code; grid (k, c, b) of de Stoutz et al. 2018 (FPIE)",
+    ),
+    "johnson": Family(
+        config=JohnsonConfig,
+        build=Johnson,
+        source="Johnson et al. 2016, the authors' code; as DPED compares with it",
+    ),
+    "strided": Family(
+        config=StridedConfig,
+        build=Strided,
+        source="de Stoutz et al. 2018 (FPIE), the authors' code; grid of its Table 2",
+    ),
+    "unet": Family(
+        config=UNetConfig,
+        build=UNet,
+        source="Isola et al. 2017 (pix2pix), the generator, as in Table 1 of its application to mobile pictures",
+    ),
+    "unet_resnet34": Family(
+        config=UNetResNet34Config,
+        build=UNetResNet34,
+        source="Kwan 2025 (EnhanceGAN re-implementation), phase 1: ResNet-34 as in torchvision; the decoder is ours",
+    ),
+    "cycle_resnet": Family(
+        config=CycleResNetConfig,
+        build=CycleResNet,
+        source="Zhu et al. 2017 (CycleGAN), Keras' example of it",
+    ),
+    "shuffle": Family(
+        config=ShuffleConfig,
+        build=Shuffle,
+        source="sub-pixel convolution of Shi et al. 2016 (ESPCN) at both ends of a residual body",
+    ),
+    "separable": Family(
+        config=SeparableConfig,
+        build=Separable,
+        source="separable convolutions of Chollet 2017 (Xception) in DPED's residual body",
+    ),
+    "curve": Family(
+        config=CurveConfig,
+        build=Curve,
+        source="Kwan 2025 (EnhanceGAN re-implementation), phase 2: a polynomial color curve in CIELab",
     ),
 }
 

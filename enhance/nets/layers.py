@@ -1,17 +1,21 @@
-"""Layers as the DPED authors set them (their code): what its generator, its critic and FPIE's networks share.
+"""Layers that networks and critics share, and how their weights start.
 
-Weights are drawn from a normal of deviation 0.01 cut at two deviations, biases start at 0.01, norms at scale 1 and
-shift 0. Every draw comes from the generator that is passed in.
+A function that takes a generator sets the weights as the DPED authors do (their code): from a normal of deviation 0.01
+cut at two deviations, biases at 0.01, norms at scale 1 and shift 0. Of the other layers no weight is set: a network
+ends its constructor with `initialise_all`. Every draw comes from the generator that is passed in.
 """
 
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from enhance.nets.network import blank
 
 WEIGHT_STD = 0.01
 BIAS = 0.01
 NORM_EPS = 1e-3
+RESIDUAL_START = 0.01  # of a network that adds to its input: its last layer starts this much smaller
 Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 
@@ -19,22 +23,96 @@ def conv(
     in_channels: int, out_channels: int, kernel: int, generator: torch.Generator, *, stride: int = 1, padding: int = 0
 ) -> nn.Conv2d:
     """A convolution with bias and zero padding, given in pixels."""
-    # skip_init: the constructor's own initialisation would draw from torch's global generator.
-    layer = nn.utils.skip_init(nn.Conv2d, in_channels, out_channels, kernel, stride=stride, padding=padding)
+    layer: nn.Conv2d = blank(nn.Conv2d, in_channels, out_channels, kernel, stride=stride, padding=padding)
     initialise(layer, generator)
     return layer
-
-
-def same_conv(in_channels: int, out_channels: int, kernel: int, generator: torch.Generator) -> nn.Conv2d:
-    """A convolution of stride 1 and odd kernel that keeps H and W."""
-    return conv(in_channels, out_channels, kernel, generator, padding=kernel // 2)
 
 
 def linear(in_features: int, out_features: int, generator: torch.Generator) -> nn.Linear:
     """A fully connected layer with bias."""
-    layer = nn.utils.skip_init(nn.Linear, in_features, out_features)
+    layer: nn.Linear = blank(nn.Linear, in_features, out_features)
     initialise(layer, generator)
     return layer
+
+
+def same(
+    in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = True
+) -> nn.Module:
+    """A convolution that divides H and W, multiples of `stride` <= `kernel`, by it: TensorFlow's SAME zero padding.
+
+    Where the padding is uneven, more comes after: 3x3 of stride 2 pads 0 and 1, 4x4 of stride 1 pads 1 and 2.
+    """
+    before, after = _same_padding(kernel, stride)
+    layer: nn.Conv2d = blank(
+        nn.Conv2d, in_channels, out_channels, kernel, stride=stride, padding=before, groups=groups, bias=bias
+    )
+    return layer if before == after else nn.Sequential(nn.ZeroPad2d((0, after - before, 0, after - before)), layer)
+
+
+def same_transposed(in_channels: int, out_channels: int, kernel: int, *, stride: int) -> nn.Module:
+    """A transposed convolution that multiplies H and W by `stride` <= `kernel`, as TensorFlow's SAME padding places it.
+
+    It is the gradient of `same` with respect to its input, so it cuts off what that one pads.
+    """
+    before, after = _same_padding(kernel, stride)
+    layer: nn.ConvTranspose2d = blank(
+        nn.ConvTranspose2d, in_channels, out_channels, kernel, stride=stride, padding=before
+    )
+    return layer if before == after else nn.Sequential(layer, nn.ZeroPad2d((0, before - after, 0, before - after)))
+
+
+def _same_padding(kernel: int, stride: int) -> tuple[int, int]:
+    total = kernel - stride
+    return total // 2, total - total // 2
+
+
+def halving(in_channels: int, out_channels: int, *, bias: bool = True) -> nn.Conv2d:
+    """A 3x3 convolution of stride 2 with one pixel of zeros on both sides (Johnson's and CycleGAN's codes)."""
+    layer: nn.Conv2d = blank(nn.Conv2d, in_channels, out_channels, 3, stride=2, padding=1, bias=bias)
+    return layer
+
+
+def doubling(in_channels: int, out_channels: int, *, bias: bool = True) -> nn.ConvTranspose2d:
+    """The transposed convolution that belongs to `halving`: exactly twice H and W."""
+    layer: nn.ConvTranspose2d = blank(
+        nn.ConvTranspose2d, in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=bias
+    )
+    return layer
+
+
+def normed(layer: nn.Module, channels: int, norm_kind: str, activation_kind: str = "relu") -> list[nn.Module]:
+    """A convolution to `channels`, the norm after it and the activation after that."""
+    return [layer, norm(norm_kind, channels), activation(activation_kind, channels)]
+
+
+class Residual(nn.Sequential):
+    """Layers whose output is added to their input; nothing comes after the addition."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)
+
+
+def scaled_tanh(z: Tensor) -> Tensor:
+    """0.58 tanh + 0.5 in float32: [-0.08, 1.08], so that a saturated pixel still has a gradient (DPED's code).
+
+    In bfloat16 the steps between neighbouring output values would be as wide as those of 8-bit pictures.
+    """
+    return 0.58 * torch.tanh(z.float()) + 0.5
+
+
+def output(kind: str, images: Tensor, z: Tensor) -> Tensor:
+    """The last step of a network in float32: "residual" adds `z` to the input, "tanh" is `scaled_tanh` of `z` alone."""
+    return images.float() + z.float() if kind == "residual" else scaled_tanh(z)
+
+
+def start_near_input(last: nn.Module) -> None:
+    """Shrink a network's last layer in place, so that input + output starts as nearly the input, but not quite.
+
+    At exactly 0 no layer before the last would get a gradient, and all seeds would start as the same function.
+    """
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter.mul_(RESIDUAL_START)
 
 
 def initialise(layer: Weighted, generator: torch.Generator) -> None:
@@ -64,7 +142,9 @@ def _he(layer: Weighted, generator: torch.Generator) -> None:
         fan_in = layer.weight[:, 0].numel() / layer.stride[0] ** 2
     else:
         fan_in = layer.weight[0].numel()
-    nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / fan_in), generator=generator)
+    # A depthwise layer here is followed by a pointwise one: there is no ReLU that halves the power.
+    gain = 1 if isinstance(layer, nn.Conv2d) and layer.groups > 1 else 2
+    nn.init.normal_(layer.weight, 0.0, math.sqrt(gain / fan_in), generator=generator)
     _zero_bias(layer)
 
 

@@ -31,6 +31,9 @@ class Network(nn.Module):
         """Figures about the last forward pass that are worth a report: names and detached tensors of shape ()."""
         return {}
 
+    def follow(self, other: "Network") -> None:
+        """Take over from a network of the same kind what is no weight: which of its parts are switched on."""
+
 
 def apply(net: Network, images: Tensor) -> Tensor:
     """The output of `net` for (N, 3, H, W) images of any size: the border is repeated outwards and cropped again."""
@@ -70,7 +73,10 @@ class Dropout(nn.Module):
             return x
         if self._generator is None:
             self._generator = torch.Generator(x.device).manual_seed(self._seed)
-        kept = torch.empty_like(x).bernoulli_(1 - self.share, generator=self._generator)
+        # Not empty_like: which element is dropped would depend on how x lies in memory.
+        kept = torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(
+            1 - self.share, generator=self._generator
+        )
         return x * kept / (1 - self.share)
 
     def extra_repr(self) -> str:

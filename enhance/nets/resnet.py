@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.config.nets import ResNetConfig
-from enhance.nets.layers import activation, initialise_all, norm, same_conv
+from enhance.nets.layers import Residual, activation, initialise_all, normed, same, scaled_tanh
 from enhance.nets.network import Network
 
 ENDS_KERNEL = 9  # whatever `kernel` is
@@ -28,20 +28,21 @@ class ResNet(Network):
     """
 
     def __init__(self, config: ResNetConfig, generator: torch.Generator) -> None:
-        kernel, channels = config.kernel, config.channels
+        kernel, channels, nonlinearity = config.kernel, config.channels, config.activation
         super().__init__(config, deep_channels=channels)
-        self.head = nn.Sequential(
-            same_conv(3, channels, ENDS_KERNEL, generator), activation(config.activation, channels)
+        self.head = nn.Sequential(same(3, channels, ENDS_KERNEL), activation(nonlinearity, channels))
+        self.blocks = nn.Sequential(
+            *(residual_block(channels, kernel, config.norm, nonlinearity) for _ in range(config.blocks))
         )
-        self.blocks = nn.Sequential(*(ResidualBlock(config, generator) for _ in range(config.blocks)))
         self.tail = nn.Sequential(
-            same_conv(channels, channels, kernel, generator),
-            activation(config.activation, channels),
-            same_conv(channels, channels, kernel, generator),
-            activation(config.activation, channels),
-            same_conv(channels, 3, ENDS_KERNEL, generator),
+            same(channels, channels, kernel),
+            activation(nonlinearity, channels),
+            same(channels, channels, kernel),
+            activation(nonlinearity, channels),
+            same(channels, 3, ENDS_KERNEL),
         )
-        if config.init != "dped":  # which every layer begins with
+        initialise_all(self, "dped", generator)
+        if config.init != "dped":  # drawn after the authors': the weights of a seed stay those of earlier releases
             initialise_all(self, config.init, generator)
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,27 +50,9 @@ class ResNet(Network):
         return scaled_tanh(self.tail(deep)), deep
 
 
-def scaled_tanh(z: Tensor) -> Tensor:
-    """0.58 tanh + 0.5 in float32: [-0.08, 1.08], so that a saturated pixel still has a gradient.
-
-    In bfloat16 the steps between neighbouring output values would be as wide as those of 8-bit pictures.
-    """
-    return 0.58 * torch.tanh(z.float()) + 0.5
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions, each with norm and activation, added to their input."""
-
-    def __init__(self, config: ResNetConfig, generator: torch.Generator) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(*conv_norm_activation(config, generator), *conv_norm_activation(config, generator))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.branch(x)
-
-
-def conv_norm_activation(config: ResNetConfig, generator: torch.Generator) -> list[nn.Module]:
-    """The three layers of half a residual block."""
-    channels = config.channels
-    convolution = same_conv(channels, channels, config.kernel, generator)
-    return [convolution, norm(config.norm, channels), activation(config.activation, channels)]
+def residual_block(channels: int, kernel: int, norm_kind: str, activation_kind: str) -> Residual:
+    """DPED's: two convolutions, each with norm and activation, added to their input."""
+    return Residual(
+        *normed(same(channels, channels, kernel), channels, norm_kind, activation_kind),
+        *normed(same(channels, channels, kernel), channels, norm_kind, activation_kind),
+    )

@@ -9,8 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from analysis.files import read_table
-from enhance.config import flatten
-from enhance.data import PairStore, open_data
+from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
 from sweeps.engine.ledger import Ledger, encode
 from sweeps.engine.live import Board
@@ -35,6 +34,7 @@ def drive(sweep: Sweep, options: Options, argv: list[str], console: Console) -> 
 
         start_ray(options.address, options.workers)
     store = open_data(sweep.data, progress=lambda sentence: console.print(sentence, style="dim", highlight=False))
+    sweep.check_data(store.paired, store.spec)
     ledger = Ledger(options.out)
     try:
         referee = _referee(sweep, options, argv, store, ledger)
@@ -69,7 +69,7 @@ def _carry(referee: Referee, options: Options, store: Path, board: Board) -> Non
         stop_ray()
 
 
-def _referee(sweep: Sweep, options: Options, argv: list[str], store: PairStore, ledger: Ledger) -> Referee:
+def _referee(sweep: Sweep, options: Options, argv: list[str], store: PatchStore, ledger: Ledger) -> Referee:
     """A referee that knows everything the folder holds, and whose invocation is on record."""
     runs, _ = read_rows(options.out, "runs", ["run"])
     contract = _contract(sweep, store)
@@ -85,7 +85,7 @@ def _referee(sweep: Sweep, options: Options, argv: list[str], store: PairStore, 
     return referee
 
 
-def _columns(run: str, options: Options, store: PairStore) -> dict[str, Any]:
+def _columns(run: str, options: Options, store: PatchStore) -> dict[str, Any]:
     """The run.* columns that every trial row carries, so that each can be judged by itself."""
     return {
         "run.run": run,
@@ -114,13 +114,13 @@ def _run_row(run: str, sweep: Sweep, options: Options, argv: list[str], contract
     }
 
 
-def _contract(sweep: Sweep, store: PairStore) -> dict[str, Any]:
+def _contract(sweep: Sweep, store: PatchStore) -> dict[str, Any]:
     """What must stay the same for the trials of several invocations to be of one run. More trials are welcome."""
     return {
         "sweep": sweep.name,
         "objectives": list(sweep.objectives),
         "space": {name: repr(entry) for name, entry in sweep.space.items()},
-        "base": flatten(sweep.base()),
+        "fixed": {**sweep.fixed, "train.steps": sweep.budget.steps},
         "rungs": list(sweep.budget.rung_steps()),
         "reduction": sweep.budget.reduction,
         "seeds": sweep.budget.seeds,

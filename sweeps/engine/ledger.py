@@ -27,7 +27,7 @@ DATASETS = ("runs", "starts", "reports", "trials")
 
 Row = Mapping[str, Any]
 
-_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "baseline.")
+_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.")
 _FLOATS = ("time.train_s", "time.eval_s", "time.wall_s", "grad_norm", "learning_rate", "train_s", "eval_s")
 _INTS = ("cost.parameters", "images")
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), datetime: pa.timestamp("us", "UTC")}

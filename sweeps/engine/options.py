@@ -10,12 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from enhance.config import Law, Scalar, from_flat, laws, unknown_name
+from enhance.config import VARIANTS, Law, Scalar, laws, unknown_leaf
 from enhance.data import check_spec
 from sweeps.engine.environment import default_device, has_bf16
+from sweeps.engine.space import without
 from sweeps.engine.sweep import Sweep
-
-DATA_HELP = "demo, dped:DIR or photos:DIR"
 
 
 class UsageError(ValueError):
@@ -95,7 +94,11 @@ class _Parser(argparse.ArgumentParser):
 def _parser(sweep: Sweep) -> argparse.ArgumentParser:
     parser = _Parser(description=sweep.question, allow_abbrev=False)
     add = parser.add_argument
-    add("--data", metavar="SPEC", help=f"{DATA_HELP} (default: {sweep.data})")
+    add(
+        "--data",
+        metavar="SPEC",
+        help=f"what to train on; `python -m enhance.data` lists the kinds (default: {sweep.data})",
+    )
     add("--trials", type=int, help=f"configurations to try (default: {sweep.budget.trials})")
     add("--steps", type=int, help=f"full budget of a trial, in training steps (default: {sweep.budget.steps})")
     add("--seeds", type=int, help=f"paired seeds per configuration (default: {sweep.budget.seeds})")
@@ -112,16 +115,16 @@ def _parser(sweep: Sweep) -> argparse.ArgumentParser:
 
 
 def _fix(sweep: Sweep, setting: str) -> Sweep:
-    """The sweep with one leaf fixed; a leaf of the space leaves it."""
+    """The sweep with one leaf fixed; a leaf of the space leaves it, and so does what is searched only beside others."""
     name, found, text = setting.partition("=")
-    known = laws(from_flat(sweep.fixed).net.family)
     if not found:
         raise UsageError(f"--set {setting}: write NAME=VALUE, for example --set net.channels=32")
+    known = laws({key: sweep.fixed[key] for key in VARIANTS if key in sweep.fixed})
     if name not in known:
-        raise UsageError(f"--set {setting}: {unknown_name(name, known)}")
+        raise UsageError(f"--set {setting}: {unknown_leaf(name, known)}")
     value = _value(name, text, known[name])
-    first = {label: {n: v for n, v in values.items() if n != name} for label, values in sweep.first.items()}
-    space = {n: entry for n, entry in sweep.space.items() if n != name}
+    space = without(sweep.space, name, value)
+    first = {label: {n: v for n, v in values.items() if n in space} for label, values in sweep.first.items()}
     return dataclasses.replace(sweep, fixed={**sweep.fixed, name: value}, space=space, first=first)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from enhance.config import Scalar, flatten, from_flat
+from enhance.config import Scalar, flatten
 from enhance.report import Report
 from sweeps.engine.ledger import Ledger, Row
 from sweeps.engine.messages import Assignment, Progress
@@ -138,7 +138,7 @@ class Referee:
             self._candidates[number] = Candidate(self.search.remember(first.values, self._results(group)), group)
 
     def _from_row(self, row: Row) -> Trial:
-        values = {name: row[f"config.{name}"] for name in self.sweep.space}
+        values = {name: row.get(f"config.{name}") for name in self.sweep.space}
         trial = self._trial(row["number"], chosen(self.sweep.space, values), row["label"], row["seed"])
         if trial.id != row["trial"]:
             raise ValueError(f"trial {row['trial']} of the ledger has another identity here ({trial.id})")
@@ -164,7 +164,7 @@ class Referee:
         self.exhausted = True
 
     def _trial(self, number: int, values: Mapping[str, Scalar], label: str, seed: int) -> Trial:
-        config = from_flat(values, self.sweep.base())
+        config = self.sweep.config(values)
         return Trial(trial_identity(config, seed, self.setting), number, config, values, label, seed)
 
     def _hear_report(self, trial: Trial, report: Report) -> None:

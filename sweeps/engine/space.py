@@ -4,17 +4,19 @@
         "loss.color": Log(0.1, 10.0),
         "optimizer.lr": Log(1e-5, 1e-2),
         "net.channels": Choice(16, 32, 64),
-        "loss.texture_form": When("loss.texture_on", True, Choice("code", "paper")),
+        "optimizer.name": Choice("adam", "sgd"),
+        "optimizer.momentum": When("optimizer.name", "sgd", Uniform(0.0, 0.99)),
     }
 
 A range knows its Optuna distribution and its corners: the values that must be lawful for the whole range to be. It is
 checked against the law of its leaf before anything runs.
 """
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import optuna
 from optuna.distributions import (
@@ -24,7 +26,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from enhance.config import Law, Scalar, unknown_name
+from enhance.config import VARIANTS, ConfigError, Scalar, laws, unknown_leaf
 
 
 class SpaceError(ValueError):
@@ -147,19 +149,60 @@ def inner(entry: Range | When) -> Range:
     return entry.range if isinstance(entry, When) else entry
 
 
-def space_problems(space: Space, known: Mapping[str, Law]) -> list[str]:
-    """Every reason why `space` cannot be searched over leaves with the laws `known`; empty where it can."""
-    problems = []
+def space_problems(space: Space, fixed: Mapping[str, Scalar]) -> list[str]:
+    """Every reason why `space` cannot be searched around the `fixed` leaves; empty where it can.
+
+    A leaf must be lawful for every variant ("net.family", "optimizer.name") that can hold when it is searched.
+    """
+    problems: dict[str, None] = {}  # an ordered set
     for name, entry in space.items():
-        own = inner(entry).problems()
-        problems += [f"{name}: {problem}" for problem in own]
-        if name not in known:
-            problems.append(unknown_name(name, known))
-        elif not own:
-            problems += [p for corner in inner(entry).corners() if (p := known[name].problem(name, corner))]
+        found = [f"{name}: {problem}" for problem in inner(entry).problems()]
         if isinstance(entry, When):
-            problems += _condition_problems(name, entry, space)
-    return problems
+            found += _condition_problems(name, entry, space)
+        problems |= dict.fromkeys(found or _law_problems(name, space, fixed))
+    return list(problems)
+
+
+def _law_problems(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[str]:
+    found = []
+    for given in _variants(name, space, fixed):
+        try:
+            known = laws(given)
+        except ConfigError as error:
+            return list(error.problems)
+        if name not in known:
+            found.append(unknown_leaf(name, known))
+        else:
+            found += [p for corner in inner(space[name]).corners() if (p := known[name].problem(name, corner))]
+    return found
+
+
+def _variants(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[dict[str, Scalar]]:
+    """The choices of variants under which `name` is searched: fixed, by its conditions, or each that is searched."""
+    given = {key: fixed[key] for key in VARIANTS if key in fixed} | _reached(name, space)
+    part = name.split(".")[0]
+    free = [key for key in space if key in VARIANTS and key not in given and key.split(".")[0] == part]
+    choices = itertools.product(*(inner(space[key]).corners() for key in free))
+    return [given | dict(zip(free, choice, strict=True)) for choice in choices]
+
+
+def corner_points(space: Space) -> Iterator[dict[str, Scalar]]:
+    """Points that together have every corner of every range: each range in turn, the others at their first corner."""
+    start = {name: inner(entry).corners()[0] for name, entry in space.items()}
+    for name, entry in space.items():
+        for corner in inner(entry).corners():
+            point = start | _reached(name, space) | {name: corner}
+            yield chosen(space, point)
+
+
+def _reached(name: str, space: Space) -> dict[str, Scalar]:
+    """What must be chosen for `name` to be searched at all."""
+    needed: dict[str, Scalar] = {}
+    entry: Range | When | None = space[name]
+    while isinstance(entry, When):
+        needed[entry.name] = entry.value
+        entry = space.get(entry.name)
+    return needed
 
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Scalar]:
@@ -175,12 +218,26 @@ def suggest(trial: optuna.Trial, space: Space) -> dict[str, Scalar]:
     return values
 
 
-def chosen(space: Space, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+def chosen(space: Space, values: Mapping[str, Any]) -> dict[str, Scalar]:
     """Of a configuration's `values`, those that a search chose: leaves whose condition does not hold are left out."""
     kept: dict[str, Scalar] = {}
     for name, entry in space.items():
         if not isinstance(entry, When) or kept.get(entry.name) == entry.value:
             kept[name] = values[name]
+    return kept
+
+
+def without(space: Space, name: str, value: Scalar) -> Space:
+    """The space once `name` has been given `value`: conditions on it hold for ever, or never."""
+    kept: dict[str, Range | When] = {}
+    for leaf, entry in space.items():
+        if leaf == name:
+            continue
+        if isinstance(entry, When) and entry.name == name:
+            if entry.value == value:
+                kept[leaf] = entry.range
+        elif not isinstance(entry, When) or entry.name in kept:
+            kept[leaf] = entry
     return kept
 
 

@@ -33,7 +33,8 @@ def print_summary(run: Path, exhausted: bool, console: Console) -> None:
     else:
         console.print(frontier_table(frame, ledger.objectives, OTHERS))
         say("\n".join(legend_lines()))
-        say(_untouched_line(ledger))
+        for line in _untouched_lines(ledger):
+            say(line)
         for remark in remarks(ledger, frame, ledger.objectives):
             say(f"note: {remark}")
     if exhausted:
@@ -43,8 +44,8 @@ def print_summary(run: Path, exhausted: bool, console: Console) -> None:
     say(f"next:   {python_command()} -m analysis frontier {run}")
 
 
-def _untouched_line(ledger: Ledger) -> str:
-    """What every network has to beat."""
+def _untouched_lines(ledger: Ledger) -> list[str]:
+    """What every network has to beat, in a line; none where no objective compares with a target."""
     scores = {objective.metric: baseline(ledger, objective.metric) for objective in ledger.objectives}
     parts = [f"{metric_label(name)} {metric_text(name, score)}" for name, score in scores.items() if score is not None]
-    return f"the phone's own pictures, untouched: {', '.join(parts)}"
+    return [f"the phone's own pictures, untouched: {', '.join(parts)}"] if parts else []

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from enhance.config import Config, ConfigError, Scalar, from_flat, laws
-from sweeps.engine.space import Space, contains, space_problems
+from enhance.config import Config, ConfigError, Scalar, conflicts, from_flat
+from sweeps.engine.space import Space, contains, corner_points, space_problems
 
 METRICS: dict[str, str] = {
     "psnr_db": "maximize",
@@ -13,8 +13,12 @@ METRICS: dict[str, str] = {
     "ssim": "maximize",
     "ms_ssim": "maximize",
     "uqi": "maximize",
+    "cycle_psnr_db": "maximize",
 }
 """The metrics that can be objectives, and the direction in which each is better."""
+
+UNPAIRED_METRICS = ("cycle_psnr_db",)
+"""Those that need no target: what train.rule=cycle can be judged by where there are no pairs."""
 
 SAMPLERS = ("tpe", "random")
 
@@ -105,25 +109,54 @@ class Sweep:
         return found
 
     def _configuration_problems(self) -> list[str]:
-        try:
-            base = from_flat(self.fixed)
-        except ConfigError as error:
-            return [f"fixed: {problem}" for problem in error.problems]
-        known = laws(base.net.family)
-        found = space_problems(self.space, known) if self.space else ["its space is empty; name at least one parameter"]
+        found = space_problems(self.space, self.fixed) if self.space else ["its space is empty; name a parameter"]
         both = [name for name in self.space if name in self.fixed]
         if both:
             found.append(f"{', '.join(both)} cannot be fixed and searched at once")
         if "train.steps" in self.fixed or "train.steps" in self.space:
             found.append("train.steps belongs to the budget: set budget.steps")
-        if not found:
-            pairs = self.first.items()
-            found += [f"first[{name!r}]: {p}" for name, values in pairs if (p := contains(self.space, values))]
-        return found
+        if "cycle_psnr_db" in self.objectives and self.fixed.get("train.rule") != "cycle":
+            found.append("the objective cycle_psnr_db needs train.rule=cycle among what is fixed")
+        if found:
+            return found
+        pairs = self.first.items()
+        found += [f"first[{name!r}]: {p}" for name, values in pairs if (p := contains(self.space, values))]
+        return found or self._point_problems()
 
-    def base(self) -> Config:
-        """The configuration in which nothing of the space is set yet: the defaults, `fixed`, and the full budget."""
-        return from_flat({**self.fixed, "train.steps": self.budget.steps})
+    def _point_problems(self) -> list[str]:
+        """What is wrong with the first settings and the corners of the space as whole configurations.
+
+        Parts that do not go together at some corner leave the rest of the space; at every corner, they leave nothing.
+        """
+        found: dict[str, None] = {}  # an ordered set
+        clashes = []
+        for point in corner_points(self.space):
+            try:
+                clashes.append(conflicts(self.config(point)))
+            except ConfigError as error:
+                found |= dict.fromkeys(error.problems)
+        if not found:
+            found |= dict.fromkeys(clashes[0] if all(clashes) else ())
+            for name, values in self.first.items():
+                found |= {f"first[{name!r}]: {problem}": None for problem in conflicts(self.config(values))}
+        return list(found)
+
+    def config(self, values: Mapping[str, Scalar]) -> Config:
+        """The configuration at a point of the space: what is fixed, the full budget, and `values`."""
+        return from_flat({**self.fixed, "train.steps": self.budget.steps, **values})
+
+    def check_data(self, paired: bool, spec: str) -> None:
+        """Raises SweepError where an objective needs pairs that the data do not have."""
+        if not paired:
+            wrong = [name for name in self.objectives if name not in UNPAIRED_METRICS]
+            if wrong or self.fixed.get("train.rule") != "cycle":
+                raise SweepError(
+                    self.name,
+                    [
+                        f"{spec} holds no pairs: train.rule must be cycle and the objectives from "
+                        f"{', '.join(UNPAIRED_METRICS)}, not {', '.join(wrong) or 'another rule'}"
+                    ],
+                )
 
     def with_budget(self, **changes: int) -> "Sweep":
         """The same question with another budget (`trials`, `steps`, `seeds`, ...); raises SweepError."""

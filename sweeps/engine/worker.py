@@ -9,7 +9,7 @@ import torch
 import torch._dynamo  # the first optimizer would load it, 0.8 s: here that is over before the first trial
 
 from enhance.config import from_flat
-from enhance.data import PairStore
+from enhance.data import PatchStore
 from enhance.guard import Diverged
 from enhance.microrun import MicroRun
 from enhance.report import Report
@@ -17,13 +17,14 @@ from sweeps.engine.environment import THREADS
 from sweeps.engine.messages import Assignment, Progress
 
 torch.set_num_threads(THREADS)
+torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32: evaluation and the color curves are promised in it
 
 
 class Worker:
     """`start` a trial, then `advance` it from rung to rung until told otherwise."""
 
     def __init__(self, store: Path, device: str) -> None:
-        self.data = PairStore.open(store)
+        self.data = PatchStore.open(store)
         self.device = device
         self._assignment: Assignment | None = None
         self._run: MicroRun | None = None

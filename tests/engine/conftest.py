@@ -55,6 +55,7 @@ def report_at(step: int, psnr_db: float) -> Report:
         untouched={"psnr_db": 18.0, "ms_ssim": 0.4},
         images=10,
         losses={"pixel": 1 / step},
+        signals={"critic_accuracy": 0.5},
         loss_total=1 / step,
         grad_norm=0.5,
         learning_rate=5e-4,

@@ -23,10 +23,10 @@ from tests.engine.conftest import small_sweep
         (["--set", "net.channels"], "write NAME=VALUE"),
         (["--set", "net.channels=big"], "net.channels must be a whole number"),
         (["--set", "net.norm=layer"], "choose from instance, batch, none"),
-        (["--set", "train.flips=perhaps"], "train.flips must be true or false"),
+        (["--set", "augment.flips=perhaps"], "augment.flips must be true or false"),
         (["--resume", "nowhere"], "no run there; start one with --out nowhere"),
         (["--workers", "0", "--address", "auto"], "give one of them"),
-        (["--data", "dpde:x"], "choose from demo, dped:DIR, photos:DIR"),
+        (["--data", "dpde:x"], "choose from demo[@PX], dped:DIR, photos:DIR[@PX]"),
     ],
 )
 def test_what_is_wrong_is_refused_with_the_choices(argv: list[str], said: str) -> None:
@@ -73,8 +73,8 @@ def test_options_reach_the_sweep() -> None:
     ]
     sweep, options = parse(small_sweep(), [*argv, "--workers", "0", "--out", "here"], "x")
     assert (sweep.budget.trials, sweep.budget.steps, sweep.budget.seeds, sweep.data) == (5, 900, 2, "demo")
-    assert sweep.base().train.dtype == options.dtype == "fp32"
-    assert sweep.base().loss.tv == 3.0
+    assert sweep.config({}).train.dtype == options.dtype == "fp32"
+    assert sweep.config({}).loss.tv == 3.0
     assert list(sweep.space) == ["loss.color"]
     assert sweep.first["even"] == {"loss.color": 1.0}
     assert (options.workers, options.out) == (0, Path("here"))

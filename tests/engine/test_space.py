@@ -3,8 +3,20 @@
 import optuna
 import pytest
 
-from enhance.config import laws
-from sweeps.engine.space import Choice, Integer, Log, Space, Uniform, When, chosen, contains, space_problems, suggest
+from sweeps.engine.space import (
+    Choice,
+    Integer,
+    Log,
+    Space,
+    Uniform,
+    When,
+    chosen,
+    contains,
+    corner_points,
+    space_problems,
+    suggest,
+    without,
+)
 
 SPACE: Space = {
     "loss.color": Log(0.1, 10.0),
@@ -16,7 +28,7 @@ SPACE: Space = {
 
 
 def test_a_lawful_space_has_no_problem() -> None:
-    assert space_problems(SPACE, laws()) == []
+    assert space_problems(SPACE, {}) == []
 
 
 @pytest.mark.parametrize(
@@ -40,7 +52,7 @@ def test_a_lawful_space_has_no_problem() -> None:
     ],
 )
 def test_each_problem_is_named_with_its_value_and_choices(space: Space, said: str) -> None:
-    assert any(said in problem for problem in space_problems(space, laws())), space_problems(space, laws())
+    assert any(said in problem for problem in space_problems(space, {})), space_problems(space, {})
 
 
 def test_suggestions_lie_in_the_space_and_respect_conditions() -> None:
@@ -65,3 +77,45 @@ def test_chosen_leaves_out_what_no_condition_asked_for() -> None:
     whole = {"loss.color": 1.0, "train.batch_size": 4, "net.norm": "instance", "net.kernel": 3, "optimizer.beta1": 0.5}
     assert "net.kernel" not in chosen(SPACE, whole)
     assert chosen(SPACE, {**whole, "net.norm": "none"})["net.kernel"] == 3
+
+
+FAMILIES: Space = {
+    "net.family": Choice("resnet", "unet"),
+    "net.channels": Choice(4, 8),
+    "net.levels": When("net.family", "unet", Integer(2, 4)),
+    "optimizer.momentum": Uniform(0.0, 0.9),
+}
+
+
+def test_a_leaf_must_be_lawful_for_every_variant_under_which_it_is_searched() -> None:
+    assert space_problems(FAMILIES, {"optimizer.name": "sgd"}) == []
+    assert "optimizer.momentum is unknown here: it belongs to optimizer.name=rmsprop | sgd | muon" in str(
+        space_problems(FAMILIES, {})
+    )
+    everywhere = {**FAMILIES, "net.levels": Integer(2, 4)}
+    assert "net.levels is unknown here: it belongs to net.family=unet" in str(space_problems(everywhere, {}))
+
+
+def test_conditions_may_stand_on_conditions() -> None:
+    space: Space = {
+        "net.family": Choice("resnet", "curve"),
+        "net.base": When("net.family", "curve", Choice("resnet", "unet")),
+        "net.levels": When("net.base", "unet", Choice(2, 3)),
+    }
+    assert space_problems(space, {}) == []
+    reached = list(corner_points(space))
+    assert {"net.family": "curve", "net.base": "unet", "net.levels": 3} in reached
+    assert {"net.family": "resnet"} in reached
+
+
+def test_every_corner_is_in_one_of_the_corner_points() -> None:
+    for name, entry in FAMILIES.items():
+        corners = (entry.range if isinstance(entry, When) else entry).corners()
+        assert set(corners) == {point[name] for point in corner_points(FAMILIES) if name in point}
+    assert all(contains(FAMILIES, point) is None for point in corner_points(FAMILIES))
+
+
+def test_a_fixed_leaf_takes_its_conditions_with_it() -> None:
+    assert "net.levels" not in without(FAMILIES, "net.family", "resnet")
+    assert without(FAMILIES, "net.family", "unet")["net.levels"] == Integer(2, 4)
+    assert set(FAMILIES) - set(without(FAMILIES, "net.channels", 4)) == {"net.channels"}

@@ -47,5 +47,5 @@ def test_first_settings_must_be_points_of_the_space() -> None:
 
 
 def test_the_budget_is_part_of_the_configuration() -> None:
-    assert small_sweep().base().train.steps == 90
-    assert small_sweep().with_budget(steps=180).base().train.steps == 180
+    assert small_sweep().config({}).train.steps == 90
+    assert small_sweep().with_budget(steps=180).config({}).train.steps == 180

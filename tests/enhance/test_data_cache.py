@@ -16,11 +16,14 @@ import pytest
 
 from enhance.data import cache, open_data
 from enhance.data.cache import Source, cache_folder, open_prepared
-from enhance.data.demo import Demo
 from enhance.data.dped import Dped
 from enhance.data.errors import DataError
-from enhance.data.photos import Photos
+from enhance.data.hdr import Hdr
+from enhance.data.kinds import source_of
+from enhance.data.photographs import PhotographPairs
+from enhance.data.photos import Folder
 from enhance.data.store import StoreWriter
+from enhance.data.unpaired import Unpaired
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,7 +69,7 @@ def unheard(message: str) -> None:
 
 
 def stores(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.pairs"))
+    return sorted(folder.glob("*.patches"))
 
 
 def temporaries(folder: Path) -> list[Path]:
@@ -123,20 +126,29 @@ def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> No
     assert stores(tmp_path) == temporaries(tmp_path) == []
 
 
+ON_PHOTOGRAPHS = {"photographs.py", "patches.py", "pictures.py", "srgb.py"}
+
+
 @pytest.mark.parametrize(
     ("source", "files"),
     [
-        (Demo(), {"demo.py", "patches.py", "camera.py", "pictures.py"}),
-        (Photos(ROOT), {"photos.py", "folders.py", "patches.py", "camera.py", "pictures.py"}),
+        (source_of("demo"), ON_PHOTOGRAPHS | {"demo.py", "camera.py"}),
+        (PhotographPairs("photos", Folder(ROOT)), ON_PHOTOGRAPHS | {"photos.py", "folders.py", "camera.py"}),
+        (source_of("deblur:demo"), ON_PHOTOGRAPHS | {"demo.py", "degradations.py"}),
+        (source_of("exposures:demo"), ON_PHOTOGRAPHS | {"demo.py", "degradations.py"}),
         (Dped(ROOT, "iphone"), {"dped.py", "folders.py", "pictures.py"}),
+        (Hdr(ROOT), {"hdr.py", "srgb.py", "folders.py", "pictures.py"}),
+        (Unpaired(ROOT), {"unpaired.py", "folders.py", "pictures.py"}),
     ],
-    ids=["demo", "photos", "dped"],
+    ids=["demo", "photos", "deblur", "exposures", "dped", "hdr", "unpaired"],
 )
 def test_code_that_prepares_the_pixels_is_part_of_the_key(
     source: Source, files: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each file of the package is edited in a copy; the key must follow just those that the source goes through."""
     monkeypatch.setattr(Dped, "_listings", lambda self, split: ())
+    monkeypatch.setattr(Hdr, "_listings", lambda self: {})
+    monkeypatch.setattr(Unpaired, "_listings", lambda self: {})
     package = Path(shutil.copytree(ROOT / "enhance" / "data", tmp_path / "data"))
     monkeypatch.setattr(cache, "__file__", str(package / "cache.py"))
     before = source.identity()
@@ -190,12 +202,6 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No space left on device; name another folder"):
         open_prepared(Fake(during=full), tmp_path, unheard)
     assert stores(tmp_path) == temporaries(tmp_path) == []
-
-
-def test_unknown_data_is_refused_with_the_choices() -> None:
-    for spec in ("", "dmeo", "demo:", "dped", "dped:", "photos:", "/some/folder"):
-        with pytest.raises(DataError, match="choose from demo, dped:DIR, photos:DIR"):
-            open_data(spec)
 
 
 def test_many_processes_at_once_end_with_one_store(

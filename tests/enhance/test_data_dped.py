@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from enhance.data import DataError, PairStore, dped, open_data
+from enhance.data import DataError, PatchStore, dped, open_data
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "dped"
 TRAIN, VAL = "training_data", "test_data/patches"
@@ -31,7 +31,7 @@ def tree(tmp_path: Path) -> Path:
     return phone
 
 
-def load(folder: Path, cache: Path) -> PairStore:
+def load(folder: Path, cache: Path) -> PatchStore:
     return open_data(f"dped:{folder}", cache=cache)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from enhance.data import DataError, PairStore, open_data
+from enhance.data import DataError, PatchStore, open_data
 
 
 def picture(seed: int, width_px: int = 420, height_px: int = 260) -> Image.Image:
@@ -22,7 +22,7 @@ def fill(folder: Path, count: int) -> Path:
     return folder
 
 
-def load(folder: Path, cache: Path) -> PairStore:
+def load(folder: Path, cache: Path) -> PatchStore:
     return open_data(f"photos:{folder}", cache=cache)
 
 
@@ -51,19 +51,6 @@ def test_with_fewer_each_serves_both(tmp_path: Path) -> None:
         assert belongs(targets[0], photographs[0])
         assert belongs(targets[-1], photographs[1])
     assert not any(np.array_equal(a, b) for a in store.train_target for b in store.val_target)
-
-
-def test_each_photograph_gets_noise_of_its_own(tmp_path: Path) -> None:
-    folder = tmp_path / "own"
-    folder.mkdir()
-    for number in range(2):
-        flat = Image.new("RGB", (420, 260), (120, 120, 120))
-        flat.putpixel((419, 259), (number, 0, 0))  # far from the first patch; otherwise they would be copies
-        flat.save(folder / f"{number}.png")
-    store = load(folder, tmp_path)
-    half = len(store.train_input) // 2
-    assert np.array_equal(store.train_target[0], store.train_target[half])
-    assert not np.array_equal(store.train_input[0], store.train_input[half])
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""Random brightness, contrast and saturation, the same for an input and its target (pix2pix task B).
+
+The operations are torchvision's (`adjust_brightness`, `adjust_contrast`, `adjust_saturation`), in this order, each with
+a factor of its own per sample and clipped to [0, 1]. Input and target go through one and the same function of the
+pixel's value, or there would be something to learn that is not in the photographs: where the two agree, they agree
+afterwards. So contrast is stretched around the input's mean grey in both; around each one's own, a difference in
+brightness would stay as it is while everything else is stretched.
+
+Flips are index arithmetic: `enhance.data.batches`.
+"""
+
+import torch
+from torch import Tensor
+
+from enhance.config.training import AugmentConfig
+from enhance.data.batches import Stream, generator_at
+
+GREY = (0.2989, 0.587, 0.114)  # torchvision's rgb_to_grayscale
+
+
+def augment(source: Tensor, target: Tensor, config: AugmentConfig, seed: int, step: int) -> tuple[Tensor, Tensor]:
+    """Both of (N, 3, H, W), float in [0, 1], augmented by the factors of this seed and step.
+
+    Factors are uniform in [1 - strength, 1 + strength]. With all strengths 0 nothing is drawn and the tensors
+    themselves come back; one strength does not change what is drawn for another. Pictures that are no pairs are
+    augmented by one call for each, `augment(x, x, ...)`.
+    """
+    strengths = (config.brightness, config.contrast, config.saturation)
+    if not any(strengths):
+        return source, target
+    uniform = generator_at(seed, step, stream=Stream.COLOR).uniform(-1, 1, (3, len(source), 1, 1, 1))
+    brightness, contrast, saturation = torch.from_numpy(uniform).to(source)
+    if config.brightness:
+        factor = 1 + config.brightness * brightness
+        source, target = _blend(source, 0, factor), _blend(target, 0, factor)
+    if config.contrast:
+        factor, mean = 1 + config.contrast * contrast, _grey(source).mean((1, 2, 3), keepdim=True)
+        source, target = _blend(source, mean, factor), _blend(target, mean, factor)
+    if config.saturation:
+        factor = 1 + config.saturation * saturation
+        source, target = _blend(source, _grey(source), factor), _blend(target, _grey(target), factor)
+    return source, target
+
+
+def _blend(images: Tensor, other: Tensor | int, factor: Tensor) -> Tensor:
+    return (factor * images + (1 - factor) * other).clamp(0, 1)
+
+
+def _grey(images: Tensor) -> Tensor:
+    """(N, 1, H, W)."""
+    return (images * images.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)

@@ -1,0 +1,49 @@
+"""The critics that adversarial terms listen to: they tell photographs of the good camera from enhanced pictures.
+
+What their scores are compared with is an objective's business (`enhance.objectives`). All are built on the CPU from an
+explicit seed, neither reading nor moving torch's global generator.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from enhance.config.training import CriticConfig, DPEDCriticConfig, PatchCriticConfig
+from enhance.critics.critic import Critic
+from enhance.critics.dped import DPEDCritic
+from enhance.critics.patch import PatchCritic
+
+__all__ = ["CRITICS", "Critic", "CriticFamily", "build_critic"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CriticFamily:
+    """A critic's constructor (parameters, size of the pictures in px, generator), its parameters and its source."""
+
+    config: type[CriticConfig]
+    build: Callable[[Any, int, torch.Generator], Critic]
+    source: str
+
+
+CRITICS: dict[str, CriticFamily] = {
+    "dped": CriticFamily(
+        config=DPEDCriticConfig,
+        build=DPEDCritic,
+        source="Ignatov et al. 2017 (DPED), the authors' code; norm of the paper's text",
+    ),
+    "patch": CriticFamily(
+        config=PatchCriticConfig,
+        build=PatchCritic,
+        source="Isola et al. 2017 (pix2pix), the authors' code; instance norm of Zhu et al. 2017 (CycleGAN)",
+    ),
+}
+
+
+def build_critic(config: CriticConfig, size_px: int, seed: int) -> Critic:
+    """The critic of a configuration that is already valid, for square pictures of `size_px`, initialised from `seed`.
+
+    Raises ValueError where `size_px` is below `config.minimum_px`.
+    """
+    return CRITICS[config.family].build(config, size_px, torch.Generator().manual_seed(seed))

@@ -1,0 +1,86 @@
+"""DPED's discriminator: the critic of the texture loss, which judges grey pictures of one size.
+
+Source: the code of the DPED authors (Ignatov et al. 2017). It sees the picture in grey, so that it judges texture and
+not colour. Five convolutions (100-25-13-13-13-7 px), each followed by a LeakyReLU of 0.2 and then, except the first, by
+a norm; two fully connected layers; TensorFlow's SAME padding, which is uneven where the stride asks for it (3 before
+and 4 after on 100 px). 7,361,122 parameters at 100 px.
+
+`norm`: "instance" (the default, as everywhere in this project where paper and code differ) is the authors' code,
+"batch" their paper's text.
+
+The authors end in a softmax over two units, a photograph (REAL) and an enhanced picture (FAKE). Its cross-entropy is
+the binary cross-entropy of the difference of the two logits, so that difference is the score: the log odds of a
+photograph. Both units stay, and the gradient of each is that of the softmax.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from enhance.config.training import DPEDCriticConfig
+from enhance.critics.critic import Critic
+from enhance.nets.layers import conv, linear, norm
+
+REAL, FAKE = 0, 1
+
+# Output channels, kernel, stride.
+_CONVS = ((48, 11, 4), (128, 5, 2), (192, 3, 1), (192, 3, 1), (128, 3, 2))
+_HIDDEN = 1024
+_SLOPE = 0.2
+
+
+class DPEDCritic(Critic):
+    """(N, 3, size_px, size_px) pictures in [0, 1] to scores (N, 1). Raises ValueError below 17 px.
+
+    There the last map is a single pixel, which instance norm turns into a constant: the critic would be blind.
+    """
+
+    def __init__(self, config: DPEDCriticConfig, size_px: int, generator: torch.Generator) -> None:
+        super().__init__(config, size_px)
+        layers: list[nn.Module] = []
+        inputs = 1
+        for outputs, kernel, stride in _CONVS:
+            layers += strided_conv(inputs, outputs, kernel, stride, size_px, generator)
+            layers += [nn.LeakyReLU(_SLOPE)]
+            layers += [norm(config.norm, outputs)] if inputs > 1 else []
+            inputs, size_px = outputs, same_size(size_px, stride)
+        self.features = nn.Sequential(*layers)
+        hidden = linear(inputs * size_px**2, _HIDDEN, generator)
+        self.head = nn.Sequential(nn.Flatten(), hidden, nn.LeakyReLU(_SLOPE))
+        self.units = linear(_HIDDEN, 2, generator)
+
+    def judge(self, seen: Tensor) -> Tensor:
+        logits = self.logits(seen)
+        return (logits[:, REAL] - logits[:, FAKE]).unsqueeze(1)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """The two units: (N, 2) float32, column REAL for a photograph and FAKE for an enhanced picture."""
+        hidden = self.head(self.features(grey(images)))
+        # In bfloat16 the difference of two logits that are nearly the same would be rounding error.
+        with torch.autocast(images.device.type, enabled=False):
+            logits: Tensor = self.units(hidden.float())
+        return logits
+
+
+def grey(images: Tensor) -> Tensor:
+    """(N, 3, H, W) to (N, 1, H, W) luminance, with TensorFlow's weights 0.2989, 0.587, 0.114 (they sum to 0.9999)."""
+    return 0.2989 * images[:, 0:1] + 0.587 * images[:, 1:2] + 0.114 * images[:, 2:3]
+
+
+def same_size(size_px: int, stride: int) -> int:
+    """Output size of a SAME convolution: size over stride, rounded up."""
+    return -(-size_px // stride)
+
+
+def same_padding(size_px: int, kernel: int, stride: int) -> tuple[int, int]:
+    """TensorFlow's SAME padding in pixels, before and after; of an odd total the larger part comes after."""
+    total = max((same_size(size_px, stride) - 1) * stride + kernel - size_px, 0)
+    return total // 2, total - total // 2
+
+
+def strided_conv(
+    inputs: int, outputs: int, kernel: int, stride: int, size_px: int, generator: torch.Generator
+) -> list[nn.Module]:
+    """A SAME convolution for maps of `size_px`, with a layer of its own for the uneven part of the padding."""
+    before, after = same_padding(size_px, kernel, stride)
+    uneven = [nn.ZeroPad2d((0, after - before, 0, after - before))] if after > before else []
+    return [*uneven, conv(inputs, outputs, kernel, generator, stride=stride, padding=before)]

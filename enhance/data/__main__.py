@@ -1,0 +1,147 @@
+"""`python -m enhance.data SPEC`: prepares data for training and says what it holds."""
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from enhance.data import KINDS, DataError, PatchStore, open_data
+from enhance.data.store import ARRAYS, SPLITS, Patches, Pixels
+
+COLUMNS, GAP_PX = 8, 4  # of the picture: pairs per split, and the space between
+COUNTED = ("excluded", "identical", "ignored")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit status: 0, or 2 where the data cannot be prepared or the picture not be written."""
+    arguments = _parser().parse_args(argv)
+    if arguments.spec is None:
+        print(_kinds())
+        return 0
+    start_s = time.perf_counter()
+    try:
+        store = open_data(arguments.spec, cache=arguments.cache, progress=Progress())
+        for line in described(store):
+            print(line)
+        print(f"{'seconds':<12} {time.perf_counter() - start_s:.1f}")
+        if arguments.picture:
+            Image.fromarray(contact_sheet(store)).save(arguments.picture, format="PNG")
+            print(f"{'picture':<12} {arguments.picture} (inputs over targets; training left, validation right)")
+    except (DataError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"\nnext: {_next(store)}")
+    return 0
+
+
+class Progress:
+    """Prints what is going on: the first message, then at most one every `PAUSE_S`, on standard error."""
+
+    PAUSE_S = 2.0
+
+    def __init__(self) -> None:
+        self._spoken_s = float("-inf")
+
+    def __call__(self, message: str) -> None:
+        now_s = time.monotonic()
+        if now_s - self._spoken_s >= self.PAUSE_S:
+            print(message, file=sys.stderr, flush=True)
+            self._spoken_s = now_s
+
+
+def described(store: PatchStore) -> list[str]:
+    """What a store holds, line by line."""
+    height_px, width_px = store.train_input.shape[1:3]
+    lines = [
+        f"{'data':<12} {store.spec}",
+        f"{'paired':<12} {'yes' if store.paired else 'no: inputs and targets do not belong together'}",
+        f"{'patches':<12} {height_px}x{width_px} px; {_dtypes(store)}",
+    ]
+    lines += [f"{split:<12} {_count(store, split)}" for split in SPLITS]
+    for what in COUNTED:
+        if what in store.summary:  # not every source counts everything
+            lines += _counted(what, store.summary[what])
+    size_mb = store.path.stat().st_size / 1e6
+    return [*lines, f"{'fingerprint':<12} {store.fingerprint}", f"{'file':<12} {store.path} ({size_mb:.1f} MB)"]
+
+
+def contact_sheet(store: PatchStore) -> Pixels:
+    """Some patches of each split, evenly chosen, inputs in the upper row and targets in the lower, as uint8 RGB."""
+    blocks = []
+    for split in SPLITS:
+        sides = [getattr(store, name) for name in ARRAYS if name.startswith(split)]
+        blocks.append(np.concatenate([_row(side) for side in sides], axis=0))
+    return np.concatenate([blocks[0], np.full((blocks[0].shape[0], 4 * GAP_PX, 3), 255, np.uint8), blocks[1]], axis=1)
+
+
+def _row(side: Patches) -> Pixels:
+    """`COLUMNS` patches side by side; the last is repeated where there are fewer."""
+    chosen = np.linspace(0, len(side) - 1, COLUMNS).round().astype(int)
+    white = ((0, GAP_PX), (0, GAP_PX), (0, 0))
+    return np.concatenate([np.pad(_eight_bits(side[i]), white, constant_values=255) for i in chosen], axis=1)
+
+
+def _eight_bits(patch: npt.NDArray[np.uint8 | np.uint16]) -> Pixels:
+    return np.asarray(patch if patch.dtype == np.uint8 else np.rint(patch / 257), np.uint8)
+
+
+def _dtypes(store: PatchStore) -> str:
+    return f"inputs {store.train_input.dtype.name}, targets {store.train_target.dtype.name}"
+
+
+def _count(store: PatchStore, split: str) -> str:
+    inputs, targets = (len(getattr(store, name)) for name in ARRAYS if name.startswith(split))
+    return f"{inputs} pairs" if store.paired else f"{inputs} inputs, {targets} targets"
+
+
+def _counted(what: str, by_reason: dict[str, Any]) -> list[str]:
+    """A line for each reason; a source that counts for one reason only gives its entry alone."""
+    if "count" in by_reason:
+        by_reason = {"pairs": by_reason}
+    lines = []
+    for reason, entry in by_reason.items():
+        if entry["count"]:
+            more = ", ..." if entry["count"] > len(entry["examples"]) else ""
+            lines.append(f"{what:<12} {entry['count']} {reason}: {', '.join(entry['examples'])}{more}")
+    return lines or [f"{what:<12} none"]
+
+
+def _next(store: PatchStore) -> str:
+    sweep = "loss_weights" if store.paired else "unpaired"
+    return f"python sweeps/{sweep}.py --data {shlex.quote(store.spec)}"
+
+
+def _kinds() -> str:
+    width = max(len(kind.form) for kind in KINDS.values())
+    lines = [f"  {kind.form:<{width}}  {kind.line}" for kind in KINDS.values()]
+    usual = ", ".join(f"{name} {kind.patch_px}" for name, kind in KINDS.items() if kind.patch_px)
+    return "\n".join([
+        "The kinds of data:",
+        *lines,
+        f"@PX is the size of the patches in px; without it: {usual}.",
+        "For example: python -m enhance.data deblur:demo@128 --picture deblur.png",
+    ])  # fmt: skip
+
+
+def _png(text: str) -> Path:
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"{text!r} must end in .png")
+    return Path(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m enhance.data", description=__doc__)
+    parser.add_argument("spec", nargs="?", metavar="SPEC", help="what to prepare; without it, the kinds are listed")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where packed data is kept")
+    parser.add_argument("--picture", type=_png, metavar="FILE.png", help="write some pairs as a picture")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

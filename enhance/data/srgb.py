@@ -1,0 +1,20 @@
+"""The sRGB curve (IEC 61966-2-1): between linear light and encoded values, both from 0 to 1."""
+
+import numpy as np
+import numpy.typing as npt
+
+Light = npt.NDArray[np.float32]
+
+
+def encode(light: Light) -> Light:
+    """Encoded values of linear light in [0, 1], any shape."""
+    return np.asarray(np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055))
+
+
+def _linear_light() -> Light:
+    encoded = np.arange(256) / 255
+    light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return light.astype(np.float32)
+
+
+LIGHT = _linear_light()  # of each 8-bit value

@@ -1,0 +1,115 @@
+"""VGG-19 (Simonyan and Zisserman 2015) as the eye of the content and style terms: frozen, cut after the deepest layer.
+
+Differences from the network of DPED's code: there the pools round sizes up (100 px reach relu5_4 as 7 x 7), here, as
+in torchvision, down (6 x 6). The weights are torchvision's, not the original MatConvNet ones, unless a file brings
+those. So magnitudes, and weights of the terms, do not carry over one to one.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from enhance.pretrained import fill, load_state, pinned
+
+Maps = Mapping[str, Tensor]
+
+LAYERS = {"relu1_2": 3, "relu2_2": 8, "relu3_4": 17, "relu4_4": 26, "relu5_4": 35}
+"""The place of each layer in torchvision's `features`. Each is the last of its block: a pool follows."""
+
+INPUTS = {
+    "torchvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "dped": ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255,) * 3),
+}
+"""Mean and deviation of RGB in [0, 1] that the picture is normalised with before VGG-19 sees it.
+
+"torchvision" is what torchvision's weights expect. "dped" is DPED's code, 255 RGB minus the mean color, which the
+original weights expect: 57 times larger values of nearly the same picture.
+"""
+
+_CHANNELS = (64, 64, None, 128, 128, None, *(256,) * 4, None, *(512,) * 4, None, *(512,) * 4)  # None: a pool
+_RANDOM_SEED = 19  # its own and fixed: every trial of every sweep is judged by the same random features
+_NAME = "VGG-19"
+
+
+class VGG19Features:
+    """Feature maps of (N, 3, H, W) pictures, RGB in [0, 1], at the chosen layers, by one pass: float32 (N, C, h, w).
+
+    `layers` are keys of LAYERS, `normalisation` is one of INPUTS, `weights` is "random" (seeded, He's rule), "imagenet"
+    or "file:PATH" (see `enhance.pretrained`). H and W >= 16 are enough for every layer. Raises WeightsUnavailable.
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[str],
+        weights: str,
+        normalisation: str = "torchvision",
+        device: torch.device | str = "cpu",
+        channels_last: bool = False,
+    ) -> None:
+        self._taps = {LAYERS[layer]: layer for layer in layers}
+        # Pinned: what is kept for the next caller goes by the content of a file, not by its path.
+        self._net = vgg19(max(self._taps), pinned(weights), str(device), channels_last)
+        mean, deviation = INPUTS[normalisation]
+        self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
+        self._deviation = torch.tensor(deviation, device=device).view(1, 3, 1, 1)
+
+    def __call__(self, pictures: Tensor) -> Maps:
+        maps: dict[str, Tensor] = {}
+        features = (pictures - self._mean) / self._deviation
+        for place, layer in enumerate(self._net):
+            features = layer(features)
+            if place in self._taps:
+                maps[self._taps[place]] = features.float()
+        return maps
+
+
+@lru_cache(maxsize=2)
+def vgg19(last: int, weights: str, device: str, channels_last: bool) -> nn.Sequential:
+    """The modules 0 to `last` of VGG-19's `features`, frozen, in evaluation mode. The rest is never built.
+
+    Kept for the next caller that asks for the same, so that a warm worker reads a weights file once and not once per
+    trial. It is frozen: nothing can pass from one trial to the next.
+    """
+    net = _empty(last)
+    if weights == "random":
+        _initialise(net, torch.Generator().manual_seed(_RANDOM_SEED))
+    else:
+        fill(net, _NAME, weights, load_state(_NAME, weights, _imagenet), prefix="features.")
+    net.eval().requires_grad_(False).to(device)
+    if channels_last:
+        net.to(memory_format=torch.channels_last)
+    return net
+
+
+def _empty(last: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    channels = 3
+    for outputs in _CHANNELS:
+        if outputs is None:
+            layers.append(nn.MaxPool2d(2))
+            continue
+        # Empty: the constructor's own initialisation would draw from torch's global generator.
+        conv = nn.Conv2d(channels, outputs, 3, padding=1, device="meta").to_empty(device="cpu")
+        layers += [conv, nn.ReLU(inplace=True)]
+        channels = outputs
+        if len(layers) > last:
+            break
+    return nn.Sequential(*layers)
+
+
+def _initialise(net: nn.Sequential, generator: torch.Generator) -> None:
+    for layer in net:
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            nn.init.zeros_(layer.bias)
+
+
+def _imagenet() -> Mapping[str, Tensor]:
+    from torchvision.models import VGG19_Weights  # only a run that asks for these weights pays for the import
+
+    state: Mapping[str, Tensor] = VGG19_Weights.IMAGENET1K_V1.get_state_dict(
+        progress=False, check_hash=True, map_location="cpu", weights_only=True
+    )
+    return state

@@ -1,0 +1,44 @@
+"""A residual body on pixels that are folded into channels, so that every layer works on a small map.
+
+Squares of `factor` x `factor` pixels become channels (nothing is lost), conv to `channels` with activation, `blocks`
+residual blocks as DPED's, conv to 3 factor^2 channels, and the squares are unfolded again. The folding is the
+sub-pixel convolution of Shi et al. 2016 (ESPCN), here at both ends. Nothing is strided and nothing transposed: each
+output pixel is written once, so there is no uneven cover. It is not a network of the five papers.
+
+`output` "residual" (the default) adds the result to the input: the network learns the correction only, and starts near
+the input. "tanh" is DPED's 0.58 tanh + 0.5 of the result alone.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from enhance.config.nets import ShuffleConfig
+from enhance.nets.layers import activation, initialise_all, output, same, start_near_input
+from enhance.nets.network import Network
+from enhance.nets.resnet import residual_block
+
+
+class Shuffle(Network):
+    """(N, 3, H, W) float images, nominally in [0, 1], to images of the same shape in float32.
+
+    H and W must be multiples of `factor`. The range is [-0.08, 1.08] with "tanh", not fixed with "residual". The deep
+    features are those after the blocks, at 1 / `factor` of the size.
+    """
+
+    def __init__(self, config: ShuffleConfig, generator: torch.Generator) -> None:
+        channels, folded = config.channels, 3 * config.factor**2
+        super().__init__(config, deep_channels=channels)
+        self.factor, self.output = config.factor, config.output
+        self.head = nn.Sequential(same(folded, channels, config.kernel), activation(config.activation, channels))
+        self.blocks = nn.Sequential(
+            *(residual_block(channels, config.kernel, config.norm, config.activation) for _ in range(config.blocks))
+        )
+        self.last = same(channels, folded, config.kernel)
+        initialise_all(self, config.init, generator)
+        if config.output == "residual":
+            start_near_input(self.last)
+
+    def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        deep = self.blocks(self.head(F.pixel_unshuffle(images, self.factor)))
+        return output(self.output, images, F.pixel_shuffle(self.last(deep), self.factor)), deep

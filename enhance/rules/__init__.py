@@ -1,0 +1,37 @@
+"""The training rules, each a small strategy of its own; the micro-run only asks for the next step.
+
+| rule | what it trains | from |
+|---|---|---|
+| paired | a generator on pairs; against a critic as well where loss.adversarial > 0 | DPED, FPIE, pix2pix |
+| phased | the same, with CurveBlock and critic joining later | the EnhanceGAN re-implementation |
+| cycle | two generators and two critics without pairs | CycleGAN |
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from enhance.config import Config
+from enhance.data import PatchStore
+from enhance.rules.cycle import Cycle
+from enhance.rules.paired import Adversarial, Supervised
+from enhance.rules.phased import Phased
+from enhance.rules.rule import Figures, Rule
+
+__all__ = ["RULES", "Figures", "Rule", "build_rule"]
+
+Builder = Callable[[Config, int, PatchStore, torch.device], Rule]
+
+
+def _paired(config: Config, seed: int, data: PatchStore, device: torch.device) -> Rule:
+    return (Adversarial if config.loss.adversarial else Supervised)(config, seed, data, device)
+
+
+RULES: dict[str, Builder] = {"paired": _paired, "phased": Phased, "cycle": Cycle}
+
+
+def build_rule(config: Config, seed: int, data: PatchStore, device: torch.device) -> Rule:
+    """The training rule of a configuration; raises ValueError where `data` does not suit it."""
+    if not data.paired and config.train.rule != "cycle":
+        raise ValueError(f"train.rule={config.train.rule} needs pairs, and {data.spec} holds none; choose cycle")
+    return RULES[config.train.rule](config, seed, data, device)

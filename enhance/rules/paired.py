@@ -1,0 +1,71 @@
+"""Training on pairs: with the picture terms alone, or against a critic as well."""
+
+import torch
+from torch import Tensor
+
+from enhance.config import Config
+from enhance.data import PatchStore
+from enhance.data.batches import Stream
+from enhance.rules.adversary import Adversary
+from enhance.rules.rule import Figures, Generators, Stateful
+
+
+class Supervised(Generators):
+    """The output is compared with its target."""
+
+    def train_step(self, step: int) -> Figures:
+        """One step of the generator."""
+        self.begin(step)
+        source, target = self.feed.pairs(step, Stream.GENERATOR)
+        with self.autocast():
+            output = self.net(source)
+            terms = self.terms(source, output.float(), target)
+        return self.descend(terms, self.net.signals())
+
+    def terms(self, source: Tensor, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The unweighted loss terms of the generator."""
+        return self.losses(output, target)
+
+
+class Adversarial(Supervised):
+    """A critic judges the output too, and learns in turns with the generator.
+
+    The order is DPED's code: one step of the generator, then the critic's on batches of their own. `first_step` is
+    that from which the critic takes part.
+    """
+
+    def __init__(self, config: Config, seed: int, data: PatchStore, device: torch.device, first_step: int = 0) -> None:
+        super().__init__(config, seed, data, device)
+        self.first_step = first_step
+        self.takes_part = first_step == 0
+        self.adversary = Adversary(config, seed, device, config.train.steps - first_step)
+
+    def train_step(self, step: int) -> Figures:
+        """One step of the generator, and the critic's share of them."""
+        self.takes_part = step >= self.first_step
+        if step == self.first_step:
+            for _ in range(self.config.adversarial.pretrain_steps):
+                self._critic_step()
+        figures = super().train_step(step)
+        if self.takes_part:
+            for _ in range(self.config.adversarial.critic_steps):
+                figures.signals.update(self._critic_step())
+        return figures
+
+    def terms(self, source: Tensor, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The picture terms, and the critic's verdict once it takes part."""
+        found = super().terms(source, output, target)
+        return found | {"adversarial": self.adversary.loss(output, source)} if self.takes_part else found
+
+    def parts(self) -> dict[str, Stateful]:
+        """Everything with a state, by name."""
+        return super().parts() | {"adversary": self.adversary}
+
+    def _critic_step(self) -> dict[str, Tensor]:
+        update = self.adversary.updates
+        source, target = self.feed.pairs(update, Stream.CRITIC)
+        with torch.no_grad(), self.autocast():
+            enhanced = self.net(source).float()
+        if self.config.adversarial.shown == "coin":
+            return self.adversary.learn_mixed(target, enhanced, source, self.feed.coins(update), self.autocast)
+        return self.adversary.learn(target, enhanced, source, self.autocast)

@@ -1,0 +1,129 @@
+"""What a training rule is: it owns the networks, their optimizers and whatever else training needs, and trains a step.
+
+The micro-run around it counts steps, watches for divergence, evaluates and reports.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from enhance.config import Config
+from enhance.data import PatchStore
+from enhance.data.batches import Stream
+from enhance.feed import Feed, noise_seed
+from enhance.losses import Losses
+from enhance.nets import Network, build_net
+from enhance.nets.network import reseed
+from enhance.optimizers import Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one step says of itself: detached tensors of shape () on the device.
+
+    `terms` are the unweighted loss terms, `total` their weighted sum, `size` the sum of the absolute weighted terms
+    (terms of opposite sign must not hide each other), `grad_norm` that of the generator before clipping, `signals`
+    whatever else is worth a report.
+    """
+
+    terms: dict[str, Tensor]
+    total: Tensor
+    size: Tensor
+    grad_norm: Tensor
+    signals: dict[str, Tensor]
+
+
+class Stateful(Protocol):
+    """Something that can be stopped and gone on with."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Any) -> Any: ...
+
+
+class Rule(Protocol):
+    """What the micro-run needs of a training rule. `net` is the network that is evaluated."""
+
+    net: Network
+    optimizer: Optimizer
+
+    def train_step(self, step: int) -> Figures:
+        """Train step number `step`, counted from 0."""
+        ...
+
+    def scores(self, source: Tensor, output: Tensor) -> dict[str, Tensor]:
+        """Metrics of its own, (N,) each, for inputs and what the evaluated network made of them."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a fresh rule of the same configuration, seed and data needs to go on from here."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state; raises KeyError or RuntimeError where it does not fit."""
+        ...
+
+
+class Generators:
+    """What the rules share: one or more generators, with one optimizer for all of them."""
+
+    def __init__(self, config: Config, seed: int, data: PatchStore, device: torch.device) -> None:
+        self.config, self.seed, self.device = config, seed, device
+        self.feed = Feed(data, config, seed, device)
+        self.losses = Losses(config.loss, device, channels_last=True)
+        self.nets = self.build_nets()
+        self.net = self.nets["net"]
+        self.optimizer = Optimizer(list(self.nets.values()), config.optimizer, config.train.steps)
+
+    def scores(self, source: Tensor, output: Tensor) -> dict[str, Tensor]:
+        """Metrics of its own, (N,) each, for inputs and what the evaluated network made of them."""
+        return {}
+
+    def build_nets(self) -> dict[str, Network]:
+        """The networks that `optimizer` trains, by name; "net" is the one that is evaluated."""
+        return {"net": self.new_net(self.seed)}
+
+    def parts(self) -> dict[str, Stateful]:
+        """Everything with a state, by name."""
+        return {**self.nets, "optimizer": self.optimizer}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a fresh rule of the same configuration, seed and data needs to go on from here."""
+        return {name: part.state_dict() for name, part in self.parts().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state; raises KeyError or RuntimeError where it does not fit."""
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])
+
+    # --- for the rules -------------------------------------------------------------------------------------------
+
+    def new_net(self, seed: int) -> Network:
+        """A generator of the configured family on the device, ready for training."""
+        net = build_net(self.config.net, seed).to(self.device)
+        return net.to(memory_format=torch.channels_last).train()
+
+    def begin(self, step: int) -> None:
+        """What every step begins with: networks in training mode, their noise a function of (seed, step)."""
+        for index, net in enumerate(self.nets.values()):
+            net.train()
+            reseed(net, noise_seed(self.seed, step, Stream.DROPOUT) + index)
+
+    def descend(self, terms: dict[str, Tensor], signals: dict[str, Tensor]) -> Figures:
+        """One step of the optimizer down the weighted sum of `terms`."""
+        weighted = self.losses.weighted(terms)
+        total = weighted.sum()
+        self.optimizer.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        grad_norm = self.optimizer.step()
+        size = weighted.detach().abs().sum()
+        return Figures({n: t.detach() for n, t in terms.items()}, total.detach(), size, grad_norm, signals)
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """The precision of the training step."""
+        enabled = self.config.train.dtype == "bf16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)

@@ -1,23 +1,20 @@
 """Where the weights of a pretrained network come from: "imagenet", "file:PATH", or "file:PATH#DIGEST".
 
-A path says nothing of what lies there, so a file's trial is named by its content: `pinned` appends the first 16
-hexadecimal digits of the file's sha256, and a file whose digest has changed since is refused. "random" is not loaded
-from anywhere: who offers it draws the weights from a seed of its own. Nothing is substituted for what cannot be had.
+A file whose digest is another one now is refused (see `enhance.config.files`). "random" is not loaded from anywhere:
+who offers it draws the weights from a seed of its own. Nothing is substituted for what cannot be had.
 """
 
-import hashlib
 import pickle
-import re
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from enhance.config.files import FILE, content_digest, path_and_digest
+
 State = Mapping[str, Tensor]
 
-FILE = "file:"
 _FAILED = (OSError, HTTPException, ImportError, RuntimeError)
 _UNREADABLE = (EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError)
 
@@ -64,36 +61,11 @@ def fill(module: torch.nn.Module, network: str, weights: str, state: State, pref
         raise WeightsUnavailable(network, weights, reason) from error
 
 
-def pinned(weights: str) -> str:
-    """`weights`, with the digest of its file appended if it names one. Raises WeightsUnavailable without the file."""
-    if not weights.startswith(FILE):
-        return weights
-    name, digest = _split(weights)
-    if digest:
-        return weights
-    try:
-        return f"{weights}#{_digest(Path(name))}"
-    except OSError as error:
-        raise WeightsUnavailable("pretrained", weights, f"{type(error).__name__}: {error}") from error
-
-
 def _read(network: str, weights: str) -> State:
     if not weights.startswith(FILE):
         raise WeightsUnavailable(network, weights, "there is no source of this name")
-    name, wanted = _split(weights)
-    if wanted and (found := _digest(Path(name))) != wanted:
+    path, wanted = path_and_digest(weights)
+    if wanted and (found := content_digest(path)) != wanted:
         raise WeightsUnavailable(network, weights, f"the file has changed: its digest is {found} now")
-    state: State = torch.load(name, "cpu", weights_only=True)
+    state: State = torch.load(path, "cpu", weights_only=True)
     return state
-
-
-def _split(weights: str) -> tuple[str, str]:
-    """Path and digest ("" without one); only 16 hexadecimal digits at the end are one, for a path may hold a "#"."""
-    name = weights.removeprefix(FILE)
-    digest = re.search(r"#([0-9a-f]{16})$", name)
-    return (name[: digest.start()], digest[1]) if digest else (name, "")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -11,7 +11,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from enhance.pretrained import fill, load_state, pinned
+from enhance.config.files import pinned
+from enhance.pretrained import WeightsUnavailable, fill, load_state
 
 Maps = Mapping[str, Tensor]
 
@@ -49,8 +50,11 @@ class VGG19Features:
         channels_last: bool = False,
     ) -> None:
         self._taps = {LAYERS[layer]: layer for layer in layers}
-        # Pinned: what is kept for the next caller goes by the content of a file, not by its path.
-        self._net = vgg19(max(self._taps), pinned(weights), str(device), channels_last)
+        try:  # what is kept for the next caller goes by the content of a file, not by its path
+            weights = pinned(weights)
+        except OSError as error:
+            raise WeightsUnavailable(_NAME, weights, f"{type(error).__name__}: {error}") from error
+        self._net = vgg19(max(self._taps), weights, str(device), channels_last)
         mean, deviation = INPUTS[normalisation]
         self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._deviation = torch.tensor(deviation, device=device).view(1, 3, 1, 1)

@@ -4,16 +4,17 @@ import argparse
 import dataclasses
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
 from enhance.config import VARIANTS, Law, Scalar, laws, unknown_leaf
+from enhance.config.files import pinned
 from enhance.data import check_spec
 from sweeps.engine.environment import default_device, has_bf16
-from sweeps.engine.space import without
+from sweeps.engine.space import Choice, Range, When, inner, without
 from sweeps.engine.sweep import Sweep
 
 
@@ -56,6 +57,7 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
         raise UsageError(f"--resume {arguments.resume} and --out {arguments.out} name two folders; give one of them")
     if arguments.resume is not None and not (arguments.resume / "runs").is_dir():
         raise UsageError(f"--resume {arguments.resume}: no run there; start one with --out {arguments.resume}")
+    sweep = _pin_files(sweep)
     check_spec(sweep.data)
     if arguments.workers == 0 and arguments.address:
         raise UsageError("--workers 0 runs in this process and --address on a cluster; give one of them")
@@ -126,6 +128,29 @@ def _fix(sweep: Sweep, setting: str) -> Sweep:
     space = without(sweep.space, name, value)
     first = {label: {n: v for n, v in values.items() if n in space} for label, values in sweep.first.items()}
     return dataclasses.replace(sweep, fixed={**sweep.fixed, name: value}, space=space, first=first)
+
+
+def _pin_files(sweep: Sweep) -> Sweep:
+    """The sweep with every file of weights named by its content as well: a trial's identity must not be a path's."""
+
+    def pin(name: str, value: Scalar) -> Scalar:
+        try:
+            return pinned(value) if isinstance(value, str) else value
+        except OSError as error:
+            raise UsageError(f"{name}={value}: {error.strerror}") from None
+
+    def pin_all(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        return {name: pin(name, value) for name, value in values.items()}
+
+    def pin_entry(name: str, entry: Range | When) -> Range | When:
+        own = inner(entry)
+        if isinstance(own, Choice):
+            own = Choice(*(pin(name, value) for value in own.values))
+        return dataclasses.replace(entry, range=own) if isinstance(entry, When) else own
+
+    space = {name: pin_entry(name, entry) for name, entry in sweep.space.items()}
+    first = {label: pin_all(values) for label, values in sweep.first.items()}
+    return dataclasses.replace(sweep, fixed=pin_all(sweep.fixed), space=space, first=first)
 
 
 def _value(name: str, text: str, law: Law) -> Scalar:

@@ -7,6 +7,7 @@ import pytest
 from enhance.config import ConfigError
 from sweeps.engine.command import run
 from sweeps.engine.options import UsageError, parse
+from sweeps.engine.space import Choice
 from sweeps.engine.sweep import Sweep, SweepError
 from tests.engine.conftest import small_sweep
 
@@ -24,6 +25,8 @@ from tests.engine.conftest import small_sweep
         (["--set", "net.channels=big"], "net.channels must be a whole number"),
         (["--set", "net.norm=layer"], "choose from instance, batch, none"),
         (["--set", "augment.flips=perhaps"], "augment.flips must be true or false"),
+        (["--set", "loss.vgg_weights=file:nowhere.pt"], "loss.vgg_weights=file:nowhere.pt: No such file"),
+        (["--set", "loss.vgg_weights=vgg.pt"], "choose from random, imagenet, file:..."),
         (["--resume", "nowhere"], "no run there; start one with --out nowhere"),
         (["--workers", "0", "--address", "auto"], "give one of them"),
         (["--data", "dpde:x"], "choose from demo[@PX], dped:DIR, photos:DIR[@PX]"),
@@ -99,3 +102,18 @@ def test_a_dry_run_computes_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
         "nothing was computed",
     ):
         assert part in said
+
+
+def test_a_file_of_weights_is_named_by_its_content(tmp_path: Path) -> None:
+    """Two files that lie at one path one after the other must not be one configuration."""
+    file = tmp_path / "vgg.pt"
+    found = []
+    for content in (b"one", b"other", b"one"):
+        file.write_bytes(content)
+        sweep, _ = parse(small_sweep(), ["--set", f"loss.vgg_weights=file:{file}"], "x")
+        found.append(sweep.fixed["loss.vgg_weights"])
+    assert found[0] == found[2] != found[1]
+    assert str(found[0]).startswith(f"file:{file}#")
+    searched = small_sweep(space={"loss.vgg_weights": Choice("random", f"file:{file}")}, first={})
+    sweep, _ = parse(searched, [], "x")
+    assert sweep.space["loss.vgg_weights"] == Choice("random", str(found[0]))

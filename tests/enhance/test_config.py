@@ -171,3 +171,13 @@ def test_batch_norm_under_a_gradient_penalty_is_refused_with_the_reason() -> Non
 def test_what_goes_together_is_not_refused() -> None:
     assert conflicts(from_flat({"loss.pixel": 1.0})) == []
     assert conflicts(from_flat({**CYCLE, "loss.identity": 5.0, "loss.tv": 1.0, "cycle.pool_images": 50})) == []
+
+
+def test_the_terms_that_laws_know_are_those_that_losses_build() -> None:
+    from enhance.config.conflicts import PAIRED_TERMS, TERMS
+    from enhance.losses import PAIRED_TERMS as BUILT_PAIRED
+    from enhance.losses import RULE_TERMS
+    from enhance.losses import TERMS as BUILT
+
+    assert set(TERMS) == {*BUILT, *RULE_TERMS}
+    assert set(PAIRED_TERMS) == set(BUILT_PAIRED)

@@ -168,6 +168,18 @@ def test_unrelated_photographs_are_refused() -> None:
     assert caught.value.reason in ("too few matches", "no homography")
 
 
+def test_matches_that_agree_by_chance_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geometry, "MATCH_RATIO", 1.0)  # hundreds of wrong matches; some always fit one homography
+    with pytest.raises(AlignmentError, match=r"no homography: [1-9]\d* of \d+ matches agree"):
+        find_homography(scene("coffee.png", 500, 400), scene("rocket.jpg", 700, 500))
+
+
+def test_resizing_keeps_the_borders_where_they_are() -> None:
+    borders = np.array([(-0.5, -0.5), (99.5, 79.5)])  # outer corners of 100 x 80 pixels
+    found = geometry.transform(geometry._resizing((100, 80), (60, 20)), borders)
+    assert found == pytest.approx(np.array([(-0.5, -0.5), (59.5, 19.5)]))
+
+
 def test_pictures_without_keypoints_are_refused() -> None:
     grey = np.full((300, 300, 3), 90, np.uint8)
     with pytest.raises(AlignmentError, match="too few matches"):

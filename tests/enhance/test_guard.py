@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from enhance.config import GuardConfig
+from enhance.config.training import GuardConfig
 from enhance.guard import Diverged, Guard
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enhance.pretrained import WeightsUnavailable, fill, load_state, pinned
+from enhance.config.files import pinned
+from enhance.pretrained import WeightsUnavailable, fill, load_state
 
 torch.set_num_threads(1)
 
@@ -107,9 +108,11 @@ def test_a_changed_file_is_refused(file: Path) -> None:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    for refused in (lambda w: load_state("tiny", w, never), pinned):
-        with pytest.raises(WeightsUnavailable, match=r"FileNotFoundError.*gone\.pth"):
-            refused(f"file:{tmp_path / 'gone.pth'}")
+    gone = f"file:{tmp_path / 'gone.pth'}"
+    with pytest.raises(WeightsUnavailable, match=r"FileNotFoundError.*gone\.pth"):
+        load_state("tiny", gone, never)
+    with pytest.raises(FileNotFoundError):
+        pinned(gone)
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "half"])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from enhance.config.training import ObjectiveConfig
+from enhance.config.adversaries import ObjectiveConfig
 from enhance.critics import Critic
 
 _LOWEST = math.log(1e-10)

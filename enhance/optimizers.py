@@ -23,14 +23,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from enhance.config.training import (
-    AdamConfig,
-    AdamWConfig,
-    MuonConfig,
-    OptimizerConfig,
-    RMSpropConfig,
-    SGDConfig,
-)
+from enhance.config.optimizers import AdamConfig, AdamWConfig, MuonConfig, OptimizerConfig, RMSpropConfig, SGDConfig
 from enhance.nets.layers import Weighted
 
 Net = TypeVar("Net", bound=nn.Module)

@@ -14,25 +14,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from enhance.config.law import ConfigError, Law, Scalar, unknown_name
-from enhance.config.nets import BASE_CONFIGS, NET_CONFIGS, CurveConfig, NetConfig, ResNetConfig
-from enhance.config.training import (
+from enhance.config.adversaries import (
     CRITIC_CONFIGS,
     OBJECTIVE_CONFIGS,
-    OPTIMIZER_CONFIGS,
-    AdamConfig,
-    AugmentConfig,
     BCEConfig,
     CriticConfig,
-    CycleConfig,
     DPEDCriticConfig,
-    GuardConfig,
-    LossConfig,
     ObjectiveConfig,
-    OptimizerConfig,
-    PhasesConfig,
-    TrainConfig,
 )
+from enhance.config.law import ConfigError, Law, Scalar, unknown_name
+from enhance.config.nets import BASE_CONFIGS, NET_CONFIGS, CurveConfig, NetConfig, ResNetConfig
+from enhance.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig
+from enhance.config.training import AugmentConfig, CycleConfig, GuardConfig, LossConfig, PhasesConfig, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

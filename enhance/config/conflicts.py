@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from enhance.config.config import Config
 from enhance.config.law import listed
 from enhance.config.nets import CurveConfig
-from enhance.config.training import CycleConfig, PhasesConfig, SGDConfig
+from enhance.config.optimizers import SGDConfig
+from enhance.config.training import CycleConfig, PhasesConfig
 
 PAIRED_TERMS = ("pixel", "color", "content", "style")
 CYCLE_TERMS = ("cycle", "identity")

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from enhance.config.training import CriticConfig, DPEDCriticConfig, PatchCriticConfig
+from enhance.config.adversaries import CriticConfig, DPEDCriticConfig, PatchCriticConfig
 from enhance.critics.critic import Critic
 from enhance.critics.dped import DPEDCritic
 from enhance.critics.patch import PatchCritic

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from enhance.config.training import CriticConfig
+from enhance.config.adversaries import CriticConfig
 
 
 class Critic(nn.Module):

@@ -16,7 +16,7 @@ photograph. Both units stay, and the gradient of each is that of the softmax.
 import torch
 from torch import Tensor, nn
 
-from enhance.config.training import DPEDCriticConfig
+from enhance.config.adversaries import DPEDCriticConfig
 from enhance.critics.critic import Critic
 from enhance.nets.layers import conv, linear, norm
 

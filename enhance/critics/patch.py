@@ -23,7 +23,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from enhance.config.training import PatchCriticConfig
+from enhance.config.adversaries import PatchCriticConfig
 from enhance.critics.critic import Critic
 from enhance.nets.layers import initialise_all
 from enhance.nets.network import blank

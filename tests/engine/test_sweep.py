@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeps.engine.space import Log
+from sweeps.engine.space import Choice, Log
 from sweeps.engine.sweep import Budget, SweepError
 from tests.engine.conftest import small_sweep
 
@@ -49,3 +49,39 @@ def test_first_settings_must_be_points_of_the_space() -> None:
 def test_the_budget_is_part_of_the_configuration() -> None:
     assert small_sweep().config({}).train.steps == 90
     assert small_sweep().with_budget(steps=180).config({}).train.steps == 180
+
+
+def test_a_loss_cannot_be_an_objective() -> None:
+    """Paper 000 compared the slopes of sums that its configurations weighed differently: they have no common unit."""
+    for loss in ("loss.total", "loss_total", "pixel"):
+        with pytest.raises(SweepError, match=f"unknown objective '{loss}'; choose from psnr_db"):
+            small_sweep(objectives=(loss,))
+
+
+def test_data_without_pairs_need_a_rule_and_objectives_without_them() -> None:
+    with pytest.raises(SweepError, match=r"unpaired:x holds no pairs: train.rule must be cycle"):
+        small_sweep().check_data(False, "unpaired:x")
+    small_sweep().check_data(True, "demo")
+    with pytest.raises(SweepError, match=r"cycle_psnr_db needs train.rule=cycle"):
+        small_sweep(objectives=("cycle_psnr_db",))
+
+
+def test_a_space_whose_every_corner_breaks_a_law_between_leaves_is_refused() -> None:
+    with pytest.raises(SweepError, match=r"train.crop_px=24 does not suit net.family=unet"):
+        small_sweep(
+            fixed={"net.family": "unet", "loss.pixel": 1.0, "train.crop_px": 24},
+            space={"net.levels": Choice(4, 5)},
+            first={},
+        )
+
+
+def test_first_settings_must_be_whole_configurations() -> None:
+    with pytest.raises(SweepError, match=r"first\['bad'\]: critic.norm=batch cannot be used with"):
+        small_sweep(
+            fixed={"net.channels": 4, "loss.adversarial": 1.0, "critic.family": "patch"},
+            space={
+                "adversarial.objective": Choice("bce", "wasserstein_gp"),
+                "critic.norm": Choice("instance", "batch"),
+            },
+            first={"bad": {"adversarial.objective": "wasserstein_gp", "critic.norm": "batch"}},
+        )

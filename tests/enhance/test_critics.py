@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from enhance.config.training import CRITIC_CONFIGS, CriticConfig, DPEDCriticConfig, PatchCriticConfig
+from enhance.config.adversaries import CRITIC_CONFIGS, CriticConfig, DPEDCriticConfig, PatchCriticConfig
 from enhance.critics import CRITICS, Critic, build_critic
 from enhance.critics.dped import FAKE, REAL, DPEDCritic, grey, same_padding, same_size
 from enhance.critics.patch import PatchCritic

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from enhance.config.training import (
+from enhance.config.adversaries import (
     OBJECTIVE_CONFIGS,
     BCEConfig,
     CriticConfig,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from enhance.config.training import (
+from enhance.config.optimizers import (
     OPTIMIZER_CONFIGS,
     AdamConfig,
     AdamWConfig,

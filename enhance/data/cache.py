@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from enhance.data.errors import DataError
-from enhance.data.store import VERSION, PatchStore, StoreError, StoreWriter, remove_temporaries, write_store
+from enhance.data.store import VERSION, PatchStore, StoreError
+from enhance.data.store_writer import StoreWriter, remove_temporaries, write_store
 
 Progress = Callable[[str], None]
 

@@ -17,7 +17,8 @@ from enhance.data.cache import code_digest
 from enhance.data.errors import DataError
 from enhance.data.folders import Listing, absolute, by_number, list_pictures, spelled, subfolders
 from enhance.data.pictures import PictureError, Tally, read_patch, strict_pillow
-from enhance.data.store import SPLITS, Pixels, StoreWriter
+from enhance.data.store import SPLITS, Pixels
+from enhance.data.store_writer import StoreWriter
 
 PATCH_PX = 100
 MAX_EXCLUDED_SHARE = 0.1  # more than this is no accident of a few files but another kind of data

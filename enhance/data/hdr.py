@@ -21,7 +21,8 @@ from enhance.data.errors import DataError
 from enhance.data.folders import Listing, absolute, list_pictures, spelled
 from enhance.data.pictures import PictureError, Tally, read_photograph, strict_pillow
 from enhance.data.srgb import Light, encode
-from enhance.data.store import Patches, Pixels, StoreWriter
+from enhance.data.store import Patches, Pixels
+from enhance.data.store_writer import StoreWriter
 
 TARGETS = "HDR"
 INPUTS = ("LDR_exposure_-2", "LDR_exposure_0", "LDR_exposure_+2")

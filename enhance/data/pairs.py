@@ -8,52 +8,32 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
-import io
 import json
-import multiprocessing
 import os
-import secrets
-import signal
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from enhance.data.cache import cache_folder, code_digest, open_prepared
 from enhance.data.errors import DataError
 from enhance.data.folders import absolute, by_number, list_pictures, spelled
-from enhance.data.pictures import MAX_PIXELS, PictureError, Tally, read_photograph, strict_pillow
-from enhance.data.store import PatchStore, Pixels, StoreWriter
+from enhance.data.pair_jobs import Job, Report, in_processes, patches_of, read_result, result_of
+from enhance.data.pictures import Tally
+from enhance.data.store import PatchStore
+from enhance.data.store_writer import StoreWriter
 
 PATCH_PX = 100  # as DPED's
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MIN_PAIRS = 5  # with fewer, no whole pair of photographs could go to validation
 VAL_EVERY = 5  # one pair of photographs in five goes to validation
 MAX_EXCLUDED_SHARE = 0.5  # more is no accident of a few photographs but another pair of folders
+CODE = ("pairs.py", "pair_jobs.py", "align.py", "homography.py", "correlation.py", "pictures.py", "folders.py")
 
 Progress = Callable[[str], None]
-Report = dict[str, Any]  # what one pair gave, in JSON types; see `_align`
-
-_DIGEST_BYTES = hashlib.sha256().digest_size
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One pair of photographs, and where its result is kept."""
-
-    stem: str
-    phone: Path
-    dslr: Path
-    patch_px: int
-    result: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +97,7 @@ class Pairs:
         if kept.is_dir():
             mine = {job.result.name for job in self._jobs(kept, Tally())}
             for path in kept.iterdir():
-                if _result_of(path.name) in mine:
+                if result_of(path.name) in mine:
                     path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # another packing keeps its results there
                 kept.rmdir()
@@ -134,7 +114,7 @@ class Pairs:
             first_of_val = len(usable) - len(usable) // VAL_EVERY
             for done, job in enumerate(usable):
                 progress(f"packing {self.spec}: {done} of {len(usable)} pairs of photographs")
-                for pair in zip(*_patches_of(job), strict=True):
+                for pair in zip(*patches_of(job), strict=True):
                     writer.add("train" if done < first_of_val else "val", *pair)
         rejected: Counter[str] = Counter()
         for job in jobs:
@@ -149,7 +129,7 @@ class Pairs:
 
     def _alignment(self) -> dict[str, object]:
         """Everything but the photographs that decides the patches."""
-        code = code_digest("align.py", "pairs.py", "pictures.py", "folders.py")
+        code = code_digest(*CODE)
         return {"patch_px": self.patch_px, "kornia": _kornia_version(), "code": code}
 
     def _stems(self, ignored: Tally) -> dict[str, tuple[str, str]]:
@@ -202,7 +182,7 @@ class Pairs:
         reports = {stem: result[2] for stem, result in kept.items() if result}
         waiting = [job for job in jobs if job.stem not in reports]
         began, before = time.monotonic(), len(reports)
-        for report in _in_processes(waiting, self.workers or len(os.sched_getaffinity(0))):
+        for report in in_processes(waiting, self.workers or len(os.sched_getaffinity(0))):
             reports[report["stem"]] = report
             patches = sum(report["kept"] for report in reports.values())
             windows = sum(sum(report["rejected"].values()) for report in reports.values())
@@ -241,107 +221,6 @@ def _usable(jobs: list[Job], reports: dict[str, Report], excluded: Tally) -> lis
             usable.append(job)
         seen.update(dict.fromkeys(report["digests"], job.stem))
     return usable
-
-
-# --- in the processes --------------------------------------------------------------------------------------------
-
-
-def _in_processes(jobs: list[Job], workers: int) -> Iterator[Report]:
-    """The reports as they come. Processes are spawned: forking one with threads would be unsafe."""
-    if not jobs:
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin_worker)
-    try:
-        for future in as_completed([pool.submit(work, job) for job in jobs]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise DataError(
-            "a process that aligns photographs died: it was killed (for want of memory?), or it could not start, which "
-            'needs `if __name__ == "__main__":` around what a script does. What is done is kept; start again'
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver hears it, and lets the pairs in work be finished
-    threading.Thread(target=_die_with_the_driver, daemon=True).start()
-
-
-def _die_with_the_driver() -> None:
-    driver = multiprocessing.parent_process()
-    assert driver  # this is a spawned process
-    driver.join()
-    os._exit(1)  # a killed driver cannot tell its pool to end
-
-
-def work(job: Job) -> Report:
-    """Aligns one pair and keeps the result; for a process that may load torch."""
-    inputs, targets, report = _align(job)
-    write_result(job.result, inputs, targets, report)
-    return report
-
-
-def _align(job: Job) -> tuple[Pixels, Pixels, Report]:
-    from enhance.data.align import AlignmentError, align  # loads torch, which the driver must not
-
-    nothing = np.zeros((0, job.patch_px, job.patch_px, 3), np.uint8)
-    report: Report = {"stem": job.stem, "excluded": None, "kept": 0, "rejected": {}, "digests": []}
-    try:
-        with strict_pillow():
-            phone, dslr = (read_photograph(path, max_side_px=MAX_PIXELS) for path in (job.phone, job.dslr))
-        report["digests"] = [hashlib.sha256(photograph.tobytes()).hexdigest() for photograph in (phone, dslr)]
-        aligned = align(phone, dslr, job.patch_px)
-    except (PictureError, AlignmentError) as error:
-        return nothing, nothing, {**report, "excluded": [error.reason, error.detail]}
-    return aligned.inputs, aligned.targets, {**report, "kept": len(aligned.inputs), "rejected": aligned.rejected}
-
-
-# --- the results of single pairs ---------------------------------------------------------------------------------
-
-
-def write_result(path: Path, inputs: Pixels, targets: Pixels, report: Report) -> None:
-    """Keeps a result at `path`, after its sha256; whole or not at all."""
-    file = io.BytesIO()
-    np.savez(file, inputs=inputs, targets=targets, report=np.array(json.dumps(report)))
-    raw = file.getvalue()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as written:
-            written.write(hashlib.sha256(raw).digest() + raw)
-            written.flush()
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read_result(path: Path) -> tuple[Pixels, Pixels, Report] | None:
-    """What `write_result` kept at `path`: inputs, targets, report. None where there is none, or a damaged one."""
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    if hashlib.sha256(raw[_DIGEST_BYTES:]).digest() != raw[:_DIGEST_BYTES]:
-        return None
-    with np.load(io.BytesIO(raw[_DIGEST_BYTES:]), allow_pickle=False) as arrays:
-        return arrays["inputs"], arrays["targets"], json.loads(str(arrays["report"]))
-
-
-def _result_of(name: str) -> str:
-    """The name of the result that a file is, or that it was to become when its writer was killed."""
-    return name.removeprefix(".").partition(".pair")[0] + ".pair"
-
-
-def _patches_of(job: Job) -> tuple[Pixels, Pixels]:
-    result = read_result(job.result)
-    if result is None:
-        raise DataError(f"{job.result} was damaged or removed while it was read; start again")
-    return result[:2]
 
 
 def _stem(name: str) -> str:

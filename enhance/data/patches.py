@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from enhance.data.store import Pixels, StoreWriter
+from enhance.data.store import Pixels
+from enhance.data.store_writer import StoreWriter
 
 Window = tuple[int, int]  # top, left
 Pair = tuple[Pixels, Pixels]  # input, target

@@ -16,7 +16,8 @@ from enhance.data.errors import DataError
 from enhance.data.folders import spelled
 from enhance.data.patches import Cut, Degradation, Pairing
 from enhance.data.pictures import PictureError, Tally, strict_pillow
-from enhance.data.store import Pixels, StoreWriter
+from enhance.data.store import Pixels
+from enhance.data.store_writer import StoreWriter
 
 MAX_EXCLUDED_SHARE = 0.5  # a folder of mixed pictures is common; one with more misfits than photographs, a mistake
 CODE = ("photographs.py", "patches.py", "pictures.py")

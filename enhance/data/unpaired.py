@@ -17,7 +17,8 @@ from enhance.data.cache import code_digest
 from enhance.data.errors import DataError
 from enhance.data.folders import Listing, absolute, list_pictures, spelled
 from enhance.data.pictures import PictureError, Tally, read_photograph, strict_pillow
-from enhance.data.store import Pixels, StoreWriter
+from enhance.data.store import Pixels
+from enhance.data.store_writer import StoreWriter
 
 FOLDERS = {
     ("train", "input"): "trainA",

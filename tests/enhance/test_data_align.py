@@ -7,10 +7,12 @@ from PIL import Image
 from skimage import transform
 from skimage.registration import phase_cross_correlation
 
-from enhance.data import align as geometry
-from enhance.data.align import AlignmentError, align, best_shift, check_plausible, correlations, cut, find_homography
+from enhance.data import homography as geometry
+from enhance.data.align import MAX_SHIFT_PX, Aligned, align, cut
 from enhance.data.camera import Camera
+from enhance.data.correlation import best_shift, correlations
 from enhance.data.demo import bundled_photograph
+from enhance.data.homography import AlignmentError, check_plausible, find_homography
 
 PX = 64
 
@@ -47,7 +49,7 @@ def phone(perfect: np.ndarray, seed: int = 0) -> np.ndarray:
     return Camera(shift_px=0).photograph(perfect, np.random.default_rng(seed))
 
 
-def residuals_px(aligned: geometry.Aligned, perfect: np.ndarray) -> np.ndarray:
+def residuals_px(aligned: Aligned, perfect: np.ndarray) -> np.ndarray:
     """How far each target lies from what a perfect camera has at the place of its input."""
     size_px = aligned.inputs.shape[1]
     return np.array(
@@ -94,7 +96,7 @@ def test_windows_do_not_overlap_but_for_their_shifts() -> None:
     truth, photograph = view(), scene()
     aligned = align(phone(seen(photograph, truth, 0.6, (340, 510))), photograph, PX)
     apart = np.abs(aligned.corners[:, None] - aligned.corners[None]).max(axis=-1)
-    assert apart[~np.eye(len(apart), dtype=bool)].min() >= PX - 2 * geometry.MAX_SHIFT_PX
+    assert apart[~np.eye(len(apart), dtype=bool)].min() >= PX - 2 * MAX_SHIFT_PX
 
 
 def moved(homography: np.ndarray, shift: tuple[float, float] = (0, 0), angle_deg: float = 0) -> np.ndarray:
@@ -176,7 +178,7 @@ def test_matches_that_agree_by_chance_are_not_believed(monkeypatch: pytest.Monke
 
 def test_resizing_keeps_the_borders_where_they_are() -> None:
     borders = np.array([(-0.5, -0.5), (99.5, 79.5)])  # outer corners of 100 x 80 pixels
-    found = geometry.transform(geometry._resizing((100, 80), (60, 20)), borders)
+    found = geometry.transform(geometry.resizing((100, 80), (60, 20)), borders)
     assert found == pytest.approx(np.array([(-0.5, -0.5), (59.5, 19.5)]))
 
 

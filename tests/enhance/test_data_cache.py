@@ -22,7 +22,7 @@ from enhance.data.hdr import Hdr
 from enhance.data.kinds import source_of
 from enhance.data.photographs import PhotographPairs
 from enhance.data.photos import Folder
-from enhance.data.store import StoreWriter
+from enhance.data.store_writer import StoreWriter
 from enhance.data.unpaired import Unpaired
 
 ROOT = Path(__file__).resolve().parents[2]

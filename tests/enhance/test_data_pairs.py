@@ -13,9 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from enhance.data import DataError, check_spec, open_data, pairs
+from enhance.data import DataError, check_spec, open_data, pair_jobs, pairs
 from enhance.data.demo import bundled_photograph
-from enhance.data.pairs import Job, Pairs, read_result, write_result
+from enhance.data.pair_jobs import Job, read_result, write_result
+from enhance.data.pairs import Pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENES = [("motorcycle_left.png", 60), ("coffee.png", 20), ("astronaut.png", 20), ("motorcycle_left.png", 380),
@@ -71,9 +72,9 @@ def aligned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def here(jobs: Iterable[Job], workers: int) -> Iterator[dict[str, Any]]:
         for job in jobs:
             stems.append(job.stem)
-            yield pairs.work(job)
+            yield pair_jobs.work(job)
 
-    monkeypatch.setattr(pairs, "_in_processes", here)
+    monkeypatch.setattr(pairs, "in_processes", here)
     return stems
 
 

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from enhance.data.errors import DataError
-from enhance.data.store import ARRAYS, PatchStore, StoreError, StoreWriter, write_store
+from enhance.data.store import ARRAYS, PatchStore, StoreError
+from enhance.data.store_writer import StoreWriter, write_store
 
 SIZE_PX = 4
 

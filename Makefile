@@ -4,13 +4,17 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: sweep test lint bench report
+.PHONY: sweep test endurance lint bench report
 
 sweep: $(VENV)/ready
 	$(BIN)/python sweeps/loss_weights.py $(ARGS)
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest $(ARGS)
+
+# What takes many minutes: drivers killed twenty times over, thousands of trials.
+endurance: $(VENV)/ready
+	$(BIN)/python -m pytest -m endurance --timeout 3600 $(ARGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

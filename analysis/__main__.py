@@ -9,10 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from analysis.confirmation import confirmation, luck_lines
 from analysis.figures import frontier_figure, save
-from analysis.frontier import configurations, ranked, remarks
+from analysis.frontier import configurations, confirmed, ranked, remarks, results
 from analysis.load import Ledger, LedgerError, Objective, load
-from analysis.tables import endings_line, frontier_table, legend_lines
+from analysis.stopping import stopping_lines
+from analysis.tables import confirmation_table, endings_line, frontier_table, hidden_line, legend_lines
 
 _OTHERS = 15
 _PIPED_WIDTH = 120
@@ -38,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     frontier.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
     frontier.add_argument("--out", metavar="DIR", type=Path, help="where the files go (default: RUN/analysis)")
     frontier.add_argument("--all", action="store_true", help=f"list every configuration, not only {_OTHERS} others")
+    frontier.add_argument("--search", action="store_true", help="the search's own scores, of all configurations")
     frontier.add_argument("--objectives", metavar="METRIC", nargs="+", help="1 or 2 of the run's objectives")
     return parser
 
@@ -49,15 +52,21 @@ def _frontier(options: argparse.Namespace) -> None:
     ledger = load(options.run)
     _say_notes(ledger.notes)
     objectives = _chosen(ledger, options.objectives)
-    frame = ranked(configurations(ledger), objectives)
+    found = configurations(ledger, search=options.search)
+    frame = ranked(found if options.search else results(found), objectives)
     _say_notes(remarks(ledger, frame, objectives))
+    said = [*luck_lines(ledger, objectives), *stopping_lines(ledger)]
     files = _written(frame, frontier_figure(ledger, frame, objectives), options.out or options.run / "analysis")
     on, rest = int(frame["front"].sum()), int((~frame["front"]).sum())
     print(f"\n{ledger.runs['question'].iloc[-1]}\n")
     others = None if options.all else _OTHERS
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    Console(highlight=False, width=width).print(frontier_table(frame, objectives, others))
-    print("\n".join(legend_lines()))
+    console = Console(highlight=False, width=width)
+    console.print(frontier_table(frame, objectives, others))
+    print("\n".join([*legend_lines(), *hidden_line(len(found) - len(frame))]))
+    if confirmed(ledger):
+        console.print(confirmation_table(confirmation(ledger, objectives), objectives))
+    print("\n".join(said), end="\n" if said else "")
     hidden = f" ({rest - _OTHERS} not listed; --all lists them)" if not options.all and rest > _OTHERS else ""
     print(f"\n{on} on the front, {rest} others{hidden}")
     print(endings_line(ledger))

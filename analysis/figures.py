@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.frontier import baseline
+from analysis.frontier import baseline, confirmed
 from analysis.load import ENDINGS, Ledger, LedgerError, Objective
 from analysis.plots import INK, Dimension, plot_front, plot_ranking
 from analysis.statistics import Floats
@@ -93,7 +93,17 @@ def _caption(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
         f"{len(ledger.trials)} trials: {endings}.",
         f"Bars: 95 % intervals over {' or '.join(over)}.",
         f"Data: {ledger.runs['run.data_spec'].iloc[-1]}, {frame['images'].max()} validation images.",
+        *_stage(ledger, frame),
     ]
+
+
+def _stage(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
+    """Whether the points are results, or what the search picked results by."""
+    if (frame["stage"] == "confirm").all():
+        return ["Shown: the confirmed configurations only, by their scores on seeds that the search had not seen."]
+    if confirmed(ledger) and (frame["stage"] == "search").all():
+        return ["Shown: the search's own scores, which are too good for the best of them; confirmations are left out."]
+    return []
 
 
 def _configurations(count: int) -> str:

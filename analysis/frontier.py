@@ -8,31 +8,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.load import Ledger, LedgerError, Objective
+from analysis.load import LOST, Ledger, LedgerError, Objective
 from analysis.statistics import Floats, mean_interval_from_spread
 
 _ID = "configuration"
 
 
-def configurations(ledger: Ledger) -> pd.DataFrame:
+def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     """One row per configuration with a completed trial, sorted by its digest.
 
     Columns: `configuration`, `label` (the parameters that vary), `stage`, `n_seeds`, `n_stopped`, `n_diverged`,
-    `n_failed`, `steps`, `images`, `interval_over`, then for every metric M `metric.M` (mean over seeds) with `low.M`
-    and `high.M` (95 % t interval), then `config.*`.
+    `n_failed`, `n_refused`, `steps`, `images`, `interval_over`, then for every metric M `metric.M` (mean over seeds)
+    with `low.M` and `high.M` (95 % t interval), then `config.*`.
 
     Where a configuration was confirmed, its confirmation trials alone count: the search picked it for its luck too.
+    With `search` it is the search's own trials that count, and confirmations are left out.
     With 2 seeds or more the interval is over "seeds"; with one it is over "images" and says how well the mean over the
     validation images is known, not how much another seed would change it. A mean with a value missing is missing.
     Raises LedgerError where nothing completed.
     """
-    trials = _counted(ledger)
+    trials = _counted(ledger, search)
     grouped = trials.groupby(_ID, sort=True)
     first = grouped.nth(0).set_index(_ID).sort_index()
     frame = pd.DataFrame({"label": labels(ledger.trials).reindex(first.index), "stage": first["stage"]})
     frame["n_seeds"] = grouped.size()
-    for ending in ("stopped", "diverged", "failed"):
-        others = ledger.trials.loc[ledger.trials["ending"] == ending, _ID]
+    told = ledger.trials[ledger.trials["stage"] == "search"] if search else ledger.trials
+    for ending in ("stopped", *LOST):
+        others = told.loc[told["ending"] == ending, _ID]
         frame[f"n_{ending}"] = others.value_counts().reindex(frame.index, fill_value=0).astype("int64")
     frame["steps"] = grouped["steps"].max()
     frame["images"] = grouped["images"].min()
@@ -40,6 +42,21 @@ def configurations(ledger: Ledger) -> pd.DataFrame:
     measures = [_measured(trials, frame, column.removeprefix("metric.")) for column in _columns(trials, "metric.")]
     result: pd.DataFrame = pd.concat([frame, *measures, first[_columns(first, "config.")]], axis="columns")
     return result.reset_index(names=_ID)
+
+
+def confirmed(ledger: Ledger) -> bool:
+    """Whether any configuration was trained to the end again, on a fresh seed."""
+    return bool(((ledger.trials["stage"] == "confirm") & (ledger.trials["ending"] == "completed")).any())
+
+
+def results(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `frame` (as `configurations` gives it) that may be called results: the confirmed ones.
+
+    Where there is none, all of them. Scores of the search beside confirmed ones would look better than they are: the
+    best of many are partly lucky, and only the confirmed ones have paid for it.
+    """
+    fresh = frame["stage"] == "confirm"
+    return frame[fresh].reset_index(drop=True) if fresh.any() else frame
 
 
 def front(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
@@ -143,9 +160,10 @@ def remarks(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]
     repeated = int(completed.duplicated([_ID, "seed", "stage"]).sum())
     if repeated:
         found.append(f"{repeated} completed trials repeat a configuration and seed; the newest of each counts")
+    found += _lost_confirmations(ledger)
     on = front(frame, objectives)
     single = int((on & (frame["n_seeds"] < 2)).sum())
-    if single:
+    if single and not confirmed(ledger):
         found.append(
             f"{single} of {int(on.sum())} on the front stand on one seed; confirm them before calling them results"
         )
@@ -168,11 +186,22 @@ def _completed(ledger: Ledger) -> pd.DataFrame:
     return completed
 
 
-def _counted(ledger: Ledger) -> pd.DataFrame:
-    """The completed trials that speak for their configuration: of the confirmation if there is one, each seed once."""
+def _lost_confirmations(ledger: Ledger) -> list[str]:
+    """Configurations that the search thought well of, and that no fresh seed has borne out."""
+    confirm = ledger.trials[ledger.trials["stage"] == "confirm"]
+    count = int((~(confirm["ending"] == "completed").groupby(confirm[_ID]).any()).sum())
+    if not count:
+        return []
+    one = "configuration was" if count == 1 else "configurations were"
+    return [f"{count} {one} to be confirmed, and completed on none of the fresh seeds"]
+
+
+def _counted(ledger: Ledger, search: bool) -> pd.DataFrame:
+    """The completed trials that speak for their configuration, each seed once: of the confirmation if there is one."""
     completed = _completed(ledger)
     confirm = completed["stage"] == "confirm"
-    counted = completed[confirm | ~completed[_ID].isin(completed.loc[confirm, _ID])]
+    passed_over = confirm if search else ~confirm & completed[_ID].isin(completed.loc[confirm, _ID])
+    counted = completed[~passed_over]
     return counted.sort_values(["time.ended", "trial"]).drop_duplicates([_ID, "seed"], keep="last")
 
 

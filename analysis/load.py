@@ -10,9 +10,10 @@ import pandas as pd
 
 from analysis.files import QUARANTINE, LedgerError, read_table, table_files
 
-__all__ = ["ENDINGS", "Ledger", "LedgerError", "Objective", "load", "not_ended"]
+__all__ = ["ENDINGS", "LOST", "Ledger", "LedgerError", "Objective", "contract", "load", "not_ended"]
 
-ENDINGS = ("completed", "stopped", "diverged", "failed")
+LOST = ("diverged", "failed", "refused")
+ENDINGS = ("completed", "stopped", *LOST)
 DIRECTIONS = ("maximize", "minimize")
 
 KEYS: dict[str, list[str]] = {
@@ -47,12 +48,19 @@ class Objective:
         """Whether more is better."""
         return self.direction == "maximize"
 
+    @property
+    def sign(self) -> int:
+        """The factor that makes more better: 1 or -1."""
+        return 1 if self.maximize else -1
+
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
     """The tables of a run, each with unique keys; `notes` are sentences about what is not in them, and why.
 
     `runs` is sorted by start, so that its last row is the newest invocation; `objectives` are that invocation's.
+    `spared` of a trial is the rung at which it would have been stopped, were it not for the audit; -1 where there is
+    none, and in ledgers that were written before there was an audit.
     """
 
     path: Path
@@ -84,12 +92,25 @@ def load(run: Path) -> Ledger:
     objectives = _objectives(runs, notes)
     _check_endings(trials, notes)
     _check_metrics(trials, tables["reports"], objectives, notes)
+    _complete_spared(trials)
     return Ledger(run, trials, tables["reports"], runs, tables["starts"], objectives, tuple(notes))
 
 
 def not_ended(ledger: Ledger) -> int:
     """How many trials were started and have no ending in the ledger: running now, or lost with their process."""
     return int((~ledger.starts["trial"].isin(ledger.trials["trial"])).sum())
+
+
+def contract(ledger: Ledger, name: str) -> Any:
+    """A fact that all invocations of the run share, by its name in the contract: "rungs", "audit_share".
+
+    Raises LedgerError where the run does not say it.
+    """
+    text = ledger.runs["contract"].iloc[-1] if "contract" in ledger.runs.columns else None
+    facts = {} if pd.isna(text) else json.loads(text)
+    if name not in facts:
+        raise LedgerError(f"{ledger.path / 'runs'} does not say {name} in the column contract")
+    return facts[name]
 
 
 # --- the place ---------------------------------------------------------------------------------------------------
@@ -172,6 +193,11 @@ def _check_metrics(
             for column in (objective.column, f"spread.{objective.metric}"):
                 if column not in frame.columns:
                     frame[column] = pd.Series(float("nan"), index=frame.index, dtype="float64")
+
+
+def _complete_spared(trials: pd.DataFrame) -> None:
+    there = trials["spared"] if "spared" in trials.columns else pd.Series(-1, index=trials.index)
+    trials["spared"] = there.fillna(-1).astype("int64")
 
 
 # --- the objectives ----------------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from analysis.load import ENDINGS, Ledger, Objective, not_ended
+from analysis.load import ENDINGS, LOST, Ledger, Objective, not_ended
 from analysis.statistics import rate_interval
-from analysis.units import metric_label, metric_text
+from analysis.units import COUNTS, metric_label, metric_text
 
 
 def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others: int | None) -> Table:
@@ -33,23 +33,50 @@ def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others:
     return table
 
 
+def confirmation_table(frame: pd.DataFrame, objectives: Sequence[Objective]) -> Table:
+    """What the search said and what fresh seeds say, of `frame` as `confirmation.confirmation` gives it."""
+    measured = [objective.metric for objective in objectives if objective.metric not in COUNTS]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("confirmed configuration", overflow="fold")
+    table.add_column("seeds", justify="right", no_wrap=True)
+    table.add_column("score", no_wrap=True)
+    for column in ("search", "fresh seeds", "luck"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in frame.to_dict("records"):
+        names = [row["label"], f"{row['n_search']} / {row['n_confirm']}"]
+        for metric in measured:
+            table.add_row(*map(Text, names), metric_label(metric), *_held_against(row, metric))
+            names = ["", ""]  # once for all of its scores
+    return table
+
+
+def hidden_line(count: int) -> list[str]:
+    """That so many configurations are not in the table, as only confirmed ones are; nothing where there are none."""
+    if not count:
+        return []
+    text = "1 configuration of the search is" if count == 1 else f"{count} configurations of the search are"
+    return [
+        f"{text} not shown: not confirmed on fresh seeds (analysis frontier --search shows the search's own scores)"
+    ]
+
+
 def legend_lines() -> list[str]:
     """What the columns of `frontier_table` mean."""
     return [
         "\N{PLUS-MINUS SIGN} is half a 95 % t interval of the mean: over seeds, or, where there is only one seed, over",
         "the validation images, which does not say what another seed would give.",
-        "lost: trials of the configuration that diverged or failed; the mean is over those that did not.",
+        "lost: trials of the configuration that diverged, failed or were refused; the mean is over those that did not.",
     ]
 
 
 def endings_line(ledger: Ledger) -> str:
-    """How the trials ended; divergence and failure as a rate with its interval."""
+    """How the trials ended; those that gave no result (`load.LOST`) as a rate with its interval."""
     n = len(ledger.trials)
     counts = ledger.trials["ending"].value_counts()
     parts = []
     for ending in ENDINGS:
         count = int(counts.get(ending, 0))
-        rate = f" ({_rate(count, n)})" if count and ending in ("diverged", "failed") else ""
+        rate = f" ({_rate(count, n)})" if count and ending in LOST else ""
         parts.append(f"{count} {ending}{rate}")
     open_trials = not_ended(ledger)
     waiting = f"; {open_trials} started and not ended" if open_trials else ""
@@ -65,8 +92,19 @@ def _estimate(row: dict[Hashable, Any], metric: str) -> str:
     mean, high = row[f"metric.{metric}"], row[f"high.{metric}"]
     if pd.isna(mean):
         return "not finite"
+    if metric in COUNTS:
+        return metric_text(metric, mean)
     half = "no interval" if pd.isna(high) else f"\N{PLUS-MINUS SIGN} {metric_text(metric, high - mean)}"
     return f"{metric_text(metric, mean)} {half}"
+
+
+def _held_against(row: dict[Hashable, Any], metric: str) -> list[str]:
+    """The search's score, the confirmed mean and the luck, each in the metric's precision."""
+    search, luck = row[f"search.{metric}"], row[f"luck.{metric}"]
+    ends = [row[f"luck_{end}.{metric}"] for end in ("low", "high")]
+    interval = "" if pd.isna(ends).any() else " ({} to {})".format(*(metric_text(metric, end) for end in ends))
+    texts = ["none" if pd.isna(value) else metric_text(metric, value) for value in (search, luck)]
+    return [texts[0], _estimate(row, metric), texts[1] + interval]
 
 
 def _over(row: dict[Hashable, Any]) -> str:
@@ -74,6 +112,6 @@ def _over(row: dict[Hashable, Any]) -> str:
 
 
 def _lost(row: dict[Hashable, Any]) -> str:
-    """The trials of the same configuration that diverged or failed: the mean is over those that did not."""
-    lost = row["n_diverged"] + row["n_failed"]
+    """The trials of the same configuration that gave no result: the mean is over those that did."""
+    lost = sum(row[f"n_{ending}"] for ending in LOST)
     return str(lost) if lost else ""

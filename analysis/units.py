@@ -6,7 +6,11 @@ _LABELS = {
     "ssim": "SSIM",
     "ms_ssim": "MS-SSIM",
     "uqi": "UQI",
+    "parameters": "parameters",
 }
+
+COUNTS = ("parameters",)
+"""Metrics that are whole numbers and known before training: they have no interval, no luck and nothing to predict."""
 
 
 def metric_label(metric: str) -> str:
@@ -15,5 +19,7 @@ def metric_label(metric: str) -> str:
 
 
 def metric_text(metric: str, value: float) -> str:
-    """A value in the precision that fits the unit: two decimals for decibels, four for indices up to 1."""
+    """A value in the precision that fits: whole counts, two decimals for decibels, four for indices up to 1."""
+    if metric in COUNTS:
+        return f"{value:,.0f}"
     return f"{value:.2f}" if metric.endswith("_db") else f"{value:.4f}"

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from enhance.augment import augment
-from enhance.config import Config
+from enhance.config import Config, ConfigError
 from enhance.data import PatchStore
 from enhance.data.batches import BatchPlan, Pictures, Stream, batch_plan, gather, generator_at
 
@@ -13,13 +13,13 @@ from enhance.data.batches import BatchPlan, Pictures, Stream, batch_plan, gather
 class Feed:
     """Crops of the store's pictures: (B, 3, crop_px, crop_px) float32 in [0, 1], channels last.
 
-    Raises ValueError where the pictures are smaller than the configured crop.
+    Raises ConfigError where the pictures are smaller than the configured crop.
     """
 
     def __init__(self, data: PatchStore, config: Config, seed: int, device: torch.device) -> None:
         size_px, crop_px = data.train_input.shape[1], config.train.crop_px
         if crop_px > size_px:
-            raise ValueError(f"train.crop_px={crop_px} is larger than the pictures of {data.spec}: {size_px} px")
+            raise ConfigError([f"train.crop_px={crop_px} is larger than the pictures of {data.spec}: {size_px} px"])
         self.data, self.config, self.seed, self.device = data, config, seed, device
 
     def pairs(self, step: int, stream: Stream) -> tuple[Tensor, Tensor]:

@@ -1,22 +1,33 @@
 """When a trial has diverged: the rules, and the error that says which one was broken.
 
 The size of a step's loss is the sum of the absolute weighted terms (terms of opposite sign must not hide each other).
-Rules, looked at once per window of steps so that a GPU is not made to wait at every step:
+Two rules are looked at once per window of steps, so that a GPU is not made to wait at every step, one at every report:
 
 - nan: a loss term or the gradient norm is NaN or infinite;
-- explosion: the window's mean size exceeds `explosion` times that of the first window.
+- explosion: the window's mean size exceeds `explosion` times that of the first window;
+- collapse: the evaluated network's `contrast` falls below `collapse` after it has been above LIVELY times that, at an
+  earlier report or at the start. A network that starts flat (as DPED's initialisation does) and stays so is only slow.
 
-A discriminator whose accuracy stays near one half is normal for DPED (its authors' issue 19) and breaks no rule.
+A discriminator whose accuracy stays near one half is normal for DPED (its authors' issue 19) and breaks no rule. The
+rules and their limits are ours, not of any of the papers.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from enhance.config.training import GuardConfig
 
+LIVELY = 4
+"""A network is not flat for certain above this many times `collapse`; in between it may be on its way out or in."""
+
 
 class Diverged(ArithmeticError):
-    """Training left the rails: `kind` is "nan" or "explosion", `step` where it was noticed, `detail` the evidence."""
+    """Training left the rails: `kind` is the rule's name above, `step` where it was noticed, `detail` the evidence."""
 
     def __init__(self, kind: str, step: int, detail: str) -> None:
         super().__init__(kind, step, detail)
@@ -28,10 +39,11 @@ class Diverged(ArithmeticError):
 
 @dataclass
 class Guard:
-    """Judges windows of training; its only memory is the size of the first window."""
+    """Judges a training run; its memory is the size of the first window and the highest contrast so far."""
 
     config: GuardConfig
     first_size: float | None = None
+    top_contrast: float = 0.0
 
     def check(self, step: int, mean_size: float, mean_grad_norm: float) -> None:
         """Raise Diverged if the window that ends at `step` broke a rule.
@@ -52,3 +64,40 @@ class Guard:
                 f"mean loss size {mean_size:.3g} over the last window, above {self.config.explosion:g} times "
                 f"the first window's {self.first_size:.3g}",
             )
+
+    def check_contrast(self, step: int, contrast: float) -> None:
+        """Raise Diverged if the output has gone flat; the first call only remembers."""
+        if contrast < self.config.collapse and self.top_contrast > LIVELY * self.config.collapse:
+            raise Diverged(
+                "collapse",
+                step,
+                f"the output has {contrast:.3g} times the contrast of the input, below {self.config.collapse:g}; "
+                f"it has had {self.top_contrast:.3g}",
+            )
+        if contrast > self.top_contrast:  # never so for NaN
+            self.top_contrast = contrast
+
+    def state_dict(self) -> dict[str, Any]:
+        """The memory."""
+        return {"first_size": self.first_size, "top_contrast": self.top_contrast}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a memory; raises KeyError where it does not fit."""
+        self.first_size, self.top_contrast = state["first_size"], state["top_contrast"]
+
+
+@torch.no_grad()
+def contrast(pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """The mean contrast of the outputs over that of the inputs: about 1 where a picture keeps its own, 0 where flat.
+
+    `pairs` are batches (N, 3, H, W) of inputs and outputs, both clipped to [0, 1] first. The contrast of one picture is
+    the standard deviation of its pixels about their channel's mean, all channels together, so that a plain color of any
+    hue has none. Infinite or NaN, which break no rule, where all inputs are plain.
+    """
+    inputs, outputs = (torch.cat([_deviation(batch) for batch in side]).mean() for side in zip(*pairs, strict=True))
+    return float(outputs / inputs)
+
+
+def _deviation(images: Tensor) -> Tensor:
+    """(N, 3, H, W) to (N,)."""
+    return images.clamp(0, 1).var(dim=(2, 3), correction=0).mean(dim=1).sqrt()

@@ -21,7 +21,7 @@ from enhance.config import Config, ConfigError, conflicts
 from enhance.data import PatchStore
 from enhance.data.batches import Pictures
 from enhance.feed import to_images
-from enhance.guard import Diverged, Guard
+from enhance.guard import Diverged, Guard, contrast
 from enhance.means import Means
 from enhance.nets import Network, apply, parameter_count
 from enhance.optimizers import Average
@@ -29,13 +29,16 @@ from enhance.report import Report
 from enhance.rules import Figures, build_rule
 
 EVAL_BATCH = 20
+START_PICTURES = 8
+"""How many validation pictures show whether a network starts flat; a report looks at all."""
 
 
 class MicroRun:
     """Trains one network by the configured rule; `advance(steps)` goes on from wherever it stands.
 
+    `beats` grows with every step and every batch of an evaluation: signs of life, for another thread to watch.
     `data` gives pictures of one size; `device` is a torch device name. Raises ConfigError where parts of the
-    configuration do not go together, ValueError where the data do not suit it.
+    configuration do not go together, or the data do not suit it.
     """
 
     def __init__(self, config: Config, seed: int, data: PatchStore, device: str = "cpu") -> None:
@@ -43,7 +46,7 @@ class MicroRun:
         if problems:
             raise ConfigError(problems)
         self.config, self.seed, self.data, self.device = config, seed, data, torch.device(device)
-        self.step = 0
+        self.step = self.beats = 0
         self.rule = build_rule(config, seed, data, self.device)
         self.average = Average(self.rule.net, config.train.ema) if config.train.ema else None
         self.guard = Guard(config.guard)
@@ -62,10 +65,14 @@ class MicroRun:
 
     def advance(self, steps: int) -> Report:
         """Train for `steps` more steps, then evaluate. Raises Diverged (and the run must not be advanced again)."""
+        called = time.perf_counter()
+        if self.step == 0 and self.config.guard.collapse:
+            self._look_at_start()
         started = time.perf_counter()
         for _ in range(steps):
             self._count(self.rule.train_step(self.step))
             self.step += 1
+            self.beats += 1
             if self.average is not None:
                 self.average.update(self.rule.net)
                 self.average.net.follow(self.rule.net)
@@ -76,8 +83,8 @@ class MicroRun:
         scores, spread, images = self._evaluate()
         return Report(
             step=self.step,
-            metrics=scores,
-            spread=spread,
+            metrics=scores | {"parameters": float(self.parameters)},
+            spread=spread | {"parameters": 0.0},
             untouched=self._validation.untouched,
             images=images,
             losses=_under("term.", means),
@@ -86,7 +93,7 @@ class MicroRun:
             grad_norm=means["grad_norm"],
             learning_rate=self.rule.optimizer.learning_rate,
             train_s=trained - started,
-            eval_s=time.perf_counter() - trained,
+            eval_s=time.perf_counter() - trained + started - called,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -94,7 +101,7 @@ class MicroRun:
         state: dict[str, Any] = {
             "step": self.step,
             "rule": self.rule.state_dict(),
-            "first_size": self.guard.first_size,
+            "guard": self.guard.state_dict(),
             "since_report": self._since_report.state_dict(),
             "in_window": self._in_window.state_dict(),
         }
@@ -103,7 +110,7 @@ class MicroRun:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state saved by `state_dict`; raises KeyError or RuntimeError where it does not fit."""
         self.rule.load_state_dict(state["rule"])
-        self.guard.first_size = state["first_size"]
+        self.guard.load_state_dict(state["guard"])
         self._since_report.load_state_dict(state["since_report"])
         self._in_window.load_state_dict(state["in_window"])
         if self.average is not None:
@@ -130,12 +137,26 @@ class MicroRun:
 
     def _enhanced(self, pictures: Pictures) -> list[tuple[Tensor, Tensor]]:
         net = self.evaluated.eval()
-        parts = [to_images(pictures[i : i + EVAL_BATCH], self.device) for i in range(0, len(pictures), EVAL_BATCH)]
-        return [(part, apply(net, part)) for part in parts]
+        enhanced: list[tuple[Tensor, Tensor]] = []
+        for first in range(0, len(pictures), EVAL_BATCH):
+            self.beats += 1
+            part = to_images(pictures[first : first + EVAL_BATCH], self.device)
+            enhanced.append((part, apply(net, part)))
+        self.beats += 1
+        return enhanced
+
+    @torch.no_grad()
+    def _look_at_start(self) -> None:
+        source = self._validation.source
+        few = source[:: math.ceil(len(source) / START_PICTURES)]
+        self.guard.check_contrast(0, contrast(self._enhanced(few)))
 
     @torch.no_grad()
     def _evaluate(self) -> tuple[dict[str, float], dict[str, float], int]:
-        """Mean and spread of every metric over the validation pictures. Raises Diverged where one is not finite."""
+        """Mean and spread of every metric over the validation pictures.
+
+        Raises Diverged where one is not finite, or the output has gone flat.
+        """
         pairs = self._validation
         enhanced = self._enhanced(pairs.source)
         own = [self.rule.scores(source, output) for source, output in enhanced]
@@ -148,6 +169,7 @@ class MicroRun:
         bad = [name for name, value in means.items() if not math.isfinite(value)]
         if bad:
             raise Diverged("nan", self.step, f"not finite on validation: {', '.join(bad)}")
+        self.guard.check_contrast(self.step, contrast(enhanced))
         spread = {name: float(values.std()) if len(values) > 1 else 0.0 for name, values in scores.items()}
         return means, spread, len(pairs.source)
 

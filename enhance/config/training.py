@@ -93,7 +93,12 @@ class CycleConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GuardConfig:
-    """When a trial counts as diverged; see `enhance.guard`."""
+    """When a trial counts as diverged; see `enhance.guard`.
+
+    explosion: how many times the first window's loss is too much. collapse: which share of the input's contrast is
+    too little for an output that has had more; 0: any will do.
+    """
 
     window_steps: int = leaf(25, minimum=1)
     explosion: float = leaf(1e3, above=1)
+    collapse: float = leaf(0.05, minimum=0, maximum=1)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from enhance.config import Config
+from enhance.config import Config, ConfigError
 from enhance.data import PatchStore
 from enhance.rules.cycle import Cycle
 from enhance.rules.paired import Adversarial, Supervised
@@ -31,7 +31,7 @@ RULES: dict[str, Builder] = {"paired": _paired, "phased": Phased, "cycle": Cycle
 
 
 def build_rule(config: Config, seed: int, data: PatchStore, device: torch.device) -> Rule:
-    """The training rule of a configuration; raises ValueError where `data` does not suit it."""
+    """The training rule of a configuration; raises ConfigError where `data` does not suit it."""
     if not data.paired and config.train.rule != "cycle":
-        raise ValueError(f"train.rule={config.train.rule} needs pairs, and {data.spec} holds none; choose cycle")
+        raise ConfigError([f"train.rule={config.train.rule} needs pairs, and {data.spec} holds none; choose cycle"])
     return RULES[config.train.rule](config, seed, data, device)

@@ -34,7 +34,7 @@ class Pool:
         if not swapped:
             return picture
         earlier, self.pictures[place] = self.pictures[place], picture
-        return earlier
+        return earlier.to(picture.device)  # a resumed pool begins on the CPU
 
     def state_dict(self) -> dict[str, Any]:
         """The pictures it holds."""

@@ -67,9 +67,18 @@ def _run(sweep: Sweep, argv: list[str], console: Console) -> int:
     except KeyboardInterrupt:
         console.print(f"\ninterrupted; every ended trial is in {options.out}; go on with: {again}", soft_wrap=True)
         return 130
+    if referee.closing and referee.closing.startswith("SIG"):
+        console.print(
+            f"\nended by {referee.closing} at the next rung of every running trial; what ended is in {options.out}; "
+            f"go on with: {again}",
+            soft_wrap=True,
+        )
+        return 130
     from sweeps.engine.summary import print_summary  # here: pandas and moocore are not needed until the end
 
     print_summary(options.out, referee.exhausted, console)
+    if referee.closing:
+        console.print(f"stopped because {referee.closing}; go on with: {again}", soft_wrap=True)
     return 0
 
 

@@ -11,11 +11,13 @@ from rich.console import Console
 from analysis.files import read_table
 from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
+from sweeps.engine.cohorts import CohortReferee
+from sweeps.engine.ending import Limits, signals_close
 from sweeps.engine.ledger import Ledger, encode
 from sweeps.engine.live import Board
 from sweeps.engine.options import Options
 from sweeps.engine.records import Setting
-from sweeps.engine.referee import Referee
+from sweeps.engine.referee import Known, Referee
 from sweeps.engine.space import describe
 from sweeps.engine.sweep import METRICS, Sweep
 
@@ -37,8 +39,8 @@ def drive(sweep: Sweep, options: Options, argv: list[str], console: Console) -> 
     sweep.check_data(store.paired, store.spec)
     ledger = Ledger(options.out)
     try:
-        referee = _referee(sweep, options, argv, store, ledger)
-        with Board(sweep, console) as board:
+        referee = _referee(sweep, options, argv, store, ledger, console)
+        with Board(sweep, console) as board, signals_close(referee):
             referee.listener = board.hear
             board.recall(list(referee.trials.values()))
             _carry(referee, options, store.path, board)
@@ -57,32 +59,53 @@ def read_rows(run: Path, dataset: str, key: list[str]) -> tuple[list[dict[str, A
 
 
 def _carry(referee: Referee, options: Options, store: Path, board: Board) -> None:
+    limits = Limits(minutes=options.max_minutes, device_hours=options.max_device_hours)
+
+    def tick() -> None:
+        limits.check(referee)
+        board.tick()
+
     if options.workers == 0:
         from sweeps.engine.inline import run_inline
 
-        run_inline(referee, store, options.device, board.tick)
+        run_inline(referee, store, options.device, options.timeout_s, tick)
     else:
         from sweeps.engine.machines import stop_ray
         from sweeps.engine.tuning import run_on_ray
 
-        run_on_ray(referee, options.workers, store, options.device, board.tick)
+        run_on_ray(referee, options.workers, store, options.device, options.timeout_s, tick)
         stop_ray()
 
 
-def _referee(sweep: Sweep, options: Options, argv: list[str], store: PatchStore, ledger: Ledger) -> Referee:
+def _referee(
+    sweep: Sweep, options: Options, argv: list[str], store: PatchStore, ledger: Ledger, console: Console
+) -> Referee:
     """A referee that knows everything the folder holds, and whose invocation is on record."""
     runs, _ = read_rows(options.out, "runs", ["run"])
-    contract = _contract(sweep, store)
+    contract = _contract(sweep, options, store)
     if runs:
         _check_contract(json.loads(runs[0]["contract"]), contract, options.out)
     run = uuid.uuid4().hex[:12]
     columns = _columns(run, options, store)
     ledger.commit("runs", [_run_row(run, sweep, options, argv, contract) | columns])
-    referee = Referee(sweep, ledger, Setting(store.fingerprint, environment.code_hash(), columns))
+    known = [pair for past in options.warm_start for pair in _known(past, sweep, store, console)]
+    kind = CohortReferee if options.reproducible else Referee
+    setting = Setting(store.fingerprint, environment.code_hash(), columns)
+    referee = kind(sweep, ledger, setting, journal=options.out / "optuna.journal", history=known)
     if runs:
         datasets = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
         referee.restore(**{name: read_rows(options.out, name, key)[0] for name, key in datasets.items()})
     return referee
+
+
+def _known(past: Path, sweep: Sweep, store: PatchStore, console: Console) -> list[Known]:
+    """What an earlier run has to say to the sampler; what it cannot say is counted by reason."""
+    from sweeps.engine.history import history  # here: it loads pandas, which other runs do not need
+
+    found = history(past, sweep, store.fingerprint)
+    refused = "".join(f"; not used: {count} trials, {reason}" for reason, count in found.refused.items())
+    console.print(f"warm start from {past}: {len(found.known)} configurations{refused}", style="dim", highlight=False)
+    return [(known.values, known.seeds) for known in found.known]
 
 
 def _columns(run: str, options: Options, store: PatchStore) -> dict[str, Any]:
@@ -114,7 +137,7 @@ def _run_row(run: str, sweep: Sweep, options: Options, argv: list[str], contract
     }
 
 
-def _contract(sweep: Sweep, store: PatchStore) -> dict[str, Any]:
+def _contract(sweep: Sweep, options: Options, store: PatchStore) -> dict[str, Any]:
     """What must stay the same for the trials of several invocations to be of one run. More trials are welcome."""
     return {
         "sweep": sweep.name,
@@ -125,6 +148,12 @@ def _contract(sweep: Sweep, store: PatchStore) -> dict[str, Any]:
         "reduction": sweep.budget.reduction,
         "seeds": sweep.budget.seeds,
         "sampler": sweep.sampler,
+        "sampler_options": dict(sweep.sampler_options),
+        "design": repr(sweep.design),
+        "stopping": sweep.stopping,
+        "constraints": {name: list(bound) for name, bound in sweep.constraints.items()},
+        "audit_share": sweep.budget.audit_share,
+        "reproducible": options.reproducible,
         "data": store.fingerprint,
         "code": environment.code_hash(),
     }
@@ -137,7 +166,8 @@ def _check_contract(before: dict[str, Any], now: dict[str, Any], out: Path) -> N
     if differing:
         raise RunMismatch(
             f"{out} holds a run that this command cannot continue:\n" + "\n".join(differing) + "\n"
-            "Give the options with which it was started, or another --out."
+            f"Give the options with which it was started; or another --out, with --warm-start {out} to use what it "
+            "has found."
         )
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from sweeps.engine.referee import Referee
 
 
-def run_inline(referee: Referee, store: Path, device: str, tick: Callable[[], None]) -> None:
+def run_inline(referee: Referee, store: Path, device: str, timeout_s: float | None, tick: Callable[[], None]) -> None:
     """Carry every assignment of `referee` to one worker in this process. `tick` is called between reports."""
     from sweeps.engine.worker import Worker  # brings torch, which a driver of other processes can do without
 
-    worker = Worker(store, device)
+    worker = Worker(store, device, timeout_s=timeout_s)
     while assignment := referee.next_assignment():
+        if worker.tainted:  # its thread hangs on in this process; there is no other one to take
+            worker = Worker(store, device, timeout_s=timeout_s)
         worker.start(assignment)
         while referee.hear(worker.advance()):
             tick()

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from enhance.config import Scalar
 from sweeps.engine.messages import ENDINGS
-from sweeps.engine.plan import expected_steps
+from sweeps.engine.plan import confirmation_steps, expected_steps
 from sweeps.engine.records import Trial
-from sweeps.engine.sweep import METRICS, Sweep
+from sweeps.engine.sweep import METRICS, Budget, Sweep
 
 REFRESH_S = 0.5
 LINE_S = 10.0
@@ -76,7 +76,7 @@ class Board:
 
     def render(self) -> RenderableType:
         """The table: progress, the best completed trials, those that are running."""
-        total = self.sweep.budget.trials * self.sweep.budget.seeds
+        total = _total(self.sweep.budget)
         head = Text(f"{self.sweep.name}  {self._count()}  {self._remaining()}")
         bar = ProgressBar(total=total, completed=sum(self._endings().values()), width=60)
         table = Table(box=None, padding=(0, 2), show_edge=False)
@@ -96,7 +96,7 @@ class Board:
 
     def _count(self) -> str:
         endings = self._endings()
-        total = self.sweep.budget.trials * self.sweep.budget.seeds
+        total = _total(self.sweep.budget)
         parts = [f"{endings[ending]} {ending}" for ending in ENDINGS if endings[ending]]
         again = f", {self.resumed} of them before" if self.resumed else ""
         return f"{sum(endings.values())} of {total} trials ended ({', '.join(parts) or 'none yet'}{again})"
@@ -133,14 +133,22 @@ class Board:
         if done == 0 or endings == self.resumed:
             return "remaining time not known yet"
         budget = self.sweep.budget
+        searched = [trial for trial in self.trials.values() if trial.ending and trial.stage == "search"]
         total = budget.trials * budget.seeds
-        ended_steps = sum(max(t.reports, default=0) for t in self.trials.values() if t.ending)
-        plan = expected_steps(budget) / total
+        plan = (expected_steps(budget, self.sweep.stopping) - confirmation_steps(budget)) / total
         # The plan counts as one round of trials, so that the first endings (all early) do not decide alone.
-        per_trial = (ended_steps + plan * budget.reduction) / (endings + budget.reduction)
-        left = max(0.0, per_trial * (total - endings) - sum(max(t.reports, default=0) for t in self._running()))
+        ended_steps = sum(max(trial.reports, default=0) for trial in searched)
+        per_trial = (ended_steps + plan * budget.reduction) / (len(searched) + budget.reduction)
+        confirmed = sum(max(trial.reports, default=0) for trial in self.trials.values() if trial.stage == "confirm")
+        running = sum(max(t.reports, default=0) for t in self._running() if t.stage == "search")
+        left = max(0.0, per_trial * (total - len(searched)) - running) + confirmation_steps(budget) - confirmed
         seconds = left * (time.monotonic() - self._started) / done
         return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
+
+
+def _total(budget: Budget) -> int:
+    """How many trials there will be, if everything that is to be confirmed completes in the search."""
+    return budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
 
 
 def _short(value: Scalar) -> str:

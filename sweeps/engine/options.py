@@ -14,8 +14,12 @@ from enhance.config import VARIANTS, Law, Scalar, laws, unknown_leaf
 from enhance.config.files import pinned
 from enhance.data import check_spec
 from sweeps.engine.environment import default_device, has_bf16
+from sweeps.engine.rungs import RULES
+from sweeps.engine.samplers import SAMPLERS
 from sweeps.engine.space import Choice, Range, When, inner, without
 from sweeps.engine.sweep import Sweep
+
+BUDGET = ("trials", "steps", "seeds", "confirm", "confirm_seeds", "audit_share")
 
 
 class UsageError(ValueError):
@@ -31,6 +35,11 @@ class Options:
     address: str | None
     device: str
     dtype: str
+    timeout_s: float | None
+    max_minutes: float | None
+    max_device_hours: float | None
+    warm_start: tuple[Path, ...]
+    reproducible: bool
     dry_run: bool
     command: str
 
@@ -51,8 +60,7 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
         sweep = dataclasses.replace(sweep, fixed={**sweep.fixed, "train.dtype": dtype})
     elif arguments.dtype != "auto":
         raise UsageError(f"--dtype {arguments.dtype}: the sweep {sweep.name} sets train.dtype itself")
-    changes = {name: value for name in ("trials", "steps", "seeds") if (value := getattr(arguments, name)) is not None}
-    sweep = dataclasses.replace(sweep.with_budget(**changes), data=arguments.data or sweep.data)
+    sweep = _searched(sweep, arguments)
     if arguments.resume is not None and arguments.out is not None and arguments.resume != arguments.out:
         raise UsageError(f"--resume {arguments.resume} and --out {arguments.out} name two folders; give one of them")
     if arguments.resume is not None and not (arguments.resume / "runs").is_dir():
@@ -68,6 +76,11 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
         address=arguments.address,
         device=device,
         dtype=str(sweep.fixed.get("train.dtype", "searched")),
+        timeout_s=arguments.timeout or None,
+        max_minutes=arguments.max_minutes,
+        max_device_hours=arguments.max_device_hours,
+        warm_start=tuple(arguments.warm_start),
+        reproducible=arguments.reproducible,
         dry_run=arguments.dry_run,
         command=command,
     )
@@ -104,16 +117,56 @@ def _parser(sweep: Sweep) -> argparse.ArgumentParser:
     add("--trials", type=int, help=f"configurations to try (default: {sweep.budget.trials})")
     add("--steps", type=int, help=f"full budget of a trial, in training steps (default: {sweep.budget.steps})")
     add("--seeds", type=int, help=f"paired seeds per configuration (default: {sweep.budget.seeds})")
+    add("--confirm", type=int, help=f"best configurations to confirm afterwards (default: {sweep.budget.confirm})")
+    add("--confirm-seeds", type=int, help=f"fresh seeds for each of them (default: {sweep.budget.confirm_seeds})")
+    add("--audit-share", type=float, help=f"share spared at the rungs (default: {sweep.budget.audit_share:g})")
+    add("--sampler", help=f"one of {', '.join(SAMPLERS)} (default: {sweep.sampler})")
+    add("--sampler-option", action="append", default=[], metavar="NAME=VALUE", help="an option of the sampler")
+    add("--stopping", help=f"one of {', '.join(RULES)} (default: {sweep.stopping})")
+    add(
+        "--warm-start", action="append", default=[], type=Path, metavar="RUN", help="tell the sampler of an earlier run"
+    )
+    add("--reproducible", action="store_true", help="the same command gives the same trials, however many workers")
     add("--workers", type=_count, default=_cores(), help="trials at a time; 0: in this process, without Ray")
     add("--out", type=Path, metavar="RUN", help="folder of the ledger; one that holds this run already is continued")
     add("--resume", type=Path, metavar="RUN", help="as --out, but the run must exist")
     add("--address", help="Ray cluster to run on (default: Ray is started on this machine)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--dtype", choices=("auto", "fp32", "bf16"), default="auto", help="training step; auto: bf16 where it is fast")
+    add("--timeout", type=float, default=600.0, metavar="S", help="a trial without progress for so long ends; 0: never")
+    add("--max-minutes", type=float, help="give out nothing more after so long; the run can be continued")
+    add("--max-device-hours", type=float, help="give out nothing more after so much training and evaluation")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="fix a configuration leaf, searched or not")
     add("--smoke", action="store_true", help="the smallest run that goes through everything")
     add("--dry-run", action="store_true", help="print the plan and compute nothing")
     return parser
+
+
+def _searched(sweep: Sweep, arguments: argparse.Namespace) -> Sweep:
+    """The sweep with the data, the budget and the way of searching that the command line asks for."""
+    budget = {name: value for name in BUDGET if (value := getattr(arguments, name)) is not None}
+    ways = {name: value for name in ("data", "sampler", "stopping") if (value := getattr(arguments, name)) is not None}
+    if "sampler" in ways and sweep.design is not None:
+        ways["design"] = None
+    options = {} if "sampler" in ways else dict(sweep.sampler_options)
+    for setting in arguments.sampler_option:
+        name, found, text = setting.partition("=")
+        if not found:
+            raise UsageError(f"--sampler-option {setting}: write NAME=VALUE")
+        options[name] = _plain(text)
+    return dataclasses.replace(sweep.with_budget(**budget), **ways, sampler_options=options)
+
+
+def _plain(text: str) -> Scalar:
+    """A value as it is written: true or false, a number, or a word."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _fix(sweep: Sweep, setting: str) -> Sweep:

@@ -5,21 +5,31 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.engine.options import Options
+from sweeps.engine.rungs import RULES
 from sweeps.engine.space import describe
-from sweeps.engine.sweep import Budget, Sweep
+from sweeps.engine.sweep import METRICS, Budget, Sweep
 
 
-def expected_steps(budget: Budget) -> int:
-    """Training steps of the whole search if at every rung one in `reduction` goes on."""
-    trials = budget.trials * budget.seeds
+def expected_steps(budget: Budget, stopping: str = "pareto") -> int:
+    """Training steps of the whole run if at every rung one trial in `reduction` goes on, and the audit's share."""
     rungs = budget.rung_steps()
-    stretches = [after - before for before, after in zip((0, *rungs), rungs, strict=False)]
-    return round(sum(trials * stretch / float(budget.reduction**rung) for rung, stretch in enumerate(stretches)))
+    keep = {"none": 1.0, "median": 0.5}.get(stopping, 1 / budget.reduction)
+    going, spared, steps = 1.0, 0.0, 0.0
+    for before, after in zip((0, *rungs), rungs, strict=False):
+        steps += (going + spared) * (after - before)
+        spared += going * (1 - keep) * budget.audit_share
+        going *= keep
+    return round(budget.trials * budget.seeds * steps) + confirmation_steps(budget)
 
 
 def most_steps(budget: Budget) -> int:
-    """Training steps of the whole search if nothing is stopped: the bound that cannot be exceeded."""
-    return budget.trials * budget.seeds * budget.steps
+    """Training steps of the whole run if nothing is stopped: the bound that cannot be exceeded."""
+    return budget.trials * budget.seeds * budget.steps + confirmation_steps(budget)
+
+
+def confirmation_steps(budget: Budget) -> int:
+    """Training steps of the confirmations, all of which are trained to the end."""
+    return budget.confirm * budget.confirm_seeds * budget.steps
 
 
 def render_plan(sweep: Sweep, options: Options) -> RenderableType:
@@ -29,12 +39,24 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     facts.add_row("question", sweep.question)
     facts.add_row("known", sweep.found)
     facts.add_row("data", sweep.data)
-    facts.add_row("objectives", ", ".join(sweep.objectives) + f" (rungs look at {sweep.objectives[0]})")
-    facts.add_row("trials", f"{budget.trials} configurations x {budget.seeds} seed(s), sampler {sweep.sampler}")
-    facts.add_row(
-        "rungs", " -> ".join(map(str, budget.rung_steps())) + f" steps, about 1 in {budget.reduction} goes on"
-    )
-    facts.add_row("steps", f"about {expected_steps(budget):,}, at most {most_steps(budget):,}")
+    facts.add_row("objectives", ", ".join(map(_objective, sweep.objectives)))
+    facts.add_row("trials", f"{budget.trials} configurations x {budget.seeds} seed(s), {_way(sweep, options)}")
+    rungs = " -> ".join(map(str, budget.rung_steps())) + " steps"
+    if budget.rungs > 1:
+        rungs += f", reduction {budget.reduction}; {sweep.stopping}: {RULES[sweep.stopping].line}"
+    facts.add_row("rungs", rungs)
+    if budget.audit_share and budget.rungs > 1:
+        facts.add_row(
+            "audit", f"{budget.audit_share:.0%} of those that a rung would stop are spared, to see what it costs"
+        )
+    if budget.confirm:
+        seeds = f"{budget.confirm_seeds} fresh seed(s)"
+        facts.add_row("afterwards", f"the best {budget.confirm} are confirmed on {seeds}, trained to the end")
+    facts.add_row("steps", f"about {expected_steps(budget, sweep.stopping):,}, at most {most_steps(budget):,}")
+    limits = [f"{options.max_minutes:g} minutes"] if options.max_minutes is not None else []
+    limits += [f"{options.max_device_hours:g} device hours"] if options.max_device_hours is not None else []
+    if limits:
+        facts.add_row("limits", f"nothing more is given out after {' or '.join(limits)}")
     where = f"Ray at {options.address}" if options.address else "Ray on this machine"
     where = "this process" if options.workers == 0 else f"{where}, {options.workers} workers"
     facts.add_row("runs on", f"{where}, {options.device}, {options.dtype}")
@@ -48,6 +70,20 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
         space.add_row(name, describe(entry), *(_short(values.get(name, "")) for values in sweep.first.values()))
     fixed = "  ".join(f"{name}={_short(value)}" for name, value in sorted(sweep.fixed.items()))
     return Group(Text(sweep.name, style="bold"), facts, space, Text(f"fixed: {fixed}", style="dim"))
+
+
+def _objective(name: str) -> str:
+    arrow = "highest" if METRICS[name] == "maximize" else "lowest"
+    return f"{name} ({arrow})"
+
+
+def _way(sweep: Sweep, options: Options) -> str:
+    """How configurations are chosen, in a few words."""
+    way = f"sampler {sweep.sampler}"
+    if sweep.design is not None:
+        way = f"of the {sweep.design.size(sweep.space)} points of {sweep.design!r}"
+    way += "".join(f", {name} {value}" for name, value in sweep.sampler_options.items())
+    return f"{way}, in reproducible batches" if options.reproducible else way
 
 
 def _short(value: object) -> str:

@@ -25,7 +25,9 @@ class Trial:
     """One configuration and one seed, and what has been heard of it.
 
     `number` counts configurations in the order in which they were asked for; `values` are those the search chose;
-    `label` is the name of a sweep's first configurations and empty for the others.
+    `label` is the name of a sweep's first configurations and empty for the others. `stage` is "search" or "confirm".
+    `spared` is the rung at which it would have been stopped, were it not for the audit; -1 where there is none.
+    `state` is where it was put aside, None where it must begin again.
     """
 
     id: str
@@ -34,6 +36,9 @@ class Trial:
     values: Mapping[str, Scalar]
     label: str
     seed: int
+    stage: str = "search"
+    spared: int = -1
+    state: Any = None
     started: datetime | None = None
     ending: str = ""
     reason: str = ""
@@ -41,6 +46,7 @@ class Trial:
     parameters: int | None = None
     host: str = ""
     wall_s: float = 0.0
+    wall_before_s: float = 0.0
 
     def last(self) -> Report | None:
         """The report at the highest step, None where there is none."""
@@ -69,6 +75,9 @@ def report_row(trial: Trial, report: Report) -> Row:
         **{f"signal.{name}": value for name, value in report.signals.items()},
         "grad_norm": report.grad_norm,
         "learning_rate": report.learning_rate,
+        "spared": trial.spared,
+        "cost.parameters": trial.parameters,
+        "run.host": trial.host,
         "train_s": report.train_s,
         "eval_s": report.eval_s,
     }
@@ -83,6 +92,7 @@ def trial_row(trial: Trial, sweep: str, rung_steps: tuple[int, ...], setting: Se
         "ending": trial.ending,
         "reason": trial.reason,
         "rung": rung_steps.index(last.step) if last else -1,
+        "spared": trial.spared,
         "steps": last.step if last else 0,
         "cost.parameters": trial.parameters,
         "time.started": trial.started,
@@ -118,7 +128,7 @@ def _identity(trial: Trial, sweep: str) -> dict[str, Any]:
     return {
         "trial": trial.id,
         "sweep": sweep,
-        "stage": "search",
+        "stage": trial.stage,
         "number": trial.number,
         "label": trial.label,
         "configuration": digest(trial.config),

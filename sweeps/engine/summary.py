@@ -4,9 +4,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis.frontier import baseline, configurations, ranked, remarks
+from analysis.confirmation import luck_lines
+from analysis.frontier import baseline, configurations, ranked, remarks, results
 from analysis.load import Ledger, LedgerError, load
-from analysis.tables import endings_line, frontier_table, legend_lines
+from analysis.stopping import stopping_lines
+from analysis.tables import endings_line, frontier_table, hidden_line, legend_lines
 from analysis.units import metric_label, metric_text
 from sweeps.engine.environment import python_command
 
@@ -14,7 +16,10 @@ OTHERS = 5
 
 
 def print_summary(run: Path, exhausted: bool, console: Console) -> None:
-    """The front with its intervals, the endings, where the ledger is, and the next command."""
+    """The front with its intervals, what confirmations and the audit say, the endings, and the next command.
+
+    Where configurations were confirmed, only these are shown.
+    """
 
     def say(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True, markup=False)
@@ -27,13 +32,15 @@ def print_summary(run: Path, exhausted: bool, console: Console) -> None:
     for note in ledger.notes:
         say(f"note: {note}")
     try:
-        frame = ranked(configurations(ledger), ledger.objectives)
+        found = configurations(ledger)
+        frame = ranked(results(found), ledger.objectives)
+        said = [*luck_lines(ledger, ledger.objectives), *stopping_lines(ledger)]
     except LedgerError as error:
         say(f"note: {error}")
     else:
         console.print(frontier_table(frame, ledger.objectives, OTHERS))
         say("\n".join(legend_lines()))
-        for line in _untouched_lines(ledger):
+        for line in [*hidden_line(len(found) - len(frame)), *_untouched_lines(ledger), *said]:
             say(line)
         for remark in remarks(ledger, frame, ledger.objectives):
             say(f"note: {remark}")

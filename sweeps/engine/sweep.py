@@ -3,8 +3,12 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from enhance.config import Config, ConfigError, Scalar, conflicts, from_flat
+from sweeps.engine.designs import Design
+from sweeps.engine.rungs import RULES
+from sweeps.engine.samplers import sampler_problems
 from sweeps.engine.space import Space, contains, corner_points, space_problems
 
 METRICS: dict[str, str] = {
@@ -14,13 +18,18 @@ METRICS: dict[str, str] = {
     "ms_ssim": "maximize",
     "uqi": "maximize",
     "cycle_psnr_db": "maximize",
+    "parameters": "minimize",
 }
 """The metrics that can be objectives, and the direction in which each is better."""
+
+KNOWN_BEFORE = ("parameters",)
+"""Those that no training changes: they take part in comparisons from the first rung on."""
 
 UNPAIRED_METRICS = ("cycle_psnr_db",)
 """Those that need no target: what train.rule=cycle can be judged by where there are no pairs."""
 
-SAMPLERS = ("tpe", "random")
+FRESH_SEED = 1000
+"""The first seed of confirmations: those of the search are below it."""
 
 
 class SweepError(ValueError):
@@ -38,6 +47,11 @@ class Budget:
     A trial is compared with its peers at `rungs` step counts, each `reduction` times the one before, the last being
     `steps`; at each but the last about one in `reduction` goes on (successive halving, Jamieson and Talwalkar 2016,
     in its asynchronous form, Li et al. 2020). `rungs=1` stops nothing early.
+
+    After the search the best `confirm` configurations are trained again, to the full budget, on `confirm_seeds` seeds
+    that the search has not seen: what is chosen as the best of many is partly lucky, and only this says how much.
+    `audit_share` of the trials that a rung would stop are spared by a coin and trained to the end, so that it can be
+    said what stopping costs.
     """
 
     trials: int
@@ -45,6 +59,9 @@ class Budget:
     rungs: int = 3
     reduction: int = 3
     seeds: int = 1
+    confirm: int = 0
+    confirm_seeds: int = 3
+    audit_share: float = 0.0
 
     def rung_steps(self) -> tuple[int, ...]:
         """The step counts at which trials report, ascending; the last is the full budget."""
@@ -52,12 +69,16 @@ class Budget:
 
     def problems(self) -> list[str]:
         """What is wrong with the budget; empty where nothing is."""
-        lows = {"trials": 1, "steps": 1, "rungs": 1, "reduction": 2, "seeds": 1}
+        lows = {"trials": 1, "steps": 1, "rungs": 1, "reduction": 2, "seeds": 1, "confirm": 0, "confirm_seeds": 1}
         found = [
             f"budget.{name}={getattr(self, name)!r} must be a whole number >= {low}"
             for name, low in lows.items()
             if type(getattr(self, name)) is not int or getattr(self, name) < low
         ]
+        if self.seeds > FRESH_SEED:
+            found.append(f"budget.seeds={self.seeds} must be <= {FRESH_SEED}: later ones are for confirmations")
+        if not 0 <= self.audit_share <= 1:
+            found.append(f"budget.audit_share={self.audit_share!r} must be a share from 0 to 1")
         if not found and self.rung_steps()[0] < 1:
             need = self.reduction ** (self.rungs - 1)
             found.append(
@@ -71,8 +92,10 @@ class Sweep:
     """One question about photo enhancement, asked of many trials.
 
     `fixed` holds what stays the same (flat configuration names); `space` what varies; `first` named settings, points
-    of the space, that are tried before the sampler's own (a paper's settings). `objectives` are metric names, the
-    first of which decides at the rungs. Raises SweepError with every problem at once.
+    of the space, that are tried before the sampler's own (a paper's settings). `objectives` are metric names;
+    `stopping` is the rule by which trials are compared at the rungs (see `rungs.RULES`). `constraints` bound metrics,
+    {"parameters": ("<=", 100_000)}: what breaks one is no result, and samplers learn to avoid it. A `design` lists the
+    points that are tried, and leaves the sampler nothing to choose. Raises SweepError with every problem at once.
     """
 
     name: str
@@ -86,6 +109,10 @@ class Sweep:
     first: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     data: str = "demo"
     sampler: str = "tpe"
+    sampler_options: Mapping[str, Scalar] = field(default_factory=dict)
+    design: Design | None = None
+    stopping: str = "pareto"
+    constraints: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     search_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -103,8 +130,18 @@ class Sweep:
         ]
         if len(set(self.objectives)) < len(self.objectives):
             found.append(f"its objectives {', '.join(self.objectives)} must differ")
-        if self.sampler not in SAMPLERS:
-            found.append(f"unknown sampler {self.sampler!r}; choose from {', '.join(SAMPLERS)}")
+        if self.design is None:
+            bounds = tuple(self.constraints)
+            found += sampler_problems(self.sampler, self.sampler_options, self.space, len(self.objectives), bounds)
+        elif self.sampler_options:
+            found.append(f"a design leaves the sampler nothing to choose: {', '.join(self.sampler_options)} have no use")
+        if self.stopping not in RULES:
+            found.append(f"unknown stopping rule {self.stopping!r}; choose from {', '.join(RULES)}")
+        for metric, (sign, _) in self.constraints.items():
+            if metric not in METRICS:
+                found.append(f"unknown metric {metric!r} in constraints; choose from {', '.join(METRICS)}")
+            if sign not in ("<=", ">="):
+                found.append(f"constraints[{metric!r}] must begin with <= or >=, not {sign!r}")
         found += self._configuration_problems()
         return found
 
@@ -119,6 +156,8 @@ class Sweep:
             found.append("the objective cycle_psnr_db needs train.rule=cycle among what is fixed")
         if found:
             return found
+        if self.design is not None:
+            found += self.design.problems(self.space)
         pairs = self.first.items()
         found += [f"first[{name!r}]: {p}" for name, values in pairs if (p := contains(self.space, values))]
         return found or self._point_problems()
@@ -158,6 +197,6 @@ class Sweep:
                     ],
                 )
 
-    def with_budget(self, **changes: int) -> "Sweep":
+    def with_budget(self, **changes: Any) -> "Sweep":
         """The same question with another budget (`trials`, `steps`, `seeds`, ...); raises SweepError."""
         return dataclasses.replace(self, budget=dataclasses.replace(self.budget, **changes))

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,17 +25,28 @@ from sweeps.engine.referee import Referee
 LOST_WORKER_RETRIES = 3
 """How often a trial is started again after its worker died, before it ends as failed."""
 
+IDLE_S = 0.05
+"""How often a worker that waits for others looks whether there is something to do."""
+
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside the ledger
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # results are messages for the referee, not metrics
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's snapshots are not what a run resumes from
     "TUNE_MAX_PENDING_TRIALS_PG": "64",  # start all workers at once, not one after the other
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # an ending and its reason are in the ledger
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # signals are the driver's
     "RAY_AIR_NEW_OUTPUT": "0",  # the table is ours
 }
 
 
-def run_on_ray(referee: Referee, workers: int, store: Path, device: str, tick: Callable[[], None]) -> None:
+def run_on_ray(
+    referee: Referee,
+    workers: int,
+    store: Path,
+    device: str,
+    timeout_s: float | None,
+    tick: Callable[[], None],
+) -> None:
     """Carry every assignment of `referee` to Ray workers, up to `workers` at a time. Ray must have been started."""
     os.environ.update(_ENVIRONMENT)
     # Tune starts actors with PL_DISABLE_FORK, for Lightning. With no variable of their own they are given the processes
@@ -44,7 +56,7 @@ def run_on_ray(referee: Referee, workers: int, store: Path, device: str, tick: C
     if device == "cuda":
         slots["GPU"] = float(ray.cluster_resources().get("GPU", 0)) / workers  # type: ignore[no-untyped-call]
     failures: list[Exception] = []
-    feed = _Feed(referee, {"store": str(store), "device": device}, failures)
+    feed = _Feed(referee, {"store": str(store), "device": device, "timeout_s": timeout_s}, failures)
     with tempfile.TemporaryDirectory(prefix="teststrip-tune-") as scratch:
         try:
             # tune.run, not Tuner: Tuner pickles the searcher (and with it the ledger) for a restore that never happens.
@@ -67,8 +79,6 @@ def run_on_ray(referee: Referee, workers: int, store: Path, device: str, tick: C
             if failures:  # Tune has made a text of it; the error itself says more (a full disk, say)
                 raise failures[0] from None
             raise
-    if not referee.finished:
-        raise KeyboardInterrupt  # Tune ends quietly on the first ^C
 
 
 class WarmWorker(tune.Trainable):
@@ -77,14 +87,24 @@ class WarmWorker(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         from sweeps.engine.worker import Worker  # here, in the actor: the driver stays without torch
 
-        self.worker = Worker(Path(config["store"]), config["device"])
-        self.worker.start(config["assignment"])
+        self.worker = Worker(Path(config["store"]), config["device"], timeout_s=config["timeout_s"])
+        self._take(config["assignment"])
+
+    def _take(self, assignment: Assignment | None) -> None:
+        self.idle = assignment is None
+        if assignment is not None:
+            self.worker.start(assignment)
 
     def step(self) -> dict[str, Any]:
+        if self.idle:
+            time.sleep(IDLE_S)
+            return {"progress": None}
         return {"progress": self.worker.advance()}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.worker.start(new_config["assignment"])
+        if self.worker.tainted:
+            return False  # a hung trial cannot be ended, only its process: Ray gives the next trial another one
+        self._take(new_config["assignment"])
         return True
 
 
@@ -94,11 +114,16 @@ class _Feed(Searcher):
     def __init__(self, referee: Referee, shared: dict[str, Any], failures: list[Exception]) -> None:
         super().__init__()
         self._referee, self._shared, self._failures = referee, shared, failures
-        self._given: dict[str, Assignment] = {}
+        self._given: dict[str, Assignment | None] = {}
 
     def suggest(self, trial_id: str) -> Any:
         with _remembered(self._failures):
             assignment = self._referee.next_assignment()
+        if assignment is None and not self._referee.over:
+            # What comes next depends on trials that are running. Tune would end a worker that has nothing to do; one
+            # that waits stays warm.
+            self._given[trial_id] = None
+            return {**self._shared, "assignment": None}
         if assignment is None:
             # The last trials are running and a slot has fallen idle: time to load what the summary needs (0.5 s).
             importlib.import_module("sweeps.engine.summary")
@@ -108,7 +133,7 @@ class _Feed(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         assignment = self._given.pop(trial_id)
-        if error and not self._failures:
+        if error and assignment is not None and not self._failures:
             self._referee.lost(assignment.trial, f"its worker died {LOST_WORKER_RETRIES + 1} times")
 
     def save(self, checkpoint_path: str) -> None:
@@ -129,6 +154,9 @@ class _Rungs(TrialScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         with _remembered(self._failures):
+            if result["progress"] is None:
+                idle = not (self._referee.over or self._referee.has_work())
+                return self.CONTINUE if idle else self.STOP
             return self.CONTINUE if self._referee.hear(result["progress"]) else self.STOP
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:

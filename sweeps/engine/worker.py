@@ -1,58 +1,125 @@
 """A worker: takes trial after trial in one warm process, with everything a trial can touch built anew for each."""
 
+import io
 import socket
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch._dynamo  # the first optimizer would load it, 0.8 s: here that is over before the first trial
+from torch import Tensor
 
-from enhance.config import from_flat
+from enhance.config import ConfigError, from_flat
 from enhance.data import PatchStore
 from enhance.guard import Diverged
 from enhance.microrun import MicroRun
 from enhance.report import Report
 from sweeps.engine.environment import THREADS
 from sweeps.engine.messages import Assignment, Progress
+from sweeps.engine.watchdog import Hung, watched
 
 torch.set_num_threads(THREADS)
 torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32: evaluation and the color curves are promised in it
 
+STATE_LIMIT_BYTES = 16 << 20
+
+DEVICE_IS_FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+HOST_IS_FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
+"""What torch says in a RuntimeError, where it has no kind of error of its own for a lack of memory."""
+
 
 class Worker:
-    """`start` a trial, then `advance` it from rung to rung until told otherwise."""
+    """`start` a trial, then `advance` it from rung to rung until told otherwise.
 
-    def __init__(self, store: Path, device: str) -> None:
+    With a `timeout_s`, a trial that makes no progress for so many seconds ends as failed. Progress is building the
+    micro-run, each training step (critic steps included) and each batch of an evaluation: the longest of these must
+    fit in. The thread that hung cannot be ended; the worker is then `tainted`, and its process good for nothing more.
+    """
+
+    def __init__(self, store: Path, device: str, *, timeout_s: float | None = None) -> None:
+        if timeout_s is not None and not timeout_s > 0:
+            raise ValueError(f"timeout_s={timeout_s!r} must be > 0, or None for no timeout")
         self.data = PatchStore.open(store)
-        self.device = device
+        self.device, self.timeout_s = device, timeout_s
+        self.tainted = False
         self._assignment: Assignment | None = None
         self._run: MicroRun | None = None
 
     def start(self, assignment: Assignment) -> None:
-        """Forget the trial before and take this one. Nothing is built yet, so nothing can fail here."""
+        """Forget the trial before and take this one, from where its `state` left it. Nothing is built yet.
+
+        Raises RuntimeError where the worker is tainted.
+        """
+        if self.tainted:
+            raise RuntimeError("a training thread hangs in this process: it must be replaced before the next trial")
         self._assignment, self._run = assignment, None
         self._started = time.perf_counter()
 
     def advance(self) -> Progress:
         """Train to the next rung. Whatever goes wrong is an answer, not an exception: the process stays warm."""
         assert self._assignment is not None, "advance() before start()"
+        if self.timeout_s is None:
+            return self._attempt(self._assignment)
         try:
-            return self._progress(self._advance(self._assignment), "", "")
+            return watched(self._attempt_in_thread, self._beats, self.timeout_s)
+        except Hung as error:
+            self.tainted = True
+            step = self._run.step if self._run else 0
+            return self._progress(
+                None,
+                "failed",
+                f"timeout: no progress for {error.patience_s:g} s (step {step}) (at {error.place})",
+            )
+
+    def state(self) -> bytes:
+        """The micro-run's state, for another worker to go on from: bytes, which a driver without torch can hold."""
+        assert self._run is not None, "state() before advance()"
+        packed = io.BytesIO()
+        torch.save(_copied(self._run.state_dict()), packed)
+        return packed.getvalue()
+
+    def _kept_state(self) -> bytes | None:
+        """The state, unless it is too large for the driver's memory: then the trial is trained again."""
+        state = self.state()
+        return state if len(state) <= STATE_LIMIT_BYTES else None
+
+    def _attempt_in_thread(self) -> Progress:
+        torch.set_num_threads(THREADS)  # a matter of each thread
+        assert self._assignment is not None
+        return self._attempt(self._assignment)
+
+    def _attempt(self, assignment: Assignment) -> Progress:
+        try:
+            report = self._advance(assignment)
+            pauses = assignment.pauses and report.step < assignment.rung_steps[-1]
+            return self._progress(report, "", "", self._kept_state() if pauses else None)
         except Diverged as error:
             return self._progress(None, "diverged", str(error))
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            return self._progress(None, "failed", f"out of memory: {_one_line(error)}")
+        except ConfigError as error:
+            return self._progress(None, "refused", "; ".join(error.problems))
         except Exception as error:  # noqa: BLE001 - a trial may fail in any way; each is an ending with its reason
-            return self._progress(None, "failed", _one_line(error))
+            return self._progress(None, "failed", _lack_of_memory(error) + _one_line(error))
 
     def _advance(self, assignment: Assignment) -> Report:
         if self._run is None:
-            self._run = MicroRun(from_flat(assignment.config), assignment.seed, self.data, self.device)
+            self._run = self._build(assignment)
         done = self._run.step
         return self._run.advance(next(step for step in assignment.rung_steps if step > done) - done)
 
-    def _progress(self, report: Report | None, ending: str, reason: str) -> Progress:
+    def _build(self, assignment: Assignment) -> MicroRun:
+        run = MicroRun(from_flat(assignment.config), assignment.seed, self.data, self.device)
+        if assignment.state is not None:
+            run.load_state_dict(torch.load(io.BytesIO(assignment.state), weights_only=True))
+        return run
+
+    def _beats(self) -> int:
+        return self._run.beats if self._run else -1
+
+    def _progress(
+        self, report: Report | None, ending: str, reason: str, state: bytes | None = None
+    ) -> Progress:
         assert self._assignment is not None
         return Progress(
             trial=self._assignment.trial,
@@ -62,7 +129,29 @@ class Worker:
             parameters=self._run.parameters if self._run else None,
             host=socket.gethostname(),
             wall_s=time.perf_counter() - self._started,
+            state=state,
         )
+
+
+def _copied(value: Any) -> Any:
+    """Dictionaries, lists and tuples with copies of their tensors, free of graphs and of what they were views of."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {name: _copied(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_copied(part) for part in value)
+    return value
+
+
+def _lack_of_memory(error: Exception) -> str:
+    """What a reason begins with where memory ran out: "out of memory on the device: " or "... on this machine: "."""
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    if isinstance(error, torch.OutOfMemoryError) or any(phrase in said for phrase in DEVICE_IS_FULL):
+        return "out of memory on the device: "
+    if isinstance(error, MemoryError) or any(phrase in said for phrase in HOST_IS_FULL):
+        return "out of memory on this machine: "
+    return ""
 
 
 def _one_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from written_ledgers import TWO, confirmed, lost_row, report_row, run_row, sweep
 
 from analysis.__main__ import main
 from analysis.figures import frontier_figure
-from analysis.frontier import configurations, ranked
+from analysis.frontier import configurations, ranked, results
 from analysis.load import LedgerError, load
 
 Write = Callable[..., Path]
@@ -37,13 +37,39 @@ def test_frontier_prints_the_table_and_writes_three_files(write: Write, capsys: 
     assert "Which weights of the loss terms give the best picture?" in printed.out
     assert "63 trials ended: " in printed.out
     assert "3 seeds" in printed.out
-    assert "24 images" in printed.out
-    assert "stand on one seed" in printed.err
+    assert "24 images" not in printed.out
+    assert "stand on one seed" not in printed.err
+    assert "1 on the front, 0 others" in printed.out
+    assert "configurations of the search are not shown" in printed.out
+    assert "luck in PSNR (dB): " in printed.out
     for name in ("frontier.png", "frontier.svg", "frontier.parquet"):
         assert (run / "analysis" / name).stat().st_size > 0
         assert str(run / "analysis" / name) in printed.out
     saved = pd.read_parquet(run / "analysis" / "frontier.parquet")
-    pd.testing.assert_frame_equal(saved, ranked(configurations(load(run)), load(run).objectives))
+    shown = results(configurations(load(run)))
+    pd.testing.assert_frame_equal(saved, ranked(shown, load(run).objectives))
+
+
+def test_the_searchs_own_scores_are_shown_on_request(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    run = written_sweep(write)
+    assert frontier(run, "--search") == 0
+    printed = capsys.readouterr()
+    assert "24 images" in printed.out
+    assert "not shown" not in printed.out
+    assert "stand on one seed" not in printed.err  # some were confirmed
+    saved = pd.read_parquet(run / "analysis" / "frontier.parquet")
+    assert set(saved["stage"]) == {"search"}
+    assert (saved["n_seeds"] == 1).all()
+
+
+def test_a_search_without_confirmations_says_that_its_front_is_not_confirmed(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert frontier(write([trial_row(0), trial_row(1, 21.0)])) == 0
+    printed = capsys.readouterr()
+    assert "1 of 1 on the front stand on one seed; confirm them" in printed.err
+    assert "not shown" not in printed.out
+    assert "luck" not in printed.out
 
 
 def test_the_same_ledger_gives_the_same_bytes(write: Write, tmp_path: Path) -> None:
@@ -132,9 +158,10 @@ def test_the_parser_shows_the_choices(arguments: list[str], sentence: str, capsy
 # --- figures -----------------------------------------------------------------------------------------------------
 
 
-def drawn(run: Path) -> Figure:
+def drawn(run: Path, search: bool = False) -> Figure:
     ledger = load(run)
-    frame = ranked(configurations(ledger), ledger.objectives)
+    found = configurations(ledger, search)
+    frame = ranked(found if search else results(found), ledger.objectives)
     return frontier_figure(ledger, frame, ledger.objectives)
 
 
@@ -151,9 +178,17 @@ def words(figure: Figure) -> str:
 def test_a_front_says_what_it_shows(write: Write) -> None:
     text = words(drawn(written_sweep(write)))
     for part in ("PSNR (dB)", "MS-SSIM", "untouched phone image", "stopped early (not comparable)", "front",
-                 "63 trials:", "95 % intervals over seeds (1 configuration) or validation images", "Data: demo",
+                 "63 trials:", "95 % intervals over seeds (1 configuration).", "the confirmed configurations only",
+                 "Data: demo",
                  "Which weights of the loss terms"):  # fmt: skip
         assert part in text, part
+
+
+def test_a_picture_of_the_searchs_own_scores_says_so(write: Write) -> None:
+    run = written_sweep(write)
+    text = words(drawn(run, search=True))
+    assert "the search's own scores, which are too good" in text
+    assert "95 % intervals over validation images, one seed" in text
 
 
 def test_stopped_trials_stand_at_their_last_report(write: Write) -> None:

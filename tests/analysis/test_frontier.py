@@ -1,5 +1,7 @@
 """Which configurations are on the front, what stands for them, and in what order."""
 
+import io
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -9,11 +11,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from scipy import stats
-from written_ledgers import START, confirmed, lost_row, run_row, sweep_rows, trial_row
+from written_ledgers import START, TWO, confirmed, lost_row, run_row, sweep_rows, trial_row
 
-from analysis.frontier import configurations, front, labels, ranked, remarks, staircase
+from analysis.frontier import configurations, front, labels, ranked, remarks, results, staircase
 from analysis.load import LedgerError, Objective, load
+from analysis.tables import endings_line, frontier_table
 
 Write = Callable[..., Path]
 UP = (Objective("psnr_db", "maximize"), Objective("ms_ssim", "maximize"))
@@ -120,6 +124,53 @@ def test_only_the_confirmation_speaks_for_a_confirmed_configuration(write: Write
     assert frame.loc["conf00000", "metric.psnr_db"] == pytest.approx(21.0)
     assert list(frame["stage"]) == ["confirm", "search"]
     assert list(frame["n_seeds"]) == [3, 1]
+
+
+def test_the_searchs_own_scores_know_nothing_of_confirmations(write: Write) -> None:
+    fresh = [trial_row(10 + n, 20.0, configuration="conf00000", seed=1000 + n, stage="confirm") for n in range(2)]
+    lost = lost_row(12, configuration="conf00000", seed=1002, stage="confirm")
+    frame = configurations(load(write([trial_row(0, 25.0), trial_row(1, 22.0), *fresh, lost])), search=True)
+    assert list(frame["metric.psnr_db"]) == [25.0, 22.0]
+    assert list(frame["n_seeds"]) == [1, 1]
+    assert list(frame["n_diverged"]) == [0, 0]
+
+
+def test_results_are_the_confirmed_ones_and_all_where_none_is(write: Write) -> None:
+    search = [trial_row(0, 25.0), trial_row(1, 22.0)]
+    fresh = trial_row(10, 20.0, configuration="conf00000", seed=1000, stage="confirm")
+    frame = configurations(load(write([*search, fresh])))
+    assert list(results(frame)["configuration"]) == ["conf00000"]
+    pd.testing.assert_frame_equal(results(frame[frame["stage"] == "search"]), frame[frame["stage"] == "search"])
+
+
+def test_a_configuration_that_no_fresh_seed_bore_out_is_remarked(write: Write) -> None:
+    fresh = trial_row(10, 20.0, configuration="conf00000", seed=1000, stage="confirm")
+    lost = [lost_row(11 + n, configuration="conf00001", seed=1000 + n, stage="confirm") for n in range(3)]
+    ledger = load(write([trial_row(0), trial_row(1), fresh, *lost]))
+    notes = remarks(ledger, results(configurations(ledger)), UP)
+    assert notes == ("1 configuration was to be confirmed, and completed on none of the fresh seeds",)
+
+
+def test_refused_trials_are_counted_among_the_lost(write: Write) -> None:
+    rows = [*one_configuration([20.0, 20.4]), lost_row(8, "refused", configuration="conf", seed=8)]
+    ledger = load(write(rows))
+    (row,) = configurations(ledger).to_dict("records")
+    assert row["n_refused"] == 1
+    assert "1 refused (33.3 %, 95 % interval 6.1 to 79.2 %)" in endings_line(ledger)
+
+
+def test_a_number_of_parameters_is_a_whole_number_without_an_interval(write: Write) -> None:
+    objectives = json.dumps([TWO[0], {"metric": "parameters", "direction": "minimize"}])
+    rows = [trial_row(n, 20.0 + n, **{"metric.parameters": 12345.0 + n, "spread.parameters": 0.0}) for n in range(2)]
+    ledger = load(write(rows, runs=[run_row(objectives=objectives)]))
+    frame = ranked(configurations(ledger), ledger.objectives)
+    assert frame["front"].all()
+    console = Console(width=120, file=io.StringIO())
+    console.print(frontier_table(frame, ledger.objectives, None))
+    printed = console.file.getvalue()
+    assert "parameters \N{DOWNWARDS ARROW}" in printed
+    assert " 12,346 " in printed
+    assert printed.count("\N{PLUS-MINUS SIGN}") == 3  # the heading, and one for each PSNR
 
 
 def test_a_repeated_seed_is_no_second_seed(write: Write) -> None:

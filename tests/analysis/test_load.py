@@ -11,7 +11,7 @@ import pytest
 from written_ledgers import START, TWO, lost_row, report_row, run_row, trial_row, write_rows
 
 from analysis.files import read_table
-from analysis.load import LedgerError, Objective, load, not_ended
+from analysis.load import LedgerError, Objective, contract, load, not_ended
 
 Write = Callable[..., Path]
 
@@ -280,3 +280,25 @@ def test_trials_started_and_not_ended_are_counted(write: Write) -> None:
     run = write([trial_row(0), trial_row(1)])
     write_rows(run / "trials" / "0001.parquet", [trial_row(0)])
     assert not_ended(load(run)) == 1
+
+
+def test_a_ledger_from_before_the_audit_has_nothing_spared(write: Write) -> None:
+    old = trial_row(0)
+    del old["spared"]
+    run = write([old])
+    assert load(run).trials["spared"].tolist() == [-1]
+    write_rows(run / "trials" / "0002.parquet", [trial_row(1, spared=2)])
+    trials = load(run).trials
+    assert trials["spared"].tolist() == [-1, 2]
+    assert trials["spared"].dtype == np.int64
+
+
+def test_what_the_contract_does_not_say_is_an_error(write: Write) -> None:
+    assert contract(load(write([trial_row(0)])), "audit_share") == 0.25
+    for changes in ({"contract": None}, {"contract": "{}"}):
+        with pytest.raises(LedgerError, match="does not say rungs in the column contract"):
+            contract(load(write([trial_row(0)], runs=[run_row(**changes)])), "rungs")
+    bare = run_row()
+    del bare["contract"]
+    with pytest.raises(LedgerError, match="does not say rungs"):
+        contract(load(write([trial_row(0)], runs=[bare])), "rungs")

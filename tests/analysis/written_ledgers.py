@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 Row = dict[str, Any]
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+RUNGS = (150, 300, 450, 600)
 TWO = ({"metric": "psnr_db", "direction": "maximize"}, {"metric": "ms_ssim", "direction": "maximize"})
 _TYPES = {"metric.": pa.float64(), "spread.": pa.float64(), "loss.": pa.float64(), "baseline.": pa.float64()}
 
@@ -41,6 +42,7 @@ def run_row(**changes: Any) -> Row:
         "command": "python sweeps/loss_weights.py",
         "objectives": json.dumps(TWO),
         "space": "{}",
+        "contract": json.dumps({"rungs": RUNGS, "reduction": 2, "audit_share": 0.25, "stopping": "pareto"}),
         "started": START,
         **_where(),
     }
@@ -81,6 +83,7 @@ def trial_row(number: int, psnr_db: float | None = 20.0, ms_ssim: float | None =
         "ending": "completed",
         "reason": "",
         "rung": 3,
+        "spared": -1,
         "steps": 600,
         "cost.parameters": 1000 + number,
         "time.started": START + timedelta(seconds=number),
@@ -97,7 +100,8 @@ def trial_row(number: int, psnr_db: float | None = 20.0, ms_ssim: float | None =
 
 def lost_row(number: int, ending: str = "diverged", **changes: Any) -> Row:
     """The row of a trial that never reported."""
-    reason = {"diverged": "loss is not finite at step 12", "failed": "out of memory"}[ending]
+    reasons = {"diverged": "loss is not finite at step 12", "failed": "out of memory", "refused": "no such network"}
+    reason = reasons[ending]
     return trial_row(number, None, None, ending=ending, reason=reason, rung=-1, steps=12, **changes)
 
 
@@ -116,6 +120,8 @@ def report_row(trial: int, step: int, psnr_db: float, ms_ssim: float, **changes:
         "loss.color": None,
         "loss.total": 0.1,
         "grad_norm": 1.0,
+        "spared": -1,
+        "cost.parameters": 1000 + trial,
         "learning_rate": 5e-4,
         "train_s": 6.0,
         "eval_s": 1.0,
@@ -156,7 +162,8 @@ def sweep_rows(n: int, seed: int) -> tuple[list[Row], list[Row]]:
             reports.append(report_row(number, 150 * rung, psnr_db - 3 * fall, ms_ssim - 0.08 * fall))
         reason = "" if ending == "completed" else f"worse than the front at rung {last - 1}"
         measured = (psnr_db - 3 * (0.6 ** (last - 1) - 0.6**3), ms_ssim - 0.08 * (0.6 ** (last - 1) - 0.6**3))
-        trials.append(trial_row(number, *measured, ending=str(ending), reason=reason, rung=last - 1, **settings))
+        place = {"ending": str(ending), "reason": reason, "rung": last - 1, "steps": 150 * last}
+        trials.append(trial_row(number, *measured, **place, **settings))
     return trials, reports
 
 
@@ -169,7 +176,7 @@ def confirmed(trials: Sequence[Row], seeds: Mapping[str, int], seed: int) -> lis
         for extra in range(count):
             shift = rng.normal(-0.1, 0.15)
             number = 10_000 + len(rows)
-            changes = {"trial": f"trial{number}", "number": number, "stage": "confirm", "seed": 100 + extra}
+            changes = {"trial": f"trial{number}", "number": number, "stage": "confirm", "seed": 1000 + extra}
             measured = {
                 "metric.psnr_db": found["metric.psnr_db"] + shift,
                 "metric.ms_ssim": found["metric.ms_ssim"] + 0.02 * rng.normal(0, 0.1),

@@ -116,7 +116,7 @@ def test_a_resumed_trial_is_not_stopped_at_a_rung_that_it_had_passed(tmp_path: P
     referee.ledger.close()
     second = begin(tmp_path, sweep)
     for index in range(5):  # better ones have arrived at the first rung since
-        second.rungs.record(f"other{index}", 10, 99.0)
+        second.rungs.record(f"other{index}", 10, (99.0, 99.0))
     again = PretendedWorker()
     first = second.next_assignment()
     assert first is not None
@@ -167,7 +167,7 @@ def test_a_trial_is_named_by_what_decides_its_numbers(tmp_path: Path, sweep: Swe
         referee = Referee(
             sweep, Ledger(tmp_path / "-".join(["x", *setting.values()])), dataclasses.replace(SETTING, **setting)
         )
-        referee._ask()
+        referee._fill()
         referee.ledger.close()
         return set(referee.trials)
 
@@ -176,3 +176,110 @@ def test_a_trial_is_named_by_what_decides_its_numbers(tmp_path: Path, sweep: Swe
     assert ids(sweep, code="e" * 16) != same
     assert ids(sweep.with_budget(steps=180), data="d" * 16) != same
     assert ids(sweep.with_budget(trials=30)) == same
+
+
+# --- confirmation ------------------------------------------------------------------------------------------------
+
+
+def test_the_best_are_confirmed_on_fresh_seeds_to_the_full_budget(tmp_path: Path, sweep: Sweep) -> None:
+    sweep = dataclasses.replace(sweep.with_budget(trials=12, confirm=2, confirm_seeds=3), stopping="none")
+    referee = begin(tmp_path, sweep)
+    play(referee, PretendedWorker())
+    assert referee.finished
+    referee.ledger.close()
+    trials = load(tmp_path).trials
+    search, confirm = (trials[trials["stage"] == stage] for stage in ("search", "confirm"))
+    completed = search[search["ending"] == "completed"].set_index("number")["metric.psnr_db"]
+    # the pretended objectives agree, so that the best are the highest
+    assert set(confirm["number"]) == set(completed.nlargest(2).index)
+    assert confirm.groupby("number")["seed"].apply(sorted).tolist() == [[1000, 1001, 1002]] * 2
+    assert (confirm["ending"] == "completed").all()
+    assert (confirm["steps"] == 90).all()
+    assert set(confirm["configuration"]) <= set(search["configuration"])
+
+
+def test_the_sampler_never_hears_of_confirmations(tmp_path: Path, sweep: Sweep) -> None:
+    referee = begin(tmp_path, sweep.with_budget(trials=9, confirm=2))
+    play(referee, PretendedWorker())
+    assert len(referee.search.study.trials) == 9
+    assert all(len(trial.values or []) in (0, 2) for trial in referee.search.study.trials)
+
+
+@pytest.mark.parametrize("killed_after", [5, 9, 10, 11, 13])
+def test_confirmations_are_resumed_like_everything_else(tmp_path: Path, sweep: Sweep, killed_after: int) -> None:
+    sweep = dataclasses.replace(sweep.with_budget(confirm=2, confirm_seeds=2), stopping="none")
+    referee = begin(tmp_path, sweep)
+    play(referee, PretendedWorker(), trials=killed_after)
+    referee.ledger.close()
+    second = begin(tmp_path, sweep)
+    play(second, PretendedWorker())
+    assert second.finished
+    second.ledger.close()
+    trials = load(tmp_path).trials
+    assert trials["stage"].value_counts().to_dict() == {"search": 9, "confirm": 4}
+    assert not trials["trial"].duplicated().any()
+
+
+def test_nothing_is_confirmed_where_nothing_completed(tmp_path: Path, sweep: Sweep) -> None:
+    referee = begin(tmp_path, sweep.with_budget(confirm=2))
+    play(referee, PretendedWorker(lambda assignment, step: "diverged"))
+    assert referee.finished
+    assert {trial.stage for trial in referee.trials.values()} == {"search"}
+
+
+# --- the audit ---------------------------------------------------------------------------------------------------
+
+
+def test_spared_trials_go_on_to_the_end_and_decide_about_nobody(tmp_path: Path, sweep: Sweep) -> None:
+    budgets = {share: sweep.with_budget(trials=40, audit_share=share) for share in (0.0, 0.3, 1.0)}
+    tables = {}
+    for share, audited in budgets.items():
+        referee = begin(tmp_path / str(share), dataclasses.replace(audited, sampler="random"))
+        play(referee, PretendedWorker())
+        referee.ledger.close()
+        tables[share] = load(tmp_path / str(share)).trials.set_index("number")
+    plain, audited, all_spared = tables.values()
+    assert set(all_spared["ending"]) == {"completed"}
+    spared = audited["spared"] >= 0
+    assert 2 <= spared.sum() <= 20
+    assert set(audited.loc[spared, "ending"]) == {"completed"}
+    # Whom a rung stops is what it was without the audit, and a spared trial is marked with the rung that would have.
+    assert set(plain.index[plain["ending"] == "stopped"]) == set(
+        audited.index[spared | (audited["ending"] == "stopped")]
+    )
+    assert (audited.loc[spared, "spared"] == plain.loc[spared, "rung"]).all()
+
+
+def test_the_coin_falls_the_same_way_whatever_happens(tmp_path: Path, sweep: Sweep) -> None:
+    """A trial that was spared before its driver died is spared again, and not recorded at later rungs."""
+    sweep = dataclasses.replace(sweep.with_budget(trials=30, audit_share=0.4), sampler="random")
+    whole = begin(tmp_path / "whole", sweep)
+    play(whole, PretendedWorker())
+    for trials in (7, 7, 30):
+        referee = begin(tmp_path / "killed", sweep)
+        play(referee, PretendedWorker(), trials=trials)
+        referee.ledger.close()
+    spared = {trial.id: trial.spared for trial in whole.trials.values()}
+    again = {trial.id: trial.spared for trial in referee.trials.values() if trial.id in spared}
+    assert len(again) >= 7
+    assert all(spared[name] == rung for name, rung in again.items())
+
+
+# --- closing -----------------------------------------------------------------------------------------------------
+
+
+def test_a_closed_run_gives_nothing_out_and_can_be_taken_up_again(tmp_path: Path, sweep: Sweep) -> None:
+    referee, worker = begin(tmp_path, sweep), PretendedWorker()
+    assignment = referee.next_assignment()
+    assert assignment is not None
+    worker.start(assignment)
+    referee.close("its time is over")
+    assert not referee.hear(worker.advance())  # the stretch is finished and recorded, and the worker is free
+    assert referee.next_assignment() is None
+    assert not referee.finished
+    referee.ledger.close()
+    second = begin(tmp_path, sweep)
+    first = second.next_assignment()
+    assert first is not None
+    assert first.trial == assignment.trial
+    play(second, PretendedWorker())

@@ -180,13 +180,17 @@ def test_every_kind_of_trouble_is_an_ending(tmp_path: Path, environment: dict[st
     finish(
         tmp_path / "no", environment, "--trials", "1", "--steps", "9", "--workers", "0", "--set", "train.crop_px=512"
     )
-    failed = load(tmp_path / "no").trials
-    assert failed["ending"].tolist() == ["failed"]
-    assert "512" in failed["reason"][0]
+    refused = load(tmp_path / "no").trials
+    assert refused["ending"].tolist() == ["refused"]
+    assert "train.crop_px=512 is larger than the pictures of demo: 100 px" in refused["reason"][0]
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, environment: dict[str, str], workers: str) -> None:
+@pytest.mark.parametrize(
+    ("workers", "number"), [("0", signal.SIGINT), ("2", signal.SIGINT), ("2", signal.SIGTERM), ("0", signal.SIGHUP)]
+)
+def test_an_interrupted_run_ends_at_the_next_rung_and_says_how_to_go_on(
+    tmp_path: Path, environment: dict[str, str], workers: str, number: signal.Signals
+) -> None:
     out = tmp_path / "run"
     driver = subprocess.Popen(
         command(out, *LONGER, "--workers", workers), env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -194,10 +198,77 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, environment: dict[
     while not list((out / "reports").glob("part-*.parquet")):
         assert driver.poll() is None
         time.sleep(0.05)
-    driver.send_signal(signal.SIGINT)
+    before = len(list((out / "reports").glob("part-*.parquet")))
+    driver.send_signal(number)
     said, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130
+    assert f"ended by {number.name} at the next rung" in said
     assert f"--resume {out}" in said.splitlines()[-1]
+    assert len(list((out / "reports").glob("part-*.parquet"))) > before  # what was running came to its rung
+    finish(out, environment, *LONGER, "--workers", "0")
+    assert len(load(out).trials) == 6
+
+
+def test_a_run_whose_time_is_over_can_be_continued(tmp_path: Path, environment: dict[str, str]) -> None:
+    out = tmp_path / "run"
+    first = finish(out, environment, *LONGER, "--workers", "0", "--max-device-hours", "1e-4")
+    assert "stopped because its 0.0001 device hours are spent; go on with:" in first.stdout
+    begun = load(out)
+    assert 0 < len(begun.trials) < 6
+    finish(out, environment, *LONGER, "--workers", "0")
+    assert len(load(out).trials) == 6
+
+
+def test_a_reproducible_run_is_the_same_with_one_worker_and_with_two(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """TPE, two objectives, halving, an audit and a confirmation: everything but times is equal, bit for bit."""
+    ways = ("--reproducible", "--trials", "13", "--steps", "27", "--audit-share", "0.3")
+    ways += ("--confirm", "1", "--confirm-seeds", "2")
+    for workers in ("1", "2"):
+        finish(tmp_path / workers, environment, *ways, "--workers", workers)
+    one, two = load(tmp_path / "1"), load(tmp_path / "2")
+    assert len(one.trials) > 13
+    assert {"completed", "stopped"} <= set(one.trials["ending"])
+    for dataset, keys in {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}.items():
+        a, b = (plain(getattr(ledger, dataset), keys) for ledger in (one, two))
+        pd.testing.assert_frame_equal(a, b, check_exact=True)
+
+
+def plain(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Everything but times and what names the invocation."""
+    times = ("train_s", "eval_s", "started", "run.run")
+    kept = [name for name in frame.columns if not name.startswith("time.") and name not in times]
+    return frame[kept].sort_values(keys, ignore_index=True)
+
+
+def test_a_trial_that_hangs_ends_with_its_reason_and_its_process_is_replaced(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """A training step that never returns, in one of the trials of a worker on Ray."""
+    hang = tmp_path / "sitecustomize.py"
+    hang.write_text(
+        "import os, sys, time, importlib.abc\n"
+        "class Hang(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'sweeps.engine.worker':\n"
+        "            sys.meta_path.remove(self)\n"
+        "            import enhance.microrun as m\n"
+        "            original = m.MicroRun.advance\n"
+        "            def advance(run, steps):\n"
+        "                if run.seed == 1:\n"
+        "                    time.sleep(1e6)\n"
+        "                return original(run, steps)\n"
+        "            m.MicroRun.advance = advance\n"
+        "sys.meta_path.insert(0, Hang())\n"
+    )
+    own = {**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment.get('PYTHONPATH', '')}"}
+    out = tmp_path / "run"
+    options = ("--trials", "1", "--seeds", "4", "--steps", "9", "--stopping", "none", "--workers", "2")
+    finish(out, own, *options, "--timeout", "5")
+    trials = load(out).trials.set_index("seed")
+    assert trials["ending"].to_dict() == {0: "completed", 1: "failed", 2: "completed", 3: "completed"}
+    assert trials.loc[1, "reason"].startswith("timeout: no progress for 5 s (step 0)")
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

@@ -100,7 +100,7 @@ def test_a_resumed_trial_goes_on_bit_for_bit(demo: PatchStore, kind: dict[str, o
     resumed = MicroRun(config(**kind, guard__window_steps=4), 0, demo)
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert numbers(resumed.advance(6)) == straight
-    assert resumed.guard.first_size == micro.guard.first_size
+    assert resumed.guard == micro.guard
 
 
 @every_kind
@@ -176,6 +176,67 @@ def test_not_a_number_in_the_weights_is_found_at_the_next_window(demo: PatchStor
     with pytest.raises(Diverged) as said:
         micro.advance(50)
     assert (said.value.kind, said.value.step) == ("nan", 10)
+
+
+HE = {"loss__pixel": 1.0, "net__init": "he", "net__norm": "none", "net__channels": 8}
+
+
+def flatten_output(micro: MicroRun) -> None:
+    """Zero the last layer, and keep it so: the output is one color."""
+    last = micro.rule.net.tail[-1]  # type: ignore[attr-defined,index]
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter.zero_()
+    last.requires_grad_(False)
+
+
+def test_an_output_that_goes_flat_is_found_at_the_next_report(demo: PatchStore) -> None:
+    micro = MicroRun(config(**HE), 0, demo)
+    micro.advance(3)
+    flatten_output(micro)
+    with pytest.raises(Diverged, match=r"collapse by step 5: .* below 0.05; it has had 0\.") as said:
+        micro.advance(2)
+    assert said.value.kind == "collapse"
+
+
+def test_a_collapse_before_the_first_report_is_one_too(demo: PatchStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    micro = MicroRun(config(**HE), 0, demo)
+    train = micro.rule.train_step
+    monkeypatch.setattr(micro.rule, "train_step", lambda step: (train(step), flatten_output(micro))[0])
+    with pytest.raises(Diverged, match="collapse by step 2"):
+        micro.advance(2)
+
+
+def test_a_resumed_trial_remembers_that_its_output_was_not_flat(demo: PatchStore) -> None:
+    micro, resumed = MicroRun(config(**HE), 0, demo), MicroRun(config(**HE), 0, demo)
+    micro.advance(3)
+    resumed.load_state_dict(micro.state_dict())
+    flatten_output(resumed)
+    with pytest.raises(Diverged, match="collapse by step 5"):
+        resumed.advance(2)
+
+
+def test_a_network_that_starts_flat_and_stays_so_has_not_collapsed(demo: PatchStore) -> None:
+    """DPED's initialisation gives nearly a constant."""
+    micro = MicroRun(config(loss__pixel=1.0, net__init="dped", optimizer__lr=1e-6), 0, demo)
+    for _ in range(2):
+        micro.advance(2)
+    assert 0 < micro.guard.top_contrast < 0.05
+
+
+def test_the_start_is_not_looked_at_where_collapse_is_off(demo: PatchStore) -> None:
+    kept, off = (MicroRun(config(**HE, guard__collapse=collapse), 0, demo) for collapse in (0.05, 0))
+    assert numbers(kept.advance(4)) == numbers(off.advance(4))  # looking changes nothing
+    flatten_output(off)
+    off.advance(1)
+
+
+def test_every_step_and_every_batch_of_an_evaluation_is_a_sign_of_life(demo: PatchStore) -> None:
+    micro = MicroRun(config(**HE, guard__collapse=0), 0, demo)
+    micro.advance(1)
+    stretch = micro.beats
+    micro.advance(3)
+    assert micro.beats == 2 * stretch + 2
 
 
 def test_a_crop_larger_than_the_patches_is_refused(demo: PatchStore) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enhance.config import VARIANTS, Config, from_flat, laws
+from enhance.config import VARIANTS, Config, ConfigError, from_flat, laws
 from enhance.data import PatchStore, open_data
 from enhance.nets.curve import Curve
 from enhance.rules import build_rule
@@ -243,7 +243,7 @@ def test_data_without_pairs_are_refused_by_rules_on_pairs(demo: PatchStore) -> N
     class Unpaired:
         paired, spec, train_input = False, "unpaired:somewhere", demo.train_input
 
-    with pytest.raises(ValueError, match=r"train.rule=paired needs pairs, and unpaired:somewhere holds none"):
+    with pytest.raises(ConfigError, match=r"train.rule=paired needs pairs, and unpaired:somewhere holds none"):
         build_rule(config(loss__pixel=1.0), 0, Unpaired(), torch.device("cpu"))  # type: ignore[arg-type]
 
 

@@ -1,0 +1,354 @@
+"""Designs: points of a space that are listed, not sampled. Classic experiments, each answering a question of its own.
+
+    Grid(levels=3)               every combination
+    Fraction(0.25, seed=0)       a random share of them
+    Factorial()                  two levels of every range, every choice: all effects and interactions
+    FractionalFactorial(4)       two levels in fewer runs: main effects clear of two-factor interactions
+    Ablation(base)               `base`, and `base` with one part at a time left out
+    OneAtATime(base, levels=3)   `base`, and every other value of one leaf at a time
+
+Conditions (`When`) are respected: a leaf whose condition does not hold has no value at that point.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from enhance.config import Scalar
+from sweeps.engine.fractional import find_columns, short_product, sign
+from sweeps.engine.space import Choice, Log, Range, Space, Uniform, When, chosen, inner
+
+Point = dict[str, Scalar]
+Labelled = tuple[str, Point]
+
+MOST_POINTS = 100_000
+"""More points than anybody trains; a design above that is refused before they are listed."""
+
+
+class DesignError(ValueError):
+    """A design that does not fit its space; `problems` holds a sentence for each reason."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "the design does not fit the space:\n" + "\n".join(f"  - {problem}" for problem in self.problems)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design(ABC):
+    """Points of a space in an order that is always the same, without duplicates."""
+
+    def points(self, space: Space) -> list[Labelled]:
+        """Each point with its label, which is empty where the values say everything. Raises DesignError."""
+        if problems := self.problems(space):
+            raise DesignError(problems)
+        unique: dict[tuple[tuple[str, Scalar], ...], Labelled] = {}
+        for label, values in self._points(space):
+            unique.setdefault(tuple(values.items()), (label, values))
+        return list(unique.values())
+
+    def size(self, space: Space) -> int:
+        """How many points there are. Raises DesignError."""
+        return len(self.points(space))
+
+    @abstractmethod
+    def problems(self, space: Space) -> list[str]:
+        """Every reason why the design does not fit `space`; empty where it does."""
+
+    @abstractmethod
+    def _points(self, space: Space) -> Iterator[Labelled]: ...
+
+
+@dataclass(frozen=True)
+class _Combinations(Design):
+    """Every combination of some values of each leaf, the last leaf of the space changing fastest."""
+
+    def problems(self, space: Space) -> list[str]:
+        found = self._range_problems(space)
+        if not found and (count := self._count(space)) > MOST_POINTS:
+            found.append(f"{count:,} combinations are more than {MOST_POINTS:,}; take fewer values or sampler=random")
+        return found
+
+    def size(self, space: Space) -> int:
+        if problems := self.problems(space):
+            raise DesignError(problems)
+        return self._count(space)
+
+    @abstractmethod
+    def _values(self, own: Range) -> tuple[Scalar, ...]: ...
+
+    def _range_problems(self, space: Space) -> list[str]:
+        return []
+
+    def _count(self, space: Space) -> int:
+        return _count(space, {name: self._values(inner(entry)) for name, entry in space.items()})
+
+    def _points(self, space: Space) -> Iterator[Labelled]:
+        for values in _combine(space, {name: self._values(inner(entry)) for name, entry in space.items()}):
+            yield "", values
+
+
+@dataclass(frozen=True)
+class Grid(_Combinations):
+    """Every combination of values.
+
+    `levels` values stand for each Uniform and Log range, its ends among them, equally spaced (in the logarithm in Log).
+    """
+
+    levels: int = field(default=0, kw_only=True)
+
+    def _values(self, own: Range) -> tuple[Scalar, ...]:
+        return levels_of(own, self.levels)
+
+    def _range_problems(self, space: Space) -> list[str]:
+        return _level_problems(space, self.levels)
+
+
+@dataclass(frozen=True)
+class Fraction(Grid):
+    """A `share` (0 to 1, at least one point) of the grid, drawn without replacement by a generator of `seed`.
+
+    The points come in the order drawn, so that every beginning of them is a random sample too.
+    """
+
+    share: float
+    seed: int = 0
+
+    def problems(self, space: Space) -> list[str]:
+        wrong = [] if 0 < self.share <= 1 else [f"share={self.share!r} of the grid must be above 0 and at most 1"]
+        return wrong + super().problems(space)
+
+    def size(self, space: Space) -> int:
+        return max(1, round(self.share * super().size(space)))
+
+    def _points(self, space: Space) -> Iterator[Labelled]:
+        everything = list(super()._points(space))
+        order = np.random.default_rng(self.seed).permutation(len(everything))
+        return (everything[index] for index in order[: self.size(space)])
+
+
+@dataclass(frozen=True)
+class Factorial(_Combinations):
+    """The full factorial: both ends of every range and every value of a Choice, in every combination."""
+
+    def _values(self, own: Range) -> tuple[Scalar, ...]:
+        return own.corners() if isinstance(own, Choice) else (own.corners()[0], own.corners()[-1])
+
+
+@dataclass(frozen=True)
+class FractionalFactorial(Design):
+    """A regular two-level design 2^(k-p): k leaves in 2^(k-p) runs, every column balanced, all columns orthogonal.
+
+    A leaf's levels are the ends of its range or the two values of its Choice. The first leaves form a full factorial;
+    each other one is the product of some of those (Box and Hunter 1961, with levels written as -1 and 1). Resolution 3
+    keeps main effects apart from each other, 4 also from two-factor interactions, 5 also these from each other.
+
+    Without `generators`, the smallest number of runs is taken in which products of that `resolution` are found, each
+    the first that fits in a fixed order. `generators` give them: {"loss.tv": ("loss.color", "loss.pixel")}.
+    """
+
+    resolution: int = 4
+    generators: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def problems(self, space: Space) -> list[str]:
+        found = [] if self.resolution in (3, 4, 5) else [f"resolution={self.resolution!r} must be 3, 4 or 5"]
+        for name, entry in space.items():
+            own = inner(entry)
+            if isinstance(entry, When):
+                found.append(f"{name}: a leaf under a condition has no level in every run; use Factorial()")
+            elif isinstance(own, Choice) and len(own.values) != 2:
+                found.append(f"{name}: it has {len(own.values)} values, a two-level design needs 2; use Factorial()")
+        return found or self._generator_problems(space) or self._size_problems(space)
+
+    def _generator_problems(self, space: Space) -> list[str]:
+        basic = [name for name in space if name not in self.generators]
+        strange = [name for name in self.generators if name not in space]
+        found = [f"generators: {name} is not in the space; it has {', '.join(space)}" for name in strange]
+        for name, factors in self.generators.items():
+            wrong = [factor for factor in factors if factor not in basic]
+            if wrong:
+                found.append(f"generators[{name!r}]: {', '.join(wrong)} must be of the leaves without one: {basic}")
+            if len(set(factors)) < max(2, len(factors)):
+                found.append(
+                    f"generators[{name!r}]: it must be a product of two or more different leaves, not {factors}"
+                )
+        if self.generators and not found:
+            reached = short_product(self._columns(space).values(), self.resolution)
+            if reached:
+                found.append(f"these generators give resolution {reached}, below resolution={self.resolution}")
+        return found
+
+    def _size_problems(self, space: Space) -> list[str]:
+        runs = 1 << self._runs_log2(self._columns(space))
+        return [f"{runs:,} runs are more than {MOST_POINTS:,}; take a lower resolution"] if runs > MOST_POINTS else []
+
+    def size(self, space: Space) -> int:
+        if problems := self.problems(space):
+            raise DesignError(problems)
+        return int(1 << self._runs_log2(self._columns(space)))
+
+    def _columns(self, space: Space) -> dict[str, int]:
+        """Each leaf's column: the set of basic leaves whose product it is, as the bits of a whole number."""
+        if not self.generators:
+            return dict(zip(space, find_columns(len(space), self.resolution), strict=True))
+        bits = {name: 1 << bit for bit, name in enumerate(name for name in space if name not in self.generators)}
+        return {
+            name: bits[name] if name in bits else sum(bits[factor] for factor in self.generators[name])
+            for name in space
+        }
+
+    @staticmethod
+    def _runs_log2(columns: Mapping[str, int]) -> int:
+        return max(columns.values()).bit_length()
+
+    def _points(self, space: Space) -> Iterator[Labelled]:
+        columns = self._columns(space)
+        ends = {name: (inner(entry).corners()[0], inner(entry).corners()[-1]) for name, entry in space.items()}
+        for run in range(1 << self._runs_log2(columns)):
+            yield "", {name: ends[name][sign(run, column)] for name, column in columns.items()}
+
+
+@dataclass(frozen=True)
+class _Around(Design):
+    """`base`, then points that differ from it in one leaf (and in what that leaf brings into play)."""
+
+    base: Mapping[str, Scalar]
+
+    def problems(self, space: Space) -> list[str]:
+        return _base_problems(space, self.base) or self._other_problems(space)
+
+    @abstractmethod
+    def _other_problems(self, space: Space) -> list[str]: ...
+
+    @abstractmethod
+    def _others(self, name: str, own: Range) -> list[Scalar]: ...
+
+    def _points(self, space: Space) -> Iterator[Labelled]:
+        base = chosen(space, self.base)
+        yield "base", base
+        for name in base:
+            for value in self._others(name, inner(space[name])):
+                yield f"{name}={value}", chosen(space, {**self.base, name: value})
+
+
+@dataclass(frozen=True)
+class OneAtATime(_Around):
+    """`base`, then for every leaf of it each other value, all other leaves as in `base`.
+
+    `base` holds a value for every leaf, also for those that only a changed leaf brings into play. `levels` as in Grid.
+    """
+
+    levels: int = field(default=0, kw_only=True)
+
+    def _other_problems(self, space: Space) -> list[str]:
+        return _level_problems(space, self.levels)
+
+    def _others(self, name: str, own: Range) -> list[Scalar]:
+        return [value for value in levels_of(own, self.levels) if value != self.base[name]]
+
+
+@dataclass(frozen=True)
+class Ablation(_Around):
+    """Leave one out: `base`, then `base` with one leaf at a time switched off.
+
+    Off is what `off` says, else False, 0 or "none" where the leaf's range has one of them. A leaf with neither, or that
+    is off in `base`, is given each of its other values; a range without finitely many needs its `off`. `base` holds a
+    value for every leaf, also for those that only a changed leaf brings into play.
+    """
+
+    off: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def _other_problems(self, space: Space) -> list[str]:
+        found = [
+            f"off: {name} is not in the space; it has {', '.join(space)}" for name in self.off if name not in space
+        ]
+        changed = chosen(space, self.base)
+        for name, entry in space.items():
+            own = inner(entry)
+            if name in self.off and not own.contains(self.off[name]):
+                found.append(f"off: {name}={self.off[name]!r} lies outside {own!r}")
+            elif name in changed and endless(own) and self._off(name, own) in (None, self.base[name]):
+                found.append(f"{name}: {own!r} has no value that switches it off from base; give off={{{name!r}: ...}}")
+        return found
+
+    def _off(self, name: str, own: Range) -> Scalar | None:
+        usual = next((value for value in (False, 0.0, 0, "none") if own.contains(value)), None)
+        return self.off.get(name, usual)
+
+    def _others(self, name: str, own: Range) -> list[Scalar]:
+        off = self._off(name, own)
+        if off is None or off == self.base[name]:
+            return [value for value in own.corners() if value != self.base[name]]
+        return [off]
+
+
+def endless(own: Range) -> bool:
+    """Whether a range has more values than can be listed."""
+    return isinstance(own, Uniform)
+
+
+def levels_of(own: Range, levels: int) -> tuple[Scalar, ...]:
+    """All values of a finite range; `levels` values of another, its ends among them."""
+    if not endless(own):
+        return own.corners()
+    low, high = (float(corner) for corner in own.corners())
+    spaced = np.geomspace(low, high, levels) if isinstance(own, Log) else np.linspace(low, high, levels)
+    return (low, *(float(value) for value in spaced[1:-1]), high)
+
+
+def _combine(space: Space, values: Mapping[str, Sequence[Scalar]]) -> Iterator[Point]:
+    """Every combination of `values`, conditions respected; those refer to earlier leaves only."""
+    partial: list[Point] = [{}]
+    for name, entry in space.items():
+        grown: list[Point] = []
+        for point in partial:
+            if isinstance(entry, When) and point.get(entry.name) != entry.value:
+                grown.append(point)
+            else:
+                grown += [{**point, name: value} for value in values[name]]
+        partial = grown
+    return iter(partial)
+
+
+def _count(space: Space, values: Mapping[str, Sequence[Scalar]]) -> int:
+    """How many combinations there are, without listing them: conditions make a forest of the leaves."""
+
+    def below(name: str, value: Scalar) -> int:
+        children = (
+            leaf
+            for leaf, entry in space.items()
+            if isinstance(entry, When) and (entry.name, entry.value) == (name, value)
+        )
+        return math.prod(combinations(child) for child in children)
+
+    def combinations(name: str) -> int:
+        return sum(below(name, value) for value in values[name])
+
+    return math.prod(combinations(name) for name, entry in space.items() if not isinstance(entry, When))
+
+
+def _level_problems(space: Space, levels: int) -> list[str]:
+    ranges = [name for name, entry in space.items() if endless(inner(entry))]
+    if levels and levels < 2:
+        return [f"levels={levels} must be 2 or more"]
+    if levels and not ranges:
+        return [f"levels={levels} has no meaning here: every range of the space has finitely many values"]
+    if ranges and not levels:
+        return [
+            f"{name}: {inner(space[name])!r} has no finite number of values; give levels=2 or more" for name in ranges
+        ]
+    return []
+
+
+def _base_problems(space: Space, base: Mapping[str, Scalar]) -> list[str]:
+    found = [f"base: {name} is not in the space; it has {', '.join(space)}" for name in base if name not in space]
+    for name, entry in space.items():
+        if name not in base:
+            found.append(f"base: {name} has no value; every leaf of the space needs one")
+        elif not inner(entry).contains(base[name]):
+            found.append(f"base: {name}={base[name]!r} lies outside {inner(entry)!r}")
+    return found

@@ -37,8 +37,8 @@ SWEEP = Sweep(
         "train.crop_px": 32,
     },
     objectives=("psnr_db", "ms_ssim"),
-    budget=Budget(trials=24, steps=600, rungs=2, reduction=3),
-    smoke=Budget(trials=3, steps=9, rungs=2, reduction=3),
+    budget=Budget(trials=24, steps=600, rungs=2, reduction=3, confirm=2, confirm_seeds=3, audit_share=0.1),
+    smoke=Budget(trials=3, steps=9, rungs=2, reduction=3, confirm=1, confirm_seeds=2),
 )
 
 if __name__ == "__main__":

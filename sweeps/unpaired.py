@@ -34,8 +34,8 @@ SWEEP = Sweep(
         "train.crop_px": 64,
     },
     objectives=("cycle_psnr_db",),  # of pairs PSNR is reported too; without them there is nothing to hold it against
-    budget=Budget(trials=12, steps=300, rungs=2, reduction=3),
-    smoke=Budget(trials=2, steps=6, rungs=2, reduction=3),
+    budget=Budget(trials=12, steps=300, rungs=2, reduction=3, confirm=2, confirm_seeds=2),
+    smoke=Budget(trials=2, steps=6, rungs=2, reduction=3, confirm=1, confirm_seeds=1),
 )
 
 if __name__ == "__main__":

@@ -52,5 +52,6 @@ def test_the_smoke_budget_goes_through_everything(name: str, tmp_path: Path) -> 
     sweep = sweep_of(name)
     assert run(sweep, ["--smoke", "--workers", "0", "--out", str(tmp_path / "run")]) == 0
     trials = load(tmp_path / "run").trials
-    assert len(trials) == sweep.smoke.trials * sweep.smoke.seeds
+    budget = sweep.smoke
+    assert len(trials) == budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
     assert set(trials["ending"]) <= {"completed", "stopped"}

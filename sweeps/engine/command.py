@@ -10,11 +10,11 @@ from rich.console import Console
 
 from analysis.files import LedgerError
 from enhance.config import ConfigError
-from enhance.data import DataError
+from enhance.data import DataError, open_data
 from sweeps.engine.driver import RunMismatch, drive, read_rows
 from sweeps.engine.environment import python_command
 from sweeps.engine.ledger import LedgerBusy
-from sweeps.engine.options import UsageError, parse, resumed_folder
+from sweeps.engine.options import Options, UsageError, parse, resumed_folder
 from sweeps.engine.plan import render_plan
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
@@ -57,8 +57,10 @@ def _run(sweep: Sweep, argv: list[str], console: Console) -> int:
     recorded = _recorded_arguments(folder) if folder is not None else []
     sweep, options = parse(sweep, [*recorded, *argv], command)
     console.print(render_plan(sweep, options))
+    if options.estimate:
+        console.print(f"cost: {_cost(sweep, options, console)}", soft_wrap=True)
     if options.dry_run:
-        console.print("\ndry run: nothing was computed", style="dim")
+        console.print("\ndry run: no trial was trained", style="dim")
         return 0
     again = f"{python_command()} {_script()} --resume {options.out}"
     console.print(f"\nstarting; if it is interrupted, go on with: {again}\n", style="dim", soft_wrap=True)
@@ -80,6 +82,14 @@ def _run(sweep: Sweep, argv: list[str], console: Console) -> int:
     if referee.closing:
         console.print(f"stopped because {referee.closing}; go on with: {again}", soft_wrap=True)
     return 0
+
+
+def _cost(sweep: Sweep, options: Options, console: Console) -> str:
+    """What the run will cost, by a measurement."""
+    from sweeps.engine.estimate import estimate  # here: it brings torch
+
+    store = open_data(sweep.data, progress=lambda sentence: console.print(sentence, style="dim", highlight=False))
+    return estimate(sweep, store, options.device).words(options.price_per_hour)
 
 
 def _recorded_arguments(run: Path) -> list[str]:

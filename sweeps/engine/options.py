@@ -40,6 +40,8 @@ class Options:
     max_device_hours: float | None
     warm_start: tuple[Path, ...]
     reproducible: bool
+    estimate: bool
+    price_per_hour: float | None
     dry_run: bool
     command: str
 
@@ -81,6 +83,8 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
         max_device_hours=arguments.max_device_hours,
         warm_start=tuple(arguments.warm_start),
         reproducible=arguments.reproducible,
+        estimate=arguments.estimate or arguments.price_per_hour is not None,
+        price_per_hour=arguments.price_per_hour,
         dry_run=arguments.dry_run,
         command=command,
     )
@@ -136,6 +140,8 @@ def _parser(sweep: Sweep) -> argparse.ArgumentParser:
     add("--timeout", type=float, default=600.0, metavar="S", help="a trial without progress for so long ends; 0: never")
     add("--max-minutes", type=float, help="give out nothing more after so long; the run can be continued")
     add("--max-device-hours", type=float, help="give out nothing more after so much training and evaluation")
+    add("--estimate", action="store_true", help="measure some steps first, and say what the run will cost")
+    add("--price-per-hour", type=float, metavar="P", help="of a device; with it the estimate is in money too")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="fix a configuration leaf, searched or not")
     add("--smoke", action="store_true", help="the smallest run that goes through everything")
     add("--dry-run", action="store_true", help="print the plan and compute nothing")

@@ -11,15 +11,18 @@ decided, is the matter of a `Pace`: as soon as possible, or in batches (`--repro
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from enhance.config import Scalar, flatten
 from enhance.report import Report
 from sweeps.engine.confirmation import best
+from sweeps.engine.designs import Grid
 from sweeps.engine.ledger import Row
 from sweeps.engine.messages import Assignment, Progress
 from sweeps.engine.records import (
@@ -88,6 +91,7 @@ class Referee:
         self._candidates: dict[int, Candidate] = {}
         self._waiting: deque[Trial] = deque()
         self._confirming = False
+        self._leftovers = _all_points(sweep)
 
     # --- what a runner calls -------------------------------------------------------------------------------------
 
@@ -253,6 +257,21 @@ class Referee:
                 return
             # The same point again: the sampler hears the same answer, and nothing is computed twice.
             self.search.tell(ticket, self._heard(known))
+        else:
+            self._ask_for_a_leftover(number)
+            return
+        self.exhausted = True
+
+    def _ask_for_a_leftover(self, number: int) -> None:
+        """A sampler that only repeats itself is answered with a point that was not tried, while there is one.
+
+        In a space without end there always is one, and no sampler repeats itself there; that is not looked into.
+        """
+        for values in self._leftovers:
+            group = [self._trial(number, values, "", seed) for seed in range(self.sweep.budget.seeds)]
+            if not any(trial.id in self.trials for trial in group):
+                self._adopt(Candidate(self.search.adopt(values), group), number)
+                return
         self.exhausted = True
 
     def _adopt(self, candidate: Candidate, number: int) -> None:
@@ -339,6 +358,7 @@ class Referee:
         self.ledger.commit("trials", [trial_row(trial, self.sweep.name, self.rung_steps, self.setting)])
         if trial.stage == "search":
             self._tell(self._candidates[trial.number])
+        self.listener(trial)
 
     def _tell(self, candidate: Candidate) -> None:
         """Tell the search of a configuration whose last seed has ended."""
@@ -361,6 +381,16 @@ class Referee:
         known = self.sweep.constraints if trial.ending == "completed" else KNOWN_BEFORE
         measured = {name: last[name] for name in self.sweep.constraints if name in known and name in last}
         return SeedResult(trial.ending or "failed", values, measured, trial.reason)
+
+
+def _all_points(sweep: Sweep) -> Iterator[Mapping[str, Scalar]]:
+    """Every point of a space that has finitely many, in a random order; nothing where it has not."""
+    grid = Grid()
+    if grid.problems(sweep.space):
+        return
+    points = [values for _, values in grid.points(sweep.space)]
+    order = np.random.default_rng([sweep.search_seed, len(points)]).permutation(len(points))
+    yield from (points[index] for index in order)
 
 
 def _coin(trial_id: str) -> float:

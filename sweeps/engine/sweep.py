@@ -134,7 +134,9 @@ class Sweep:
             bounds = tuple(self.constraints)
             found += sampler_problems(self.sampler, self.sampler_options, self.space, len(self.objectives), bounds)
         elif self.sampler_options:
-            found.append(f"a design leaves the sampler nothing to choose: {', '.join(self.sampler_options)} have no use")
+            found.append(
+                f"a design leaves the sampler nothing to choose: {', '.join(self.sampler_options)} have no use"
+            )
         if self.stopping not in RULES:
             found.append(f"unknown stopping rule {self.stopping!r}; choose from {', '.join(RULES)}")
         for metric, (sign, _) in self.constraints.items():

@@ -117,9 +117,7 @@ class Worker:
     def _beats(self) -> int:
         return self._run.beats if self._run else -1
 
-    def _progress(
-        self, report: Report | None, ending: str, reason: str, state: bytes | None = None
-    ) -> Progress:
+    def _progress(self, report: Report | None, ending: str, reason: str, state: bytes | None = None) -> Progress:
         assert self._assignment is not None
         return Progress(
             trial=self._assignment.trial,

@@ -178,6 +178,18 @@ def test_a_trial_is_named_by_what_decides_its_numbers(tmp_path: Path, sweep: Swe
     assert ids(sweep.with_budget(trials=30)) == same
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_finite_space_is_tried_to_its_last_point(tmp_path: Path, sampler: str) -> None:
+    """TPE comes back to points that it likes; that is no sign that there are no others."""
+    space = {"net.kernel": Choice(1, 3, 5), "net.channels": Choice(2, 4, 6, 8), "net.norm": Choice("none", "batch")}
+    fixed = {"net.blocks": 0, "loss.color": 1.0, "loss.tv": 1.0}
+    budget = Budget(trials=100, steps=90, rungs=1)
+    referee = begin(tmp_path, small_sweep(space=space, first={}, fixed=fixed, sampler=sampler, budget=budget))
+    play(referee, PretendedWorker())
+    assert referee.exhausted
+    assert len({tuple(trial.values.items()) for trial in referee.trials.values()}) == 3 * 4 * 2
+
+
 # --- confirmation ------------------------------------------------------------------------------------------------
 
 

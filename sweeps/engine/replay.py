@@ -1,0 +1,353 @@
+"""Replay: recorded curves are searched again, by the same search and rungs in simulated time.
+
+    python -m sweeps.engine.replay LEDGER_OR_PARQUET [--samplers random,tpe] [--stopping pareto,first,median,none] ...
+
+What a sampler, a spacing of rungs or a stopping rule would have found, and at what cost, is known within seconds: no
+network is trained. Of a ledger only trials with a report at every rung asked for can be used. A point that was not
+recorded ends as refused.
+"""
+
+import argparse
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from analysis.files import LedgerError
+from enhance.config import Scalar
+from sweeps.engine.designs import Design, Grid, Labelled
+from sweeps.engine.ledger import Row
+from sweeps.engine.messages import ENDINGS
+from sweeps.engine.recording import Recording, RecordingError, load
+from sweeps.engine.records import Setting
+from sweeps.engine.referee import Referee
+from sweeps.engine.rungs import RULES
+from sweeps.engine.samplers import SAMPLERS
+from sweeps.engine.simulation import Simulation, Trouble, TroubleError
+from sweeps.engine.space import Space, contains
+from sweeps.engine.sweep import METRICS, Sweep, SweepError
+
+EARLY = 0.2
+"""The share of the whole grid's steps at which arms are compared beside their ends."""
+
+EACH = "each"
+"""Beside the engine's samplers: every recorded point once, in a seeded random order. It is random search without
+replacement, and searches curves that are no full grid without meeting points that nobody trained."""
+
+PLAIN_WIDTH = 150
+"""Columns of the table where it is not printed on a terminal."""
+
+
+# --- playing -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of searching: what the table compares."""
+
+    sampler: str
+    stopping: str
+    rungs: int
+    reduction: int
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What the run had come to when a trial completed.
+
+    Shares are of the full grid's steps, which are counted when they are begun, and of its hypervolume.
+    """
+
+    time_s: float
+    steps_share: float
+    volume_share: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one replay came to; `best` is the first objective of the best completed trial, NaN where there is none."""
+
+    history: tuple[Completed, ...]
+    steps_share: float
+    time_s: float
+    best: float
+    endings: Mapping[str, int]
+
+    def volume_share(self, steps_share: float = float("inf")) -> float:
+        """The share of the full grid's hypervolume when that share of its steps had been begun; else at the end."""
+        return max((moment.volume_share for moment in self.history if moment.steps_share <= steps_share), default=0.0)
+
+
+class Volume:
+    """Hypervolume (moocore) as a share of the whole recording's; only what was trained to the full budget counts.
+
+    The reference point is a tenth of the front's range beyond its worst value in each objective, as common in the
+    comparison of multi-objective searches: points beyond it, which any search finds, count for nothing. Where the front
+    has no range (a single point), it is the worst value of all.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.maximise = [METRICS[name] == "maximize" for name in recording.objectives]
+        points = recording.final(recording.curves)
+        front = self.front(points)
+        columns = zip(front.T, points.T, self.maximise, strict=True)
+        self.reference = [_beyond(own, everything, more) for own, everything, more in columns]
+        self.full = self._of(front)
+        if self.full == 0:
+            raise RecordingError("no recorded trial is better than another: there is nothing to find")
+
+    def front(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Those of `points` (n, objectives) that no other one beats."""
+        return np.asarray(moocore.filter_dominated(points, maximise=self.maximise))
+
+    def share(self, points: NDArray[np.float64]) -> float:
+        """The share of the whole, 0 to 1, that `points` (n, objectives) attain."""
+        return self._of(points) / self.full
+
+    def _of(self, points: NDArray[np.float64]) -> float:
+        return float(moocore.hypervolume(points, ref=self.reference, maximise=self.maximise))
+
+
+def _beyond(front: NDArray[np.float64], everything: NDArray[np.float64], maximise: bool) -> float:
+    sign = 1 if maximise else -1
+    margin = np.ptp(front) / 10
+    return float(sign * ((sign * front).min() - margin if margin else (sign * everything).min()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed(Design):
+    """Exactly these points, in this order."""
+
+    listed: tuple[Mapping[str, Scalar], ...]
+
+    def problems(self, space: Space) -> list[str]:
+        return [problem for point in self.listed if (problem := contains(space, point))]
+
+    def _points(self, space: Space) -> Iterator[Labelled]:
+        return (("", dict(point)) for point in self.listed)
+
+
+class MemoryLedger:
+    """A ledger that is forgotten: rows by dataset, in the order of their commits."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Row]] = {}
+
+    def commit(self, dataset: str, rows: Sequence[Row]) -> None:
+        """Remember `rows`."""
+        self.rows.setdefault(dataset, []).extend(rows)
+
+
+def sweep_of(recording: Recording, arm: Arm, seed: int) -> Sweep:
+    """The sweep whose space is what was recorded, with a budget of as many trials as there are curves.
+
+    Raises SweepError, and RecordingError where the rungs do not go into the steps.
+    """
+    budget = recording.budget(arm.rungs, arm.reduction)
+    return Sweep(
+        name="replay",
+        question="What would this search have found, and at what cost?",
+        found="nothing: the curves are recorded ones",
+        space=recording.space,
+        fixed=recording.fixed,
+        objectives=recording.objectives,
+        budget=budget,
+        smoke=budget,
+        sampler="random" if arm.sampler == EACH else arm.sampler,
+        design=_each(recording, seed) if arm.sampler == EACH else None,
+        stopping=arm.stopping,
+        search_seed=seed,
+    )
+
+
+def _each(recording: Recording, seed: int) -> Listed:
+    keys = list(recording.curves)
+    order = np.random.default_rng(seed).permutation(len(keys))
+    named = [zip(recording.space, keys[index], strict=True) for index in order]
+    return Listed(listed=tuple({name: value for name, value in point if value is not None} for point in named))
+
+
+def replay(
+    recording: Recording,
+    volume: Volume,
+    sweep: Sweep,
+    workers: int,
+    trouble: Trouble,
+    step_s: float | None = None,
+    ledger: MemoryLedger | None = None,
+) -> Outcome:
+    """Play `sweep` to its end on simulated workers, into `ledger` where one is given."""
+    book = MemoryLedger() if ledger is None else ledger
+    referee = Referee(sweep, book, Setting(data="recorded", code="recorded", columns={}))
+    simulation = Simulation(referee, recording.find, workers, trouble, step_s)
+    simulation.play()
+    whole = len(recording.curves) * recording.steps
+    history = []
+    front = recording.final(())
+    for ended in simulation.ended.values():
+        trial = referee.trials[ended.trial]
+        if trial.ending == "completed":
+            front = volume.front(np.vstack([front, recording.final([recording.key(trial.values)])]))
+            history.append(Completed(ended.time_s, ended.steps / whole, volume.share(front)))
+    best = max if volume.maximise[0] else min
+    return Outcome(
+        history=tuple(history),
+        steps_share=simulation.steps / whole,
+        time_s=simulation.time_s,
+        best=float(best(front[:, 0], default=np.nan)),
+        endings=Counter(trial.ending for trial in referee.trials.values()),
+    )
+
+
+# --- the command -------------------------------------------------------------------------------------------------
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line. What cannot be replayed is refused in a sentence, with exit status 2."""
+    options = _parser().parse_args(argv)
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    try:
+        _compare(options, console)
+    except (RecordingError, LedgerError, SweepError, TroubleError) as error:
+        console.print(str(error), style="red", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _compare(options: argparse.Namespace, console: Console) -> None:
+    spacings = list(itertools.product(options.rungs, options.reduction))
+    recording = load(options.source, spacings, options.objectives)
+    volume = Volume(recording)
+    _say_what(recording, console)
+    arms = [
+        Arm(*way, *spacing) for way in itertools.product(options.samplers, options.stopping) for spacing in spacings
+    ]
+    table = _table(recording, options)
+    for arm in arms:
+        with console.status(f"{arm.sampler}, {arm.stopping}, {arm.rungs} rungs, reduction {arm.reduction}"):
+            outcomes = [_play(recording, volume, arm, seed, options) for seed in range(options.seeds)]
+        rungs = " ".join(map(str, recording.budget(arm.rungs, arm.reduction).rung_steps()))
+        table.add_row(arm.sampler, arm.stopping, rungs, *_cells(outcomes))
+    console.print(table)
+
+
+def _say_what(recording: Recording, console: Console) -> None:
+    points = Grid().size(recording.space)
+    console.print(
+        f"{len(recording.curves)} curves of {recording.steps} steps; their space has {points} points", highlight=False
+    )
+    for reason, count in recording.unused.items():
+        console.print(f"not used: {count} trials {reason}", style="yellow", highlight=False)
+
+
+def _play(recording: Recording, volume: Volume, arm: Arm, seed: int, options: argparse.Namespace) -> Outcome:
+    trouble = Trouble(
+        stragglers=options.stragglers, slowdown=options.slowdown, lost=options.lost, nan=options.nan, seed=seed
+    )
+    sweep = sweep_of(recording, arm, seed)
+    return replay(recording, volume, sweep, options.workers, trouble, options.seconds_per_step)
+
+
+def _table(recording: Recording, options: argparse.Namespace) -> Table:
+    table = Table(
+        title=f"Share of all {len(recording.curves)} curves' hypervolume in {', '.join(recording.objectives)}",
+        caption=f"medians (and quartiles) over {options.seeds} seeds, {options.workers} workers",
+    )
+    for name in ("sampler", "stopping", "rungs"):
+        table.add_column(name)
+    for name in (
+        f"% at {EARLY:.0%} of steps",
+        "% at the end",
+        "% of steps",
+        "time s",
+        f"best {recording.objectives[0]}",
+    ):
+        table.add_column(name, justify="right")
+    table.add_column("endings")
+    return table
+
+
+def _cells(outcomes: Sequence[Outcome]) -> list[str]:
+    counts = {ending: [outcome.endings.get(ending, 0) for outcome in outcomes] for ending in ENDINGS}
+    return [
+        _percent([outcome.volume_share(EARLY) for outcome in outcomes]),
+        _percent([outcome.volume_share() for outcome in outcomes]),
+        _percent([outcome.steps_share for outcome in outcomes]),
+        f"{np.median([outcome.time_s for outcome in outcomes]):.1f}",
+        f"{np.median([outcome.best for outcome in outcomes]):.2f}",
+        ", ".join(f"{np.median(numbers):g} {ending}" for ending, numbers in counts.items() if any(numbers)),
+    ]
+
+
+def _percent(shares: Sequence[float]) -> str:
+    low, middle, high = 100 * np.quantile(shares, (0.25, 0.5, 0.75))
+    return f"{middle:.1f} ({low:.1f}-{high:.1f})"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sweeps.engine.replay",
+        description="Search recorded curves again, in simulated time, and compare ways of searching.",
+    )
+    samplers, rules = [*SAMPLERS, EACH], list(RULES)
+    parser.add_argument("source", type=Path, help="a run's folder, or a Parquet file of curves")
+    parser.add_argument("--workers", type=_at_least(1), default=4, help="simulated workers (default: 4)")
+    parser.add_argument("--seeds", type=_at_least(1), default=20, help="replays of each arm (default: 20)")
+    parser.add_argument(
+        "--samplers", type=_some(samplers), default=("random", "tpe"), help=f"some of {', '.join(samplers)}"
+    )
+    parser.add_argument("--stopping", type=_some(rules), default=tuple(rules), help=f"some of {', '.join(rules)}")
+    parser.add_argument("--rungs", type=_numbers, default=(4,), help="numbers of rungs (default: 4)")
+    parser.add_argument("--reduction", type=_numbers, default=(3,), help="steps from rung to rung (default: 3)")
+    parser.add_argument("--objectives", type=_some(list(METRICS)), default=(), help="instead of the source's own")
+    parser.add_argument("--seconds-per-step", type=float, help="instead of the recorded seconds")
+    for name, what in (
+        ("stragglers", "of the trials are slow"),
+        ("lost", "of the attempts lose their worker"),
+        ("nan", "of the trials diverge"),
+    ):
+        parser.add_argument(f"--{name}", type=float, default=0.0, metavar="SHARE", help=f"share {what} (default: 0)")
+    parser.add_argument("--slowdown", type=float, default=10.0, help="how many times as long stragglers take (10)")
+    return parser
+
+
+def _some(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """Names from `choices`, separated by commas."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(text.split(","))
+        wrong = [name for name in names if name not in choices]
+        if wrong:
+            raise argparse.ArgumentTypeError(f"{', '.join(wrong)}: choose from {', '.join(choices)}")
+        return names
+
+    return parse
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers, separated by commas."""
+    return tuple(map(_at_least(1), text.split(",")))
+
+
+def _at_least(low: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number >= {low}")
+        return value
+
+    return parse
+
+
+if __name__ == "__main__":
+    main()

@@ -39,8 +39,8 @@ from sweeps.engine.search import Search, SeedResult
 from sweeps.engine.space import chosen
 from sweeps.engine.sweep import FRESH_SEED, KNOWN_BEFORE, METRICS, Sweep
 
-SAME_AGAIN_LIMIT = 50
-"""After so many suggestions in a row that were tried before, the space is taken to be exhausted."""
+SAME_AGAIN_LIMIT = 5
+"""After so many suggestions in a row that were tried before, another point of a finite space is taken instead."""
 
 
 Known = tuple[Mapping[str, Scalar], Sequence[SeedResult]]

@@ -167,7 +167,12 @@ class _Rungs(TrialScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None: ...
 
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None: ...
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Tune keeps every trial to its end: what is in them is let go, or a driver of thousands would grow."""
+        for held in (trial.config, trial.evaluated_params, vars(trial).get("_Trial__unresolved_config", {})):
+            held.clear()
+        known = trial.run_metadata
+        known.last_result, known.metric_analysis, known.metric_n_steps = {}, {}, {}
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None: ...
 

@@ -15,7 +15,7 @@ import pytest
 from analysis.load import load
 from tests.engine.test_run import ROOT, command, environment, finish, kill, plain  # noqa: F401
 
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.engine, pytest.mark.endurance, pytest.mark.timeout(3600)]
 
 KILLS = 20
 WAYS = ("--trials", "22", "--steps", "54", "--audit-share", "0.2", "--confirm", "1", "--confirm-seeds", "2")
@@ -96,8 +96,9 @@ class NoOp(importlib.abc.MetaPathFinder):
                     self.step += steps
                     value = self.config.loss.color + self.step
                     scores = {"psnr_db": value, "ms_ssim": -value, "parameters": 1.0}
+                    nothing = dict.fromkeys(scores, 0.0)
                     return Report(
-                        step=self.step, metrics=scores, spread=scores, untouched={}, images=1, losses={"color": 1.0},
+                        step=self.step, metrics=scores, spread=nothing, untouched={}, images=1, losses={"color": 1.0},
                         signals={}, loss_total=1.0, grad_norm=1.0, learning_rate=1.0, train_s=0.0, eval_s=0.0,
                     )
 

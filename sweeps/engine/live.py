@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from enhance.config import Scalar
+from sweeps.engine.confirmation import best
 from sweeps.engine.messages import ENDINGS
 from sweeps.engine.plan import confirmation_steps, expected_steps
 from sweeps.engine.records import Trial
@@ -78,7 +79,8 @@ class Board:
         """The table: progress, the best completed trials, those that are running."""
         total = _total(self.sweep.budget)
         head = Text(f"{self.sweep.name}  {self._count()}  {self._remaining()}")
-        bar = ProgressBar(total=total, completed=sum(self._endings().values()), width=60)
+        bar = Table.grid()  # a bar alone ends no line
+        bar.add_row(ProgressBar(total=total, completed=sum(self._endings().values()), width=60))
         table = Table(box=None, padding=(0, 2), show_edge=False)
         for column in ("", "trial", *self.sweep.objectives, *self.sweep.space):
             table.add_column(column.removeprefix("metric."), justify="left" if column in ("", "trial") else "right")
@@ -105,10 +107,15 @@ class Board:
         return [trial for trial in self.trials.values() if not trial.ending]
 
     def _best(self, count: int) -> list[Trial]:
-        objective = self.sweep.objectives[0]
-        sign = -1 if METRICS[objective] == "maximize" else 1
-        done = [trial for trial in self.trials.values() if trial.ending == "completed"]
-        return sorted(done, key=lambda trial: sign * trial.reports[max(trial.reports)].metrics[objective])[:count]
+        """Of the completed trials of the search, the best ones, as a confirmation would choose them."""
+        done = [t for t in self.trials.values() if t.ending == "completed" and t.stage == "search"]
+        values = {number: [self._signed(trial)] for number, trial in enumerate(done)}
+        return [done[number] for number in best(values, count)]
+
+    def _signed(self, trial: Trial) -> tuple[float, ...]:
+        """The objectives at the last report, higher being better."""
+        metrics = trial.reports[max(trial.reports)].metrics
+        return tuple(metrics[name] * (1 if METRICS[name] == "maximize" else -1) for name in self.sweep.objectives)
 
     def _score(self, trial: Trial) -> str:
         report = trial.reports[max(trial.reports)]

@@ -305,7 +305,9 @@ class Referee:
                 trial = self.confirmations.get(trial.id, trial)
                 trial.stage = "confirm"
                 self.trials[trial.id] = trial
-                if not trial.ending:
+                if trial.ending:
+                    self.listener(trial)  # of an earlier invocation
+                else:
                     self._waiting.append(trial)
 
     # --- judging -------------------------------------------------------------------------------------------------

@@ -186,9 +186,7 @@ def test_every_kind_of_trouble_is_an_ending(tmp_path: Path, environment: dict[st
     assert "train.crop_px=512 is larger than the pictures of demo: 100 px" in refused["reason"][0]
 
 
-@pytest.mark.parametrize(
-    ("workers", "number"), [("0", signal.SIGINT), ("2", signal.SIGINT), ("2", signal.SIGTERM), ("0", signal.SIGHUP)]
-)
+@pytest.mark.parametrize(("workers", "number"), [("0", signal.SIGHUP), ("2", signal.SIGINT), ("2", signal.SIGTERM)])
 def test_an_interrupted_run_ends_at_the_next_rung_and_says_how_to_go_on(
     tmp_path: Path, environment: dict[str, str], workers: str, number: signal.Signals
 ) -> None:
@@ -222,12 +220,12 @@ def test_a_reproducible_run_is_the_same_with_one_worker_and_with_two(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     """TPE, two objectives, halving, an audit and a confirmation: everything but times is equal, bit for bit."""
-    ways = ("--reproducible", "--trials", "13", "--steps", "27", "--audit-share", "0.3")
+    ways = ("--reproducible", "--trials", "10", "--steps", "18", "--audit-share", "0.3")
     ways += ("--confirm", "1", "--confirm-seeds", "2")
-    for workers in ("1", "2"):
+    for workers in ("0", "2"):  # 0: one worker, in the driver's process
         finish(tmp_path / workers, environment, *ways, "--workers", workers)
-    one, two = load(tmp_path / "1"), load(tmp_path / "2")
-    assert len(one.trials) > 13
+    one, two = load(tmp_path / "0"), load(tmp_path / "2")
+    assert len(one.trials) > 10
     assert {"completed", "stopped"} <= set(one.trials["ending"])
     for dataset, keys in {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}.items():
         a, b = (plain(getattr(ledger, dataset), keys) for ledger in (one, two))

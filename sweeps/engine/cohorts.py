@@ -9,12 +9,14 @@ small, and goes to whichever worker is free then; otherwise they are trained aga
 A resumed run goes through the same decisions once more, with the reports that are in the ledger already.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from sweeps.engine.messages import Progress
-from sweeps.engine.records import Trial
-from sweeps.engine.referee import Candidate, Referee
+from sweeps.engine.records import Setting, Trial
+from sweeps.engine.referee import Book, Candidate, Known, Referee
 from sweeps.engine.search import SeedResult
+from sweeps.engine.sweep import Sweep
 
 SMALLEST_BATCH = 8
 
@@ -26,8 +28,16 @@ class CohortReferee(Referee):
     _level: int  # the rung that they are on their way to
     _earlier: Mapping[str, Trial]  # by id, what an earlier invocation has done and this one has not come to yet
 
-    def __init__(self, *arguments: object, **named: object) -> None:
-        super().__init__(*arguments, **named)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        sweep: Sweep,
+        ledger: Book,
+        setting: Setting,
+        listener: Callable[[Trial], None] | None = None,
+        journal: Path | None = None,
+        history: Sequence[Known] = (),
+    ) -> None:
+        super().__init__(sweep, ledger, setting, listener, journal, history)
         self._members, self._level, self._earlier = [], 0, {}
 
     @property

@@ -71,6 +71,8 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
     check_spec(sweep.data)
     if arguments.workers == 0 and arguments.address:
         raise UsageError("--workers 0 runs in this process and --address on a cluster; give one of them")
+    if arguments.address and (arguments.estimate or arguments.price_per_hour is not None):
+        raise UsageError("--estimate and --price-per-hour measure this machine, not a cluster's; leave --address out")
     out = arguments.resume or arguments.out or _fresh_folder(sweep.name)
     return sweep, Options(
         out=out,

@@ -7,7 +7,7 @@ to the sampler after its row in `trials`.
 
 A run has two stages. The search asks for configurations and stops most of them early. The confirmation trains the best
 ones again on fresh seeds; the sampler never hears of it. In what order trials are given out, and when a rung is
-decided, is the matter of a `Pace`: as soon as possible, or in batches (`--reproducible`).
+decided, is as soon as possible here, and in batches in `cohorts.py` (`--reproducible`).
 """
 
 from collections import deque
@@ -150,7 +150,6 @@ class Referee:
         if not trial.ending:
             self._end(trial, "failed", reason)
             self._settle()
-            self.listener(trial)
 
     def close(self, why: str) -> None:
         """Give out nothing more; running trials may finish the stretch they are in, and can be taken up again later."""

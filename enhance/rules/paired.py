@@ -44,6 +44,7 @@ class Adversarial(Supervised):
         """One step of the generator, and the critic's share of them."""
         self.takes_part = step >= self.first_step
         if step == self.first_step:
+            self.begin(step)  # an evaluation may have left the networks in evaluation mode
             for _ in range(self.config.adversarial.pretrain_steps):
                 self._critic_step()
         figures = super().train_step(step)

@@ -19,6 +19,12 @@ from sweeps.engine.plan import render_plan
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
 
+OF_ONE_INVOCATION = (
+    *("--out", "--resume", "--workers", "--address"),
+    *("--max-minutes", "--max-device-hours", "--estimate", "--price-per-hour"),
+)
+"""Options that a resumed run does not take over: a limit that ended it would end it again at once."""
+
 REFUSALS = (
     UsageError,
     ConfigError,
@@ -102,8 +108,8 @@ def _recorded_arguments(run: Path) -> list[str]:
         name = argument.split("=", 1)[0]
         if skip:
             skip = False
-        elif name in ("--out", "--resume", "--workers", "--address"):
-            skip = "=" not in argument
+        elif name in OF_ONE_INVOCATION:
+            skip = "=" not in argument and name != "--estimate"
         else:
             kept.append(argument)
     return kept

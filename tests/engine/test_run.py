@@ -212,7 +212,8 @@ def test_a_run_whose_time_is_over_can_be_continued(tmp_path: Path, environment: 
     assert "stopped because its 0.0001 device hours are spent; go on with:" in first.stdout
     begun = load(out)
     assert 0 < len(begun.trials) < 6
-    finish(out, environment, *LONGER, "--workers", "0")
+    resumed = [sys.executable, str(SCRIPT), "--resume", str(out), "--workers", "0"]  # what it said
+    subprocess.run(resumed, env=environment, capture_output=True, timeout=240, check=True, cwd=ROOT)
     assert len(load(out).trials) == 6
 
 

@@ -16,5 +16,5 @@ def best(completed: Mapping[int, Sequence[tuple[float, ...]]], count: int) -> li
     rungs = build_rungs("pareto", _ONLY_RUNG, reduction=2)
     for number, seeds in completed.items():
         rungs.record(str(number), 1, tuple(sum(column) / len(column) for column in zip(*seeds, strict=True)))
-    places = {number: rungs.judge(str(number), 1).place for number in completed}
-    return sorted(completed, key=lambda number: (places[number], number))[:count]
+    verdicts = rungs.cohort([str(number) for number in completed], 1) if completed else {}
+    return sorted(completed, key=lambda number: (verdicts[str(number)].place, number))[:count]

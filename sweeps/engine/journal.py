@@ -8,11 +8,13 @@ A dashboard that was open across a resume must be started again.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
+from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import FrozenTrial, TrialState
 
 
 class Journal(BaseJournalBackend):
@@ -39,3 +41,30 @@ class Journal(BaseJournalBackend):
         """The operations that the storage has not applied yet; those before are forgotten."""
         self._unread = self._unread[len(self._unread) - (self._written - log_number_from) :]
         yield from (json.loads(line) for line in tuple(self._unread))
+
+
+class Storage(JournalStorage):
+    """Optuna's storage over a journal that nobody else writes: whether a trial waits is known without a search.
+
+    `Study.ask` looks among all trials for one that was enqueued: 2 ms of an ask after 2,000 trials.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Journal(path))
+        self._enqueued: list[int] = []
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        trial_id = super().create_new_trial(study_id, template_trial)
+        if template_trial is not None and template_trial.state == TrialState.WAITING:
+            self._enqueued.append(trial_id)
+        return trial_id
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        if states != (TrialState.WAITING,):
+            return super().get_all_trials(study_id, deepcopy, states)
+        enqueued = [self.get_trial(trial_id) for trial_id in self._enqueued]
+        waiting = [trial for trial in enqueued if trial.state == TrialState.WAITING]
+        self._enqueued = [trial._trial_id for trial in waiting]
+        return waiting

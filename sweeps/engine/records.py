@@ -1,8 +1,9 @@
 """Trials as the driver knows them, and the ledger's rows for them, in both directions."""
 
 import hashlib
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +52,12 @@ class Trial:
     def last(self) -> Report | None:
         """The report at the highest step, None where there is none."""
         return self.reports[max(self.reports)] if self.reports else None
+
+    def forget_details(self) -> None:
+        """Keep of each report what comparisons need; the rest is in the ledger, and a run has thousands of trials."""
+        for step, report in self.reports.items():
+            metrics = {sys.intern(name): value for name, value in report.metrics.items()}
+            self.reports[step] = replace(report, metrics=metrics, spread={}, untouched={}, losses={}, signals={})
 
 
 def trial_identity(config: Config, seed: int, setting: Setting) -> str:

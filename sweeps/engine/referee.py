@@ -196,6 +196,7 @@ class Referee:
             trial = found[row["trial"]]
             trial.ending, trial.reason, trial.host = row["ending"], row["reason"], row["run.host"]
             trial.wall_s, trial.parameters, trial.spared = row["time.wall_s"], row["cost.parameters"], row["spared"]
+            trial.forget_details()
         return found
 
     def _take_up(self, number: int, group: list[Trial]) -> None:
@@ -357,6 +358,7 @@ class Referee:
     def _end(self, trial: Trial, ending: str, reason: str) -> None:
         trial.ending, trial.reason, trial.state = ending, reason, None
         self.ledger.commit("trials", [trial_row(trial, self.sweep.name, self.rung_steps, self.setting)])
+        trial.forget_details()
         if trial.stage == "search":
             self._tell(self._candidates[trial.number])
         self.listener(trial)

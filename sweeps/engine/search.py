@@ -24,12 +24,11 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from enhance.config import Scalar
-from sweeps.engine.journal import Journal
+from sweeps.engine.journal import Storage
 from sweeps.engine.samplers import SAMPLERS, build_sampler
 from sweeps.engine.space import inner, suggest
 from sweeps.engine.sweep import METRICS, Sweep
@@ -69,7 +68,7 @@ class Search:
             study_name=sweep.name,
             directions=[DIRECTIONS[METRICS[name]] for name in sweep.objectives],
             sampler=build_sampler(sweep.sampler, sweep.sampler_options, seed),
-            storage=None if journal is None else JournalStorage(Journal(journal)),
+            storage=None if journal is None else Storage(journal),
         )
         with warnings.catch_warnings():  # experimental since Optuna 3.2; it is what the dashboard names its axes by
             warnings.simplefilter("ignore", ExperimentalWarning)

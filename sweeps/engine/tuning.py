@@ -171,8 +171,10 @@ class _Rungs(TrialScheduler):
         """Tune keeps every trial to its end: what is in them is let go, or a driver of thousands would grow."""
         for held in (trial.config, trial.evaluated_params, vars(trial).get("_Trial__unresolved_config", {})):
             held.clear()
+        trial.experiment_tag, trial._default_result_or_future = "", None
         known = trial.run_metadata
-        known.last_result, known.metric_analysis, known.metric_n_steps = {}, {}, {}
+        # An empty last result would have Tune fetch a default one, which is larger.
+        known.last_result, known.metric_analysis, known.metric_n_steps = {"done": True}, {}, {}
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None: ...
 

@@ -39,6 +39,17 @@ SWEEP = Sweep(
     objectives=("psnr_db", "ms_ssim"),
     budget=Budget(trials=24, steps=600, rungs=2, reduction=3, confirm=2, confirm_seeds=3, audit_share=0.1),
     smoke=Budget(trials=3, steps=9, rungs=2, reduction=3, confirm=1, confirm_seeds=2),
+    full=Budget(trials=60, steps=20_000, rungs=3, reduction=3, seeds=2, confirm=3, confirm_seeds=3, audit_share=0.1),
+    full_fixed={  # DPED's: 9-64/4 with instance norm, 50 crops of 100 px, relu5_4
+        "net.kernel": 3,
+        "net.channels": 64,
+        "net.blocks": 4,
+        "net.norm": "instance",
+        "optimizer.lr": 5e-4,
+        "loss.content_layer": "relu5_4",
+        "train.batch_size": 50,
+        "train.crop_px": 100,
+    },
 )
 
 if __name__ == "__main__":

@@ -36,6 +36,14 @@ SWEEP = Sweep(
     objectives=("cycle_psnr_db",),  # of pairs PSNR is reported too; without them there is nothing to hold it against
     budget=Budget(trials=12, steps=300, rungs=2, reduction=3, confirm=2, confirm_seeds=2),
     smoke=Budget(trials=2, steps=6, rungs=2, reduction=3, confirm=1, confirm_seeds=1),
+    full=Budget(trials=12, steps=100_000, rungs=3, reduction=3, confirm=2, confirm_seeds=2),
+    full_fixed={  # CycleGAN's: 64 channels in all, crops of 256 px one by one, Adam at 2e-4
+        "net.channels": 64,
+        "critic.channels": 64,
+        "optimizer.lr": 2e-4,
+        "critic_optimizer.lr": 2e-4,
+        "train.crop_px": 256,
+    },
 )
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""`main(SWEEP)`: what every script in `sweeps/` ends with."""
+"""`main(SWEEP)`, or `main(SWEEPS, switch="--task")`: what every script in `sweeps/` ends with."""
 
+import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +19,9 @@ from sweeps.engine.options import Options, UsageError, parse, resumed_folder
 from sweeps.engine.plan import render_plan
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
+
+ALL = "all"
+FOLDERS = ("--out", "--resume")
 
 OF_ONE_INVOCATION = (
     *("--out", "--resume", "--workers", "--address"),
@@ -38,16 +42,61 @@ REFUSALS = (
 )
 
 
-def main(sweep: Sweep, argv: Sequence[str] | None = None) -> NoReturn:
-    """Run `sweep` as the command line says. Exits with 0; 2 and a sentence where it is refused; 130 on ^C."""
-    sys.exit(run(sweep, list(sys.argv[1:] if argv is None else argv)))
+def main(
+    sweeps: Sweep | Mapping[str, Sweep], *, switch: str = "", default: str = ALL, argv: Sequence[str] | None = None
+) -> NoReturn:
+    """Run a sweep as the command line says. Exits with 0; 2 and a sentence where it is refused; 130 on ^C.
+
+    Of several `sweeps` by name, `switch` ("--task") chooses one, or ALL in turn, each in its own folder inside --out;
+    `default` is what is run without it.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sweeps, Sweep):
+        sys.exit(run(sweeps, arguments))
+    sys.exit(run_chosen(sweeps, switch, default, arguments))
 
 
-def run(sweep: Sweep, argv: list[str]) -> int:
-    """As `main`, but gives the exit status back."""
+def run_chosen(sweeps: Mapping[str, Sweep], switch: str, default: str, argv: list[str]) -> int:
+    """As `main` with several sweeps, but gives the exit status back: the first that is not 0 ends the row."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument(switch, dest="name", default=default)
+    try:
+        chosen, rest = parser.parse_known_args(argv)
+    except argparse.ArgumentError:
+        chosen, rest = argparse.Namespace(name=""), []
+    if chosen.name not in (*sweeps, ALL):
+        print(f"{switch} {chosen.name}: choose from {', '.join(sweeps)}, {ALL}", file=sys.stderr)
+        return 2
+    if "-h" in rest or "--help" in rest:
+        print(f"{switch} is one of {', '.join(sweeps)}, {ALL} (default: {default}); the other options:\n")
+    if chosen.name != ALL:
+        return run(sweeps[chosen.name], rest, (switch, chosen.name))
+    for name, sweep in sweeps.items():
+        status = run(sweep, _inside(rest, name), (switch, name))
+        if status:
+            return status
+    return 0
+
+
+def _inside(argv: Sequence[str], name: str) -> list[str]:
+    """The arguments with the folders of --out and --resume replaced by one inside them."""
+    found, before = [], ""
+    for argument in argv:
+        option, equals, folder = argument.partition("=")
+        if before in FOLDERS:
+            argument = str(Path(argument) / name)
+        elif option in FOLDERS and equals:
+            argument = f"{option}={Path(folder) / name}"
+        found.append(argument)
+        before = argument
+    return found
+
+
+def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
+    """As `main` with one sweep, but gives the exit status back. `chosen` are the arguments that led to this sweep."""
     console = Console(highlight=False)
     try:
-        return _run(sweep, argv, console)
+        return _run(sweep, argv, " ".join([python_command(), _script(), *chosen]), console)
     except REFUSALS as error:
         print(f"{sweep.name}: {error}", file=sys.stderr)
         return 2
@@ -57,8 +106,8 @@ def run(sweep: Sweep, argv: list[str]) -> int:
         return 1
 
 
-def _run(sweep: Sweep, argv: list[str], console: Console) -> int:
-    command = " ".join([python_command(), _script(), *argv])
+def _run(sweep: Sweep, argv: list[str], script: str, console: Console) -> int:
+    command = " ".join([script, *argv])
     folder = resumed_folder(argv)
     recorded = _recorded_arguments(folder) if folder is not None else []
     sweep, options = parse(sweep, [*recorded, *argv], command)
@@ -68,7 +117,7 @@ def _run(sweep: Sweep, argv: list[str], console: Console) -> int:
     if options.dry_run:
         console.print("\ndry run: no trial was trained", style="dim")
         return 0
-    again = f"{python_command()} {_script()} --resume {options.out}"
+    again = f"{script} --resume {options.out}"
     console.print(f"\nstarting; if it is interrupted, go on with: {again}\n", style="dim", soft_wrap=True)
     try:
         referee = drive(sweep, options, [*recorded, *argv], console)

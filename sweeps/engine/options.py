@@ -19,6 +19,7 @@ from sweeps.engine.samplers import SAMPLERS
 from sweeps.engine.space import Choice, Range, When, inner, without
 from sweeps.engine.sweep import Sweep
 
+SCALES = ("demo", "smoke", "full")
 BUDGET = ("trials", "steps", "seeds", "confirm", "confirm_seeds", "audit_share")
 
 
@@ -50,8 +51,7 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
     """The sweep as the command line changes it, and how to run it. Raises UsageError, ConfigError or SweepError."""
     parser = _parser(sweep)
     arguments = parser.parse_args(argv)
-    if arguments.smoke:
-        sweep = dataclasses.replace(sweep, budget=sweep.smoke)
+    sweep = sweep.at("smoke" if arguments.smoke else arguments.budget)
     for setting in arguments.set:
         sweep = _fix(sweep, setting)
     if arguments.device == "cuda" and not arguments.address and default_device() != "cuda":
@@ -145,7 +145,8 @@ def _parser(sweep: Sweep) -> argparse.ArgumentParser:
     add("--estimate", action="store_true", help="measure some steps first, and say what the run will cost")
     add("--price-per-hour", type=float, metavar="P", help="of a device; with it the estimate is in money too")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="fix a configuration leaf, searched or not")
-    add("--smoke", action="store_true", help="the smallest run that goes through everything")
+    add("--budget", choices=SCALES, default="demo", help="full: the papers' scale, for GPUs; smoke: the smallest")
+    add("--smoke", action="store_true", help="the same as --budget smoke")
     add("--dry-run", action="store_true", help="print the plan and compute nothing")
     return parser
 

@@ -161,6 +161,7 @@ def sweep_of(recording: Recording, arm: Arm, seed: int) -> Sweep:
         objectives=recording.objectives,
         budget=budget,
         smoke=budget,
+        full=budget,
         sampler="random" if arm.sampler == EACH else arm.sampler,
         design=_each(recording, seed) if arm.sampler == EACH else None,
         stopping=arm.stopping,

@@ -95,7 +95,9 @@ class Sweep:
     of the space, that are tried before the sampler's own (a paper's settings). `objectives` are metric names;
     `stopping` is the rule by which trials are compared at the rungs (see `rungs.RULES`). `constraints` bound metrics,
     {"parameters": ("<=", 100_000)}: what breaks one is no result, and samplers learn to avoid it. A `design` lists the
-    points that are tried, and leaves the sampler nothing to choose. Raises SweepError with every problem at once.
+    points that are tried, and leaves the sampler nothing to choose. `smoke` is the smallest budget that goes through
+    everything, `full` that of the papers' scale, with `full_fixed` in place of what is fixed otherwise (a real batch,
+    real crops). Raises SweepError with every problem at once.
     """
 
     name: str
@@ -106,6 +108,8 @@ class Sweep:
     objectives: tuple[str, ...]
     budget: Budget
     smoke: Budget
+    full: Budget
+    full_fixed: Mapping[str, Scalar] = field(default_factory=dict)
     first: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     data: str = "demo"
     sampler: str = "tpe"
@@ -122,7 +126,8 @@ class Sweep:
 
     def problems(self) -> list[str]:
         """Every reason why this sweep cannot run; empty where it can."""
-        found = self.budget.problems() + [f"smoke {problem}" for problem in self.smoke.problems()]
+        others = {"smoke": self.smoke, "full": self.full}
+        found = self.budget.problems() + [f"{name} {p}" for name, other in others.items() for p in other.problems()]
         if not self.objectives:
             found.append(f"it has no objective; choose from {', '.join(METRICS)}")
         found += [
@@ -149,10 +154,10 @@ class Sweep:
 
     def _configuration_problems(self) -> list[str]:
         found = space_problems(self.space, self.fixed) if self.space else ["its space is empty; name a parameter"]
-        both = [name for name in self.space if name in self.fixed]
+        both = [name for name in self.space if name in {**self.fixed, **self.full_fixed}]
         if both:
             found.append(f"{', '.join(both)} cannot be fixed and searched at once")
-        if "train.steps" in self.fixed or "train.steps" in self.space:
+        if "train.steps" in {**self.fixed, **self.full_fixed} or "train.steps" in self.space:
             found.append("train.steps belongs to the budget: set budget.steps")
         if "cycle_psnr_db" in self.objectives and self.fixed.get("train.rule") != "cycle":
             found.append("the objective cycle_psnr_db needs train.rule=cycle among what is fixed")
@@ -198,6 +203,12 @@ class Sweep:
                         f"{', '.join(UNPAIRED_METRICS)}, not {', '.join(wrong) or 'another rule'}"
                     ],
                 )
+
+    def at(self, scale: str) -> "Sweep":
+        """The same question at the scale "demo" (as it is), "smoke" or "full"; raises SweepError."""
+        if scale == "full":
+            return dataclasses.replace(self, budget=self.full, fixed={**self.fixed, **self.full_fixed})
+        return dataclasses.replace(self, budget=self.smoke) if scale == "smoke" else self
 
     def with_budget(self, **changes: Any) -> "Sweep":
         """The same question with another budget (`trials`, `steps`, `seeds`, ...); raises SweepError."""

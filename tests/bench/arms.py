@@ -126,6 +126,7 @@ def ours() -> None:
         objectives=("psnr_db",),
         budget=Budget(trials=TRIALS, steps=STEPS, rungs=1),
         smoke=Budget(trials=2, steps=1, rungs=1),
+        full=Budget(trials=2, steps=1, rungs=1),
     )
     with tempfile.TemporaryDirectory() as folder:
         status = run(sweep, ["--workers", "2", "--out", folder])

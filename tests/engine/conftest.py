@@ -37,6 +37,7 @@ def small_sweep(**changes: object) -> Sweep:
         "objectives": ("psnr_db", "ms_ssim"),
         "budget": Budget(trials=9, steps=90, rungs=3, reduction=3),
         "smoke": Budget(trials=2, steps=9, rungs=2),
+        "full": Budget(trials=9, steps=900, rungs=3),
     }
     return Sweep(**{**values, **changes})  # type: ignore[arg-type]
 

@@ -10,14 +10,23 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from analysis.confirmation import confirmation, luck_lines
-from analysis.figures import frontier_figure, save
+from analysis.figures import comparison_figure, frontier_figure, save
 from analysis.frontier import configurations, confirmed, ranked, remarks, results
 from analysis.load import Ledger, LedgerError, Objective, load
+from analysis.papers import TABLES, compared, comparison_lines, conventions
 from analysis.stopping import stopping_lines
-from analysis.tables import confirmation_table, endings_line, frontier_table, hidden_line, legend_lines
+from analysis.tables import (
+    comparison_table,
+    confirmation_table,
+    endings_line,
+    frontier_table,
+    hidden_line,
+    legend_lines,
+)
 
 _OTHERS = 15
 _PIPED_WIDTH = 120
+_TABLE_NAMES = {"fpie1": "Table 1", "fpie2": "Table 2", "all": "Tables 1 and 2"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     frontier.add_argument("--all", action="store_true", help=f"list every configuration, not only {_OTHERS} others")
     frontier.add_argument("--search", action="store_true", help="the search's own scores, of all configurations")
     frontier.add_argument("--objectives", metavar="METRIC", nargs="+", help="1 or 2 of the run's objectives")
+    paper = commands.add_parser("compare-paper", help="a grid of networks beside the paper's: times, MS-SSIM, fronts")
+    paper.set_defaults(command=_compare_paper)
+    paper.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="the folders of the runs")
+    paper.add_argument("--table", choices=[*TABLES, "all"], default="all", help="FPIE's Table 1 or 2 (default: all)")
+    paper.add_argument(
+        "--out", metavar="DIR", type=Path, help="where the files go (default: analysis in the first RUN)"
+    )
     return parser
 
 
@@ -56,24 +72,37 @@ def _frontier(options: argparse.Namespace) -> None:
     frame = ranked(found if options.search else results(found), objectives)
     _say_notes(remarks(ledger, frame, objectives))
     said = [*luck_lines(ledger, objectives), *stopping_lines(ledger)]
-    files = _written(frame, frontier_figure(ledger, frame, objectives), options.out or options.run / "analysis")
+    figure = frontier_figure(ledger, frame, objectives)
+    files = _written(frame, figure, options.out or options.run / "analysis", "frontier")
     on, rest = int(frame["front"].sum()), int((~frame["front"]).sum())
     print(f"\n{ledger.runs['question'].iloc[-1]}\n")
     others = None if options.all else _OTHERS
-    width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    console = Console(highlight=False, width=width)
+    console = _console()
     console.print(frontier_table(frame, objectives, others))
-    print("\n".join([*legend_lines(), *hidden_line(len(found) - len(frame))]))
+    print("\n".join([*legend_lines(frame, objectives), *hidden_line(len(found) - len(frame))]))
     if confirmed(ledger):
         console.print(confirmation_table(confirmation(ledger, objectives), objectives))
     print("\n".join(said), end="\n" if said else "")
     hidden = f" ({rest - _OTHERS} not listed; --all lists them)" if not options.all and rest > _OTHERS else ""
     print(f"\n{on} on the front, {rest} others{hidden}")
     print(endings_line(ledger))
-    print("\nwritten:")
-    for path in files:
-        print(f"  {path}")
+    _say_written(files)
     print(f'\nthe numbers in pandas: import pandas; pandas.read_parquet("{files[-1]}").query("front")')
+
+
+def _compare_paper(options: argparse.Namespace) -> None:
+    ledgers = [load(run) for run in options.runs]
+    _say_notes(note for ledger in ledgers for note in ledger.notes)
+    frame = compared(ledgers, options.table)
+    said, notes = comparison_lines(frame), conventions(ledgers, frame)
+    title = f"Fast Perceptual Image Enhancement ({_TABLE_NAMES[options.table]}) beside this run"
+    figure = comparison_figure(title, frame, [*said[:2], *notes])
+    files = _written(frame, figure, options.out or options.runs[0] / "analysis", f"compare-{options.table}")
+    print(f"\n{title}\n")
+    _console().print(comparison_table(frame))
+    print("time: in units of the DPED baseline's, in brackets its interval; front: the sides on which it is not beaten")
+    print("\n".join(["", *said, "", *(f"not the same: {note}" for note in notes)]))
+    _say_written(files)
 
 
 # --- the steps ---------------------------------------------------------------------------------------------------
@@ -90,15 +119,25 @@ def _chosen(ledger: Ledger, metrics: Sequence[str] | None) -> tuple[Objective, .
     return tuple(known[metric] for metric in dict.fromkeys(metrics))
 
 
-def _written(frame: pd.DataFrame, figure: Figure, folder: Path) -> list[Path]:
-    table = folder / "frontier.parquet"
+def _console() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+
+
+def _written(frame: pd.DataFrame, figure: Figure, folder: Path, stem: str) -> list[Path]:
+    table = folder / f"{stem}.parquet"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        figures = save(figure, folder, "frontier")
+        figures = save(figure, folder, stem)
         frame.to_parquet(table, index=False)
     except OSError as error:
         raise LedgerError(f"cannot write to {folder} ({error.strerror}); choose another folder with --out") from error
     return [*figures, table]
+
+
+def _say_written(paths: Iterable[Path]) -> None:
+    print("\nwritten:")
+    for path in paths:
+        print(f"  {path}")
 
 
 def _say_notes(notes: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.frontier import configurations
 from analysis.load import Ledger, Objective
 from analysis.statistics import mean_interval
-from analysis.units import COUNTS, metric_label, metric_text
+from analysis.units import COSTS, metric_label, metric_text
 
 _ID = "configuration"
 
@@ -80,7 +80,7 @@ def mean_luck(ledger: Ledger, objective: Objective) -> Luck:
 
 def luck_lines(ledger: Ledger, objectives: Sequence[Objective]) -> list[str]:
     """A sentence on the mean luck for each objective that has any; none where nothing was confirmed."""
-    found = [(o.metric, mean_luck(ledger, o)) for o in objectives if o.metric not in COUNTS]
+    found = [(o.metric, mean_luck(ledger, o)) for o in objectives if o.metric not in COSTS]
     return [_sentence(metric, luck) for metric, luck in found if luck.configurations]
 
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from analysis.frontier import baseline, confirmed
 from analysis.load import ENDINGS, Ledger, LedgerError, Objective
-from analysis.plots import INK, Dimension, plot_front, plot_ranking
+from analysis.plots import INK, Dimension, Points, plot_front, plot_pairs, plot_ranking
 from analysis.statistics import Floats
-from analysis.units import metric_label
+from analysis.units import COSTS, metric_label, metric_unit
 
 _WIDTH_IN = 8.5
 _PLOT_IN = 4.4
@@ -36,6 +36,24 @@ def frontier_figure(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Ob
     figure, axes = _sheet(_question(ledger), [*_caption(ledger, frame), *_key(frame)], _PLOT_IN, left_in=0.85)
     x, y = (_dimension(ledger, frame, objective) for objective in objectives)
     plot_front(axes, x, y, frame["number"].to_numpy())
+    _legend(axes)
+    return figure
+
+
+def comparison_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> Figure:
+    """The figure of `frame` (as `papers.compared` gives it): time against MS-SSIM, the paper's hollow and ours filled.
+
+    MS-SSIM is drawn as the distance from the mean over the networks that both sides have: its level depends on the
+    pictures and on how long was trained, while the distances between networks are what is compared.
+    """
+    foot = [
+        *(f"{line[0].upper()}{line[1:]}." for line in foot),
+        "MS-SSIM is shown less the mean over the networks that both have. Bars: 95 % intervals of ours.",
+    ]
+    figure, axes = _sheet(title, foot, _PLOT_IN, left_in=0.85)
+    theirs, ours = _points(frame, "paper", "FPIE"), _points(frame, "ours", "this run")
+    names = ("time (\N{MULTIPLICATION SIGN} DPED)", "MS-SSIM above the mean")
+    plot_pairs(axes, theirs, ours, frame["network"].tolist(), names)
     _legend(axes)
     return figure
 
@@ -64,15 +82,39 @@ def _ranking(ledger: Ledger, frame: pd.DataFrame, objective: Objective) -> Figur
 
 def _dimension(ledger: Ledger, frame: pd.DataFrame, objective: Objective) -> Dimension:
     metric = objective.metric
-    mean, low, high = (frame[f"{part}.{metric}"].to_numpy(dtype=np.float64) for part in ("metric", "low", "high"))
-    last = _last_of_stopped(ledger, objective.column)
-    return Dimension(metric_label(metric), objective.maximize, mean, low, high, last, baseline(ledger, metric))
+    parts = (frame[f"{part}.{metric}"].to_numpy(dtype=np.float64) for part in ("metric", "low", "high"))
+    mean, low, high, last = (
+        part / metric_unit(metric) for part in (*parts, _last_of_stopped(ledger, objective.column))
+    )
+    # What networks cost spans decades where their sizes do; scores of a decade or more are another matter.
+    log = metric in COSTS and bool(np.nanmin(mean) > 0) and bool(np.nanmax(mean) > 10 * np.nanmin(mean))
+    return Dimension(metric_label(metric), objective.maximize, mean, low, high, last, baseline(ledger, metric), log)
 
 
 def _last_of_stopped(ledger: Ledger, column: str) -> Floats:
     stopped = ledger.trials.loc[ledger.trials["ending"] == "stopped", "trial"]
     reports = ledger.reports[ledger.reports["trial"].isin(stopped)].sort_values(["trial", "step"])
     return reports.drop_duplicates("trial", keep="last")[column].to_numpy(dtype=np.float64)
+
+
+def _points(frame: pd.DataFrame, side: str, name: str) -> Points:
+    mean = frame.loc[frame["both"], f"{side}.ms_ssim"].mean()
+    known = frame["both"] if side == "ours" else pd.Series(True, index=frame.index)
+    x, y = (_column(frame, f"{side}.{measure}", known) for measure in ("relative_time", "ms_ssim"))
+    x_low, x_high, y_low, y_high = (
+        _column(frame, f"{side}_{end}.{measure}", known)
+        for measure in ("relative_time", "ms_ssim")
+        for end in ("low", "high")
+    )
+    front = frame[f"{side}.front"].to_numpy(dtype=np.bool_)
+    return Points(name, x, y - mean, front, x_low, x_high, y_low - mean, y_high - mean)
+
+
+def _column(frame: pd.DataFrame, name: str, known: pd.Series) -> Floats:
+    """A column where it is known, NaN elsewhere and where there is no such column (the paper has no intervals)."""
+    if name not in frame.columns:
+        return np.full(len(frame), np.nan)
+    return np.where(known, frame[name].to_numpy(dtype=np.float64), np.nan)
 
 
 # --- the words ---------------------------------------------------------------------------------------------------
@@ -89,9 +131,11 @@ def _caption(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
     images = len(frame) - seeds
     over = [f"seeds ({_configurations(seeds)})"] if seeds else []
     over += [f"validation images, one seed ({_configurations(images)})"] if images else []
+    has = "high.latency_ratio" in frame.columns and frame["high.latency_ratio"].notna().any()
+    timed = "; those of latency over rounds of timing" if has else ""
     return [
         f"{len(ledger.trials)} trials: {endings}.",
-        f"Bars: 95 % intervals over {' or '.join(over)}.",
+        f"Bars: 95 % intervals over {' or '.join(over)}{timed}.",
         f"Data: {ledger.runs['run.data_spec'].iloc[-1]}, {frame['images'].max()} validation images.",
         *_stage(ledger, frame),
     ]

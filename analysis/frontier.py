@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.costs import with_latency_intervals
 from analysis.load import LOST, Ledger, LedgerError, Objective
 from analysis.statistics import Floats, mean_interval_from_spread
+from analysis.units import COSTS
 
 _ID = "configuration"
 
@@ -25,6 +27,7 @@ def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     With `search` it is the search's own trials that count, and confirmations are left out.
     With 2 seeds or more the interval is over "seeds"; with one it is over "images" and says how well the mean over the
     validation images is known, not how much another seed would change it. A mean with a value missing is missing.
+    What a network costs has no such interval; that of `latency_ratio` is over the rounds of its timing (`costs`).
     Raises LedgerError where nothing completed.
     """
     trials = _counted(ledger, search)
@@ -41,7 +44,7 @@ def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     frame["interval_over"] = np.where(frame["n_seeds"] >= 2, "seeds", "images")
     measures = [_measured(trials, frame, column.removeprefix("metric.")) for column in _columns(trials, "metric.")]
     result: pd.DataFrame = pd.concat([frame, *measures, first[_columns(first, "config.")]], axis="columns")
-    return result.reset_index(names=_ID)
+    return with_latency_intervals(result.reset_index(names=_ID), ledger.costs)
 
 
 def confirmed(ledger: Ledger) -> bool:
@@ -92,8 +95,10 @@ def ranked(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame
 def baseline(ledger: Ledger, metric: str) -> float | None:
     """What the untouched phone images score on the same validation images; None where no trial has reported it.
 
-    A gain over them is zero for them by definition.
+    A gain over them is zero for them by definition; what a network costs is nothing to hold against a picture.
     """
+    if metric in COSTS:
+        return None
     if metric == "psnr_gain_db":
         return 0.0
     column = f"baseline.{metric}"
@@ -209,6 +214,9 @@ def _measured(trials: pd.DataFrame, frame: pd.DataFrame, metric: str) -> pd.Data
     """Mean and interval of one metric for the configurations that index `frame`."""
     values = trials.groupby(_ID, sort=True)[f"metric.{metric}"]
     mean = values.mean().where(values.count() == frame["n_seeds"])
+    if metric in COSTS:
+        ends = {f"{end}.{metric}": float("nan") for end in ("low", "high")}
+        return pd.DataFrame({f"metric.{metric}": mean, **ends}, index=frame.index)
     spread, n = values.std(ddof=1), frame["n_seeds"]
     if f"spread.{metric}" in trials.columns:
         alone = frame["interval_over"] == "images"

@@ -10,25 +10,47 @@ import pandas as pd
 
 from analysis.files import QUARANTINE, LedgerError, read_table, table_files
 
-__all__ = ["ENDINGS", "LOST", "Ledger", "LedgerError", "Objective", "contract", "load", "not_ended"]
+__all__ = [
+    "CONDITIONS",
+    "ENDINGS",
+    "LATENCY_RATIO",
+    "LOST",
+    "Ledger",
+    "LedgerError",
+    "Objective",
+    "contract",
+    "load",
+    "not_ended",
+]
 
 LOST = ("diverged", "failed", "refused")
 ENDINGS = ("completed", "stopped", *LOST)
 DIRECTIONS = ("maximize", "minimize")
+
+CONDITIONS = tuple(
+    f"cost.{name}"
+    for name in ("device", "device_name", "width_px", "height_px", "threads", "dtype", "memory_format", "compiled")
+)
+"""Under what a network was timed: latencies are comparable only where all of these are equal."""
+
+LATENCY_RATIO = ("cost.latency_ratio", "cost.latency_ratio_low", "cost.latency_ratio_high")
+"""The latency in units of the baseline's, which was timed in turns with it, and the ends of its interval."""
 
 KEYS: dict[str, list[str]] = {
     "runs": ["run"],
     "trials": ["trial"],
     "reports": ["trial", "step"],
     "starts": ["trial"],
+    "costs": ["network", *CONDITIONS, "cost.failure"],  # a failed measurement does not hide one that came later
 }
 _NEEDED: dict[str, list[str]] = {
     "runs": ["run", "question", "objectives", "started", "run.data_spec"],
     "trials": ["trial", "stage", "configuration", "seed", "images", "ending", "reason", "steps", "time.ended"],
     "reports": ["trial", "step"],
     "starts": ["trial"],
+    "costs": ["network", *CONDITIONS, "cost.failure", *LATENCY_RATIO],
 }
-_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.")
+_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.", "cost.latency", "cost.baseline_ms")
 
 
 @dataclass(frozen=True)
@@ -60,7 +82,8 @@ class Ledger:
 
     `runs` is sorted by start, so that its last row is the newest invocation; `objectives` are that invocation's.
     `spared` of a trial is the rung at which it would have been stopped, were it not for the audit; -1 where there is
-    none, and in ledgers that were written before there was an audit.
+    none, and in ledgers that were written before there was an audit. `costs` has a row per network and conditions of
+    timing; it has none where nothing was timed.
     """
 
     path: Path
@@ -68,6 +91,7 @@ class Ledger:
     reports: pd.DataFrame
     runs: pd.DataFrame
     starts: pd.DataFrame
+    costs: pd.DataFrame
     objectives: tuple[Objective, ...]
     notes: tuple[str, ...]
 
@@ -93,7 +117,7 @@ def load(run: Path) -> Ledger:
     _check_endings(trials, notes)
     _check_metrics(trials, tables["reports"], objectives, notes)
     _complete_spared(trials)
-    return Ledger(run, trials, tables["reports"], runs, tables["starts"], objectives, tuple(notes))
+    return Ledger(run, trials, tables["reports"], runs, tables["starts"], tables["costs"], objectives, tuple(notes))
 
 
 def not_ended(ledger: Ledger) -> int:

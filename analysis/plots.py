@@ -4,11 +4,13 @@ Colours are those of Okabe and Ito (jfly.uni-koeln.de/color), which stay apart f
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from analysis.frontier import staircase
@@ -24,6 +26,7 @@ class Dimension:
     """One objective as it is drawn: n configurations with their intervals (NaN: none), and what they are held against.
 
     `stopped` (m,) are the last values of the stopped trials, `baseline` that of the untouched phone images.
+    On a `log` axis all means must be above 0.
     """
 
     label: str
@@ -33,6 +36,7 @@ class Dimension:
     high: Floats
     stopped: Floats
     baseline: float | None
+    log: bool = False
 
     def limits(self) -> tuple[float, float]:
         """The range to show: every mean with an interval of the usual width, and longer ones up to half as far again.
@@ -40,6 +44,9 @@ class Dimension:
         The interval of two seeds must not squeeze the rest into a corner; neither must a phone image that is farther
         away than all this is wide.
         """
+        if self.log:
+            low, high = replace(self, log=False, **self._exponents()).limits()
+            return float(10**low), float(10**high)
         halves = ((self.high - self.low) / 2)[np.isfinite(self.high)]
         usual = float(np.median(halves)) if halves.size else 0.0
         least, most = float(np.nanmin(self.mean)) - usual, float(np.nanmax(self.mean)) + usual
@@ -50,10 +57,30 @@ class Dimension:
             low, high = min(low, self.baseline), max(high, self.baseline)
         return low - 0.05 * span, high + 0.05 * span
 
+    def _exponents(self) -> dict[str, Any]:
+        logs = {name: np.log10(getattr(self, name)) for name in ("mean", "low", "high")}
+        return logs | {"baseline": None if self.baseline is None else float(np.log10(self.baseline))}
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """n networks by time x and quality y, with the ends of intervals (NaN: none), and which of them are the front."""
+
+    name: str
+    x: Floats
+    y: Floats
+    front: NDArray[np.bool_]
+    x_low: Floats
+    x_high: Floats
+    y_low: Floats
+    y_high: Floats
+
 
 def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) -> Axes:
     """Two objectives of n configurations; those with a `number` above 0 are the front, joined by its staircase."""
     on = number > 0
+    _scale(axes, "x", x.log)
+    _scale(axes, "y", y.log)
     axes.set_xlim(*x.limits())
     axes.set_ylim(*y.limits())
     crowd = min(1.0, (60 / max(1, int((~on).sum()))) ** 0.5)  # hundreds of bars would hide what they belong to
@@ -65,6 +92,10 @@ def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]
     _stopped(axes, x, y)
     if x.baseline is not None and y.baseline is not None:
         _baseline(axes, x.baseline, y.baseline)
+    elif x.baseline is not None:
+        _baseline_level(axes, "x", x.baseline)
+    elif y.baseline is not None:
+        _baseline_level(axes, "y", y.baseline)
     _numbers(axes, x, y, number)
     return _dressed(axes, x.label, y.label)
 
@@ -73,18 +104,43 @@ def plot_ranking(axes: Axes, x: Dimension, number: NDArray[np.int64], labels: Se
     """One objective of n configurations, the first row on top; those with a `number` above 0 are the best."""
     rows = np.arange(len(labels), dtype=np.float64)
     best = number > 0
+    _scale(axes, "x", x.log)
     axes.set_xlim(*x.limits())
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.hlines(rows, x.low, x.high, colors=[BLUE if one else GREY for one in best], lw=1.0, alpha=0.75)
     _dots(axes, x.mean[best], rows[best], BLUE, 7.5, "best", zorder=4)
     _dots(axes, x.mean[~best], rows[~best], GREY, 5.5, "completed", zorder=3)
     if x.baseline is not None:
-        left, right = axes.get_xlim()
-        off = "" if left <= x.baseline <= right else f" (off the plot, at {x.baseline:.4g})"
-        at = min(max(x.baseline, left), right)
-        axes.axvline(at, color=VERMILION, lw=1.4, ls=(0, (4, 3)), label=f"untouched phone image{off}")
+        _baseline_level(axes, "x", x.baseline)
     axes.set_yticks(rows, labels, fontsize=8)
     return _dressed(axes, x.label, "")
+
+
+def plot_pairs(axes: Axes, theirs: Points, ours: Points, labels: Sequence[str], names: tuple[str, str]) -> Axes:
+    """n networks as `theirs` (hollow) and as `ours` (filled), each pair joined by a thin line.
+
+    `labels` (n) stand at theirs, `names` at the axes; x is logarithmic.
+    Rows of `ours` that are not finite are networks that we lack: theirs stands alone.
+    """
+    _scale(axes, "x", True)
+    pairs = np.stack([np.column_stack([theirs.x, theirs.y]), np.column_stack([ours.x, ours.y])], axis=1)
+    axes.add_collection(LineCollection(list(pairs), colors=GREY, linewidths=0.7, alpha=0.6, zorder=1.5))
+    flat = np.stack([np.column_stack([ours.x_low, ours.y]), np.column_stack([ours.x_high, ours.y])], axis=1)
+    tall = np.stack([np.column_stack([ours.x, ours.y_low]), np.column_stack([ours.x, ours.y_high])], axis=1)
+    for bars in (flat, tall):
+        axes.add_collection(LineCollection(list(bars), colors=BLUE, linewidths=0.8, alpha=0.5, zorder=2))
+    for points, color, face, size in ((theirs, VERMILION, "white", 6.5), (ours, BLUE, BLUE, 6.5)):
+        front = points.front
+        axes.plot(*_joined(points), color=color, lw=1.4, alpha=0.45, zorder=1)
+        axes.plot(points.x[front], points.y[front], "o", ms=size, mfc=face, mec=color, mew=1.3, ls="", zorder=4,
+                  label=f"{points.name}, on its front")  # fmt: skip
+        axes.plot(points.x[~front], points.y[~front], "o", ms=size - 2, mfc=face, mec=color, mew=0.9, ls="", zorder=3,
+                  alpha=0.75, label=points.name)  # fmt: skip
+    away = np.where(ours.y > theirs.y, -1, 1)  # from the line of the pair
+    for label, x, y, side in zip(labels, theirs.x, theirs.y, away, strict=True):
+        axes.annotate(label, (x, y), xytext=(4, 4 * side), textcoords="offset points", fontsize=7, color="#777777",
+                      va="bottom" if side > 0 else "top", zorder=5)  # fmt: skip
+    return _dressed(axes, *names)
 
 
 # --- the marks ---------------------------------------------------------------------------------------------------
@@ -135,6 +191,14 @@ def _baseline(axes: Axes, x: float, y: float) -> None:
                   bbox=_PAPER, zorder=4.5)  # fmt: skip
 
 
+def _baseline_level(axes: Axes, name: str, value: float) -> None:
+    """The untouched phone image in one dimension: a line across the axis "x" or "y", named in the legend."""
+    low, high = axes.get_xlim() if name == "x" else axes.get_ylim()
+    off = "" if low <= value <= high else f" (off the plot, at {value:.4g})"
+    line = axes.axvline if name == "x" else axes.axhline
+    line(min(max(value, low), high), color=VERMILION, lw=1.4, ls=(0, (4, 3)), label=f"untouched phone image{off}")
+
+
 def _numbers(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) -> None:
     """The front's numbers on its far side; neighbours whose labels would overlap share one."""
     chosen = np.flatnonzero(number > 0)
@@ -154,6 +218,22 @@ def _numbers(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) 
             va="bottom" if y.maximize else "top",
             fontsize=9.5, fontweight="bold", color=BLUE, zorder=5,
         )  # fmt: skip
+
+
+def _joined(points: Points) -> tuple[Floats, Floats]:
+    on = points.front
+    return staircase(points.x[on], points.y[on], maximize_x=False) if on.any() else (points.x[on], points.y[on])
+
+
+def _scale(axes: Axes, name: str, log: bool) -> None:
+    """Decades with their 2 and 5, as plain numbers; matplotlib's own axis where it is not logarithmic."""
+    if not log:
+        return
+    axes.set(**{f"{name}scale": "log"})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _dressed(axes: Axes, x_label: str, y_label: str) -> Axes:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.load import Ledger, LedgerError, Objective, contract
 from analysis.statistics import Floats
-from analysis.units import COUNTS, metric_label, metric_text
+from analysis.units import COSTS, metric_label, metric_text
 
 FEWEST = 3
 """With fewer spared trials nothing is estimated."""
@@ -158,7 +158,7 @@ def stopping_lines(ledger: Ledger) -> list[str]:
     count = int((spared["ending"] == "completed").sum())
     if count < FEWEST:
         return [*lines, f"audit: {count} spared trials completed, too few to say what stopping lost ({FEWEST} needed)"]
-    objectives = [objective for objective in ledger.objectives if objective.metric not in COUNTS]
+    objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
     frame = agreement(ledger, objectives)
     for objective in objectives:
         lines.append(_agreement_line(frame[frame["metric"] == objective.metric], objective))

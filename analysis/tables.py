@@ -10,7 +10,7 @@ from rich.text import Text
 
 from analysis.load import ENDINGS, LOST, Ledger, Objective, not_ended
 from analysis.statistics import rate_interval
-from analysis.units import COUNTS, metric_label, metric_text
+from analysis.units import COSTS, metric_label, metric_text
 
 
 def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others: int | None) -> Table:
@@ -35,7 +35,7 @@ def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others:
 
 def confirmation_table(frame: pd.DataFrame, objectives: Sequence[Objective]) -> Table:
     """What the search said and what fresh seeds say, of `frame` as `confirmation.confirmation` gives it."""
-    measured = [objective.metric for objective in objectives if objective.metric not in COUNTS]
+    measured = [objective.metric for objective in objectives if objective.metric not in COSTS]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("confirmed configuration", overflow="fold")
     table.add_column("seeds", justify="right", no_wrap=True)
@@ -50,6 +50,22 @@ def confirmation_table(frame: pd.DataFrame, objectives: Sequence[Objective]) -> 
     return table
 
 
+def comparison_table(frame: pd.DataFrame) -> Table:
+    """The networks of a paper, in its order, of `frame` as `papers.compared` gives it."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("network", no_wrap=True)
+    for column in ("time: paper", "ours", "MS-SSIM: paper", "ours"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("\N{PLUS-MINUS SIGN} over", "front"):
+        table.add_column(column, no_wrap=True)
+    for row in frame.to_dict("records"):
+        theirs = [metric_text("latency_ratio", row["paper.relative_time"]), f"{row['paper.ms_ssim']:.4f}"]
+        sides = ", ".join(side for side in ("paper", "ours") if row[f"{side}.front"])
+        time, score, over = _ours(row)
+        table.add_row(row["network"], theirs[0], time, theirs[1], score, over, sides)
+    return table
+
+
 def hidden_line(count: int) -> list[str]:
     """That so many configurations are not in the table, as only confirmed ones are; nothing where there are none."""
     if not count:
@@ -60,12 +76,14 @@ def hidden_line(count: int) -> list[str]:
     ]
 
 
-def legend_lines() -> list[str]:
-    """What the columns of `frontier_table` mean."""
+def legend_lines(frame: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
+    """What the columns of `frontier_table` mean, of the same frame and objectives."""
+    timed = any(o.metric == "latency_ratio" and frame["high.latency_ratio"].notna().any() for o in objectives)
     return [
         "\N{PLUS-MINUS SIGN} is half a 95 % t interval of the mean: over seeds, or, where there is only one seed, over",
         "the validation images, which does not say what another seed would give.",
         "lost: trials of the configuration that diverged, failed or were refused; the mean is over those that did not.",
+        *(["latency: in brackets the interval over the rounds of timing, in turns with DPED."] if timed else []),
     ]
 
 
@@ -89,13 +107,24 @@ def _rate(count: int, n: int) -> str:
 
 
 def _estimate(row: dict[Hashable, Any], metric: str) -> str:
-    mean, high = row[f"metric.{metric}"], row[f"high.{metric}"]
+    mean, low, high = (row[f"{part}.{metric}"] for part in ("metric", "low", "high"))
     if pd.isna(mean):
         return "not finite"
-    if metric in COUNTS:
-        return metric_text(metric, mean)
+    if metric in COSTS:
+        ends = "" if pd.isna([low, high]).any() else f" ({metric_text(metric, low)} to {metric_text(metric, high)})"
+        return metric_text(metric, mean) + ends
     half = "no interval" if pd.isna(high) else f"\N{PLUS-MINUS SIGN} {metric_text(metric, high - mean)}"
     return f"{metric_text(metric, mean)} {half}"
+
+
+def _ours(row: dict[Hashable, Any]) -> list[str]:
+    """Time, MS-SSIM and what its interval is over, in the words of `frontier_table`."""
+    if not row["candidates"]:
+        return ["none", "none", ""]
+    names = (("latency_ratio", "relative_time"), ("ms_ssim", "ms_ssim"))
+    parts = (("metric", "ours"), ("low", "ours_low"), ("high", "ours_high"))
+    known: dict[Hashable, Any] = {f"{part}.{m}": row[f"{side}.{name}"] for m, name in names for part, side in parts}
+    return [_estimate(known, "latency_ratio"), _estimate(known, "ms_ssim"), _over(row)]
 
 
 def _held_against(row: dict[Hashable, Any], metric: str) -> list[str]:
@@ -108,7 +137,7 @@ def _held_against(row: dict[Hashable, Any], metric: str) -> list[str]:
 
 
 def _over(row: dict[Hashable, Any]) -> str:
-    return f"{row['n_seeds']} seeds" if row["interval_over"] == "seeds" else f"{row['images']:.0f} images"
+    return f"{row['n_seeds']:.0f} seeds" if row["interval_over"] == "seeds" else f"{row['images']:.0f} images"
 
 
 def _lost(row: dict[Hashable, Any]) -> str:

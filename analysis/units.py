@@ -7,10 +7,16 @@ _LABELS = {
     "ms_ssim": "MS-SSIM",
     "uqi": "UQI",
     "parameters": "parameters",
+    "macs": "GMACs",
+    "latency_ms": "latency (ms)",
+    "latency_ratio": "latency (\N{MULTIPLICATION SIGN} DPED)",
 }
 
-COUNTS = ("parameters",)
-"""Metrics that are whole numbers and known before training: they have no interval, no luck and nothing to predict."""
+COSTS = ("parameters", "macs", "latency_ms", "latency_ratio")
+"""Metrics of the network, not of its training: every seed has the same, so there is no luck and nothing to predict."""
+
+_DECIMALS = {"parameters": 0, "macs": 2, "latency_ms": 2, "latency_ratio": 3}
+_UNITS = {"macs": 1e9}
 
 
 def metric_label(metric: str) -> str:
@@ -18,8 +24,13 @@ def metric_label(metric: str) -> str:
     return _LABELS.get(metric, metric)
 
 
+def metric_unit(metric: str) -> float:
+    """How much of the ledger's unit is one of the label's: 1e9 multiply-adds are one GMAC; else 1."""
+    return _UNITS.get(metric, 1.0)
+
+
 def metric_text(metric: str, value: float) -> str:
-    """A value in the precision that fits: whole counts, two decimals for decibels, four for indices up to 1."""
-    if metric in COUNTS:
-        return f"{value:,.0f}"
+    """A value in the label's unit and in a fitting precision: two decimals for decibels, four for indices up to 1."""
+    if metric in COSTS:
+        return f"{value / metric_unit(metric):,.{_DECIMALS[metric]}f}"
     return f"{value:.2f}" if metric.endswith("_db") else f"{value:.4f}"

@@ -12,8 +12,12 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     """Writes a ledger into a fresh folder and returns the folder."""
 
     def into_fresh_folder(
-        trials: Sequence[Row], reports: Sequence[Row] = (), runs: Sequence[Row] | None = None
+        trials: Sequence[Row],
+        reports: Sequence[Row] = (),
+        runs: Sequence[Row] | None = None,
+        costs: Sequence[Row] = (),
+        name: str = "run",
     ) -> Path:
-        return write_run(tmp_path / "run", trials, reports, runs)
+        return write_run(tmp_path / name, trials, reports, runs, costs)
 
     return into_fresh_folder

@@ -141,4 +141,4 @@ def _ledger(search: np.ndarray, fresh: np.ndarray) -> Ledger:
     for number, scores in enumerate(fresh.T):
         rows += fresh_rows(number, dict(enumerate(scores, 1000)))
     empty = pd.DataFrame()
-    return Ledger(Path("run"), pd.DataFrame(rows), empty, empty, empty, (PSNR,), ())
+    return Ledger(Path("run"), pd.DataFrame(rows), empty, empty, empty, empty, (PSNR,), ())

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from scipy import stats
-from written_ledgers import START, TWO, confirmed, lost_row, run_row, sweep_rows, trial_row
+from written_ledgers import START, TWO, Row, confirmed, cost_row, lost_row, run_row, sweep_rows, trial_row
 
+from analysis.confirmation import luck_lines
+from analysis.figures import frontier_figure
 from analysis.frontier import configurations, front, labels, ranked, remarks, results, staircase
-from analysis.load import LedgerError, Objective, load
-from analysis.tables import endings_line, frontier_table
+from analysis.load import Ledger, LedgerError, Objective, load
+from analysis.tables import endings_line, frontier_table, legend_lines
 
 Write = Callable[..., Path]
 UP = (Objective("psnr_db", "maximize"), Objective("ms_ssim", "maximize"))
@@ -171,6 +173,78 @@ def test_a_number_of_parameters_is_a_whole_number_without_an_interval(write: Wri
     assert "parameters \N{DOWNWARDS ARROW}" in printed
     assert " 12,346 " in printed
     assert printed.count("\N{PLUS-MINUS SIGN}") == 3  # the heading, and one for each PSNR
+
+
+NETS = [{"family": "resnet", "channels": 16}, {"family": "curve", "channels": 16, "degree": 2}]
+
+
+def timed(write: Write, ratios: Sequence[float], costs: Sequence[Row]) -> Ledger:
+    """A run of two networks with the objectives MS-SSIM and latency_ratio; of each two seeds."""
+    objectives = json.dumps([TWO[1], {"metric": "latency_ratio", "direction": "minimize"}])
+    rows = []
+    for number, (net, ratio) in enumerate(zip(NETS, ratios, strict=True)):
+        leaves = {f"config.net.{name}": value for name, value in net.items()}
+        same = {"configuration": f"c{number}", "metric.latency_ratio": ratio, **leaves}
+        rows += [trial_row(2 * number + seed, 20.0, 0.9 + number / 100, seed=seed, **same) for seed in range(2)]
+    return load(write(rows, runs=[run_row(objectives=objectives)], costs=costs))
+
+
+def test_the_interval_of_a_latency_is_that_of_its_own_measurement(write: Write) -> None:
+    elsewhere = cost_row(NETS[0], 0.5, **{"cost.device": "cuda"})
+    ledger = timed(write, [0.25, 4.0], [elsewhere, cost_row(NETS[0], 0.25), cost_row(NETS[1], 3.0)])
+    frame = configurations(ledger)
+    assert frame["metric.latency_ratio"].tolist() == [0.25, 4.0]
+    assert frame["low.latency_ratio"].tolist() == pytest.approx([0.24, np.nan], nan_ok=True)  # 3.0 is not 4.0's
+    assert frame["high.latency_ratio"].tolist() == pytest.approx([0.2625, np.nan], nan_ok=True)
+    frame = ranked(frame, ledger.objectives)
+    assert frame["front"].all()
+    console = Console(width=120, file=io.StringIO())
+    console.print(frontier_table(frame, ledger.objectives, None))
+    printed = console.file.getvalue()
+    assert "latency (\N{MULTIPLICATION SIGN} DPED) \N{DOWNWARDS ARROW}" in printed
+    assert "0.250 (0.240 to 0.263)" in printed
+    assert "4.000 " in printed
+    assert any("rounds of timing" in line for line in legend_lines(frame, ledger.objectives))
+    assert luck_lines(ledger, ledger.objectives[1:]) == []
+
+
+def test_a_latency_without_costs_has_no_interval_though_it_has_seeds(write: Write) -> None:
+    ledger = timed(write, [0.25, 4.0], [])
+    frame = configurations(ledger)
+    assert frame[["low.latency_ratio", "high.latency_ratio"]].isna().all(axis=None)
+    assert not any("timing" in line for line in legend_lines(ranked(frame, ledger.objectives), ledger.objectives))
+
+
+@pytest.mark.parametrize("ratios, scale", [([0.25, 4.0], "log"), ([0.5, 4.0], "linear")])
+def test_costs_over_more_than_a_decade_have_a_logarithmic_axis(write: Write, ratios: list[float], scale: str) -> None:
+    costs = [cost_row(net, ratio) for net, ratio in zip(NETS, ratios, strict=True)]
+    ledger = timed(write, ratios, costs)
+    figure = frontier_figure(ledger, ranked(configurations(ledger), ledger.objectives), ledger.objectives)
+    (axes,) = figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", scale)
+    bottom, top = axes.get_ylim()
+    assert bottom < 0.96 * ratios[0]
+    assert ratios[1] < top
+    bars = np.concatenate([line for part in axes.collections for line in part.get_segments() if len(line)])
+    for ratio in ratios:
+        for end in (0.96, 1.05):
+            assert np.isclose(bars[:, 1], end * ratio).any()
+    assert "rounds of timing" in "".join(text.get_text() for text in figure.texts)
+    # A latency has no untouched picture; the scores have, at 0.8.
+    assert any("untouched phone image" in text.get_text() for text in axes.get_legend().get_texts())
+
+
+def test_multiply_adds_are_shown_in_billions(write: Write) -> None:
+    objectives = json.dumps([TWO[1], {"metric": "macs", "direction": "minimize"}])
+    rows = [trial_row(n, 20.0, 0.9 + n / 100, **{"metric.macs": 27.5e9 * (1 + n)}) for n in range(2)]
+    ledger = load(write(rows, runs=[run_row(objectives=objectives)]))
+    frame = ranked(configurations(ledger), ledger.objectives)
+    (axes,) = frontier_figure(ledger, frame, ledger.objectives).axes
+    assert axes.get_ylabel() == "GMACs"
+    assert axes.get_ylim()[0] < 27.5 < 55 < axes.get_ylim()[1] < 70
+    console = Console(width=120, file=io.StringIO())
+    console.print(frontier_table(frame, ledger.objectives, None))
+    assert " 27.50 " in console.file.getvalue()
 
 
 def test_a_repeated_seed_is_no_second_seed(write: Write) -> None:

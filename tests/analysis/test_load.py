@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from written_ledgers import START, TWO, lost_row, report_row, run_row, trial_row, write_rows
+from written_ledgers import START, TWO, cost_row, lost_row, report_row, run_row, trial_row, write_rows
 
 from analysis.files import read_table
 from analysis.load import LedgerError, Objective, contract, load, not_ended
@@ -184,6 +184,44 @@ def test_a_file_without_a_version_is_no_ledger_file(write: Write) -> None:
     run = write([trial_row(0)])
     write_rows(run / "trials" / "0002.parquet", [trial_row(1)], version=None)
     assert "carries no teststrip.schema version" in load(run).notes[0]
+
+
+# --- costs -------------------------------------------------------------------------------------------------------
+
+NET = {"family": "resnet", "kernel": 3, "channels": 16}
+
+
+def test_costs_come_back_as_written(write: Write) -> None:
+    costs = load(write([trial_row(0)], costs=[cost_row(NET, 0.25), cost_row({**NET, "channels": 8}, 0.1)])).costs
+    assert costs["cost.latency_ratio"].tolist() == [0.25, 0.1]
+    assert costs["config.net.channels"].tolist() == [16, 8]
+    assert costs["cost.device_name"].tolist() == ["Two Slow Cores"] * 2
+
+
+def test_a_run_in_which_nothing_was_measured_has_no_costs(write: Write) -> None:
+    assert load(write([trial_row(0)])).costs.empty
+    failed = load(write([trial_row(0)], costs=[cost_row(NET, None)])).costs
+    assert failed["cost.latency_ratio"].dtype == np.float64
+    assert failed["cost.latency_ratio"].isna().all()
+
+
+def test_a_damaged_file_of_costs_is_put_aside_with_a_message(write: Write) -> None:
+    run = write([trial_row(0)], costs=[cost_row(NET, 0.25)])
+    path = write_rows(run / "costs" / "0002.parquet", [cost_row({**NET, "channels": 8}, 0.1)])
+    path.write_bytes(path.read_bytes()[:200])
+    ledger = load(run)
+    assert ledger.costs["cost.latency_ratio"].tolist() == [0.25]
+    assert ledger.notes[0].startswith("costs/0002.parquet is unreadable")
+    assert put_aside(run) == ["costs-0002.parquet"]
+
+
+def test_a_network_measured_twice_counts_once_but_other_conditions_and_failures_are_their_own_rows(
+    write: Write,
+) -> None:
+    rows = [cost_row(NET, None), cost_row(NET, 0.25), cost_row(NET, 0.3), cost_row(NET, 0.4, **{"cost.threads": 2})]
+    ledger = load(write([trial_row(0)], costs=rows))
+    assert ledger.costs["cost.latency_ratio"].dropna().tolist() == [0.25, 0.4]
+    assert "costs: 1 of 4 rows repeat a key and were dropped" in ledger.notes
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------

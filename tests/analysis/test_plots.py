@@ -47,6 +47,13 @@ def test_values_that_are_not_finite_are_left_out_of_the_limits() -> None:
     assert 20.0 < high < 20.5
 
 
+def test_limits_of_a_logarithmic_axis_are_those_of_the_exponents() -> None:
+    means = np.array([0.1, 1.0, 10.0])
+    plain = dimension([-1.0, 0.0, 1.0], [0.1] * 3).limits()
+    ends = {"low": means * 10**-0.1, "high": means * 10**0.1}
+    assert np.log10(dimension(means.tolist(), [0.0] * 3, log=True, **ends).limits()) == pytest.approx(plain)
+
+
 @pytest.mark.parametrize("maximize", [True, False])
 def test_numbers_stand_beyond_the_front_and_neighbours_share_one(maximize: bool) -> None:
     axes = Figure(figsize=(8, 5)).add_subplot()

@@ -14,7 +14,13 @@ Row = dict[str, Any]
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RUNGS = (150, 300, 450, 600)
 TWO = ({"metric": "psnr_db", "direction": "maximize"}, {"metric": "ms_ssim", "direction": "maximize"})
-_TYPES = {"metric.": pa.float64(), "spread.": pa.float64(), "loss.": pa.float64(), "baseline.": pa.float64()}
+_TYPES = {
+    "metric.": pa.float64(),
+    "spread.": pa.float64(),
+    "loss.": pa.float64(),
+    "baseline.": pa.float64(),
+    "cost.latency": pa.float64(),
+}
 
 
 def write_rows(path: Path, rows: Sequence[Row], version: str | None = "1") -> Path:
@@ -129,12 +135,51 @@ def report_row(trial: int, step: int, psnr_db: float, ms_ssim: float, **changes:
     return {**row, **changes}
 
 
-def write_run(run: Path, trials: Sequence[Row], reports: Sequence[Row] = (), runs: Sequence[Row] | None = None) -> Path:
+def cost_row(net: Row, latency_ratio: float | None, **changes: Any) -> Row:
+    """The row of one measured network, of which `net` has the leaves; None: the measurement failed."""
+    known = latency_ratio is not None
+    row: Row = {
+        "network": json.dumps(net, sort_keys=True),
+        **{f"config.net.{name}": value for name, value in net.items()},
+        "cost.parameters": 1000,
+        "cost.macs": 5_000_000_000,
+        "cost.peak_memory_bytes": 2**20,
+        "cost.latency_ms": 400.0 * latency_ratio if known else None,
+        "cost.latency_p95_ms": 420.0 * latency_ratio if known else None,
+        "cost.latency_ratio": latency_ratio,
+        "cost.latency_ratio_low": 0.96 * latency_ratio if known else None,
+        "cost.latency_ratio_high": 1.05 * latency_ratio if known else None,
+        "cost.baseline_ms": 400.0 if known else None,
+        "cost.rounds": 7,
+        "cost.width_px": 1280,
+        "cost.height_px": 720,
+        "cost.device": "cpu",
+        "cost.device_name": "Two Slow Cores",
+        "cost.threads": 1,
+        "cost.dtype": "fp32",
+        "cost.memory_format": "contiguous",
+        "cost.compiled": False,
+        "cost.load_1min": 1.1,
+        "cost.contended": False,
+        "cost.contention": "",
+        "cost.failure": "" if known else "out of memory",
+        **_where(),
+    }
+    return {**row, **changes}
+
+
+def write_run(
+    run: Path,
+    trials: Sequence[Row],
+    reports: Sequence[Row] = (),
+    runs: Sequence[Row] | None = None,
+    costs: Sequence[Row] = (),
+) -> Path:
     """A whole ledger in the folder `run`, one file per table; every trial has its start."""
     write_rows(run / "runs" / "0001.parquet", [run_row()] if runs is None else runs)
     kept = ("trial", "number", "configuration", "seed")
     starts = [{**{name: row[name] for name in kept}, "started": row["time.started"]} for row in trials]
-    for name, rows in (("trials", trials), ("reports", reports), ("starts", starts)):
+    for name, rows in (("trials", trials), ("reports", reports), ("starts", starts), ("costs", costs)):
         if rows:
             write_rows(run / name / "0001.parquet", rows)
     return run

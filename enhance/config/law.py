@@ -34,6 +34,16 @@ class Law:
     maximum: float = math.inf
     odd: bool = False
 
+    def parse(self, text: str) -> Scalar:
+        """What a text stands for; the text itself where it stands for nothing, which `problem` then refuses."""
+        if self.kind is bool:
+            return {"true": True, "false": False}.get(text.lower(), text)
+        try:
+            value: Scalar = self.kind(text)
+        except ValueError:
+            return text
+        return value
+
     def problem(self, name: str, value: object) -> str | None:
         """The sentence that says why `value` is refused under `name`, or None where it is allowed."""
         if self.choices:

@@ -45,7 +45,7 @@ class ResNetConfig(NetConfig):
     """DPED's generator and the FPIE grid; see `enhance.nets.resnet`."""
 
     family: str = choice("resnet")
-    kernel: int = leaf(3, minimum=1, maximum=15, odd=True)
+    kernel: int = leaf(3, minimum=1, maximum=15)
     channels: int = leaf(64, minimum=1, maximum=1024)
     blocks: int = leaf(4, minimum=0, maximum=64)
     norm: str = choice("instance", "batch", "none")

@@ -1,0 +1,141 @@
+"""`python -m enhance.cost --net NAME`: what a network costs on this machine, beside DPED's."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+
+from enhance.conditions import Conditions, Cost, condition_laws
+from enhance.config import VARIANTS, ConfigError, Scalar, from_flat, laws, listed, unknown_leaf
+from enhance.config.nets import NET_CONFIGS, NetConfig
+from enhance.cost import expected_s, measure, refuse
+from enhance.pretrained import WeightsUnavailable
+
+LEAVES_OF_A_NETWORK = "net."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status: 0, 1 where the network could not be measured, 2 where what was asked for does not exist."""
+    arguments = _parser().parse_args(argv)
+    try:
+        net = network(arguments.net, arguments.set)
+        conditions = Conditions(
+            width_px=arguments.size[0],
+            height_px=arguments.size[1],
+            device=arguments.device,
+            dtype=arguments.dtype,
+            memory_format=arguments.memory_format,
+            compiled=arguments.compiled,
+            threads=arguments.threads,
+            max_s=arguments.max_s,
+        )
+        refuse(net, conditions)
+        print(f"looking at {net.family} and the baseline at a smaller size, for how long it will take ...", flush=True)
+        print(plan(conditions, expected_s(net, conditions)), flush=True)
+    except (ConfigError, WeightsUnavailable) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    cost = measure(net, conditions)
+    print("\n".join(table(cost)))
+    return 1 if cost.failure else 0
+
+
+def network(family: str, settings: Sequence[str]) -> NetConfig:
+    """The network of a family with leaves as in "net.channels=16". Raises ConfigError with every problem."""
+    texts: dict[str, str] = {"net.family": family}
+    problems = []
+    for setting in settings:
+        name, found, text = setting.partition("=")
+        if not found:
+            problems.append(f"--set {setting}: write NAME=VALUE, for example --set net.channels=16")
+        elif name == "net.family":
+            problems.append(f"--set {setting}: the family is chosen by --net")
+        else:
+            texts[name] = text
+    known = laws({name: text for name, text in texts.items() if name in VARIANTS})
+    values: dict[str, Scalar] = {}
+    for name, text in texts.items():
+        if name not in known:
+            problems.append(f"--set {name}={text}: {unknown_leaf(name, known)}")
+        elif not name.startswith(LEAVES_OF_A_NETWORK):
+            own = [leaf for leaf in known if leaf.startswith(LEAVES_OF_A_NETWORK)]
+            problems.append(f"--set {name}={text}: it is no leaf of a network; choose from {listed(own)}")
+        else:
+            values[name] = known[name].parse(text)
+            problems += [p for p in [known[name].problem(name, values[name])] if p]
+    if problems:
+        raise ConfigError(problems)
+    return from_flat(values).net
+
+
+def plan(conditions: Conditions, expected_s: float) -> str:
+    """What is going to happen, and how long it will take."""
+    compiling = "; compiling comes on top" if conditions.compiled else ""
+    return (
+        f"timing both in turns: {conditions.min_rounds} rounds or more, until the ratio is known to "
+        f"+-{100 * conditions.precision:g} % or {conditions.max_s:g} s are over; "
+        f"{conditions.min_rounds} rounds take roughly {expected_s:.2g} s{compiling} ..."
+    )
+
+
+def table(cost: Cost) -> list[str]:
+    """A cost, line by line."""
+    asked = conditions_line(cost.conditions)
+    lines = [("device", cost.device_name), ("conditions", asked), ("torch", cost.torch)]
+    if cost.parameters is not None:
+        lines.append(("parameters", f"{cost.parameters:,}"))
+    if cost.macs is not None:
+        lines.append(("GMAC", f"{cost.macs / 1e9:.4g} (convolutions and matrix products)"))
+    if cost.peak_memory_bytes is not None:
+        lines.append(("peak memory", f"{cost.peak_memory_bytes / 1e6:.4g} MB in a forward pass, beside the weights"))
+    if cost.failure:
+        lines.append(("failure", cost.failure))
+    else:
+        interval = f"[{cost.latency_ratio_low:.4g}, {cost.latency_ratio_high:.4g}]"
+        counted = f"{cost.rounds} rounds after {cost.warmup_rounds} of warm-up"
+        lines += [
+            ("latency", f"{cost.latency_ms:.4g} ms median, {cost.latency_p95_ms:.4g} ms p95 ({counted})"),
+            ("ratio", f"{cost.latency_ratio:.4g} {interval} of the baseline's latency (95 % interval)"),
+            ("baseline", f"{cost.baseline_ms:.4g} ms median: DPED's network, resnet 3/64/4"),
+            ("contention", cost.contention or "none noticed"),
+        ]
+    lines += [("load", f"{cost.load_1min:.2f} (1 min)"), ("seconds", f"{cost.spent_s:.1f}")]
+    return [f"{name:<12} {text}" for name, text in lines]
+
+
+def conditions_line(conditions: Conditions) -> str:
+    """How it was measured, in a line."""
+    threads = "1 thread" if conditions.threads == 1 else f"{conditions.threads} threads"
+    compiled = "compiled" if conditions.compiled else "not compiled"
+    size = f"{conditions.width_px}x{conditions.height_px}, one image"
+    return f"{size}, {conditions.device}, {conditions.dtype}, {conditions.memory_format}, {compiled}, {threads}"
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} must be WIDTHxHEIGHT in px, for example 1280x720")
+    return int(found[1]), int(found[2])
+
+
+def _parser() -> argparse.ArgumentParser:
+    known = condition_laws()
+    default = Conditions()
+    parser = argparse.ArgumentParser(prog="python -m enhance.cost", description=__doc__, allow_abbrev=False)
+    add = parser.add_argument
+    add("--net", required=True, choices=tuple(NET_CONFIGS), help="the family of the network")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a leaf of it, such as net.channels=16")
+    add("--size", type=_size, default=(default.width_px, default.height_px), metavar="WxH", help="default: 1280x720")
+    for option in ("device", "dtype", "memory_format"):
+        add(f"--{option.replace('_', '-')}", choices=known[option].choices, default=getattr(default, option))
+    add("--compiled", action="store_true", help="both networks by torch.compile")
+    add("--threads", type=int, default=default.threads, help=f"of torch on the CPU (default: {default.threads})")
+    add(
+        "--max-s", type=float, default=default.max_s, metavar="S",
+        help=f"no round is begun after so long, once {default.min_rounds} are done (default: {default.max_s:g})",
+    )  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

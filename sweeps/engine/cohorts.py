@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sweeps.engine.messages import Progress
+from sweeps.engine.outcome import higher_is_better
 from sweeps.engine.records import Setting, Trial
 from sweeps.engine.referee import Book, Candidate, Known, Referee
 from sweeps.engine.search import SeedResult
@@ -120,7 +121,7 @@ class CohortReferee(Referee):
         """Of those that came to the rung, the ones that go on."""
         compared = [trial for trial in arrived if trial.spared < 0 or self.rung_steps[trial.spared] >= step]
         for trial in compared:
-            self.rungs.record(trial.id, step, self._values(trial.reports[step]))
+            self.rungs.record(trial.id, step, higher_is_better(trial.reports[step], self.sweep))
         verdicts = self.rungs.cohort([trial.id for trial in compared], step)
         going = []
         for trial in arrived:

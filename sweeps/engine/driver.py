@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sweeps.engine.cohorts import CohortReferee
 from sweeps.engine.ending import Limits, signals_close
 from sweeps.engine.ledger import Ledger, encode
 from sweeps.engine.live import Board
+from sweeps.engine.measuring import MeasuringReferee
 from sweeps.engine.options import Options
 from sweeps.engine.records import Setting
 from sweeps.engine.referee import Known, Referee
@@ -89,9 +91,12 @@ def _referee(
     columns = _columns(run, options, store)
     ledger.commit("runs", [_run_row(run, sweep, options, argv, contract) | columns])
     known = [pair for past in options.warm_start for pair in _known(past, sweep, store, console)]
-    kind = CohortReferee if options.reproducible else Referee
     setting = Setting(store.fingerprint, environment.code_hash(), columns)
+    kind = CohortReferee if options.reproducible else Referee if sweep.cost is None else MeasuringReferee
     referee = kind(sweep, ledger, setting, journal=options.out / "optuna.journal", history=known)
+    if isinstance(referee, MeasuringReferee):
+        referee.notice = lambda sentence: console.print(sentence, style="dim", highlight=False)
+        referee.recall_costs(read_rows(options.out, "costs", ["network", "cost.device_name"])[0])
     if runs:
         datasets = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
         referee.restore(**{name: read_rows(options.out, name, key)[0] for name, key in datasets.items()})
@@ -153,6 +158,7 @@ def _contract(sweep: Sweep, options: Options, store: PatchStore) -> dict[str, An
         "stopping": sweep.stopping,
         "constraints": {name: list(bound) for name, bound in sweep.constraints.items()},
         "audit_share": sweep.budget.audit_share,
+        "cost": None if sweep.cost is None else asdict(sweep.cost),
         "reproducible": options.reproducible,
         "data": store.fingerprint,
         "code": environment.code_hash(),

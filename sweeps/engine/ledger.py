@@ -4,6 +4,7 @@
     RUN/starts/    one row per trial that was started: what a resumed run must finish
     RUN/reports/   one row per report of a trial at a rung
     RUN/trials/    one row per trial that ended, with its ending and reason
+    RUN/costs/     one row per network that was measured on a device
 
 Commit: write under a temporary name in the same folder, close, fsync, read back with page checksums, link to the final
 name without overwriting, fsync the folder; only then does `commit` return. There is one writer per folder at a time: it
@@ -23,13 +24,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 SCHEMA_VERSION = 1
-DATASETS = ("runs", "starts", "reports", "trials")
+DATASETS = ("runs", "starts", "reports", "trials", "costs")
 
 Row = Mapping[str, Any]
 
-_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.")
+_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.", "cost.latency_", "cost.baseline_")
 _FLOATS = ("time.train_s", "time.eval_s", "time.wall_s", "grad_norm", "learning_rate", "train_s", "eval_s")
-_INTS = ("cost.parameters", "images")
+_INTS = ("cost.parameters", "cost.macs", "cost.peak_memory_bytes", "images")
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), datetime: pa.timestamp("us", "UTC")}
 
 

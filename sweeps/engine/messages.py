@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from enhance.conditions import Conditions, Cost
 from enhance.config import Scalar
 from enhance.report import Report
 
@@ -42,3 +43,33 @@ class Progress:
     host: str
     wall_s: float
     state: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One network for a worker that has the device to itself: of `config` only net.* matters; `network` names it."""
+
+    network: str
+    config: dict[str, Scalar]
+    conditions: Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A worker's answer to a `Measurement`; `host` is the machine."""
+
+    network: str
+    cost: Cost
+    host: str
+
+
+def lost_measurement(measurement: Measurement, reason: str, host: str) -> Measured:
+    """What is known of a network whose measurement was ended from outside: why."""
+    nothing = Cost(
+        conditions=measurement.conditions, spent_s=0.0, load_1min=0.0, device_name="", torch="", failure=reason
+    )
+    return Measured(measurement.network, nothing, host)
+
+
+Work = Assignment | Measurement
+Answer = Progress | Measured

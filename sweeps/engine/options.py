@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from enhance.config import VARIANTS, Law, Scalar, laws, unknown_leaf
 from enhance.config.files import pinned
@@ -20,6 +20,7 @@ from sweeps.engine.space import Choice, Range, When, inner, without
 from sweeps.engine.sweep import Sweep
 
 SCALES = ("demo", "smoke", "full")
+SMOKE_COST: Mapping[str, Any] = {"width_px": 160, "height_px": 96, "min_rounds": 3, "max_s": 1.0}
 BUDGET = ("trials", "steps", "seeds", "confirm", "confirm_seeds", "audit_share")
 
 
@@ -67,6 +68,8 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
         raise UsageError(f"--resume {arguments.resume} and --out {arguments.out} name two folders; give one of them")
     if arguments.resume is not None and not (arguments.resume / "runs").is_dir():
         raise UsageError(f"--resume {arguments.resume}: no run there; start one with --out {arguments.resume}")
+    if sweep.cost is not None:
+        sweep = _measured(sweep, arguments, device)
     sweep = _pin_files(sweep)
     check_spec(sweep.data)
     if arguments.workers == 0 and arguments.address:
@@ -166,6 +169,17 @@ def _searched(sweep: Sweep, arguments: argparse.Namespace) -> Sweep:
     return dataclasses.replace(sweep.with_budget(**budget), **ways, sampler_options=options)
 
 
+def _measured(sweep: Sweep, arguments: argparse.Namespace, device: str) -> Sweep:
+    """The sweep with its costs measured on the device, with every core; a smoke run's on a small image."""
+    assert sweep.cost is not None
+    if arguments.reproducible:
+        raise UsageError("--reproducible: what is measured is never the same twice, and this sweep measures latency")
+    cost = dataclasses.replace(sweep.cost, device=device, threads=_cores())
+    if arguments.smoke or arguments.budget == "smoke":
+        cost = dataclasses.replace(cost, **SMOKE_COST)
+    return dataclasses.replace(sweep, cost=cost)
+
+
 def _plain(text: str) -> Scalar:
     """A value as it is written: true or false, a number, or a word."""
     if text.lower() in ("true", "false"):
@@ -216,10 +230,7 @@ def _pin_files(sweep: Sweep) -> Sweep:
 
 
 def _value(name: str, text: str, law: Law) -> Scalar:
-    try:
-        value: Scalar = {"true": True, "false": False}[text.lower()] if law.kind is bool else law.kind(text)
-    except (KeyError, ValueError):
-        raise UsageError(f"--set {name}={text}: {law.describe(name)}") from None
+    value = law.parse(text)
     problem = law.problem(name, value)
     if problem:
         raise UsageError(f"--set {name}={text}: {problem}")

@@ -4,10 +4,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from enhance.conditions import Conditions
 from sweeps.engine.options import Options
 from sweeps.engine.rungs import RULES
 from sweeps.engine.space import describe
 from sweeps.engine.sweep import METRICS, Budget, Sweep
+
+COLUMNS = 5
+"""So many first settings are shown in full; of more only the names."""
 
 
 def expected_steps(budget: Budget, stopping: str = "pareto") -> int:
@@ -53,6 +57,8 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
         seeds = f"{budget.confirm_seeds} fresh seed(s)"
         facts.add_row("afterwards", f"the best {budget.confirm} are confirmed on {seeds}, trained to the end")
     facts.add_row("steps", f"about {expected_steps(budget, sweep.stopping):,}, at most {most_steps(budget):,}")
+    if sweep.cost is not None:
+        facts.add_row("measured", _measured(sweep.cost))
     limits = [f"{options.max_minutes:g} minutes"] if options.max_minutes is not None else []
     limits += [f"{options.max_device_hours:g} device hours"] if options.max_device_hours is not None else []
     if limits:
@@ -64,12 +70,20 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     space = Table(title="varies", title_justify="left", box=None, padding=(0, 2))
     space.add_column("parameter")
     space.add_column("range")
-    for label in sweep.first:
+    shown = sweep.first if len(sweep.first) <= COLUMNS else {}
+    for label in shown:
         space.add_column(label, justify="right")
     for name, entry in sweep.space.items():
-        space.add_row(name, describe(entry), *(_short(values.get(name, "")) for values in sweep.first.values()))
+        space.add_row(name, describe(entry), *(_short(values.get(name, "")) for values in shown.values()))
     fixed = "  ".join(f"{name}={_short(value)}" for name, value in sorted(sweep.fixed.items()))
-    return Group(Text(sweep.name, style="bold"), facts, space, Text(f"fixed: {fixed}", style="dim"))
+    named = [] if shown or not sweep.first else [Text(f"first: {', '.join(sweep.first)}")]
+    return Group(Text(sweep.name, style="bold"), facts, space, *named, Text(f"fixed: {fixed}", style="dim"))
+
+
+def _measured(cost: Conditions) -> str:
+    size = f"{cost.width_px}x{cost.height_px}"
+    how = f"{size} on {cost.device}, {cost.threads} thread(s), {cost.dtype}, {cost.memory_format}"
+    return f"every network's latency before it is trained ({how}), alone and beside DPED's; up to {cost.max_s:g} s each"
 
 
 def _objective(name: str) -> str:

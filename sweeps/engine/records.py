@@ -1,12 +1,14 @@
 """Trials as the driver knows them, and the ledger's rows for them, in both directions."""
 
 import hashlib
+import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from enhance.conditions import Conditions, Cost
 from enhance.config import Config, Scalar, digest, flatten
 from enhance.report import Report
 from sweeps.engine.ledger import Row
@@ -64,6 +66,29 @@ def trial_identity(config: Config, seed: int, setting: Setting) -> str:
     """16 hexadecimal digits that name a trial: configuration, seed, data and code, and nothing else."""
     parts = f"{digest(config)}/{seed}/{setting.data}/{setting.code}"
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def trials_from_rows(
+    starts: Sequence[Row], reports: Sequence[Row], trials: Sequence[Row], build: Callable[[Row], Trial]
+) -> dict[str, Trial]:
+    """The trials of earlier invocations by id, with all that was heard of them; `build` makes one of its start."""
+    found = {row["trial"]: build(row) for row in starts}
+    for row in sorted(reports, key=lambda row: int(row["step"])):
+        trial = found[row["trial"]]
+        trial.reports[row["step"]] = report_from_row(row)
+        trial.parameters, trial.spared, trial.host = row["cost.parameters"], row["spared"], row["run.host"]
+    for row in trials:
+        trial = found[row["trial"]]
+        trial.ending, trial.reason, trial.host = row["ending"], row["reason"], row["run.host"]
+        trial.wall_s, trial.parameters, trial.spared = row["time.wall_s"], row["cost.parameters"], row["spared"]
+        trial.forget_details()
+    return found
+
+
+def network_identity(config: Config) -> str:
+    """16 hexadecimal digits that name a network, whatever it is trained with."""
+    leaves = {name: value for name, value in flatten(config).items() if name.startswith("net.")}
+    return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def start_row(trial: Trial, sweep: str) -> Row:
@@ -129,6 +154,26 @@ def report_from_row(row: Row) -> Report:
         train_s=row["train_s"],
         eval_s=row["eval_s"],
     )
+
+
+def cost_row(network: str, config: Mapping[str, Scalar], cost: Cost, host: str, setting: Setting) -> Row:
+    """The row of `costs`: one network on one device under stated conditions."""
+    measured = asdict(cost)
+    conditions = measured.pop("conditions")
+    return {
+        "network": network,
+        **{f"config.{name}": value for name, value in config.items() if name.startswith("net.")},
+        **{f"cost.{name}": value for name, value in {**measured, **conditions}.items()},
+        "run.host": host,
+        **setting.columns,
+    }
+
+
+def cost_from_row(row: Row) -> Cost:
+    """The cost that `cost_row` wrote."""
+    conditions = Conditions(**{own.name: row[f"cost.{own.name}"] for own in fields(Conditions)})
+    measured = {own.name: row[f"cost.{own.name}"] for own in fields(Cost) if own.name != "conditions"}
+    return Cost(conditions=conditions, **measured)
 
 
 def _identity(trial: Trial, sweep: str) -> dict[str, Any]:

@@ -24,20 +24,21 @@ from enhance.report import Report
 from sweeps.engine.confirmation import best
 from sweeps.engine.designs import Grid
 from sweeps.engine.ledger import Row
-from sweeps.engine.messages import Assignment, Progress
+from sweeps.engine.messages import Answer, Assignment, Progress, Work
+from sweeps.engine.outcome import higher_is_better, seed_result
 from sweeps.engine.records import (
     Setting,
     Trial,
-    report_from_row,
     report_row,
     start_row,
     trial_identity,
     trial_row,
+    trials_from_rows,
 )
 from sweeps.engine.rungs import Verdict, build_rungs
 from sweeps.engine.search import Search, SeedResult
 from sweeps.engine.space import chosen
-from sweeps.engine.sweep import FRESH_SEED, KNOWN_BEFORE, METRICS, Sweep
+from sweeps.engine.sweep import FRESH_SEED, Sweep
 
 SAME_AGAIN_LIMIT = 5
 """After so many suggestions in a row that were tried before, another point of a finite space is taken instead."""
@@ -95,7 +96,7 @@ class Referee:
 
     # --- what a runner calls -------------------------------------------------------------------------------------
 
-    def next_assignment(self) -> Assignment | None:
+    def next_assignment(self) -> Work | None:
         """The next trial to train, recorded as started. None: there is nothing to give now; see `finished`."""
         if self.closing:
             return None
@@ -117,8 +118,9 @@ class Referee:
             pauses=self._pauses(trial),
         )
 
-    def hear(self, progress: Progress) -> bool:
+    def hear(self, progress: Answer) -> bool:
         """Take a worker's progress; True if the trial goes on there, False if the worker is free."""
+        assert isinstance(progress, Progress), "nothing was to be measured"
         trial = self.trials[progress.trial]
         trial.wall_s = trial.wall_before_s + progress.wall_s
         trial.parameters, trial.host = progress.parameters, progress.host
@@ -144,9 +146,10 @@ class Referee:
         """Whether nothing more will be given out: everything has ended, or the run is closing."""
         return bool(self.closing) or self.finished
 
-    def lost(self, trial_id: str, reason: str) -> None:
+    def lost(self, assignment: Work, reason: str) -> None:
         """The runner gave a trial up: its worker died more often than it may."""
-        trial = self.trials[trial_id]
+        assert isinstance(assignment, Assignment), "nothing was to be measured"
+        trial = self.trials[assignment.trial]
         if not trial.ending:
             self._end(trial, "failed", reason)
             self._settle()
@@ -169,7 +172,7 @@ class Referee:
         A trial that was running is trained from its beginning; a report that it makes again is bit-equal to the one
         in the ledger, and is not written twice.
         """
-        read = self._read(starts, reports, trials)
+        read = trials_from_rows(starts, reports, trials, self._from_row)
         self.confirmations = {name: trial for name, trial in read.items() if trial.stage == "confirm"}
         searched = {name: trial for name, trial in read.items() if trial.stage == "search"}
         self._take_up_all(searched)
@@ -184,20 +187,6 @@ class Referee:
         self.search = self._new_search(known=len(groups))
         for number in sorted(groups):
             self._take_up(number, groups[number])
-
-    def _read(self, starts: Sequence[Row], reports: Sequence[Row], trials: Sequence[Row]) -> dict[str, Trial]:
-        """The trials of earlier invocations with all that was heard of them."""
-        found = {row["trial"]: self._from_row(row) for row in starts}
-        for row in sorted(reports, key=lambda row: int(row["step"])):
-            trial = found[row["trial"]]
-            trial.reports[row["step"]] = report_from_row(row)
-            trial.parameters, trial.spared, trial.host = row["cost.parameters"], row["spared"], row["run.host"]
-        for row in trials:
-            trial = found[row["trial"]]
-            trial.ending, trial.reason, trial.host = row["ending"], row["reason"], row["run.host"]
-            trial.wall_s, trial.parameters, trial.spared = row["time.wall_s"], row["cost.parameters"], row["spared"]
-            trial.forget_details()
-        return found
 
     def _take_up(self, number: int, group: list[Trial]) -> None:
         """Put one configuration of an earlier invocation back where it stood, with the seeds it had not begun."""
@@ -289,7 +278,7 @@ class Referee:
     def _to_confirm(self) -> list[Candidate]:
         """The candidates that the search found best, of those whose every seed was trained to the end."""
         completed = {
-            number: [self._values(trial.reports[self.rung_steps[-1]]) for trial in candidate.trials]
+            number: [higher_is_better(trial.reports[self.rung_steps[-1]], self.sweep) for trial in candidate.trials]
             for number, candidate in self._candidates.items()
             if all(trial.ending == "completed" and trial.stage == "search" for trial in candidate.trials)
         }
@@ -348,12 +337,7 @@ class Referee:
     def _record(self, trial: Trial, report: Report) -> None:
         """What a spared trial reaches later is for the audit: it must not decide about others."""
         if trial.stage == "search" and (trial.spared < 0 or report.step <= self.rung_steps[trial.spared]):
-            self.rungs.record(trial.id, report.step, self._values(report))
-
-    def _values(self, report: Report) -> tuple[float, ...]:
-        """The objectives, signed so that higher is better."""
-        names = self.sweep.objectives
-        return tuple((1 if METRICS[name] == "maximize" else -1) * report.metrics[name] for name in names)
+            self.rungs.record(trial.id, report.step, higher_is_better(report, self.sweep))
 
     def _end(self, trial: Trial, ending: str, reason: str) -> None:
         trial.ending, trial.reason, trial.state = ending, reason, None
@@ -374,16 +358,8 @@ class Referee:
         return self._results(trials)
 
     def _results(self, trials: Sequence[Trial]) -> list[SeedResult]:
-        """What the search is told; a trial that is still running elsewhere says nothing yet."""
-        return [self._result(trial) for trial in trials]
-
-    def _result(self, trial: Trial) -> SeedResult:
-        names = self.sweep.objectives
-        values = {step: tuple(report.metrics[name] for name in names) for step, report in sorted(trial.reports.items())}
-        last = trial.reports[max(trial.reports)].metrics if trial.reports else {}
-        known = self.sweep.constraints if trial.ending == "completed" else KNOWN_BEFORE
-        measured = {name: last[name] for name in self.sweep.constraints if name in known and name in last}
-        return SeedResult(trial.ending or "failed", values, measured, trial.reason)
+        """What the search is told."""
+        return [seed_result(trial, self.sweep) for trial in trials]
 
 
 def _all_points(sweep: Sweep) -> Iterator[Mapping[str, Scalar]]:

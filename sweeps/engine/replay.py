@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.files import LedgerError
+from enhance.conditions import Conditions
 from enhance.config import Scalar
 from sweeps.engine.designs import Design, Grid, Labelled
 from sweeps.engine.ledger import Row
@@ -165,6 +166,7 @@ def sweep_of(recording: Recording, arm: Arm, seed: int) -> Sweep:
         sampler="random" if arm.sampler == EACH else arm.sampler,
         design=_each(recording, seed) if arm.sampler == EACH else None,
         stopping=arm.stopping,
+        cost=Conditions(),  # those of the recording: the curves hold what was measured
         search_seed=seed,
     )
 

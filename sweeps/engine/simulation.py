@@ -147,6 +147,7 @@ class Simulation:
 
     def _give_work(self) -> None:
         while self._free and (assignment := self.referee.next_assignment()):
+            assert isinstance(assignment, Assignment), "what was recorded is not measured again"
             self._free -= 1
             curve = self.find(assignment.config)
             fate = self.trouble.fate(assignment.trial, len(assignment.rung_steps))

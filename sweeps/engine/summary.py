@@ -39,7 +39,7 @@ def print_summary(run: Path, exhausted: bool, console: Console) -> None:
         say(f"note: {error}")
     else:
         console.print(frontier_table(frame, ledger.objectives, OTHERS))
-        say("\n".join(legend_lines()))
+        say("\n".join(legend_lines(frame, ledger.objectives)))
         for line in [*hidden_line(len(found) - len(frame)), *_untouched_lines(ledger), *said]:
             say(line)
         for remark in remarks(ledger, frame, ledger.objectives):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from enhance.conditions import Conditions
 from enhance.config import Config, ConfigError, Scalar, conflicts, from_flat
 from sweeps.engine.designs import Design
 from sweeps.engine.rungs import RULES
@@ -19,10 +20,16 @@ METRICS: dict[str, str] = {
     "uqi": "maximize",
     "cycle_psnr_db": "maximize",
     "parameters": "minimize",
+    "macs": "minimize",
+    "latency_ms": "minimize",
+    "latency_ratio": "minimize",
 }
 """The metrics that can be objectives, and the direction in which each is better."""
 
-KNOWN_BEFORE = ("parameters",)
+COSTS = ("macs", "latency_ms", "latency_ratio")
+"""Those that are measured before anything is trained, with nothing else running; see `Sweep.cost`."""
+
+KNOWN_BEFORE = ("parameters", *COSTS)
 """Those that no training changes: they take part in comparisons from the first rung on."""
 
 UNPAIRED_METRICS = ("cycle_psnr_db",)
@@ -95,7 +102,8 @@ class Sweep:
     of the space, that are tried before the sampler's own (a paper's settings). `objectives` are metric names;
     `stopping` is the rule by which trials are compared at the rungs (see `rungs.RULES`). `constraints` bound metrics,
     {"parameters": ("<=", 100_000)}: what breaks one is no result, and samplers learn to avoid it. A `design` lists the
-    points that are tried, and leaves the sampler nothing to choose. `smoke` is the smallest budget that goes through
+    points that are tried, and leaves the sampler nothing to choose. With `cost` every network is measured under these
+    conditions before it is trained, which the metrics in COSTS need. `smoke` is the smallest budget that goes through
     everything, `full` that of the papers' scale, with `full_fixed` in place of what is fixed otherwise (a real batch,
     real crops). Raises SweepError with every problem at once.
     """
@@ -117,6 +125,7 @@ class Sweep:
     design: Design | None = None
     stopping: str = "pareto"
     constraints: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    cost: Conditions | None = None
     search_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -149,6 +158,9 @@ class Sweep:
                 found.append(f"unknown metric {metric!r} in constraints; choose from {', '.join(METRICS)}")
             if sign not in ("<=", ">="):
                 found.append(f"constraints[{metric!r}] must begin with <= or >=, not {sign!r}")
+        needed = [name for name in (*self.objectives, *self.constraints) if name in COSTS]
+        if needed and self.cost is None:
+            found.append(f"{', '.join(needed)} must be measured: give the conditions as cost")
         found += self._configuration_problems()
         return found
 

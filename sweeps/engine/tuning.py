@@ -19,14 +19,14 @@ from ray.tune.execution import class_cache
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from sweeps.engine.messages import Assignment
+from sweeps.engine.messages import Work
 from sweeps.engine.referee import Referee
 
 LOST_WORKER_RETRIES = 3
 """How often a trial is started again after its worker died, before it ends as failed."""
 
-IDLE_S = 0.05
-"""How often a worker that waits for others looks whether there is something to do."""
+IDLE_S, LONGEST_IDLE_S = 0.05, 1.0
+"""How often a worker that waits for others looks whether there is something to do; less and less often."""
 
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside the ledger
@@ -90,14 +90,15 @@ class WarmWorker(tune.Trainable):
         self.worker = Worker(Path(config["store"]), config["device"], timeout_s=config["timeout_s"])
         self._take(config["assignment"])
 
-    def _take(self, assignment: Assignment | None) -> None:
-        self.idle = assignment is None
+    def _take(self, assignment: Work | None) -> None:
+        self.idle_s = IDLE_S if assignment is None else 0.0
         if assignment is not None:
             self.worker.start(assignment)
 
     def step(self) -> dict[str, Any]:
-        if self.idle:
-            time.sleep(IDLE_S)
+        if self.idle_s:
+            time.sleep(self.idle_s)
+            self.idle_s = min(2 * self.idle_s, LONGEST_IDLE_S)
             return {"progress": None}
         return {"progress": self.worker.advance()}
 
@@ -114,7 +115,7 @@ class _Feed(Searcher):
     def __init__(self, referee: Referee, shared: dict[str, Any], failures: list[Exception]) -> None:
         super().__init__()
         self._referee, self._shared, self._failures = referee, shared, failures
-        self._given: dict[str, Assignment | None] = {}
+        self._given: dict[str, Work | None] = {}
 
     def suggest(self, trial_id: str) -> Any:
         with _remembered(self._failures):
@@ -134,7 +135,7 @@ class _Feed(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         assignment = self._given.pop(trial_id)
         if error and assignment is not None and not self._failures:
-            self._referee.lost(assignment.trial, f"its worker died {LOST_WORKER_RETRIES + 1} times")
+            self._referee.lost(assignment, f"its worker died {LOST_WORKER_RETRIES + 1} times")
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the ledger is the state."""

@@ -1,4 +1,7 @@
-"""A worker: takes trial after trial in one warm process, with everything a trial can touch built anew for each."""
+"""A worker: takes trial after trial in one warm process, with everything a trial can touch built anew for each.
+
+Instead of a trial it may be given a measurement: one network whose cost is wanted, while nothing else is running.
+"""
 
 import io
 import socket
@@ -14,20 +17,17 @@ from torch import Tensor
 from enhance.config import ConfigError, from_flat
 from enhance.data import PatchStore
 from enhance.guard import Diverged
+from enhance.memory import lack_of_memory
 from enhance.microrun import MicroRun
 from enhance.report import Report
 from sweeps.engine.environment import THREADS
-from sweeps.engine.messages import Assignment, Progress
+from sweeps.engine.messages import Answer, Assignment, Measured, Measurement, Progress, Work, lost_measurement
 from sweeps.engine.watchdog import Hung, watched
 
 torch.set_num_threads(THREADS)
 torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32: evaluation and the color curves are promised in it
 
 STATE_LIMIT_BYTES = 16 << 20
-
-DEVICE_IS_FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-HOST_IS_FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
-"""What torch says in a RuntimeError, where it has no kind of error of its own for a lack of memory."""
 
 
 class Worker:
@@ -44,10 +44,11 @@ class Worker:
         self.data = PatchStore.open(store)
         self.device, self.timeout_s = device, timeout_s
         self.tainted = False
-        self._assignment: Assignment | None = None
+        self._assignment: Work | None = None
+        self._measured_beats = 0
         self._run: MicroRun | None = None
 
-    def start(self, assignment: Assignment) -> None:
+    def start(self, assignment: Work) -> None:
         """Forget the trial before and take this one, from where its `state` left it. Nothing is built yet.
 
         Raises RuntimeError where the worker is tainted.
@@ -57,8 +58,8 @@ class Worker:
         self._assignment, self._run = assignment, None
         self._started = time.perf_counter()
 
-    def advance(self) -> Progress:
-        """Train to the next rung. Whatever goes wrong is an answer, not an exception: the process stays warm."""
+    def advance(self) -> Answer:
+        """Train to the next rung, or measure. Whatever goes wrong is an answer: the process stays warm."""
         assert self._assignment is not None, "advance() before start()"
         if self.timeout_s is None:
             return self._attempt(self._assignment)
@@ -66,12 +67,8 @@ class Worker:
             return watched(self._attempt_in_thread, self._beats, self.timeout_s)
         except Hung as error:
             self.tainted = True
-            step = self._run.step if self._run else 0
-            return self._progress(
-                None,
-                "failed",
-                f"timeout: no progress for {error.patience_s:g} s (step {step}) (at {error.place})",
-            )
+            step = f" (step {self._run.step if self._run else 0})" if isinstance(self._assignment, Assignment) else ""
+            return self._failed(f"timeout: no progress for {error.patience_s:g} s{step} (at {error.place})")
 
     def state(self) -> bytes:
         """The micro-run's state, for another worker to go on from: bytes, which a driver without torch can hold."""
@@ -85,13 +82,18 @@ class Worker:
         state = self.state()
         return state if len(state) <= STATE_LIMIT_BYTES else None
 
-    def _attempt_in_thread(self) -> Progress:
+    def _attempt_in_thread(self) -> Answer:
         torch.set_num_threads(THREADS)  # a matter of each thread
         assert self._assignment is not None
         return self._attempt(self._assignment)
 
-    def _attempt(self, assignment: Assignment) -> Progress:
+    def _attempt(self, assignment: Work) -> Answer:
         try:
+            if isinstance(assignment, Measurement):
+                from enhance.cost import measure  # here: few sweeps measure
+
+                cost = measure(from_flat(assignment.config).net, assignment.conditions, self._beat)
+                return Measured(assignment.network, cost, socket.gethostname())
             report = self._advance(assignment)
             pauses = assignment.pauses and report.step < assignment.rung_steps[-1]
             return self._progress(report, "", "", self._kept_state() if pauses else None)
@@ -100,7 +102,7 @@ class Worker:
         except ConfigError as error:
             return self._progress(None, "refused", "; ".join(error.problems))
         except Exception as error:  # noqa: BLE001 - a trial may fail in any way; each is an ending with its reason
-            return self._progress(None, "failed", _lack_of_memory(error) + _one_line(error))
+            return self._failed(lack_of_memory(error) + _one_line(error))
 
     def _advance(self, assignment: Assignment) -> Report:
         if self._run is None:
@@ -114,11 +116,19 @@ class Worker:
             run.load_state_dict(torch.load(io.BytesIO(assignment.state), weights_only=True))
         return run
 
+    def _beat(self) -> None:
+        self._measured_beats += 1
+
     def _beats(self) -> int:
-        return self._run.beats if self._run else -1
+        return self._run.beats if self._run else self._measured_beats - 1
+
+    def _failed(self, reason: str) -> Answer:
+        if isinstance(self._assignment, Measurement):
+            return lost_measurement(self._assignment, reason, socket.gethostname())
+        return self._progress(None, "failed", reason)
 
     def _progress(self, report: Report | None, ending: str, reason: str, state: bytes | None = None) -> Progress:
-        assert self._assignment is not None
+        assert isinstance(self._assignment, Assignment)
         return Progress(
             trial=self._assignment.trial,
             report=report,
@@ -140,16 +150,6 @@ def _copied(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_copied(part) for part in value)
     return value
-
-
-def _lack_of_memory(error: Exception) -> str:
-    """What a reason begins with where memory ran out: "out of memory on the device: " or "... on this machine: "."""
-    said = str(error) if isinstance(error, RuntimeError) else ""
-    if isinstance(error, torch.OutOfMemoryError) or any(phrase in said for phrase in DEVICE_IS_FULL):
-        return "out of memory on the device: "
-    if isinstance(error, MemoryError) or any(phrase in said for phrase in HOST_IS_FULL):
-        return "out of memory on this machine: "
-    return ""
 
 
 def _one_line(error: BaseException) -> str:

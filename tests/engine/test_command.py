@@ -44,7 +44,7 @@ def test_the_full_scale_changes_the_budget_and_what_is_fixed() -> None:
     assert full.fixed == {**sweep.fixed, "net.channels": 64}
     assert sweep.at("demo") == sweep
     assert sweep.at("smoke").budget == sweep.smoke
-    with pytest.raises(SweepError, match="full budget.trials=0"):
+    with pytest.raises(SweepError, match=r"full budget\.trials=0"):
         small_sweep(full=Budget(trials=0, steps=9))
-    with pytest.raises(SweepError, match="loss.tv cannot be fixed and searched"):
+    with pytest.raises(SweepError, match=r"loss\.tv cannot be fixed and searched"):
         small_sweep(full_fixed={"loss.tv": 1.0})

@@ -155,8 +155,8 @@ def test_a_lost_trial_ends_as_failed_once(tmp_path: Path, sweep: Sweep) -> None:
     referee = begin(tmp_path, sweep)
     assignment = referee.next_assignment()
     assert assignment is not None
-    referee.lost(assignment.trial, "its worker died 4 times")
-    referee.lost(assignment.trial, "again")
+    referee.lost(assignment, "its worker died 4 times")
+    referee.lost(assignment, "again")
     referee.ledger.close()
     trials = load(tmp_path).trials
     assert trials[["ending", "reason"]].values.tolist() == [["failed", "its worker died 4 times"]]

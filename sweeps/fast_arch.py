@@ -1,0 +1,112 @@
+"""Which kernel, channels, blocks, strides and activation give the best quality for their time?"""
+
+from dataclasses import replace
+
+from enhance.conditions import Conditions
+from sweeps.engine.command import main
+from sweeps.engine.space import Choice, When
+from sweeps.engine.sweep import Budget, Sweep
+
+STRIDED = {"net.family": "strided", "net.activation": "relu"}
+RESNET = {"net.family": "resnet", "net.activation": "relu"}
+FOUND = "FPIE (2018): time falls faster than quality; its 3-4 16-64 with strides is as good as DPED's in a third of it"
+
+GRID = Sweep(
+    name="fast_arch_grid",
+    question="Do the 24 networks of FPIE's tables stand here as they stood there, in time and in quality?",
+    found=FOUND,
+    space={
+        "net.family": Choice("resnet", "strided"),
+        "net.kernel": Choice(3, 4, 5),
+        "net.channels": Choice(16, 32, 64, 128),
+        "net.blocks": When("net.family", "resnet", Choice(1, 2, 3, 4)),
+        "net.strided_kernel": When("net.family", "strided", Choice(3, 4)),
+        "net.activation": Choice("relu", "prelu"),
+    },
+    first={  # Table 1: kernel/channels/blocks; Table 2: kernel (with -4: 4 in strided layers), channels at both scales
+        "3/64/4": {**RESNET, "net.kernel": 3, "net.channels": 64, "net.blocks": 4},
+        "3/16/1": {**RESNET, "net.kernel": 3, "net.channels": 16, "net.blocks": 1},
+        "3/16/2": {**RESNET, "net.kernel": 3, "net.channels": 16, "net.blocks": 2},
+        "3/16/3": {**RESNET, "net.kernel": 3, "net.channels": 16, "net.blocks": 3},
+        "3/16/4": {**RESNET, "net.kernel": 3, "net.channels": 16, "net.blocks": 4},
+        "3/32/2": {**RESNET, "net.kernel": 3, "net.channels": 32, "net.blocks": 2},
+        "3/32/4": {**RESNET, "net.kernel": 3, "net.channels": 32, "net.blocks": 4},
+        "3/128/1": {**RESNET, "net.kernel": 3, "net.channels": 128, "net.blocks": 1},
+        "3/128/3": {**RESNET, "net.kernel": 3, "net.channels": 128, "net.blocks": 3},
+        "5/16/1": {**RESNET, "net.kernel": 5, "net.channels": 16, "net.blocks": 1},
+        "5/16/2": {**RESNET, "net.kernel": 5, "net.channels": 16, "net.blocks": 2},
+        "5/16/3": {**RESNET, "net.kernel": 5, "net.channels": 16, "net.blocks": 3},
+        "5/16/4": {**RESNET, "net.kernel": 5, "net.channels": 16, "net.blocks": 4},
+        "5/32/2": {**RESNET, "net.kernel": 5, "net.channels": 32, "net.blocks": 2},
+        "5/32/4": {**RESNET, "net.kernel": 5, "net.channels": 32, "net.blocks": 4},
+        "5/128/1": {**RESNET, "net.kernel": 5, "net.channels": 128, "net.blocks": 1},
+        "5/128/3": {**RESNET, "net.kernel": 5, "net.channels": 128, "net.blocks": 3},
+        "3 16-64": {**STRIDED, "net.kernel": 3, "net.channels": 16, "net.strided_kernel": 3},
+        "3 32-128": {**STRIDED, "net.kernel": 3, "net.channels": 32, "net.strided_kernel": 3},
+        "3-4 16-64": {**STRIDED, "net.kernel": 3, "net.channels": 16, "net.strided_kernel": 4},
+        "3-4 32-128": {**STRIDED, "net.kernel": 3, "net.channels": 32, "net.strided_kernel": 4},
+        "4 16-64": {**STRIDED, "net.kernel": 4, "net.channels": 16, "net.strided_kernel": 4},
+        "4 32-128": {**STRIDED, "net.kernel": 4, "net.channels": 32, "net.strided_kernel": 4},
+        "4 32-128 PReLU": {
+            **STRIDED,
+            "net.kernel": 4,
+            "net.channels": 32,
+            "net.strided_kernel": 4,
+            "net.activation": "prelu",
+        },
+    },
+    fixed={
+        "net.norm": "instance",
+        "net.init": "he",
+        "optimizer.lr": 5e-4,
+        "loss.pixel": 1.0,
+        "train.batch_size": 4,
+        "train.crop_px": 32,
+    },
+    objectives=("ms_ssim", "latency_ratio"),
+    budget=Budget(trials=24, steps=90, rungs=1),
+    smoke=Budget(trials=3, steps=2, rungs=1),
+    full=Budget(trials=24, steps=25_000, rungs=3, reduction=3, seeds=2, confirm=6, confirm_seeds=3),
+    full_fixed={  # FPIE's: DPED's losses, 50 crops of 100 px
+        "loss.pixel": 0.0,
+        "loss.content": 0.1,
+        "loss.color": 75.0,
+        "loss.adversarial": 0.5,
+        "loss.tv": 20.0,
+        "loss.content_layer": "relu5_4",
+        "train.batch_size": 50,
+        "train.crop_px": 100,
+    },
+    stopping="none",
+    cost=Conditions(max_s=120.0),
+)
+
+OPEN = replace(
+    GRID,
+    name="fast_arch",
+    question="Which family, kernel, channels, blocks and activation give the best quality for their time?",
+    space={
+        "net.family": Choice("resnet", "strided", "shuffle", "separable"),
+        "net.kernel": Choice(3, 5),
+        "net.channels": Choice(8, 16, 32),
+        "net.blocks": Choice(1, 2, 4),
+        "net.strided_kernel": When("net.family", "strided", Choice(3, 4)),
+        "net.factor": When("net.family", "shuffle", Choice(2, 4)),
+        "net.activation": Choice("relu", "prelu"),
+    },
+    first={
+        "3/16/1": {**RESNET, "net.kernel": 3, "net.channels": 16, "net.blocks": 1},
+        "3-4 16-64": {**STRIDED, "net.kernel": 3, "net.channels": 16, "net.blocks": 2, "net.strided_kernel": 4},
+    },
+    fixed={**GRID.fixed, "net.norm": "none", "optimizer.lr": 1e-3, "train.batch_size": 8},
+    budget=Budget(trials=20, steps=450, rungs=2, reduction=3, confirm=2, confirm_seeds=2),
+    smoke=Budget(trials=3, steps=6, rungs=2, reduction=3, confirm=1, confirm_seeds=1),
+    full=Budget(trials=150, steps=20_000, rungs=4, reduction=3, confirm=6, confirm_seeds=3, audit_share=0.05),
+    stopping="pareto",
+    cost=Conditions(width_px=640, height_px=360, min_rounds=3, max_s=10.0),
+)
+
+SWEEPS = {"open": OPEN, "grid": GRID}
+
+if __name__ == "__main__":
+    main(SWEEPS, switch="--space", default="open")

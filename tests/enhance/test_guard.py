@@ -67,6 +67,22 @@ def test_without_contrast_in_the_input_nothing_can_be_said() -> None:
     guard.check_contrast(1, contrast([(plain, plain)]))
 
 
+def test_what_ends_far_below_the_untouched_input_has_stagnated() -> None:
+    guard = Guard(GuardConfig(stagnation=3))
+    for gain_db in (4.0, 0.0, -3.0):
+        guard.check_gain(300, gain_db)
+    with pytest.raises(Diverged) as said:
+        guard.check_gain(300, -3.01)
+    assert said.value.kind == "stagnation"
+    assert str(said.value) == (
+        "stagnation by step 300: after the full budget the PSNR is 3.01 dB below the untouched input's, more than 3"
+    )
+
+
+def test_stagnation_is_off_where_no_limit_is_set() -> None:
+    Guard(GuardConfig()).check_gain(300, -50.0)
+
+
 def test_the_memory_goes_with_the_state() -> None:
     first, second = Guard(GuardConfig()), Guard(GuardConfig())
     first.check(25, 2.0, 1.0)

@@ -1,37 +1,24 @@
 """Micro-runs: they learn, they are deterministic, and they say when they have diverged."""
 
+import dataclasses
 import itertools
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from enhance.config import VARIANTS, Config, ConfigError, from_flat, laws
-from enhance.data import PatchStore, open_data
+from enhance.config import Config, ConfigError
+from enhance.data import PatchStore
 from enhance.feed import to_images
 from enhance.guard import Diverged
 from enhance.microrun import MicroRun, validation
 from enhance.report import Report
+from tests.enhance.small_configs import config_of
 
 SMALL = {"net.channels": 4, "net.blocks": 1, "train.batch_size": 4, "train.crop_px": 32, "train.val_images": 8}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
-    return open_data("demo", cache=tmp_path_factory.mktemp("cache"))
-
-
-def config(**flat: object) -> Config:
-    """SMALL with changes; of SMALL only what the chosen network has."""
-    changes = {name.replace("__", "."): value for name, value in flat.items()}
-    known = laws({name: value for name, value in changes.items() if name in VARIANTS})  # type: ignore[misc]
-    return from_flat({name: value for name, value in {**SMALL, **changes}.items() if name in known})  # type: ignore[misc]
+config = partial(config_of, SMALL)
 
 
 def numbers(report: Report) -> tuple[object, ...]:
@@ -229,6 +216,27 @@ def test_the_start_is_not_looked_at_where_collapse_is_off(demo: PatchStore) -> N
     assert numbers(kept.advance(4)) == numbers(off.advance(4))  # looking changes nothing
     flatten_output(off)
     off.advance(1)
+
+
+def test_stagnation_is_judged_after_the_full_budget_and_no_earlier(demo: PatchStore) -> None:
+    """After so few steps any network from noise is worse than no network."""
+    micro = MicroRun(config(**HE, guard__stagnation=0.1, train__steps=3), 0, demo)
+    assert micro.advance(2).metrics["psnr_gain_db"] < -0.1
+    with pytest.raises(Diverged, match=r"stagnation by step 3: .* dB below the untouched input's, more than 0.1"):
+        micro.advance(1)
+
+
+def test_a_network_that_gains_has_not_stagnated(demo: PatchStore) -> None:
+    """This family starts as the identity."""
+    values = {"net__family": "shuffle", "net__channels": 4, "loss__pixel": 1.0, "optimizer__lr": 1e-6}
+    micro = MicroRun(config(**values, guard__stagnation=0.1, train__steps=2), 0, demo)
+    assert abs(micro.advance(2).metrics["psnr_gain_db"]) < 0.1
+
+
+def test_stagnation_needs_pairs(demo: PatchStore) -> None:
+    alone = dataclasses.replace(demo, paired=False)
+    with pytest.raises(ConfigError, match=r"guard.stagnation=3 needs pairs, and demo holds none"):
+        MicroRun(config(**CYCLE, guard__stagnation=3.0), 0, alone)
 
 
 def test_every_step_and_every_batch_of_an_evaluation_is_a_sign_of_life(demo: PatchStore) -> None:

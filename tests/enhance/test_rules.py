@@ -1,40 +1,28 @@
 """Training rules: who is trained when, on what, and with which weights."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from enhance.config import VARIANTS, Config, ConfigError, from_flat, laws
-from enhance.data import PatchStore, open_data
+from enhance.config import ConfigError
+from enhance.data import PatchStore
+from enhance.microrun import MicroRun
 from enhance.nets.curve import Curve
 from enhance.rules import build_rule
 from enhance.rules.cycle import Cycle
 from enhance.rules.paired import Adversarial, Supervised
 from enhance.rules.phased import Phased
 from enhance.rules.pool import Pool
+from tests.enhance.small_configs import config_of
 
 SMALL = {
     "net.channels": 4, "net.blocks": 1, "train.batch_size": 2, "train.crop_px": 32, "train.steps": 12,
     "critic.family": "patch", "critic.channels": 4, "critic.layers": 2,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
-    return open_data("demo", cache=tmp_path_factory.mktemp("cache"))
-
-
-def config(**flat: object) -> Config:
-    changes = {name.replace("__", "."): value for name, value in flat.items()}
-    known = laws({name: value for name, value in {**SMALL, **changes}.items() if name in VARIANTS})  # type: ignore[misc]
-    return from_flat({name: value for name, value in {**SMALL, **changes}.items() if name in known})  # type: ignore[misc]
+config = partial(config_of, SMALL)
 
 
 def rule(data: PatchStore, **flat: object) -> object:
@@ -183,6 +171,67 @@ def test_the_optimizer_starts_afresh_with_each_phase_and_lower(demo: PatchStore)
         phased.train_step(step)
         rates.append(phased.optimizer.learning_rate)
     assert rates == pytest.approx([1e-3] * 4 + [5e-4] * 4 + [2.5e-4] * 4)
+
+
+def test_a_phase_at_1_never_comes(demo: PatchStore) -> None:
+    phased = rule(demo, **{**PHASES, "phases__curve_at": 1.0, "phases__adversarial_at": 1.0})
+    assert isinstance(phased, Phased)
+    assert type(phased.rule) is Supervised
+    head = weights(phased.net.block)
+    figures = [phased.train_step(step) for step in range(12)]
+    assert same(head, phased.net.block)
+    assert {name for step in figures for name in (*step.terms, *step.signals)} == {"pixel", "content"}
+
+
+def test_with_both_at_0_everything_is_trained_at_once(demo: PatchStore) -> None:
+    at_once = {name: value for name, value in PHASES.items() if not name.startswith("phases")}
+    phased, paired = rule(demo, **at_once), rule(demo, **{**at_once, "train__rule": "paired"})
+    assert isinstance(phased, Phased)
+    for step in range(3):
+        assert phased.train_step(step).total == paired.train_step(step).total
+    assert same(weights(paired.net), phased.net)  # type: ignore[attr-defined]
+
+
+# --- evaluations in between --------------------------------------------------------------------------------------
+
+GAME = {"loss__pixel": 100.0, "loss__adversarial": 5.0, "adversarial__pretrain_steps": 3, "train__val_images": 2}
+NOT_THE_SAME_IN_EVALUATION = {
+    "batch norm": {"net__norm": "batch"},
+    "dropout": {"net__family": "unet", "net__levels": 3, "net__norm": "none"},
+    "a curve's base": {"net__family": "curve", "net__base": "resnet", "net__norm": "batch"},
+}
+every_such_net = pytest.mark.parametrize("net", NOT_THE_SAME_IN_EVALUATION.values(), ids=NOT_THE_SAME_IN_EVALUATION)
+
+
+def assert_they_go_on_alike(one: MicroRun, other: MicroRun, steps: int) -> None:
+    """What they report of the next steps, and all weights and moments after these, are the same bits."""
+    reports = [micro.advance(steps) for micro in (one, other)]
+    assert all("critic_loss" in report.signals for report in reports)
+    for name in ("losses", "signals", "loss_total", "grad_norm", "metrics"):
+        assert getattr(reports[0], name) == getattr(reports[1], name), name
+    torch.testing.assert_close(one.rule.state_dict(), other.rule.state_dict(), rtol=0, atol=0)
+
+
+@every_such_net
+def test_a_report_before_the_critics_first_step_leaves_its_pretraining_alone(
+    demo: PatchStore, net: dict[str, object]
+) -> None:
+    phased = config(**GAME, **net, train__rule="phased", phases__adversarial_at=2 / 3)
+    straight, reporting = MicroRun(phased, 0, demo), MicroRun(phased, 0, demo)
+    straight.advance(9)
+    for steps in (8, 1):  # the critic's first step is number 8
+        reporting.advance(steps)
+    assert_they_go_on_alike(straight, reporting, 2)
+
+
+@every_such_net
+def test_an_evaluation_before_the_first_step_leaves_the_critics_pretraining_alone(
+    demo: PatchStore, net: dict[str, object]
+) -> None:
+    paired = config(**GAME, **net, guard__collapse=0)  # which would look at the start of both
+    straight, evaluated = MicroRun(paired, 0, demo), MicroRun(paired, 0, demo)
+    evaluated.enhance(demo.val_input[[0]])
+    assert_they_go_on_alike(straight, evaluated, 2)
 
 
 # --- cycles ------------------------------------------------------------------------------------------------------

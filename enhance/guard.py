@@ -1,12 +1,16 @@
 """When a trial has diverged: the rules, and the error that says which one was broken.
 
 The size of a step's loss is the sum of the absolute weighted terms (terms of opposite sign must not hide each other).
-Two rules are looked at once per window of steps, so that a GPU is not made to wait at every step, one at every report:
+Two rules are looked at once per window of steps, so that a GPU is not made to wait at every step, one at every report,
+one at the last:
 
 - nan: a loss term or the gradient norm is NaN or infinite;
 - explosion: the window's mean size exceeds `explosion` times that of the first window;
 - collapse: the evaluated network's `contrast` falls below `collapse` after it has been above LIVELY times that, at an
-  earlier report or at the start. A network that starts flat (as DPED's initialisation does) and stays so is only slow.
+  earlier report or at the start. A network that starts flat (as DPED's initialisation does) and stays so is only slow;
+- stagnation: after the full budget the mean PSNR is still more than `stagnation` dB below that of the untouched input.
+  Training may have gone its way without a sign of trouble, as the generator loss that stood still in the EnhanceGAN
+  re-implementation's second attempt; doing nothing would have been better. Off unless a limit is set.
 
 A discriminator whose accuracy stays near one half is normal for DPED (its authors' issue 19) and breaks no rule. The
 rules and their limits are ours, not of any of the papers.
@@ -76,6 +80,16 @@ class Guard:
             )
         if contrast > self.top_contrast:  # never so for NaN
             self.top_contrast = contrast
+
+    def check_gain(self, step: int, psnr_gain_db: float) -> None:
+        """Raise Diverged if what the full budget has made of the pictures is far worse than leaving them alone."""
+        if self.config.stagnation and psnr_gain_db < -self.config.stagnation:
+            raise Diverged(
+                "stagnation",
+                step,
+                f"after the full budget the PSNR is {-psnr_gain_db:.3g} dB below the untouched input's, more than "
+                f"{self.config.stagnation:g}",
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """The memory."""

@@ -2,7 +2,8 @@
 
 Knows nothing of Ray, of trials or of files. The batch at step t is a pure function of (seed, t); weights are drawn
 from generators of their own; so on a CPU with fixed threads a micro-run gives the same bits whether it runs alone,
-after others in the same process, or is stopped and resumed from its state.
+after others in the same process, or is stopped and resumed from its state. `train.vary` can hold weights or batches
+still while the seed changes.
 """
 
 import functools
@@ -45,6 +46,8 @@ class MicroRun:
         problems = conflicts(config)
         if problems:
             raise ConfigError(problems)
+        if config.guard.stagnation and not data.paired:
+            raise ConfigError([f"guard.stagnation={config.guard.stagnation:g} needs pairs, and {data.spec} holds none"])
         self.config, self.seed, self.data, self.device = config, seed, data, torch.device(device)
         self.step = self.beats = 0
         self.rule = build_rule(config, seed, data, self.device)
@@ -155,7 +158,7 @@ class MicroRun:
     def _evaluate(self) -> tuple[dict[str, float], dict[str, float], int]:
         """Mean and spread of every metric over the validation pictures.
 
-        Raises Diverged where one is not finite, or the output has gone flat.
+        Raises Diverged where one is not finite, the output has gone flat, or the full budget was spent in vain.
         """
         pairs = self._validation
         enhanced = self._enhanced(pairs.source)
@@ -170,6 +173,8 @@ class MicroRun:
         if bad:
             raise Diverged("nan", self.step, f"not finite on validation: {', '.join(bad)}")
         self.guard.check_contrast(self.step, contrast(enhanced))
+        if self.step >= self.config.train.steps and pairs.target is not None:
+            self.guard.check_gain(self.step, means["psnr_gain_db"])
         spread = {name: float(values.std()) if len(values) > 1 else 0.0 for name, values in scores.items()}
         return means, spread, len(pairs.source)
 

@@ -88,8 +88,6 @@ def _rule(config: Config) -> Iterator[str]:
         yield f"phases.adversarial_at={phases.adversarial_at:g} needs loss.adversarial > 0"
     if phases.adversarial_at > 0 and not any(getattr(config.loss, term) for term in TERMS if term != "adversarial"):
         yield "phases.adversarial_at > 0 needs another loss.* > 0, or the phases before have nothing to train for"
-    if not (phases.curve_at or phases.adversarial_at):
-        yield "train.rule=phased needs phases.curve_at or phases.adversarial_at > 0, or there is only one phase"
 
 
 def _optimizers(config: Config) -> Iterator[str]:

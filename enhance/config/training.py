@@ -42,7 +42,9 @@ class TrainConfig:
     `rule` is how it trains; see `enhance.rules`. `dtype` is that of the training step (bf16 is autocast over fp32
     weights); evaluation is always fp32. `ema`: what is evaluated is an exponential moving average of the weights with
     this decay; 0: the weights themselves. `val_images` is the number of validation patches, spread evenly over the
-    set; a smaller set is used whole.
+    set; a smaller set is used whole. `vary` says what depends on the trial's seed: "everything"; "initialisation", the
+    first weights alone; "data", whatever is drawn later (batches, augmentation, noise). The rest is as with seed 0; see
+    `enhance.seeds`.
     """
 
     rule: str = choice("paired", "phased", "cycle")
@@ -52,6 +54,7 @@ class TrainConfig:
     dtype: str = choice("fp32", "bf16")
     ema: float = leaf(0.0, minimum=0, maximum=0.99999)
     val_images: int = leaf(60, minimum=1)
+    vary: str = choice("everything", "initialisation", "data")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,13 +76,14 @@ class PhasesConfig:
     """The rule "phased" (EnhanceGAN re-implementation): each phase goes on from the weights of the one before.
 
     Phase 1 trains the base network, phase 2 from `curve_at` with the CurveBlock, phase 3 from `adversarial_at` with the
-    adversarial term: shares of the steps. The optimizer starts afresh with each phase, and the learning rate is
-    multiplied by `lr_factor`. Before phase 3 the content weight is multiplied by `content_factor` (10: theirs, who
-    weigh L1 and features 1 to 1 first, 100 to 10 then).
+    adversarial term: shares of the steps. 0 is from the first step on, so that with both at 0 everything is trained at
+    once; 1 is never. The optimizer starts afresh with each phase, and the learning rate is multiplied by `lr_factor`.
+    Before phase 3 the content weight is multiplied by `content_factor` (10: theirs, who weigh L1 and features 1 to 1
+    first, 100 to 10 then).
     """
 
-    curve_at: float = leaf(0.0, minimum=0, maximum=0.99)
-    adversarial_at: float = leaf(0.0, minimum=0, maximum=0.99)
+    curve_at: float = leaf(0.0, minimum=0, maximum=1)
+    adversarial_at: float = leaf(0.0, minimum=0, maximum=1)
     lr_factor: float = leaf(1.0, above=0, maximum=1)
     content_factor: float = leaf(1.0, above=0)
 
@@ -96,9 +100,11 @@ class GuardConfig:
     """When a trial counts as diverged; see `enhance.guard`.
 
     explosion: how many times the first window's loss is too much. collapse: which share of the input's contrast is
-    too little for an output that has had more; 0: any will do.
+    too little for an output that has had more; 0: any will do. stagnation: how many dB below the PSNR of the untouched
+    input are too much after the full budget; 0: no number is.
     """
 
     window_steps: int = leaf(25, minimum=1)
     explosion: float = leaf(1e3, above=1)
     collapse: float = leaf(0.05, minimum=0, maximum=1)
+    stagnation: float = leaf(0.0, minimum=0)

@@ -17,14 +17,15 @@ from enhance.rules.cycle import Cycle
 from enhance.rules.paired import Adversarial, Supervised
 from enhance.rules.phased import Phased
 from enhance.rules.rule import Figures, Rule
+from enhance.seeds import Seeds
 
 __all__ = ["RULES", "Figures", "Rule", "build_rule"]
 
-Builder = Callable[[Config, int, PatchStore, torch.device], Rule]
+Builder = Callable[[Config, Seeds, PatchStore, torch.device], Rule]
 
 
-def _paired(config: Config, seed: int, data: PatchStore, device: torch.device) -> Rule:
-    return (Adversarial if config.loss.adversarial else Supervised)(config, seed, data, device)
+def _paired(config: Config, seeds: Seeds, data: PatchStore, device: torch.device) -> Rule:
+    return (Adversarial if config.loss.adversarial else Supervised)(config, seeds, data, device)
 
 
 RULES: dict[str, Builder] = {"paired": _paired, "phased": Phased, "cycle": Cycle}
@@ -34,4 +35,4 @@ def build_rule(config: Config, seed: int, data: PatchStore, device: torch.device
     """The training rule of a configuration; raises ConfigError where `data` does not suit it."""
     if not data.paired and config.train.rule != "cycle":
         raise ConfigError([f"train.rule={config.train.rule} needs pairs, and {data.spec} holds none; choose cycle"])
-    return RULES[config.train.rule](config, seed, data, device)
+    return RULES[config.train.rule](config, Seeds.of(seed, config.train.vary), data, device)

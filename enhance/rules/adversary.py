@@ -12,6 +12,7 @@ from enhance.data.batches import Stream
 from enhance.feed import torch_generator
 from enhance.objectives import build_objective
 from enhance.optimizers import Optimizer
+from enhance.seeds import Seeds
 
 
 class Adversary:
@@ -21,10 +22,10 @@ class Adversary:
     updates: `critic_steps` for each of those, and `pretrain_steps` before the first.
     """
 
-    def __init__(self, config: Config, seed: int, device: torch.device, generator_steps: int) -> None:
-        self.config, self.seed, self.device = config, seed, device
+    def __init__(self, config: Config, seeds: Seeds, device: torch.device, generator_steps: int) -> None:
+        self.config, self.seeds, self.device = config, seeds, device
         self.objective = build_objective(config.adversarial)
-        critic = build_critic(config.critic, config.train.crop_px, seed)
+        critic = build_critic(config.critic, config.train.crop_px, seeds.initialisation)
         self.critic = critic.to(device).to(memory_format=torch.channels_last)
         game = config.adversarial
         updates = generator_steps * game.critic_steps + game.pretrain_steps
@@ -45,7 +46,7 @@ class Adversary:
         scores = torch.cat((good, made))
         is_real = torch.arange(len(scores), device=self.device) < len(real)
         loss = self.objective.critic_loss(good, made)
-        noise = torch_generator(self.seed, self.updates, Stream.PENALTY, self.device)
+        noise = torch_generator(self.seeds.data, self.updates, Stream.PENALTY, self.device)
         penalty = self.objective.penalty(self.critic, real, enhanced, self._shown(inputs), noise)
         return self._update(loss, penalty, scores, is_real)
 

@@ -16,6 +16,7 @@ from enhance.nets import Network, apply
 from enhance.rules.adversary import Adversary
 from enhance.rules.pool import Pool
 from enhance.rules.rule import Figures, Generators, Stateful
+from enhance.seeds import Seeds
 
 _SECOND = 1 << 31  # apart from the seeds that people choose; of more than 32 bits torch's CPU generator drops the rest
 
@@ -27,19 +28,21 @@ class Cycle(Generators):
     steps, those after the first see fresh pictures.
     """
 
-    def __init__(self, config: Config, seed: int, data: PatchStore, device: torch.device) -> None:
-        super().__init__(config, seed, data, device)
+    def __init__(self, config: Config, seeds: Seeds, data: PatchStore, device: torch.device) -> None:
+        super().__init__(config, seeds, data, device)
         self.back = self.nets["back"]
         self.judges: dict[str, Adversary] = {}
         self.pools: dict[str, Pool] = {}
         if config.loss.adversarial:
             for offset, name in ((0, "critic"), (_SECOND, "critic_back")):
-                self.judges[name] = Adversary(config, seed + offset, device, config.train.steps)
-                self.pools[name] = Pool(config.cycle.pool_images, seed + offset)
+                own = seeds.apart(offset)
+                self.judges[name] = Adversary(config, own, device, config.train.steps)
+                self.pools[name] = Pool(config.cycle.pool_images, own.data)
 
     def build_nets(self) -> dict[str, Network]:
         """The generator that is evaluated, and its way back."""
-        return {"net": self.new_net(self.seed), "back": self.new_net(self.seed + _SECOND)}
+        first = self.seeds.initialisation
+        return {"net": self.new_net(first), "back": self.new_net(first + _SECOND)}
 
     def parts(self) -> dict[str, Stateful]:
         """Everything with a state, by name."""

@@ -8,6 +8,7 @@ from enhance.data import PatchStore
 from enhance.data.batches import Stream
 from enhance.rules.adversary import Adversary
 from enhance.rules.rule import Figures, Generators, Stateful
+from enhance.seeds import Seeds
 
 
 class Supervised(Generators):
@@ -34,11 +35,13 @@ class Adversarial(Supervised):
     that from which the critic takes part.
     """
 
-    def __init__(self, config: Config, seed: int, data: PatchStore, device: torch.device, first_step: int = 0) -> None:
-        super().__init__(config, seed, data, device)
+    def __init__(
+        self, config: Config, seeds: Seeds, data: PatchStore, device: torch.device, first_step: int = 0
+    ) -> None:
+        super().__init__(config, seeds, data, device)
         self.first_step = first_step
         self.takes_part = first_step == 0
-        self.adversary = Adversary(config, seed, device, config.train.steps - first_step)
+        self.adversary = Adversary(config, seeds, device, config.train.steps - first_step)
 
     def train_step(self, step: int) -> Figures:
         """One step of the generator, and the critic's share of them."""

@@ -1,7 +1,8 @@
 """Training in phases, each from the weights of the one before (the EnhanceGAN re-implementation, its section 3).
 
 Phase 1 trains the base network; phase 2, from `phases.curve_at` of the steps, also its CurveBlock; phase 3, from
-`phases.adversarial_at`, also against the critic. Where two begin together, or one at 0, there are fewer phases.
+`phases.adversarial_at`, also against the critic. Where two begin together, or one at 0, or one never (at 1), there are
+fewer phases.
 """
 
 from collections.abc import Mapping
@@ -14,19 +15,20 @@ from enhance.data import PatchStore
 from enhance.nets.curve import Curve
 from enhance.rules.paired import Adversarial, Supervised
 from enhance.rules.rule import Figures
+from enhance.seeds import Seeds
 
 
 class Phased:
     """Turns the switches of a rule on pairs, and lets it train."""
 
-    def __init__(self, config: Config, seed: int, data: PatchStore, device: torch.device) -> None:
+    def __init__(self, config: Config, seeds: Seeds, data: PatchStore, device: torch.device) -> None:
         phases, steps = config.phases, config.train.steps
         self.config = config
         self.curve_from, self.critic_from = round(phases.curve_at * steps), round(phases.adversarial_at * steps)
         self.rule = (
-            Adversarial(config, seed, data, device, first_step=self.critic_from)
-            if config.loss.adversarial
-            else Supervised(config, seed, data, device)
+            Adversarial(config, seeds, data, device, first_step=self.critic_from)
+            if config.loss.adversarial and self.critic_from < steps
+            else Supervised(config, seeds, data, device)
         )
         self.net, self.optimizer = self.rule.net, self.rule.optimizer
         self._content = float(config.loss.content)

@@ -19,6 +19,7 @@ from enhance.losses import Losses
 from enhance.nets import Network, build_net
 from enhance.nets.network import reseed
 from enhance.optimizers import Optimizer
+from enhance.seeds import Seeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,9 @@ class Rule(Protocol):
 class Generators:
     """What the rules share: one or more generators, with one optimizer for all of them."""
 
-    def __init__(self, config: Config, seed: int, data: PatchStore, device: torch.device) -> None:
-        self.config, self.seed, self.device = config, seed, device
-        self.feed = Feed(data, config, seed, device)
+    def __init__(self, config: Config, seeds: Seeds, data: PatchStore, device: torch.device) -> None:
+        self.config, self.seeds, self.device = config, seeds, device
+        self.feed = Feed(data, config, seeds.data, device)
         self.losses = Losses(config.loss, device, channels_last=True)
         self.nets = self.build_nets()
         self.net = self.nets["net"]
@@ -85,7 +86,7 @@ class Generators:
 
     def build_nets(self) -> dict[str, Network]:
         """The networks that `optimizer` trains, by name; "net" is the one that is evaluated."""
-        return {"net": self.new_net(self.seed)}
+        return {"net": self.new_net(self.seeds.initialisation)}
 
     def parts(self) -> dict[str, Stateful]:
         """Everything with a state, by name."""
@@ -111,7 +112,7 @@ class Generators:
         """What every step begins with: networks in training mode, their noise a function of (seed, step)."""
         for index, net in enumerate(self.nets.values()):
             net.train()
-            reseed(net, noise_seed(self.seed, step, Stream.DROPOUT) + index)
+            reseed(net, noise_seed(self.seeds.data, step, Stream.DROPOUT) + index)
 
     def descend(self, terms: dict[str, Tensor], signals: dict[str, Tensor]) -> Figures:
         """One step of the optimizer down the weighted sum of `terms`."""

@@ -147,5 +147,5 @@ def test_claims_are_possible(variant: str) -> None:
 def test_errors_name_the_choices() -> None:
     with pytest.raises(ValueError, match=r"net\.family='resnt' is not a choice; choose from srcnn, resnet"):
         build("resnt", seed=0)
-    with pytest.raises(ValueError, match=r"(?s)unknown name 'net.chanels'; did you mean net.channels.*net.kernel=4"):
-        build("resnet", seed=0, chanels=16, kernel=4)
+    with pytest.raises(ValueError, match=r"(?s)unknown name 'net.chanels'; did you mean net.channels.*net.kernel=16"):
+        build("resnet", seed=0, chanels=16, kernel=16)

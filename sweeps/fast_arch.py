@@ -78,7 +78,7 @@ GRID = Sweep(
         "train.crop_px": 100,
     },
     stopping="none",
-    cost=Conditions(max_s=120.0),
+    cost=Conditions(min_rounds=3, max_s=60.0),
 )
 
 OPEN = replace(

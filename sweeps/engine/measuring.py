@@ -113,6 +113,8 @@ class MeasuringReferee(Referee):
         row = cost_row(measured.network, self._measuring.config, measured.cost, measured.host, self.setting)
         self.ledger.commit("costs", [row])
         self.costs[measured.network], self._measuring = measured.cost, None
+        left = len({network_identity(trial.config) for trial in self._unmeasured()})
+        self.notice(f"measured, {left} left: {_in_words(measured.cost)}")
 
     def _cost(self, trial: Trial) -> Cost:
         return self.costs[network_identity(trial.config)]
@@ -122,3 +124,11 @@ class MeasuringReferee(Referee):
         cost = self._cost(trial)
         known = {name: float(getattr(cost, name)) for name in COSTS}
         super()._hear_report(trial, replace(report, metrics={**report.metrics, **known}))
+
+
+def _in_words(cost: Cost) -> str:
+    if cost.failure:
+        return cost.failure
+    interval = f"{cost.latency_ratio_low:.3g} to {cost.latency_ratio_high:.3g}"
+    noticed = f"; {cost.contention}" if cost.contended else ""
+    return f"{cost.latency_ms:.4g} ms, {cost.latency_ratio:.3g} times DPED's ({interval}){noticed}"

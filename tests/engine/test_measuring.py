@@ -37,6 +37,7 @@ def cost(channels: int, failure: str = "") -> Cost:
     if failure:
         return Cost(conditions=COST, failure=failure, **known)
     scores = {"macs": 1000 * channels, "latency_ms": 10.0 * ratio, "latency_ratio": ratio}
+    scores |= {"latency_ratio_low": 0.9 * ratio, "latency_ratio_high": 1.1 * ratio}
     return Cost(conditions=COST, parameters=1, **scores, **known)
 
 
@@ -92,9 +93,11 @@ def play_at_once(referee: MeasuringReferee, workers: int, seed: int, messages: i
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_network_is_measured_once_and_alone(tmp_path: Path, workers: int) -> None:
-    referee = begin(tmp_path, measuring_sweep())
+    referee, said = begin(tmp_path, measuring_sweep()), []
+    referee.notice = said.append
     assert play_at_once(referee, workers, seed=workers) == 3
     assert referee.finished
+    assert sum("times DPED's" in sentence for sentence in said) == 3
     ledger = load(tmp_path)
     assert sorted(ledger.costs["config.net.channels"]) == [4, 8, 16]
     assert len(ledger.trials) == 22

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.frontier import configurations
 from analysis.load import Ledger, Objective
-from analysis.statistics import mean_interval
+from analysis.statistics.intervals import mean_interval
 from analysis.units import COSTS, metric_label, metric_text
 
 _ID = "configuration"

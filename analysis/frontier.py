@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.costs import with_latency_intervals
 from analysis.load import LOST, Ledger, LedgerError, Objective
-from analysis.statistics import Floats, mean_interval_from_spread
+from analysis.statistics.intervals import Floats, mean_interval_from_spread
 from analysis.units import COSTS
 
 _ID = "configuration"

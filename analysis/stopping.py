@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.load import Ledger, LedgerError, Objective, contract
-from analysis.statistics import Floats
+from analysis.statistics.intervals import Floats
 from analysis.units import COSTS, metric_label, metric_text
 
 FEWEST = 3

@@ -8,7 +8,7 @@ from analysis.confirmation import luck_lines
 from analysis.frontier import baseline, configurations, ranked, remarks, results
 from analysis.load import Ledger, LedgerError, load
 from analysis.stopping import stopping_lines
-from analysis.tables import endings_line, frontier_table, hidden_line, legend_lines
+from analysis.tables.frontier import endings_line, frontier_table, hidden_line, legend_lines
 from analysis.units import metric_label, metric_text
 from sweeps.engine.environment import python_command
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from written_ledgers import TWO, confirmed, lost_row, report_row, run_row, sweep_rows, trial_row
 
 from analysis.__main__ import main
-from analysis.figures import frontier_figure
+from analysis.figures.frontier import frontier_figure
 from analysis.frontier import configurations, ranked, results
 from analysis.load import LedgerError, load
 

@@ -14,7 +14,7 @@ from written_ledgers import Row, lost_row, run_row, trial_row
 
 from analysis.confirmation import confirmation, luck_lines, mean_luck
 from analysis.load import Ledger, Objective, load
-from analysis.tables import confirmation_table
+from analysis.tables.frontier import confirmation_table
 
 Write = Callable[..., Path]
 PSNR = Objective("psnr_db", "maximize")

@@ -16,10 +16,10 @@ from scipy import stats
 from written_ledgers import START, TWO, Row, confirmed, cost_row, lost_row, run_row, sweep_rows, trial_row
 
 from analysis.confirmation import luck_lines
-from analysis.figures import frontier_figure
+from analysis.figures.frontier import frontier_figure
 from analysis.frontier import configurations, front, labels, ranked, remarks, results, staircase
 from analysis.load import Ledger, LedgerError, Objective, load
-from analysis.tables import endings_line, frontier_table, legend_lines
+from analysis.tables.frontier import endings_line, frontier_table, legend_lines
 
 Write = Callable[..., Path]
 UP = (Objective("psnr_db", "maximize"), Objective("ms_ssim", "maximize"))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from analysis.plots import Dimension, plot_front
+from analysis.plots.front import Dimension, plot_front
 
 VALUES = st.lists(st.tuples(st.floats(-100, 100), st.floats(0, 10)), min_size=1, max_size=20)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics import mean_interval, mean_interval_from_spread, rate_interval
+from analysis.statistics.intervals import mean_interval, mean_interval_from_spread, rate_interval
 
 
 def test_mean_interval_is_that_of_a_t_test() -> None:

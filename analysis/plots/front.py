@@ -1,7 +1,4 @@
-"""Plots: numbers and an axis in, the axis out. No ledger, no statistics, no files, no global style.
-
-Colours are those of Okabe and Ito (jfly.uni-koeln.de/color), which stay apart for colour-blind readers.
-"""
+"""A front of two objectives, and a ranking by one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,15 +7,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from analysis.frontier import staircase
-from analysis.statistics import Floats
+from analysis.plots.style import BLUE, GREY, PAPER, SKY, VERMILION, dressed, scale
+from analysis.statistics.intervals import Floats
 
-BLUE, SKY, VERMILION, GREY, INK = "#0072B2", "#56B4E9", "#D55E00", "#8C8C8C", "#333333"
 _LABEL_PT = (24.0, 15.0)  # width and height that one number label may need
-_PAPER = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,25 +57,11 @@ class Dimension:
         return logs | {"baseline": None if self.baseline is None else float(np.log10(self.baseline))}
 
 
-@dataclass(frozen=True, eq=False)
-class Points:
-    """n networks by time x and quality y, with the ends of intervals (NaN: none), and which of them are the front."""
-
-    name: str
-    x: Floats
-    y: Floats
-    front: NDArray[np.bool_]
-    x_low: Floats
-    x_high: Floats
-    y_low: Floats
-    y_high: Floats
-
-
 def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) -> Axes:
     """Two objectives of n configurations; those with a `number` above 0 are the front, joined by its staircase."""
     on = number > 0
-    _scale(axes, "x", x.log)
-    _scale(axes, "y", y.log)
+    scale(axes, "x", x.log)
+    scale(axes, "y", y.log)
     axes.set_xlim(*x.limits())
     axes.set_ylim(*y.limits())
     crowd = min(1.0, (60 / max(1, int((~on).sum()))) ** 0.5)  # hundreds of bars would hide what they belong to
@@ -97,14 +78,14 @@ def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]
     elif y.baseline is not None:
         _baseline_level(axes, "y", y.baseline)
     _numbers(axes, x, y, number)
-    return _dressed(axes, x.label, y.label)
+    return dressed(axes, x.label, y.label)
 
 
 def plot_ranking(axes: Axes, x: Dimension, number: NDArray[np.int64], labels: Sequence[str]) -> Axes:
     """One objective of n configurations, the first row on top; those with a `number` above 0 are the best."""
     rows = np.arange(len(labels), dtype=np.float64)
     best = number > 0
-    _scale(axes, "x", x.log)
+    scale(axes, "x", x.log)
     axes.set_xlim(*x.limits())
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.hlines(rows, x.low, x.high, colors=[BLUE if one else GREY for one in best], lw=1.0, alpha=0.75)
@@ -113,34 +94,7 @@ def plot_ranking(axes: Axes, x: Dimension, number: NDArray[np.int64], labels: Se
     if x.baseline is not None:
         _baseline_level(axes, "x", x.baseline)
     axes.set_yticks(rows, labels, fontsize=8)
-    return _dressed(axes, x.label, "")
-
-
-def plot_pairs(axes: Axes, theirs: Points, ours: Points, labels: Sequence[str], names: tuple[str, str]) -> Axes:
-    """n networks as `theirs` (hollow) and as `ours` (filled), each pair joined by a thin line.
-
-    `labels` (n) stand at theirs, `names` at the axes; x is logarithmic.
-    Rows of `ours` that are not finite are networks that we lack: theirs stands alone.
-    """
-    _scale(axes, "x", True)
-    pairs = np.stack([np.column_stack([theirs.x, theirs.y]), np.column_stack([ours.x, ours.y])], axis=1)
-    axes.add_collection(LineCollection(list(pairs), colors=GREY, linewidths=0.7, alpha=0.6, zorder=1.5))
-    flat = np.stack([np.column_stack([ours.x_low, ours.y]), np.column_stack([ours.x_high, ours.y])], axis=1)
-    tall = np.stack([np.column_stack([ours.x, ours.y_low]), np.column_stack([ours.x, ours.y_high])], axis=1)
-    for bars in (flat, tall):
-        axes.add_collection(LineCollection(list(bars), colors=BLUE, linewidths=0.8, alpha=0.5, zorder=2))
-    for points, color, face, size in ((theirs, VERMILION, "white", 6.5), (ours, BLUE, BLUE, 6.5)):
-        front = points.front
-        axes.plot(*_joined(points), color=color, lw=1.4, alpha=0.45, zorder=1)
-        axes.plot(points.x[front], points.y[front], "o", ms=size, mfc=face, mec=color, mew=1.3, ls="", zorder=4,
-                  label=f"{points.name}, on its front")  # fmt: skip
-        axes.plot(points.x[~front], points.y[~front], "o", ms=size - 2, mfc=face, mec=color, mew=0.9, ls="", zorder=3,
-                  alpha=0.75, label=points.name)  # fmt: skip
-    away = np.where(ours.y > theirs.y, -1, 1)  # from the line of the pair
-    for label, x, y, side in zip(labels, theirs.x, theirs.y, away, strict=True):
-        axes.annotate(label, (x, y), xytext=(4, 4 * side), textcoords="offset points", fontsize=7, color="#777777",
-                      va="bottom" if side > 0 else "top", zorder=5)  # fmt: skip
-    return _dressed(axes, *names)
+    return dressed(axes, x.label, "")
 
 
 # --- the marks ---------------------------------------------------------------------------------------------------
@@ -164,7 +118,7 @@ def _stopped(axes: Axes, x: Dimension, y: Dimension) -> None:
     if outside:
         axes.annotate(f"{outside} of {across.size} stopped trials lie outside", (1, 0), xycoords="axes fraction",
                       xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=8, color="#777777",
-                      bbox=_PAPER)  # fmt: skip
+                      bbox=PAPER)  # fmt: skip
 
 
 def _bars(axes: Axes, x: Dimension, y: Dimension, mask: NDArray[np.bool_], color: str, alpha: float) -> None:
@@ -188,7 +142,7 @@ def _baseline(axes: Axes, x: float, y: float) -> None:
     west, south = across < (left + right) / 2, up < (bottom + top) / 2
     axes.annotate(text, (across, up), xytext=(9 if west else -9, 7 if south else -7), textcoords="offset points",
                   ha="left" if west else "right", va="bottom" if south else "top", fontsize=8.5, color=VERMILION,
-                  bbox=_PAPER, zorder=4.5)  # fmt: skip
+                  bbox=PAPER, zorder=4.5)  # fmt: skip
 
 
 def _baseline_level(axes: Axes, name: str, value: float) -> None:
@@ -218,30 +172,3 @@ def _numbers(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) 
             va="bottom" if y.maximize else "top",
             fontsize=9.5, fontweight="bold", color=BLUE, zorder=5,
         )  # fmt: skip
-
-
-def _joined(points: Points) -> tuple[Floats, Floats]:
-    on = points.front
-    return staircase(points.x[on], points.y[on], maximize_x=False) if on.any() else (points.x[on], points.y[on])
-
-
-def _scale(axes: Axes, name: str, log: bool) -> None:
-    """Decades with their 2 and 5, as plain numbers; matplotlib's own axis where it is not logarithmic."""
-    if not log:
-        return
-    axes.set(**{f"{name}scale": "log"})
-    axis = axes.xaxis if name == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _dressed(axes: Axes, x_label: str, y_label: str) -> Axes:
-    axes.set_xlabel(x_label, fontsize=11, color=INK)
-    axes.set_ylabel(y_label, fontsize=11, color=INK)
-    axes.grid(color="#E6E6E6", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#AAAAAA")
-    axes.tick_params(colors=INK, length=3, color="#AAAAAA")
-    return axes

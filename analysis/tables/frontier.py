@@ -1,4 +1,4 @@
-"""Tables and sentences for the terminal: frames in, rich renderables and texts out. Prints nothing."""
+"""The tables and sentences of a front and its confirmations."""
 
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.load import ENDINGS, LOST, Ledger, Objective, not_ended
-from analysis.statistics import rate_interval
+from analysis.statistics.intervals import rate_interval
 from analysis.units import COSTS, metric_label, metric_text
 
 
@@ -27,9 +27,9 @@ def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others:
     shown = pd.concat([frame[frame["front"]], rest if others is None else rest.head(others)])
     for row in shown.to_dict("records"):
         number = str(row["number"]) if row["front"] else ""
-        cells = [_estimate(row, objective.metric) for objective in objectives]
+        cells = [estimate(row, objective.metric) for objective in objectives]
         style = "bold" if row["front"] else ""
-        table.add_row(number, Text(row["label"]), *cells, _over(row), _lost(row), style=style)
+        table.add_row(number, Text(row["label"]), *cells, over(row), _lost(row), style=style)
     return table
 
 
@@ -47,22 +47,6 @@ def confirmation_table(frame: pd.DataFrame, objectives: Sequence[Objective]) -> 
         for metric in measured:
             table.add_row(*map(Text, names), metric_label(metric), *_held_against(row, metric))
             names = ["", ""]  # once for all of its scores
-    return table
-
-
-def comparison_table(frame: pd.DataFrame) -> Table:
-    """The networks of a paper, in its order, of `frame` as `papers.compared` gives it."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("network", no_wrap=True)
-    for column in ("time: paper", "ours", "MS-SSIM: paper", "ours"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for column in ("\N{PLUS-MINUS SIGN} over", "front"):
-        table.add_column(column, no_wrap=True)
-    for row in frame.to_dict("records"):
-        theirs = [metric_text("latency_ratio", row["paper.relative_time"]), f"{row['paper.ms_ssim']:.4f}"]
-        sides = ", ".join(side for side in ("paper", "ours") if row[f"{side}.front"])
-        time, score, over = _ours(row)
-        table.add_row(row["network"], theirs[0], time, theirs[1], score, over, sides)
     return table
 
 
@@ -101,12 +85,8 @@ def endings_line(ledger: Ledger) -> str:
     return f"{n} {'trial' if n == 1 else 'trials'} ended: {', '.join(parts)}{waiting}"
 
 
-def _rate(count: int, n: int) -> str:
-    percent = [100 * value for value in rate_interval(count, n)]
-    return "{:.1f} %, 95 % interval {:.1f} to {:.1f} %".format(*percent)
-
-
-def _estimate(row: dict[Hashable, Any], metric: str) -> str:
+def estimate(row: dict[Hashable, Any], metric: str) -> str:
+    """The mean of a metric in a row of `frontier.configurations`, with its interval, as a cell says it."""
     mean, low, high = (row[f"{part}.{metric}"] for part in ("metric", "low", "high"))
     if pd.isna(mean):
         return "not finite"
@@ -117,14 +97,14 @@ def _estimate(row: dict[Hashable, Any], metric: str) -> str:
     return f"{metric_text(metric, mean)} {half}"
 
 
-def _ours(row: dict[Hashable, Any]) -> list[str]:
-    """Time, MS-SSIM and what its interval is over, in the words of `frontier_table`."""
-    if not row["candidates"]:
-        return ["none", "none", ""]
-    names = (("latency_ratio", "relative_time"), ("ms_ssim", "ms_ssim"))
-    parts = (("metric", "ours"), ("low", "ours_low"), ("high", "ours_high"))
-    known: dict[Hashable, Any] = {f"{part}.{m}": row[f"{side}.{name}"] for m, name in names for part, side in parts}
-    return [_estimate(known, "latency_ratio"), _estimate(known, "ms_ssim"), _over(row)]
+def over(row: dict[Hashable, Any]) -> str:
+    """What the interval of a row is over."""
+    return f"{row['n_seeds']:.0f} seeds" if row["interval_over"] == "seeds" else f"{row['images']:.0f} images"
+
+
+def _rate(count: int, n: int) -> str:
+    percent = [100 * value for value in rate_interval(count, n)]
+    return "{:.1f} %, 95 % interval {:.1f} to {:.1f} %".format(*percent)
 
 
 def _held_against(row: dict[Hashable, Any], metric: str) -> list[str]:
@@ -133,11 +113,7 @@ def _held_against(row: dict[Hashable, Any], metric: str) -> list[str]:
     ends = [row[f"luck_{end}.{metric}"] for end in ("low", "high")]
     interval = "" if pd.isna(ends).any() else " ({} to {})".format(*(metric_text(metric, end) for end in ends))
     texts = ["none" if pd.isna(value) else metric_text(metric, value) for value in (search, luck)]
-    return [texts[0], _estimate(row, metric), texts[1] + interval]
-
-
-def _over(row: dict[Hashable, Any]) -> str:
-    return f"{row['n_seeds']:.0f} seeds" if row["interval_over"] == "seeds" else f"{row['images']:.0f} images"
+    return [texts[0], estimate(row, metric), texts[1] + interval]
 
 
 def _lost(row: dict[Hashable, Any]) -> str:

@@ -1,0 +1,7 @@
+"""What `python -m analysis` can do: a file per command, each with `add_options(parser)` and `run(options)`."""
+
+COMMANDS = {
+    "frontier": "the configurations that no other one beats, with intervals",
+    "compare-paper": "a grid of networks beside the paper's: times, MS-SSIM, fronts",
+}
+"""The commands in the order of the help. `NAME` is in `analysis/commands/NAME.py`, with "_" for "-"."""

@@ -1,0 +1,48 @@
+"""The sheet that every figure stands on: a title, plots, and the words below; and how it is saved."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.plots.style import INK
+
+PLOT_IN = 4.4
+"""Height of an ordinary plot."""
+
+_WIDTH_IN = 8.5
+_LINE_IN = 0.18
+
+
+def sheet(title: str, foot: Sequence[str], plot_in: float, left_in: float) -> tuple[Figure, Axes]:
+    """A figure that is as tall as its words need, around a plot that always has the height `plot_in`."""
+    title_lines = textwrap.wrap(title, 74) or [""]
+    foot_lines = [part for line in foot for part in (textwrap.wrap(line, 122, subsequent_indent="    ") or [""])]
+    top_in = 0.2 + 0.26 * len(title_lines) + 0.32
+    bottom_in = 0.62 + _LINE_IN * len(foot_lines) + 0.12
+    height_in = top_in + plot_in + bottom_in
+    figure = Figure(figsize=(_WIDTH_IN, height_in))
+    box = (left_in / _WIDTH_IN, bottom_in / height_in, 1 - (left_in + 0.3) / _WIDTH_IN, plot_in / height_in)
+    axes = figure.add_axes(box)
+    figure.text(0.2 / _WIDTH_IN, 1 - 0.18 / height_in, "\n".join(title_lines), va="top", fontsize=13, color=INK,
+                fontweight="bold", linespacing=1.25, parse_math=False)  # fmt: skip
+    figure.text(0.2 / _WIDTH_IN, (bottom_in - 0.62) / height_in, "\n".join(foot_lines), va="top", fontsize=8.5,
+                color="#555555", linespacing=1.35, parse_math=False)  # fmt: skip
+    return figure, axes
+
+
+def legend(axes: Axes) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, frameon=False, fontsize=8.5, handletextpad=0.35,
+                columnspacing=1.6, borderaxespad=0.2, borderpad=0.2)  # fmt: skip
+
+
+def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
+    """Write STEM.png and STEM.svg without dates, versions or random names in them. Raises OSError."""
+    png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
+    with matplotlib.rc_context({"svg.hashsalt": "teststrip", "svg.fonttype": "path"}):
+        figure.savefig(png, dpi=160, metadata={"Software": None})
+        figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    return [png, svg]

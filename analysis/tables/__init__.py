@@ -1,0 +1,1 @@
+"""Tables and sentences for the terminal: frames in, rich renderables and texts out. Prints nothing."""

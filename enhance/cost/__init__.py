@@ -28,7 +28,7 @@ from enhance.memory import lack_of_memory, peak_bytes
 from enhance.nets import build_net, parameter_count
 from enhance.pretrained import WeightsUnavailable
 
-__all__ = ["BASELINE", "Conditions", "Cost", "condition_laws", "expected_s", "macs", "measure", "refuse"]
+__all__ = ["BASELINE", "Conditions", "Cost", "condition_laws", "expected_s", "holds_here", "macs", "measure", "refuse"]
 
 
 def measure(net: NetConfig, conditions: Conditions, on_beat: Callable[[], None] = lambda: None) -> Cost:
@@ -64,6 +64,11 @@ def measure(net: NetConfig, conditions: Conditions, on_beat: Callable[[], None] 
         torch=str(torch.__version__),
         **found,
     )
+
+
+def holds_here(cost: Cost) -> bool:
+    """Whether a cost that was measured earlier is that of this device, with this torch."""
+    return cost.device_name == _device_name(cost.conditions.device) and cost.torch == str(torch.__version__)
 
 
 def refuse(net: NetConfig, conditions: Conditions) -> None:

@@ -23,6 +23,9 @@ from sweeps.engine.referee import Known, Referee
 from sweeps.engine.space import describe
 from sweeps.engine.sweep import METRICS, Sweep
 
+COST_KEY = ["network", "cost.device_name", "cost.failure"]
+"""What makes a row of `costs` of one run another one: a failure does not hide a measurement that came later."""
+
 
 class RunMismatch(ValueError):
     """The folder holds a run whose trials would not be comparable with those of this command."""
@@ -96,7 +99,10 @@ def _referee(
     referee = kind(sweep, ledger, setting, journal=options.out / "optuna.journal", history=known)
     if isinstance(referee, MeasuringReferee):
         referee.notice = lambda sentence: console.print(sentence, style="dim", highlight=False)
-        referee.recall_costs(read_rows(options.out, "costs", ["network", "cost.device_name"])[0])
+        referee.recall_costs(read_rows(options.out, "costs", COST_KEY)[0])
+        for past in options.costs_from:
+            count = referee.recall_earlier_costs(read_rows(past, "costs", COST_KEY)[0])
+            referee.notice(f"costs from {past}: {count} networks under these conditions, with this code")
     if runs:
         datasets = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
         referee.restore(**{name: read_rows(options.out, name, key)[0] for name, key in datasets.items()})

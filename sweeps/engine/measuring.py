@@ -39,6 +39,7 @@ class MeasuringReferee(Referee):
         assert sweep.cost is not None, "a sweep without cost has nothing to measure"
         self.conditions = sweep.cost
         self.costs: dict[str, Cost] = {}
+        self._earlier: dict[str, tuple[Cost, str]] = {}
         self.notice: Callable[[str], None] = lambda sentence: None
         self._training: set[str] = set()
         self._measuring: Measurement | None = None
@@ -48,6 +49,18 @@ class MeasuringReferee(Referee):
         """Take over what earlier invocations have measured. A failure is tried again."""
         known = {row["network"]: cost_from_row(row) for row in rows}
         self.costs |= {network: cost for network, cost in known.items() if not cost.failure}
+
+    def recall_earlier_costs(self, rows: Sequence[Row]) -> int:
+        """Offer what other runs have measured of the same code under the same conditions; how many networks that are.
+
+        Whether a cost is of the device that would measure it now, only a worker can say.
+        """
+        for row in rows:
+            if row["run.code"] == self.setting.code and not row["cost.failure"]:
+                cost = cost_from_row(row)
+                if cost.conditions == self.conditions:
+                    self._earlier[row["network"]] = (cost, row.get("measured_in") or row["run.run"])
+        return len(self._earlier)
 
     def next_assignment(self) -> Work | None:
         if not self.has_work():
@@ -105,16 +118,24 @@ class MeasuringReferee(Referee):
             most = f"up to about {self.conditions.max_s:g} s each"
             self.notice(f"measuring the latency of {len(networks)} networks before they are trained: {most}")
             self._announced = True
-        self._measuring = Measurement(network=network, config=flatten(config), conditions=self.conditions)
+        earlier, _ = self._earlier.get(network, (None, ""))
+        self._measuring = Measurement(
+            network=network, config=flatten(config), conditions=self.conditions, earlier=earlier
+        )
         return self._measuring
 
     def _hear_cost(self, measured: Measured) -> None:
         assert self._measuring is not None, f"nobody asked for the cost of network {measured.network}"
-        row = cost_row(measured.network, self._measuring.config, measured.cost, measured.host, self.setting)
+        reused = measured.cost == self._measuring.earlier
+        measured_in = self._earlier[measured.network][1] if reused else str(self.setting.columns["run.run"])
+        row = cost_row(
+            measured.network, self._measuring.config, measured.cost, measured.host, self.setting, measured_in
+        )
         self.ledger.commit("costs", [row])
         self.costs[measured.network], self._measuring = measured.cost, None
         left = len({network_identity(trial.config) for trial in self._unmeasured()})
-        self.notice(f"measured, {left} left: {_in_words(measured.cost)}")
+        how = f"known from run {measured_in}" if reused else "measured"
+        self.notice(f"{how}, {left} left: {_in_words(measured.cost)}")
 
     def _cost(self, trial: Trial) -> Cost:
         return self.costs[network_identity(trial.config)]

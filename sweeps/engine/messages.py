@@ -47,11 +47,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One network for a worker that has the device to itself: of `config` only net.* matters; `network` names it."""
+    """One network for a worker that has the device to itself: of `config` only net.* matters; `network` names it.
+
+    `earlier` is what an earlier run has measured, and the answer where the worker's device is that run's.
+    """
 
     network: str
     config: dict[str, Scalar]
     conditions: Conditions
+    earlier: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)

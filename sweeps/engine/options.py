@@ -41,6 +41,7 @@ class Options:
     max_minutes: float | None
     max_device_hours: float | None
     warm_start: tuple[Path, ...]
+    costs_from: tuple[Path, ...]
     reproducible: bool
     estimate: bool
     price_per_hour: float | None
@@ -87,6 +88,7 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
         max_minutes=arguments.max_minutes,
         max_device_hours=arguments.max_device_hours,
         warm_start=tuple(arguments.warm_start),
+        costs_from=_cost_runs(sweep, arguments.costs_from),
         reproducible=arguments.reproducible,
         estimate=arguments.estimate or arguments.price_per_hour is not None,
         price_per_hour=arguments.price_per_hour,
@@ -135,6 +137,14 @@ def _parser(sweep: Sweep) -> argparse.ArgumentParser:
     add(
         "--warm-start", action="append", default=[], type=Path, metavar="RUN", help="tell the sampler of an earlier run"
     )
+    add(
+        "--costs-from",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="RUN",
+        help="do not measure again what that run has measured on the same device, with the same code and conditions",
+    )
     add("--reproducible", action="store_true", help="the same command gives the same trials, however many workers")
     add("--workers", type=_count, default=_cores(), help="trials at a time; 0: in this process, without Ray")
     add("--out", type=Path, metavar="RUN", help="folder of the ledger; one that holds this run already is continued")
@@ -178,6 +188,15 @@ def _measured(sweep: Sweep, arguments: argparse.Namespace, device: str) -> Sweep
     if arguments.smoke or arguments.budget == "smoke":
         cost = dataclasses.replace(cost, **SMOKE_COST)
     return dataclasses.replace(sweep, cost=cost)
+
+
+def _cost_runs(sweep: Sweep, runs: Sequence[Path]) -> tuple[Path, ...]:
+    if runs and sweep.cost is None:
+        raise UsageError(f"--costs-from {runs[0]}: the sweep {sweep.name} measures no costs; leave it out")
+    for run in runs:
+        if not (run / "costs").is_dir():
+            raise UsageError(f"--costs-from {run}: no network was measured there (there is no {run / 'costs'})")
+    return tuple(runs)
 
 
 def _plain(text: str) -> Scalar:

@@ -156,14 +156,17 @@ def report_from_row(row: Row) -> Report:
     )
 
 
-def cost_row(network: str, config: Mapping[str, Scalar], cost: Cost, host: str, setting: Setting) -> Row:
-    """The row of `costs`: one network on one device under stated conditions."""
+def cost_row(
+    network: str, config: Mapping[str, Scalar], cost: Cost, host: str, setting: Setting, measured_in: str
+) -> Row:
+    """The row of `costs`: one network on one device under stated conditions. `measured_in` is the run.run it is of."""
     measured = asdict(cost)
     conditions = measured.pop("conditions")
     return {
         "network": network,
         **{f"config.{name}": value for name, value in config.items() if name.startswith("net.")},
         **{f"cost.{name}": value for name, value in {**measured, **conditions}.items()},
+        "measured_in": measured_in,
         "run.host": host,
         **setting.columns,
     }

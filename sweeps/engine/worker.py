@@ -14,6 +14,7 @@ import torch
 import torch._dynamo  # the first optimizer would load it, 0.8 s: here that is over before the first trial
 from torch import Tensor
 
+from enhance.conditions import Cost
 from enhance.config import ConfigError, from_flat
 from enhance.data import PatchStore
 from enhance.guard import Diverged
@@ -90,10 +91,7 @@ class Worker:
     def _attempt(self, assignment: Work) -> Answer:
         try:
             if isinstance(assignment, Measurement):
-                from enhance.cost import measure  # here: few sweeps measure
-
-                cost = measure(from_flat(assignment.config).net, assignment.conditions, self._beat)
-                return Measured(assignment.network, cost, socket.gethostname())
+                return Measured(assignment.network, self._cost(assignment), socket.gethostname())
             report = self._advance(assignment)
             pauses = assignment.pauses and report.step < assignment.rung_steps[-1]
             return self._progress(report, "", "", self._kept_state() if pauses else None)
@@ -103,6 +101,13 @@ class Worker:
             return self._progress(None, "refused", "; ".join(error.problems))
         except Exception as error:  # noqa: BLE001 - a trial may fail in any way; each is an ending with its reason
             return self._failed(lack_of_memory(error) + _one_line(error))
+
+    def _cost(self, measurement: Measurement) -> Cost:
+        from enhance.cost import holds_here, measure  # here: few sweeps measure
+
+        if measurement.earlier is not None and holds_here(measurement.earlier):
+            return measurement.earlier
+        return measure(from_flat(measurement.config).net, measurement.conditions, self._beat)
 
     def _advance(self, assignment: Assignment) -> Report:
         if self._run is None:

@@ -7,10 +7,11 @@ import pytest
 
 from analysis.load import load
 from enhance.conditions import Conditions, Cost
-from sweeps.engine.driver import read_rows
+from sweeps.engine.driver import COST_KEY, read_rows
 from sweeps.engine.ledger import Ledger
 from sweeps.engine.measuring import MeasuringReferee
 from sweeps.engine.messages import Answer, Measured, Measurement, Work
+from sweeps.engine.records import cost_row
 from sweeps.engine.space import Choice, Log
 from sweeps.engine.sweep import Budget, Sweep, SweepError
 from tests.engine.conftest import SETTING, PretendedWorker, small_sweep
@@ -45,6 +46,7 @@ class MeasuringWorker(PretendedWorker):
     """Measures too: a network of `broken` channels cannot be."""
 
     broken = 0
+    reuses = True
 
     def start(self, assignment: Work) -> None:
         self.measurement = assignment if isinstance(assignment, Measurement) else None
@@ -54,6 +56,8 @@ class MeasuringWorker(PretendedWorker):
     def advance(self) -> Answer:
         if self.measurement is None:
             return super().advance()
+        if self.reuses and self.measurement.earlier is not None:
+            return Measured(self.measurement.network, self.measurement.earlier, "here")
         channels = int(self.measurement.config["net.channels"])
         failure = "out of memory" if channels == self.broken else ""
         return Measured(self.measurement.network, cost(channels, failure), "here")
@@ -64,7 +68,7 @@ def begin(root: Path, sweep: Sweep) -> MeasuringReferee:
     if not list((root / "runs").glob("*.parquet")):
         ledger.commit("runs", [{"run": "r1", "question": "?", "run.data_spec": "demo", **run_row()}])
     referee = MeasuringReferee(sweep, ledger, SETTING)
-    referee.recall_costs(read_rows(root, "costs", ["network", "cost.device_name"])[0])
+    referee.recall_costs(read_rows(root, "costs", COST_KEY)[0])
     keys = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
     referee.restore(**{name: read_rows(root, name, key)[0] for name, key in keys.items()})
     return referee
@@ -125,6 +129,43 @@ def test_a_resumed_run_measures_nothing_twice(tmp_path: Path) -> None:
     assert first + play_at_once(second, 2, seed=1) == 3
     assert second.finished
     assert load(tmp_path).costs["network"].is_unique
+
+
+def test_a_failure_does_not_hide_the_measurement_that_came_after_it(tmp_path: Path) -> None:
+    config = {"net.channels": 4}
+    ledger = Ledger(tmp_path)
+    for failure in ("out of memory", ""):
+        ledger.commit("costs", [cost_row("n", config, cost(4, failure), "here", SETTING, "r1")])
+    ledger.close()
+    assert begin(tmp_path, measuring_sweep()).costs == {"n": cost(4)}
+
+
+def test_what_another_run_has_measured_is_offered_and_told_where_it_is_from(tmp_path: Path) -> None:
+    play_at_once(begin(tmp_path / "past", measuring_sweep()), 1, seed=0)
+    rows = read_rows(tmp_path / "past", "costs", COST_KEY)[0]
+    referee, said = begin(tmp_path / "now", measuring_sweep()), []
+    referee.notice = said.append
+    assert referee.recall_earlier_costs([{**row, "measured_in": "r0"} for row in rows]) == 3
+    play_at_once(referee, 2, seed=1)
+    assert sum("known from run r0" in sentence for sentence in said) == 3
+    costs = load(tmp_path / "now").costs
+    assert set(costs["measured_in"]) == {"r0"}
+    assert (costs["cost.latency_ratio"] == costs["config.net.channels"] / 64).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"run.code": "other"}, {"cost.width_px": 128}, {"cost.failure": "out of memory"}],
+    ids=lambda c: next(iter(c)),
+)
+def test_a_cost_of_other_code_or_conditions_is_not_offered(tmp_path: Path, change: dict[str, object]) -> None:
+    play_at_once(begin(tmp_path / "past", measuring_sweep()), 1, seed=0)
+    rows = [row | change for row in read_rows(tmp_path / "past", "costs", COST_KEY)[0]]
+    referee = begin(tmp_path / "now", measuring_sweep())
+    assert referee.recall_earlier_costs(rows) == 0
+    work = referee.next_assignment()
+    assert isinstance(work, Measurement)
+    assert work.earlier is None
 
 
 def test_what_cannot_be_measured_is_not_trained(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from tests.engine.conftest import small_sweep
         (["--set", "loss.vgg_weights=vgg.pt"], "choose from random, imagenet, file:..."),
         (["--resume", "nowhere"], "no run there; start one with --out nowhere"),
         (["--workers", "0", "--address", "auto"], "give one of them"),
+        (["--costs-from", "nowhere"], "the sweep small measures no costs; leave it out"),
         (["--data", "dpde:x"], "choose from demo[@PX], dped:DIR, photos:DIR[@PX]"),
     ],
 )

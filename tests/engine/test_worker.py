@@ -6,6 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -376,6 +377,19 @@ def test_a_measurement_is_answered_with_a_cost_and_leaves_no_trace_in_the_next_t
         reports.append((progress.report.metrics, progress.report.losses))
     assert reports[0] == reports[1]
     assert torch.get_num_threads() == THREADS
+
+
+def test_what_was_measured_earlier_is_the_answer_on_the_same_device_alone(demo: PatchStore) -> None:
+    worker = Worker(demo.path, "cpu")
+    worker.start(measurement())
+    first = worker.advance()
+    assert isinstance(first, Measured)
+    for change, kept in (({}, True), ({"device_name": "another"}, False), ({"torch": "0.1"}, False)):
+        earlier = replace(first.cost, **change)
+        worker.start(replace(measurement(), earlier=earlier))
+        again = worker.advance()
+        assert isinstance(again, Measured)
+        assert (again.cost == earlier) is kept
 
 
 def test_a_measurement_that_hangs_is_a_failure(demo: PatchStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,9 @@ from sweeps.engine.records import Trial
 from sweeps.engine.sweep import METRICS, Budget, Sweep
 
 REFRESH_S = 0.5
-LINE_S = 10.0
+LINE_S, SAME_LINE_S = 10.0, 60.0
+"""Where there is no terminal: how often a line is said, and one in which nothing is new."""
+
 BEST = 5
 
 
@@ -31,6 +33,8 @@ class Board:
         self._steps_before = 0
         self._started = time.monotonic()
         self._drawn = 0.0
+        self._said, self._said_at = "", 0.0
+        self._first_given: float | None = None
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> "Board":
@@ -53,6 +57,8 @@ class Board:
     def hear(self, trial: Trial) -> None:
         """Note a trial whose state has changed; the referee's listener."""
         self.trials[trial.id] = trial
+        if self._first_given is None:
+            self._first_given = time.monotonic()
 
     def tick(self) -> None:
         """Draw, if it is time to."""
@@ -63,7 +69,13 @@ class Board:
         if self._live:
             self._live.update(self.render(), refresh=True)
         else:
-            self.console.print(self.line(), highlight=False, soft_wrap=True)
+            self._say(now)
+
+    def _say(self, now: float) -> None:
+        line = self.line()
+        if line != self._said or now - self._said_at >= SAME_LINE_S:
+            self._said, self._said_at = line, now
+            self.console.print(f"[{self._clock()}] {line}", highlight=False, markup=False, soft_wrap=True)
 
     # --- what is drawn -------------------------------------------------------------------------------------------
 
@@ -73,7 +85,7 @@ class Board:
         score = f"; best {self._score(best[0])}" if best else ""
         steps = ", ".join(str(max(trial.reports, default=0)) for trial in self._running())
         running = f"; running, last report at step {steps}" if steps else ""
-        return f"[{self._clock()}] {self._count()}{running}{score}; {self._remaining()}"
+        return f"{self._count()}{running}{score}; {self._remaining()}"
 
     def render(self) -> RenderableType:
         """The table: progress, the best completed trials, those that are running."""
@@ -149,7 +161,8 @@ class Board:
         confirmed = sum(max(trial.reports, default=0) for trial in self.trials.values() if trial.stage == "confirm")
         running = sum(max(t.reports, default=0) for t in self._running() if t.stage == "search")
         left = max(0.0, per_trial * (total - len(searched)) - running) + confirmation_steps(budget) - confirmed
-        seconds = left * (time.monotonic() - self._started) / done
+        began = self._started if self._first_given is None else self._first_given  # what was measured before is over
+        seconds = left * (time.monotonic() - began) / done
         return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
 
 

@@ -1,11 +1,9 @@
 """Whole runs, as a user starts them: in this process, on Ray, killed and resumed."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 
 from analysis.load import load
 from sweeps.engine.ledger import Ledger
+from tests.ray_cluster import running_cluster
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "sweeps" / "loss_weights.py"
@@ -295,32 +294,10 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, environment
 
 def test_a_cluster_that_runs_already_can_be_joined(tmp_path: Path, environment: dict[str, str]) -> None:
     """`--address`: the rows are those of a run on this machine's own Ray."""
-    ray = Path(sys.executable).with_name("ray")
-    folder = tempfile.mkdtemp(prefix="ts-")  # short: Ray puts sockets there, whose paths have 107 bytes
-    own = {**environment, "RAY_TMPDIR": folder, "RAY_AUTH_MODE": "disabled"}
-    head = [
-        "start",
-        "--head",
-        "--port=6399",
-        "--num-cpus=2",
-        "--include-dashboard=false",
-        "--block",
-        "--disable-usage-stats",
-    ]
-    cluster = subprocess.Popen([ray, *head], env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        address = ["--address", "127.0.0.1:6399"]
-        while subprocess.run([ray, "status", *address], env=own, capture_output=True, check=False).returncode:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-        done = finish(tmp_path / "run", own, "--smoke", "--workers", "2", *address)
-        assert "Ray at 127.0.0.1:6399" in done.stdout
+    with running_cluster(environment, 6399) as (address, own):
+        done = finish(tmp_path / "run", own, "--smoke", "--workers", "2", "--address", address)
+        assert f"Ray at {address}" in done.stdout
         assert len(load(tmp_path / "run").trials) == 3
-    finally:
-        cluster.terminate()
-        cluster.wait(timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_cluster_that_is_not_there_is_a_sentence(tmp_path: Path, environment: dict[str, str]) -> None:

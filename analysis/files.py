@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 VERSION_KEY = b"teststrip.schema"
 KNOWN_VERSIONS = ("1",)
 QUARANTINE = "_quarantine"
-KNOWN_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", "UTC"), pa.null())
+KNOWN_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", "UTC"), pa.null(), pa.binary())
 
 # What pyarrow raises on damaged bytes; a plain OSError with an errno is the file system's and is no damage.
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError, ValueError)

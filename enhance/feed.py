@@ -8,6 +8,7 @@ from enhance.augment import augment
 from enhance.config import Config, ConfigError
 from enhance.data import PatchStore
 from enhance.data.batches import BatchPlan, Pictures, Stream, batch_plan, gather, generator_at
+from enhance.data.store import Pixels
 
 
 class Feed:
@@ -76,6 +77,12 @@ def to_images(pictures: Pictures, device: torch.device | str = "cpu") -> Tensor:
     if pictures.dtype != np.uint8:  # torch knows few operations on wider unsigned numbers
         pictures = pictures.astype(np.float32)
     return torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float().div_(top)
+
+
+def to_pixels(images: Tensor) -> Pixels:
+    """(N, 3, H, W) float images to (N, H, W, 3) uint8: clipped to [0, 1] and rounded."""
+    pixels: Pixels = images.clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return pixels
 
 
 def torch_generator(seed: int, step: int, stream: Stream, device: torch.device) -> torch.Generator:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -21,13 +22,14 @@ from enhance import metrics
 from enhance.config import Config, ConfigError, conflicts
 from enhance.data import PatchStore
 from enhance.data.batches import Pictures
-from enhance.feed import to_images
+from enhance.feed import to_images, to_pixels
 from enhance.guard import Diverged, Guard, contrast
 from enhance.means import Means
 from enhance.nets import Network, apply, parameter_count
 from enhance.optimizers import Average
 from enhance.report import Report
 from enhance.rules import Figures, build_rule
+from enhance.samples import Photo, Sample, jpeg, kept, png, validation_image
 
 EVAL_BATCH = 20
 START_PICTURES = 8
@@ -55,6 +57,7 @@ class MicroRun:
         self.guard = Guard(config.guard)
         self._since_report, self._in_window = Means(self.device), Means(self.device)
         self._validation = validation(data, config.train.val_images)
+        self._judged: Judged | None = None
 
     @property
     def parameters(self) -> int:
@@ -69,6 +72,7 @@ class MicroRun:
     def advance(self, steps: int) -> Report:
         """Train for `steps` more steps, then evaluate. Raises Diverged (and the run must not be advanced again)."""
         called = time.perf_counter()
+        self._judged = None  # its outputs need not be held through training
         if self.step == 0 and self.config.guard.collapse:
             self._look_at_start()
         started = time.perf_counter()
@@ -118,7 +122,7 @@ class MicroRun:
         self._in_window.load_state_dict(state["in_window"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        self.step = state["step"]
+        self.step, self._judged = state["step"], None
 
     def _count(self, figures: Figures) -> None:
         guarded = {"size": figures.size, "grad_norm": figures.grad_norm}
@@ -137,6 +141,35 @@ class MicroRun:
     def enhance(self, pictures: Pictures) -> Tensor:
         """The network's output, (N, 3, H, W) float32 and not clipped, for pictures (N, H, W, 3) of any size."""
         return torch.cat([output for _, output in self._enhanced(pictures)])
+
+    def samples(self, fixed: int) -> list[Sample]:
+        """What the last `advance` found on each validation picture, in the order of the set.
+
+        The outputs of `fixed` pictures, the same ones whatever was trained, and of the best and the worst are kept.
+        Raises ValueError where nothing has been evaluated since this micro-run was built or its state loaded.
+        """
+        if self._judged is None:
+            raise ValueError("samples() before advance()")
+        outputs = [output for part in self._judged.outputs for output in part]
+        scores = {name: values.tolist() for name, values in self._judged.scores.items()}
+        pictures = {
+            place: png(to_pixels(outputs[place][None])[0]) for place in kept(scores.get("psnr_db"), len(outputs), fixed)
+        }
+        return [
+            Sample(
+                image=validation_image(int(index)),
+                scores={name: values[place] for name, values in scores.items()},
+                output=pictures.get(place),
+            )
+            for place, index in enumerate(self._validation.indices)
+        ]
+
+    def photo_sample(self, photo: Photo) -> Sample:
+        """What the network as it is now makes of a whole photograph. Raises ValueError where that is not a number."""
+        output = self.enhance(photo.pixels[None])
+        if output.isnan().any():
+            raise ValueError("the output is not a number everywhere")
+        return Sample(image=photo.image, scores={}, output=jpeg(to_pixels(output)[0]))
 
     def _enhanced(self, pictures: Pictures) -> list[tuple[Tensor, Tensor]]:
         net = self.evaluated.eval()
@@ -175,6 +208,7 @@ class MicroRun:
         self.guard.check_contrast(self.step, contrast(enhanced))
         if self.step >= self.config.train.steps and pairs.target is not None:
             self.guard.check_gain(self.step, means["psnr_gain_db"])
+        self._judged = Judged(scores, [output for _, output in enhanced])
         spread = {name: float(values.std()) if len(values) > 1 else 0.0 for name, values in scores.items()}
         return means, spread, len(pairs.source)
 
@@ -184,13 +218,22 @@ def _under(prefix: str, figures: dict[str, float]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """One evaluation, picture by picture: `scores` (N,) by name, and the outputs (B, 3, H, W) in batches."""
+
+    scores: dict[str, Tensor]
+    outputs: list[Tensor]
+
+
+@dataclass(frozen=True)
 class Validation:
     """The validation pictures of a trial, (N, H, W, 3), and how the untouched inputs score on them.
 
-    `untouched` are mean metrics, what any network has to beat; `untouched_db` is the PSNR of each input. Without pairs
-    there is no target and nothing to score.
+    `indices` (N,) are their places in the store's validation set. `untouched` are mean metrics, what any network has to
+    beat; `untouched_db` is the PSNR of each input. Without pairs there is no target and nothing to score.
     """
 
+    indices: npt.NDArray[np.int64]
     source: Pictures
     target: Pictures | None
     untouched: dict[str, float]
@@ -209,8 +252,8 @@ def _validation(path: Path, fingerprint: str, limit: int) -> Validation:
     chosen = np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int))
     source = data.val_input[chosen]
     if not data.paired:
-        return Validation(source, None, {}, torch.empty(0))
+        return Validation(chosen, source, None, {}, torch.empty(0))
     target = data.val_target[chosen]
     scores = metrics.evaluate(to_images(source), to_images(target))
     means = {name: float(values.mean()) for name, values in scores.items()}
-    return Validation(source, target, means, scores["psnr_db"])
+    return Validation(chosen, source, target, means, scores["psnr_db"])

@@ -14,6 +14,7 @@ from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
 from sweeps.engine.cohorts import CohortReferee
 from sweeps.engine.ending import Limits, signals_close
+from sweeps.engine.gallery import Gallery
 from sweeps.engine.ledger import Ledger, encode
 from sweeps.engine.live import Board
 from sweeps.engine.measuring import MeasuringReferee
@@ -103,6 +104,9 @@ def _referee(
         for past in options.costs_from:
             count = referee.recall_earlier_costs(read_rows(past, "costs", COST_KEY)[0])
             referee.notice(f"costs from {past}: {count} networks under these conditions, with this code")
+    if options.samples or options.photos:
+        recorded = {row["image"] for row in read_rows(options.out, "originals", ["image"])[0]}
+        referee.gallery = Gallery(store, options.samples, options.photos, bool(sweep.budget.confirm), recorded)
     if runs:
         datasets = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
         referee.restore(**{name: read_rows(options.out, name, key)[0] for name, key in datasets.items()})

@@ -5,6 +5,8 @@
     RUN/reports/   one row per report of a trial at a rung
     RUN/trials/    one row per trial that ended, with its ending and reason
     RUN/costs/     one row per network that was measured on a device
+    RUN/samples/   one row per completed trial and picture: its scores, and of a few pictures the output
+    RUN/originals/ one row per picture that some sample shows: input and target
 
 Commit: write under a temporary name in the same folder, close, fsync, read back with page checksums, link to the final
 name without overwriting, fsync the folder; only then does `commit` return. There is one writer per folder at a time: it
@@ -24,13 +26,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 SCHEMA_VERSION = 1
-DATASETS = ("runs", "starts", "reports", "trials", "costs")
+DATASETS = ("runs", "starts", "reports", "trials", "costs", "samples", "originals")
 
 Row = Mapping[str, Any]
 
 _FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.", "cost.latency_", "cost.baseline_")
 _FLOATS = ("time.train_s", "time.eval_s", "time.wall_s", "grad_norm", "learning_rate", "train_s", "eval_s")
 _INTS = ("cost.parameters", "cost.macs", "cost.peak_memory_bytes", "images")
+_BYTES = ("input", "target", "output")
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), datetime: pa.timestamp("us", "UTC")}
 
 
@@ -111,6 +114,8 @@ def _type(name: str, values: Sequence[Any]) -> pa.DataType:
         return pa.float64()
     if name in _INTS:
         return pa.int64()
+    if name in _BYTES:
+        return pa.binary()
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) != 1 or not kinds <= _ARROW.keys():
         raise TypeError(f"column {name!r} must hold values of one kind, got {sorted(kind.__name__ for kind in kinds)}")

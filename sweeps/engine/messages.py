@@ -1,11 +1,12 @@
 """What the referee and the workers say to each other: plain data without torch, read on both sides of a process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from enhance.conditions import Conditions, Cost
 from enhance.config import Scalar
 from enhance.report import Report
+from enhance.samples import Sample, Wanted
 
 ENDINGS = ("completed", "stopped", "diverged", "failed", "refused")
 
@@ -15,7 +16,7 @@ class Assignment:
     """One trial for a worker: what to train, and the step counts at which to report.
 
     `state` is where an earlier worker left it, None where it begins; `pauses`: the worker shall give its state with
-    every report, since the trial may be put aside there.
+    every report, since the trial may be put aside there; `wanted` are the samples that go with the last one.
     """
 
     trial: str
@@ -24,6 +25,7 @@ class Assignment:
     rung_steps: tuple[int, ...]
     state: Any = None
     pauses: bool = False
+    wanted: Wanted = field(default_factory=Wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Progress:
 
     `parameters` counts the network's trainable numbers, None where it could not be built; `host` is the machine;
     `wall_s` is the time since the trial was started in this worker. `state` is what another worker can go on from, if
-    that was asked for and is small enough to be kept.
+    that was asked for and is small enough to be kept; `samples` are those of a trial that has come to its end.
     """
 
     trial: str
@@ -43,6 +45,7 @@ class Progress:
     host: str
     wall_s: float
     state: Any = None
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 from enhance.config import VARIANTS, Law, Scalar, laws, unknown_leaf
 from enhance.config.files import pinned
 from enhance.data import check_spec
+from enhance.data.pictures import PictureError
+from enhance.samples import PHOTO_PX, Photo, read_photo
 from sweeps.engine.environment import default_device, has_bf16
 from sweeps.engine.rungs import RULES
 from sweeps.engine.samplers import SAMPLERS
@@ -45,6 +47,8 @@ class Options:
     reproducible: bool
     estimate: bool
     price_per_hour: float | None
+    samples: int
+    photos: tuple[Photo, ...]
     dry_run: bool
     command: str
 
@@ -92,6 +96,8 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
         reproducible=arguments.reproducible,
         estimate=arguments.estimate or arguments.price_per_hour is not None,
         price_per_hour=arguments.price_per_hour,
+        samples=arguments.samples,
+        photos=tuple(dict.fromkeys(map(_photo, arguments.photo))),
         dry_run=arguments.dry_run,
         command=command,
     )
@@ -157,6 +163,21 @@ def _parser(sweep: Sweep) -> argparse.ArgumentParser:
     add("--max-device-hours", type=float, help="give out nothing more after so much training and evaluation")
     add("--estimate", action="store_true", help="measure some steps first, and say what the run will cost")
     add("--price-per-hour", type=float, metavar="P", help="of a device; with it the estimate is in money too")
+    add(
+        "--samples",
+        type=_count,
+        default=4,
+        metavar="N",
+        help="keep pictures of trials that complete: N validation patches, the same for all, and each one's best and "
+        "worst; 0: none (default: 4)",
+    )
+    add(
+        "--photo",
+        action="append",
+        default=[],
+        type=Path,
+        help=f"show a whole photograph, shrunk to {PHOTO_PX} px, to what is confirmed; may be given several times",
+    )
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="fix a configuration leaf, searched or not")
     add("--budget", choices=SCALES, default="demo", help="full: the papers' scale, for GPUs; smoke: the smallest")
     add("--smoke", action="store_true", help="the same as --budget smoke")
@@ -254,6 +275,13 @@ def _value(name: str, text: str, law: Law) -> Scalar:
     if problem:
         raise UsageError(f"--set {name}={text}: {problem}")
     return value
+
+
+def _photo(path: Path) -> Photo:
+    try:
+        return read_photo(path)
+    except PictureError as error:
+        raise UsageError(f"--photo {path}: {error}; give a JPEG or PNG in color") from None
 
 
 def _dtype(asked: str, device: str) -> str:

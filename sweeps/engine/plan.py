@@ -10,6 +10,9 @@ from sweeps.engine.rungs import RULES
 from sweeps.engine.space import describe
 from sweeps.engine.sweep import METRICS, Budget, Sweep
 
+SAMPLE_MB = 0.02
+"""A picture of 100 x 100 px as PNG is 10 to 20 kB."""
+
 COLUMNS = 5
 """So many first settings are shown in full; of more only the names."""
 
@@ -59,6 +62,8 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     facts.add_row("steps", f"about {expected_steps(budget, sweep.stopping):,}, at most {most_steps(budget):,}")
     if sweep.cost is not None:
         facts.add_row("measured", _measured(sweep.cost))
+    if options.samples or options.photos:
+        facts.add_row("pictures", _pictures(budget, options))
     limits = [f"{options.max_minutes:g} minutes"] if options.max_minutes is not None else []
     limits += [f"{options.max_device_hours:g} device hours"] if options.max_device_hours is not None else []
     if limits:
@@ -84,6 +89,20 @@ def _measured(cost: Conditions) -> str:
     size = f"{cost.width_px}x{cost.height_px}"
     how = f"{size} on {cost.device}, {cost.threads} thread(s), {cost.dtype}, {cost.memory_format}"
     return f"every network's latency before it is trained ({how}), alone and beside DPED's; up to {cost.max_s:g} s each"
+
+
+def _pictures(budget: Budget, options: Options) -> str:
+    """What is kept of every trial that completes, and how much that is on the disk."""
+    said = []
+    if options.samples:
+        trials = budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
+        each = (options.samples + 2) * SAMPLE_MB
+        most = f"about {each:.2g} MB of each, at most {trials * each:.2g} MB"
+        said = [f"{options.samples} validation patches, its best and its worst of every trial that completes ({most})"]
+    if options.photos:
+        names = ", ".join(photo.image.partition("/")[2].partition("#")[0] for photo in options.photos)
+        said.append(f"{names} as {'the confirmed networks enhance' if budget.confirm else 'every network enhances'} it")
+    return "; ".join(said)
 
 
 def _objective(name: str) -> str:

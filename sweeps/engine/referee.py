@@ -21,8 +21,10 @@ import numpy as np
 
 from enhance.config import Scalar, flatten
 from enhance.report import Report
+from enhance.samples import Sample, Wanted
 from sweeps.engine.confirmation import best
 from sweeps.engine.designs import Grid
+from sweeps.engine.gallery import Gallery, sample_rows
 from sweeps.engine.ledger import Row
 from sweeps.engine.messages import Answer, Assignment, Progress, Work
 from sweeps.engine.outcome import higher_is_better, seed_result
@@ -68,6 +70,7 @@ class Referee:
     """One driver's hold on one run. `listener` is called with every trial whose state has changed.
 
     `journal` is where Optuna's study is written to as well, `history` what the sampler knows from earlier runs.
+    `gallery` says what is recorded beside numbers, None where nothing is.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Referee:
         self.confirmations: dict[str, Trial] = {}
         self.exhausted = False
         self.closing = ""
+        self.gallery: Gallery | None = None
         self._journal, self._history = journal, history
         self.search = self._new_search()
         self._candidates: dict[int, Candidate] = {}
@@ -116,6 +120,7 @@ class Referee:
             rung_steps=self.rung_steps,
             state=trial.state,
             pauses=self._pauses(trial),
+            wanted=self.gallery.wanted(trial.stage) if self.gallery else Wanted(),
         )
 
     def hear(self, progress: Answer) -> bool:
@@ -126,6 +131,7 @@ class Referee:
         trial.parameters, trial.host = progress.parameters, progress.host
         goes_on = False
         if progress.report is not None:
+            self._hear_samples(trial, progress.report.step, progress.samples)
             self._hear_report(trial, progress.report)
         if progress.ending:
             self._end(trial, progress.ending, progress.reason)
@@ -326,6 +332,15 @@ class Referee:
 
     def _settle(self) -> None:
         """Something has ended: is a decision due that waited for it?"""
+
+    def _hear_samples(self, trial: Trial, step: int, samples: Sequence[Sample]) -> None:
+        """Before the report they came with: where that is in the ledger they are as well, and nobody asks again."""
+        if self.gallery is None or not samples or step in trial.reports:
+            return
+        originals = self.gallery.new_originals(samples)
+        if originals:
+            self.ledger.commit("originals", originals)
+        self.ledger.commit("samples", sample_rows(trial.id, step, samples))
 
     def _hear_report(self, trial: Trial, report: Report) -> None:
         if report.step in trial.reports:  # made again, after a lost worker or driver: bit-equal, and in the ledger

@@ -21,6 +21,7 @@ from enhance.guard import Diverged
 from enhance.memory import lack_of_memory
 from enhance.microrun import MicroRun
 from enhance.report import Report
+from enhance.samples import Photo, Sample, Wanted
 from sweeps.engine.environment import THREADS
 from sweeps.engine.messages import Answer, Assignment, Measured, Measurement, Progress, Work, lost_measurement
 from sweeps.engine.watchdog import Hung, watched
@@ -93,8 +94,9 @@ class Worker:
             if isinstance(assignment, Measurement):
                 return Measured(assignment.network, self._cost(assignment), socket.gethostname())
             report = self._advance(assignment)
-            pauses = assignment.pauses and report.step < assignment.rung_steps[-1]
-            return self._progress(report, "", "", self._kept_state() if pauses else None)
+            if report.step == assignment.rung_steps[-1]:
+                return self._progress(report, "", "", samples=self._samples(assignment.wanted))
+            return self._progress(report, "", "", self._kept_state() if assignment.pauses else None)
         except Diverged as error:
             return self._progress(None, "diverged", str(error))
         except ConfigError as error:
@@ -115,6 +117,18 @@ class Worker:
         done = self._run.step
         return self._run.advance(next(step for step in assignment.rung_steps if step > done) - done)
 
+    def _samples(self, wanted: Wanted) -> tuple[Sample, ...]:
+        assert self._run is not None
+        found = self._run.samples(wanted.fixed) if wanted.fixed else []
+        return (*found, *map(self._photo_sample, wanted.photos))
+
+    def _photo_sample(self, photo: Photo) -> Sample:
+        assert self._run is not None
+        try:
+            return self._run.photo_sample(photo)
+        except Exception as error:  # noqa: BLE001 - the trial is complete without the photograph; its row says why
+            return Sample(image=photo.image, scores={}, output=None, failure=lack_of_memory(error) + _one_line(error))
+
     def _build(self, assignment: Assignment) -> MicroRun:
         run = MicroRun(from_flat(assignment.config), assignment.seed, self.data, self.device)
         if assignment.state is not None:
@@ -132,7 +146,14 @@ class Worker:
             return lost_measurement(self._assignment, reason, socket.gethostname())
         return self._progress(None, "failed", reason)
 
-    def _progress(self, report: Report | None, ending: str, reason: str, state: bytes | None = None) -> Progress:
+    def _progress(
+        self,
+        report: Report | None,
+        ending: str,
+        reason: str,
+        state: bytes | None = None,
+        samples: tuple[Sample, ...] = (),
+    ) -> Progress:
         assert isinstance(self._assignment, Assignment)
         return Progress(
             trial=self._assignment.trial,
@@ -143,6 +164,7 @@ class Worker:
             host=socket.gethostname(),
             wall_s=time.perf_counter() - self._started,
             state=state,
+            samples=samples,
         )
 
 

@@ -94,7 +94,8 @@ def test_a_smoke_run_shows_its_table_its_ledger_and_the_next_command(
 def test_ray_gives_the_same_rows_as_this_process(tmp_path: Path, environment: dict[str, str]) -> None:
     """Rungs off: which trials are stopped depends on the order of arrival; what a trial computes does not."""
     for name, workers in (("here", "0"), ("ray", "2")):
-        finish(tmp_path / name, environment, "--trials", "1", "--seeds", "3", "--steps", "18", "--workers", workers)
+        ways = ("--trials", "1", "--seeds", "3", "--steps", "18", "--stopping", "none", "--workers", workers)
+        finish(tmp_path / name, environment, *ways)
     here, ray = load(tmp_path / "here"), load(tmp_path / "ray")
     assert set(here.trials["trial"]) == set(ray.trials["trial"])
     a, b = here.reports, ray.reports
@@ -102,6 +103,10 @@ def test_ray_gives_the_same_rows_as_this_process(tmp_path: Path, environment: di
     assert len(both) >= 3
     a, b = (numbers(table.merge(both, on=["trial", "step"])) for table in (a, b))
     pd.testing.assert_frame_equal(a, b, check_exact=True)
+    for dataset, keys in {"samples": ["trial", "image"], "originals": ["image"]}.items():
+        a, b = (plain(pd.read_parquet(tmp_path / name / dataset), keys) for name in ("here", "ray"))
+        assert len(a)
+        pd.testing.assert_frame_equal(a, b, check_exact=True)
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

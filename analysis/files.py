@@ -1,21 +1,30 @@
 """One table of the ledger, from its Parquet files: complete files are read, damaged ones put aside and reported.
 
+A run lies in a folder or in an object store (`location.py`). Of a store whole objects are taken, many at a time: what
+goes wrong then is the store's, what goes wrong afterwards is damage.
+
 A page checksum covers the values only. The footer has none, and one flipped bit in it can rename a column or shorten a
 file without any error, so the footer is held against the copy of the schema that pyarrow keeps inside the file.
 """
 
 import base64
+import itertools
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from analysis.location import Location, StoreError, StorePath, files, move
 
 VERSION_KEY = b"teststrip.schema"
 KNOWN_VERSIONS = ("1",)
 QUARANTINE = "_quarantine"
 KNOWN_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", "UTC"), pa.null(), pa.binary())
+
+REQUESTS = 16
+"""So many objects are asked for at a time: the answer to each takes some 10 to 100 ms, however small it is."""
 
 # What pyarrow raises on damaged bytes; a plain OSError with an errno is the file system's and is no damage.
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError, ValueError)
@@ -33,28 +42,29 @@ class _Damaged(ValueError):
     """A file whose bytes are not what was written."""
 
 
-def table_files(run: Path, name: str) -> list[Path]:
-    """The complete files of one table in the order of their names; temporaries are left out."""
-    found = (run / name).glob("*.parquet")
-    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+def table_files(run: Location, name: str) -> list[Location]:
+    """The complete files of one table in the order of their names; temporaries are left out. Raises StoreError."""
+    return [path for path in files(run / name) if path.name.endswith(".parquet") and not path.name.startswith(".")]
 
 
-def read_table(run: Path, name: str, key: Sequence[str]) -> tuple[pa.Table | None, list[str]]:
+def read_table(run: Location, name: str, key: Sequence[str]) -> tuple[pa.Table | None, list[str]]:
     """All readable rows of table `name`, files in the order of their names, and a note for each file put aside.
 
     Columns are united by name; a column that a file lacks is null there. None where no file is readable.
-    Raises LedgerError for a schema version that is not known, for a file that the system refuses to read and for
-    columns whose types cannot be united.
+    Raises LedgerError for a schema version that is not known, for a file that the system or the store refuses to read
+    and for columns whose types cannot be united.
     """
     tables: list[pa.Table] = []
     notes: list[str] = []
-    for path in table_files(run, name):
-        try:
-            tables.append(_read(path, key))
-        except LedgerError as error:
-            raise LedgerError(str(error), notes) from error
-        except _Damaged as error:
-            notes.append(_put_aside(run, path, str(error)))
+    try:
+        paths = table_files(run, name)
+        for path, found in zip(paths, _each(paths, key), strict=True):
+            if isinstance(found, _Damaged):
+                notes.append(_put_aside(run, path, str(found)))
+            else:
+                tables.append(found)
+    except (LedgerError, StoreError) as error:
+        raise LedgerError(str(error), notes) from error
     if not tables:
         return None, notes
     try:
@@ -63,9 +73,26 @@ def read_table(run: Path, name: str, key: Sequence[str]) -> tuple[pa.Table | Non
         raise LedgerError(f"the files of {run / name} do not fit together: {_first_line(error)}", notes) from error
 
 
-def _read(path: Path, key: Sequence[str]) -> pa.Table:
+def _each(paths: Sequence[Location], key: Sequence[str]) -> Iterator[pa.Table | _Damaged]:
+    """What each file holds, or what is wrong with it, in order."""
+
+    def content(path: Location) -> pa.Table | _Damaged:
+        try:
+            return _read(path, key)
+        except _Damaged as damage:
+            return damage
+
+    if not any(isinstance(path, StorePath) for path in paths):
+        yield from map(content, paths)
+        return
+    with ThreadPoolExecutor(REQUESTS) as requests:
+        yield from requests.map(content, paths)
+
+
+def _read(path: Location, key: Sequence[str]) -> pa.Table:
+    source = pa.BufferReader(path.read()) if isinstance(path, StorePath) else path
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(source, page_checksum_verification=True) as file:
             _check_footer(file, key)
             _check_version(path, file)
             table = file.read(use_threads=False)
@@ -96,7 +123,7 @@ def _check_footer(file: pq.ParquetFile, key: Sequence[str]) -> None:
         raise _Damaged(f"it has no column {', '.join(missing)}")
 
 
-def _check_version(path: Path, file: pq.ParquetFile) -> None:
+def _check_version(path: Location, file: pq.ParquetFile) -> None:
     version = (file.schema_arrow.metadata or {}).get(VERSION_KEY)
     if version is None:
         raise _Damaged(f"it carries no {VERSION_KEY.decode()} version, so it is no ledger file")
@@ -106,26 +133,23 @@ def _check_version(path: Path, file: pq.ParquetFile) -> None:
         raise LedgerError(f"{path} has ledger schema version {text!r}; this reader knows {known}")
 
 
-def _put_aside(run: Path, path: Path, reason: str) -> str:
+def _put_aside(run: Location, path: Location, reason: str) -> str:
     """Move a damaged file to the quarantine where that is allowed; the sentence that says what became of it."""
-    where = path.relative_to(run)
+    where = f"{path.parent.name}/{path.name}"
     folder = run / QUARANTINE
     try:
-        folder.mkdir(exist_ok=True)
         target = _free_name(folder, f"{path.parent.name}-{path.name}")
-        path.rename(target)
+        move(path, target)
     except OSError as error:
-        return f"{where} is unreadable ({reason}) and was skipped; it could not be moved: {error.strerror}"
-    return f"{where} is unreadable ({reason}) and was put aside as {target.relative_to(run)}"
+        why = error.strerror or error
+        return f"{where} is unreadable ({reason}) and was skipped; it could not be moved: {why}"
+    return f"{where} is unreadable ({reason}) and was put aside as {folder.name}/{target.name}"
 
 
-def _free_name(folder: Path, name: str) -> Path:
-    target = folder / name
-    number = 1
-    while target.exists():
-        number += 1
-        target = folder / f"{name}.{number}"
-    return target
+def _free_name(folder: Location, name: str) -> Location:
+    taken = {path.name for path in files(folder)}
+    numbered = (f"{name}.{number}" for number in itertools.count(2))
+    return folder / next(free for free in itertools.chain([name], numbered) if free not in taken)
 
 
 def _first_line(error: BaseException) -> str:

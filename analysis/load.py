@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.files import QUARANTINE, LedgerError, read_table, table_files
+from analysis.location import Location, StorePath, files, locate
 
 __all__ = [
     "CONDITIONS",
@@ -86,7 +86,7 @@ class Ledger:
     timing; it has none where nothing was timed.
     """
 
-    path: Path
+    path: Location
     trials: pd.DataFrame
     reports: pd.DataFrame
     runs: pd.DataFrame
@@ -96,14 +96,15 @@ class Ledger:
     notes: tuple[str, ...]
 
 
-def load(run: Path) -> Ledger:
-    """The ledger in the folder `run`.
+def load(run: Location | str) -> Ledger:
+    """The ledger in `run`: a folder, or s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.
 
     Damaged files are moved to RUN/_quarantine/ (or skipped, where that cannot be) and noted; rows whose key was
     already seen are dropped and noted. Raises LedgerError where `run` is no folder, holds no ledger, has a schema
-    version that is not known, or has no trial that ended.
+    version that is not known, or has no trial that ended; LocationError where it is no address, StoreError where the
+    store refuses or does not answer.
     """
-    run = Path(run)
+    run = locate(run)
     _check_place(run)
     notes = _earlier_quarantine(run)
     tables = {name: _table(run, name, notes) for name in KEYS}
@@ -140,21 +141,23 @@ def contract(ledger: Ledger, name: str) -> Any:
 # --- the place ---------------------------------------------------------------------------------------------------
 
 
-def _check_place(run: Path) -> None:
-    if not run.is_dir():
+def _check_place(run: Location) -> None:
+    if isinstance(run, StorePath):
+        run.check()
+    elif not run.is_dir():
         raise LedgerError(f"{run} is not a folder{_choices(run.parent)}")
     if not _is_ledger(run):
         looked_for = ", ".join(f"{name}/*.parquet" for name in KEYS)
         raise LedgerError(f"there is no ledger in {run}: none of {looked_for}{_choices(run)}")
 
 
-def _is_ledger(folder: Path) -> bool:
+def _is_ledger(folder: Location) -> bool:
     return any(table_files(folder, name) for name in KEYS)
 
 
-def _choices(folder: Path, most: int = 8) -> str:
-    """The ledgers among the children of `folder`, as the end of a sentence."""
-    if not folder.is_dir():
+def _choices(folder: Location, most: int = 8) -> str:
+    """The ledgers among the children of `folder`, as the end of a sentence; a store is not searched."""
+    if isinstance(folder, StorePath) or not folder.is_dir():
         return ""
     found = sorted(str(child) for child in folder.iterdir() if child.is_dir() and _is_ledger(child))
     if not found:
@@ -163,9 +166,9 @@ def _choices(folder: Path, most: int = 8) -> str:
     return f"; ledgers near it: {', '.join(found[:most])}{more}"
 
 
-def _earlier_quarantine(run: Path) -> list[str]:
+def _earlier_quarantine(run: Location) -> list[str]:
     folder = run / QUARANTINE
-    count = sum(1 for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0
+    count = len(files(folder))
     if not count:
         return []
     return [f"{folder} holds {_files(count)} put aside earlier; {'its' if count == 1 else 'their'} rows are missing"]
@@ -178,7 +181,7 @@ def _files(count: int) -> str:
 # --- the tables --------------------------------------------------------------------------------------------------
 
 
-def _table(run: Path, name: str, notes: list[str]) -> pd.DataFrame:
+def _table(run: Location, name: str, notes: list[str]) -> pd.DataFrame:
     try:
         table, put_aside = read_table(run, name, KEYS[name])
     except LedgerError as error:

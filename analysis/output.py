@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,6 +9,7 @@ from rich.console import Console
 
 from analysis.figures.sheet import save
 from analysis.load import LedgerError
+from analysis.location import Location, filled
 
 _PIPED_WIDTH = 120
 
@@ -19,19 +19,20 @@ def console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
-def written(frame: pd.DataFrame, figure: Figure, folder: Path, stem: str) -> list[Path]:
+def written(frame: pd.DataFrame, figure: Figure, folder: Location, stem: str) -> list[Location]:
     """Write FOLDER/STEM.png, .svg and .parquet (the numbers, last in the list). Raises LedgerError where it cannot."""
-    table = folder / f"{stem}.parquet"
+    table = f"{stem}.parquet"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        figures = save(figure, folder, stem)
-        frame.to_parquet(table, index=False)
+        with filled(folder) as local:
+            figures = save(figure, local, stem)
+            frame.to_parquet(local / table, index=False)
     except OSError as error:
-        raise LedgerError(f"cannot write to {folder} ({error.strerror}); choose another folder with --out") from error
-    return [*figures, table]
+        why = error.strerror or error
+        raise LedgerError(f"cannot write to {folder} ({why}); choose another folder with --out") from error
+    return [folder / name for name in (*(path.name for path in figures), table)]
 
 
-def say_written(paths: Iterable[Path]) -> None:
+def say_written(paths: Iterable[Location]) -> None:
     """Name the files on stdout."""
     print("\nwritten:")
     for path in paths:

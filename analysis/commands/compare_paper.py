@@ -1,8 +1,8 @@
 """`analysis compare-paper`: a grid of networks beside the paper's table."""
 
 import argparse
-from pathlib import Path
 
+from analysis.commands.arguments import RUN, run_location
 from analysis.figures.comparison import comparison_figure
 from analysis.load import load
 from analysis.output import console, say_notes, say_written, written
@@ -14,10 +14,10 @@ _TABLE_NAMES = {"fpie1": "Table 1", "fpie2": "Table 2", "all": "Tables 1 and 2"}
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What can be said behind the command's name."""
-    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="the folders of the runs")
+    parser.add_argument("runs", metavar="RUN", type=run_location, nargs="+", help=f"{RUN}; one or several")
     parser.add_argument("--table", choices=[*TABLES, "all"], default="all", help="FPIE's Table 1 or 2 (default: all)")
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, help="where the files go (default: analysis in the first RUN)"
+        "--out", metavar="DIR", type=run_location, help="where the files go (default: analysis in the first RUN)"
     )
 
 

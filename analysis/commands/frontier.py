@@ -2,8 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from analysis.commands.arguments import RUN, run_location
 from analysis.confirmation import confirmation, luck_lines
 from analysis.figures.frontier import frontier_figure
 from analysis.frontier import configurations, confirmed, ranked, remarks, results
@@ -23,8 +23,8 @@ _OTHERS = 15
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What can be said behind the command's name."""
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go (default: RUN/analysis)")
+    parser.add_argument("run", metavar="RUN", type=run_location, help=RUN)
+    parser.add_argument("--out", metavar="DIR", type=run_location, help="where the files go (default: RUN/analysis)")
     parser.add_argument("--all", action="store_true", help=f"list every configuration, not only {_OTHERS} others")
     parser.add_argument("--search", action="store_true", help="the search's own scores, of all configurations")
     parser.add_argument("--objectives", metavar="METRIC", nargs="+", help="1 or 2 of the run's objectives")

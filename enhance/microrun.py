@@ -29,7 +29,7 @@ from enhance.nets import Network, apply, parameter_count
 from enhance.optimizers import Average
 from enhance.report import Report
 from enhance.rules import Figures, build_rule
-from enhance.samples import Photo, Sample, jpeg, kept, png, validation_image
+from enhance.samples import Photo, Sample, extreme_places, fixed_places, jpeg, png, validation_image
 
 EVAL_BATCH = 20
 START_PICTURES = 8
@@ -152,14 +152,14 @@ class MicroRun:
             raise ValueError("samples() before advance()")
         outputs = [output for part in self._judged.outputs for output in part]
         scores = {name: values.tolist() for name, values in self._judged.scores.items()}
-        pictures = {
-            place: png(to_pixels(outputs[place][None])[0]) for place in kept(scores.get("psnr_db"), len(outputs), fixed)
-        }
+        places = fixed_places(len(outputs), fixed)
+        kept = places | (extreme_places(scores["psnr_db"]) if "psnr_db" in scores else set())
         return [
             Sample(
                 image=validation_image(int(index)),
                 scores={name: values[place] for name, values in scores.items()},
-                output=pictures.get(place),
+                output=png(to_pixels(outputs[place][None])[0]) if place in kept else None,
+                fixed=place in places,
             )
             for place, index in enumerate(self._validation.indices)
         ]

@@ -56,12 +56,13 @@ class Sample:
 
     `image` is "validation/N", N being the place in the store's validation set, or the name of a `Photo`. `scores` are
     those of `enhance.metrics.evaluate` and of the rule; photographs have none. `output` is the encoded picture, None
-    where it is not kept; `failure` says why there is none of a photograph.
+    where it is not kept; `fixed`: it is kept of every trial; `failure` says why there is none of a photograph.
     """
 
     image: str
     scores: dict[str, float]
     output: bytes | None
+    fixed: bool = True
     failure: str = ""
 
 
@@ -83,12 +84,15 @@ def read_photo(path: Path) -> Photo:
     return Photo(f"photo/{path.name}#{hashlib.sha256(encoded).hexdigest()[:8]}", encoded)
 
 
-def kept(psnr_db: list[float] | None, count: int, fixed: int) -> list[int]:
-    """Which of `count` pictures are kept: `fixed` spread evenly, and the best and the worst of `psnr_db` (count,)."""
+def fixed_places(count: int, fixed: int) -> set[int]:
+    """Which of `count` pictures are kept of every trial: `fixed` of them, spread evenly."""
     fixed = min(fixed, count)
-    places = {(2 * part + 1) * count // (2 * fixed) for part in range(fixed)}
-    extremes = {int(np.argmax(psnr_db)), int(np.argmin(psnr_db))} if psnr_db else set()
-    return sorted({*places, *extremes})
+    return {(2 * part + 1) * count // (2 * fixed) for part in range(fixed)}
+
+
+def extreme_places(psnr_db: list[float]) -> set[int]:
+    """Which pictures are the best and the worst by PSNR."""
+    return {int(np.argmax(psnr_db)), int(np.argmin(psnr_db))}
 
 
 def png(pixels: Pictures) -> bytes:

@@ -52,6 +52,7 @@ def sample_rows(trial: str, step: int, samples: Sequence[Sample]) -> list[Row]:
             "image": sample.image,
             "step": step,
             **{f"metric.{name}": value for name, value in sample.scores.items()},
+            "fixed": sample.fixed,
             "output": sample.output,
             "failure": sample.failure,
         }

@@ -15,7 +15,7 @@ from PIL import Image
 from enhance.data import PatchStore
 from enhance.data.pictures import PictureError
 from enhance.microrun import MicroRun
-from enhance.samples import PHOTO_PX, SAMPLE_PX, Photo, kept, png, read_photo, validation_index
+from enhance.samples import PHOTO_PX, SAMPLE_PX, Photo, extreme_places, fixed_places, png, read_photo, validation_index
 from tests.enhance.small_configs import config_of
 
 SMALL = {"net.channels": 4, "net.blocks": 1, "train.batch_size": 4, "train.crop_px": 32, "train.val_images": 8}
@@ -56,6 +56,7 @@ def test_kept_outputs_are_those_of_the_network_in_eight_bits(demo: PatchStore) -
     psnr_db = [sample.scores["psnr_db"] for sample in samples]
     with_output = {place for place, sample in enumerate(samples) if sample.output}
     assert {2, 6, int(np.argmax(psnr_db)), int(np.argmin(psnr_db))} == with_output
+    assert [place for place, sample in enumerate(samples) if sample.fixed] == [2, 6]
     for place in with_output:
         index = validation_index(samples[place].image)
         assert index is not None
@@ -96,13 +97,11 @@ def test_samples_belong_to_the_last_evaluation(demo: PatchStore) -> None:
 @given(count=st.integers(1, 500), fixed=st.integers(0, 20), data=st.data())
 def test_which_pictures_are_kept(count: int, fixed: int, data: st.DataObject) -> None:
     psnr_db = data.draw(st.lists(st.floats(0, 60), min_size=count, max_size=count))
-    chosen, same = kept(psnr_db, count, fixed), kept(None, count, fixed)
+    same, extremes = fixed_places(count, fixed), extreme_places(psnr_db)
     assert len(same) == min(fixed, count)
-    assert set(same) <= set(chosen) <= set(range(count))
-    assert len(chosen) <= len(same) + 2
-    assert max(psnr_db) in [psnr_db[place] for place in chosen]
-    assert min(psnr_db) in [psnr_db[place] for place in chosen]
-    gaps = np.diff([-0.5, *same, count - 0.5])
+    assert same <= set(range(count))
+    assert {psnr_db[place] for place in extremes} == {min(psnr_db), max(psnr_db)}
+    gaps = np.diff([-0.5, *sorted(same), count - 0.5])
     if fixed:
         assert gaps.max() <= count / len(same) + 1  # no part of the set is left out
 

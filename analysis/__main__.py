@@ -2,8 +2,10 @@
 
 import argparse
 import importlib
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from analysis.commands import COMMANDS
 from analysis.load import LedgerError
@@ -15,12 +17,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser(words).parse_args(words)
     try:
-        options.command(options)
+        with _late_notes_said():
+            options.command(options)
     except (LedgerError, OSError) as error:
         say_notes(getattr(error, "notes", ()))
         print(f"analysis: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+@contextmanager
+def _late_notes_said() -> Iterator[None]:
+    """Say what is found damaged only when it is read, which the ledger logs, as other notes are said."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("note: %(message)s"))
+    logger = logging.getLogger("analysis.load")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +27,9 @@ KNOWN_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("
 REQUESTS = 16
 """So many objects are asked for at a time: the answer to each takes some 10 to 100 ms, however small it is."""
 
+WHOLE_BYTES = 2**20
+"""Files of at most so many bytes are read whole, whatever is asked for."""
+
 # What pyarrow raises on damaged bytes; a plain OSError with an errno is the file system's and is no damage.
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError, ValueError)
 
@@ -38,8 +42,15 @@ class LedgerError(ValueError):
         super().__init__(message)
 
 
-class _Damaged(ValueError):
+class Damaged(ValueError):
     """A file whose bytes are not what was written."""
+
+
+class Content(NamedTuple):
+    """What was read of a file, and the schema of all that it holds."""
+
+    table: pa.Table
+    schema: pa.Schema
 
 
 def table_files(run: Location, name: str) -> list[Location]:
@@ -58,11 +69,11 @@ def read_table(run: Location, name: str, key: Sequence[str]) -> tuple[pa.Table |
     notes: list[str] = []
     try:
         paths = table_files(run, name)
-        for path, found in zip(paths, _each(paths, key), strict=True):
-            if isinstance(found, _Damaged):
-                notes.append(_put_aside(run, path, str(found)))
+        for path, found in zip(paths, read_files(paths, key), strict=True):
+            if isinstance(found, Damaged):
+                notes.append(put_aside(run, path, str(found)))
             else:
-                tables.append(found)
+                tables.append(found.table)
     except (LedgerError, StoreError) as error:
         raise LedgerError(str(error), notes) from error
     if not tables:
@@ -73,13 +84,20 @@ def read_table(run: Location, name: str, key: Sequence[str]) -> tuple[pa.Table |
         raise LedgerError(f"the files of {run / name} do not fit together: {_first_line(error)}", notes) from error
 
 
-def _each(paths: Sequence[Location], key: Sequence[str]) -> Iterator[pa.Table | _Damaged]:
-    """What each file holds, or what is wrong with it, in order."""
+def read_files(
+    paths: Sequence[Location], key: Sequence[str], columns: Sequence[str] | None = None
+) -> Iterator[Content | Damaged]:
+    """What each file holds, or what is wrong with it, in order.
 
-    def content(path: Location) -> pa.Table | _Damaged:
+    Some `columns` (None: all of them) of large files; those of up to WHOLE_BYTES are read whole, since opening them
+    costs more. The checksums of what is read are verified; damage to other columns goes unseen, and does no harm.
+    Raises LedgerError and StoreError as `read_table` does.
+    """
+
+    def content(path: Location) -> Content | Damaged:
         try:
-            return _read(path, key)
-        except _Damaged as damage:
+            return _read(path, key, columns)
+        except Damaged as damage:
             return damage
 
     if not any(isinstance(path, StorePath) for path in paths):
@@ -89,51 +107,52 @@ def _each(paths: Sequence[Location], key: Sequence[str]) -> Iterator[pa.Table | 
         yield from requests.map(content, paths)
 
 
-def _read(path: Location, key: Sequence[str]) -> pa.Table:
+def _read(path: Location, key: Sequence[str], columns: Sequence[str] | None) -> Content:
     source = pa.BufferReader(path.read()) if isinstance(path, StorePath) else path
     try:
+        size = source.size() if isinstance(source, pa.BufferReader) else source.stat().st_size
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
             _check_footer(file, key)
             _check_version(path, file)
-            table = file.read(use_threads=False)
+            table = file.read(columns=None if size <= WHOLE_BYTES else columns, use_threads=False)
             if table.num_rows != file.metadata.num_rows:
-                raise _Damaged("its number of rows is not the one that was written")
-            return table.replace_schema_metadata(None)
-    except (LedgerError, _Damaged):
+                raise Damaged("its number of rows is not the one that was written")
+            return Content(table.replace_schema_metadata(None), file.schema_arrow.remove_metadata())
+    except (LedgerError, Damaged):
         raise
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise LedgerError(f"{path} could not be read: {os.strerror(error.errno)}") from error
-        raise _Damaged(_first_line(error)) from error
+        raise Damaged(_first_line(error)) from error
 
 
 def _check_footer(file: pq.ParquetFile, key: Sequence[str]) -> None:
     """Refuse names and types that were not written; pyarrow may crash, not raise, on reading columns of such types."""
     stored = (file.metadata.metadata or {}).get(b"ARROW:schema")
     if stored is None:
-        raise _Damaged("it lacks the schema that pyarrow writes")
+        raise Damaged("it lacks the schema that pyarrow writes")
     written = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(stored)))
     if not written.equals(file.schema_arrow):
-        raise _Damaged("its columns are not those that were written")
+        raise Damaged("its columns are not those that were written")
     strange = [f"{field.name} ({field.type})" for field in written if field.type not in KNOWN_TYPES]
     if strange:
-        raise _Damaged(f"a ledger holds no column such as {strange[0]!a}")
+        raise Damaged(f"a ledger holds no column such as {strange[0]!a}")
     missing = [column for column in key if column not in written.names]
     if missing:
-        raise _Damaged(f"it has no column {', '.join(missing)}")
+        raise Damaged(f"it has no column {', '.join(missing)}")
 
 
 def _check_version(path: Location, file: pq.ParquetFile) -> None:
     version = (file.schema_arrow.metadata or {}).get(VERSION_KEY)
     if version is None:
-        raise _Damaged(f"it carries no {VERSION_KEY.decode()} version, so it is no ledger file")
+        raise Damaged(f"it carries no {VERSION_KEY.decode()} version, so it is no ledger file")
     text = version.decode(errors="replace")
     if text not in KNOWN_VERSIONS:
         known = ", ".join(KNOWN_VERSIONS)
         raise LedgerError(f"{path} has ledger schema version {text!r}; this reader knows {known}")
 
 
-def _put_aside(run: Location, path: Location, reason: str) -> str:
+def put_aside(run: Location, path: Location, reason: str) -> str:
     """Move a damaged file to the quarantine where that is allowed; the sentence that says what became of it."""
     where = f"{path.parent.name}/{path.name}"
     folder = run / QUARANTINE

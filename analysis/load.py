@@ -1,13 +1,16 @@
 """The ledger of a run as pandas tables, complete and checked, with a note for everything that was left out."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from analysis.files import QUARANTINE, LedgerError, read_table, table_files
+from analysis.columns import Columns, matching
+from analysis.files import QUARANTINE, LedgerError, table_files
 from analysis.location import Location, StorePath, files, locate
 
 __all__ = [
@@ -50,7 +53,6 @@ _NEEDED: dict[str, list[str]] = {
     "starts": ["trial"],
     "costs": ["network", *CONDITIONS, "cost.failure", *LATENCY_RATIO],
 }
-_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.", "cost.latency", "cost.baseline_ms")
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,26 @@ class Objective:
         return 1 if self.maximize else -1
 
 
+class Notes:
+    """Sentences about what is not in a ledger. Those that come up after `load` are logged as well ("analysis.load")."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.texts = list(texts)
+        self.loaded = False
+
+    def add(self, text: str) -> None:
+        """Keep a sentence, and log it if the ledger is in use already."""
+        self.texts.append(text)
+        if self.loaded:
+            logging.getLogger(__name__).warning(text)
+
+
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """The tables of a run, each with unique keys; `notes` are sentences about what is not in them, and why.
+    """The tables of a run, each with unique keys, read when they are first asked for.
+
+    `trials`, `reports` and `starts` are whole tables. Of a run with millions of rows ask for the columns that an answer
+    needs: `ledger.read("reports", ["step", "metric.*"])`.
 
     `runs` is sorted by start, so that its last row is the newest invocation; `objectives` are that invocation's.
     `spared` of a trial is the rung at which it would have been stopped, were it not for the audit; -1 where there is
@@ -87,13 +106,75 @@ class Ledger:
     """
 
     path: Location
-    trials: pd.DataFrame
-    reports: pd.DataFrame
     runs: pd.DataFrame
-    starts: pd.DataFrame
     costs: pd.DataFrame
     objectives: tuple[Objective, ...]
-    notes: tuple[str, ...]
+    tables: dict[str, Columns] = field(repr=False)
+    said: Notes = field(repr=False)
+
+    @classmethod
+    def of(cls, objectives: Sequence[Objective], trials: pd.DataFrame, **others: pd.DataFrame) -> "Ledger":
+        """A ledger of tables that are in memory: the trials, and any of reports, starts, runs and costs."""
+        frames = {name: others.pop(name, _empty(name)) for name in KEYS if name != "trials"}
+        if others:
+            raise TypeError(f"a ledger has no table {', '.join(others)}; it has {', '.join(KEYS)}")
+        ledger = cls(locate("(in memory)"), frames["runs"], frames["costs"], tuple(objectives), {}, Notes(()))
+        vars(ledger).update(trials=trials, reports=frames["reports"], starts=frames["starts"])
+        return ledger
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what is not in the tables, and why; there may be more when more has been read."""
+        return tuple(self.said.texts)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial that ended."""
+        return self.read("trials", ["*"])
+
+    @cached_property
+    def reports(self) -> pd.DataFrame:
+        """One row per trial and rung that it reported at."""
+        return self.read("reports", ["*"])
+
+    @cached_property
+    def starts(self) -> pd.DataFrame:
+        """One row per trial that was started."""
+        return self.read("starts", ["*"])
+
+    @cached_property
+    def settings(self) -> pd.DataFrame:
+        """What was trained: `config.*` and `label` for each configuration (the index), in the order of the trials."""
+        if "trials" in vars(self):
+            frame = self._chosen("trials", ["configuration", "label", "config.*"]).drop_duplicates("configuration")
+        else:
+            frame = self.tables["trials"].firsts("configuration", ["label", "config.*"])
+        return frame.set_index("configuration")
+
+    def read(self, name: str, patterns: Sequence[str]) -> pd.DataFrame:
+        """The columns of the table `name` that match: names, or their beginnings with a "*" behind.
+
+        Columns that the table lacks are left out. Only `spared` and those of the objectives are always there.
+        """
+        return self._chosen(name, patterns) if name in vars(self) else self._read(name, patterns)
+
+    def _chosen(self, name: str, patterns: Sequence[str]) -> pd.DataFrame:
+        """Columns of a table that has been read whole."""
+        frame: pd.DataFrame = vars(self)[name]
+        return frame[matching(frame.columns, patterns)]
+
+    def _read(self, name: str, patterns: Sequence[str]) -> pd.DataFrame:
+        table = self.tables[name]
+        frame = table.frame(patterns) if table.names else _empty(name)
+        if name in ("trials", "reports"):
+            promised = [f"{part}.{own.metric}" for own in self.objectives for part in ("metric", "spread")]
+            for column in matching(promised, patterns):
+                if column not in frame.columns:
+                    frame[column] = pd.Series(float("nan"), index=frame.index, dtype="float64")
+        if name == "trials" and matching(["spared"], patterns):
+            there = frame["spared"] if "spared" in frame.columns else pd.Series(-1, index=frame.index)
+            frame["spared"] = there.fillna(-1).astype("int64")
+        return frame
 
 
 def load(run: Location | str) -> Ledger:
@@ -106,24 +187,19 @@ def load(run: Location | str) -> Ledger:
     """
     run = locate(run)
     _check_place(run)
-    notes = _earlier_quarantine(run)
-    tables = {name: _table(run, name, notes) for name in KEYS}
-    trials, runs = tables["trials"], tables["runs"].sort_values(["started", "run"], ignore_index=True)
-    if trials.empty:
-        started = len(tables["starts"])
-        raise LedgerError(f"no trial of {run} has ended yet ({started} started), so there is nothing to analyse", notes)
-    if runs.empty:
-        raise LedgerError(f"{run} says nothing of its objectives: no readable file in {run / 'runs'}", notes)
-    objectives = _objectives(runs, notes)
-    _check_endings(trials, notes)
-    _check_metrics(trials, tables["reports"], objectives, notes)
-    _complete_spared(trials)
-    return Ledger(run, trials, tables["reports"], runs, tables["starts"], tables["costs"], objectives, tuple(notes))
+    notes = Notes(_earlier_quarantine(run))
+    try:
+        ledger = _loaded(run, notes)
+    except LedgerError as error:
+        raise LedgerError(str(error), notes.texts) from error
+    notes.loaded = True
+    return ledger
 
 
 def not_ended(ledger: Ledger) -> int:
     """How many trials were started and have no ending in the ledger: running now, or lost with their process."""
-    return int((~ledger.starts["trial"].isin(ledger.trials["trial"])).sum())
+    started, ended = (ledger.read(name, ["trial"])["trial"] for name in ("starts", "trials"))
+    return int((~started.isin(ended)).sum())
 
 
 def contract(ledger: Ledger, name: str) -> Any:
@@ -181,73 +257,80 @@ def _files(count: int) -> str:
 # --- the tables --------------------------------------------------------------------------------------------------
 
 
-def _table(run: Location, name: str, notes: list[str]) -> pd.DataFrame:
-    try:
-        table, put_aside = read_table(run, name, KEYS[name])
-    except LedgerError as error:
-        raise LedgerError(str(error), [*notes, *error.notes]) from error
-    notes.extend(put_aside)
-    if table is None:
-        return pd.DataFrame({column: pd.Series(dtype="object") for column in _NEEDED[name]})
-    missing = [column for column in _NEEDED[name] if column not in table.column_names]
-    if missing:
-        raise LedgerError(f"{run / name} has no column {', '.join(missing)}", notes)
-    frame = table.to_pandas()
-    floats = [column for column in frame.columns if column.startswith(_FLOAT_PREFIXES)]
-    frame = frame.astype(dict.fromkeys(floats, "float64"))
-    repeated = frame.duplicated(KEYS[name])
-    if repeated.any():
-        notes.append(f"{name}: {int(repeated.sum())} of {len(frame)} rows repeat a key and were dropped")
-    unique: pd.DataFrame = frame[~repeated].reset_index(drop=True)
-    return unique
+def _loaded(run: Location, notes: Notes) -> Ledger:
+    tables = _Tables(run, notes)
+    runs = _whole(tables["runs"]).sort_values(["started", "run"], ignore_index=True)
+    trials = tables["trials"]
+    if not len(trials):
+        started = len(tables["starts"])
+        raise LedgerError(f"no trial of {run} has ended yet ({started} started), so there is nothing to analyse")
+    if runs.empty:
+        raise LedgerError(f"{run} says nothing of its objectives: no readable file in {run / 'runs'}")
+    objectives = _objectives(runs, notes)
+    _check_endings(trials)
+    _check_metrics(trials.names, objectives)
+    return Ledger(run, runs, _whole(tables["costs"]), objectives, tables, notes)
 
 
-def _check_endings(trials: pd.DataFrame, notes: list[str]) -> None:
-    unknown = sorted(set(trials["ending"].astype(str)) - set(ENDINGS))
+class _Tables(dict[str, Columns]):
+    """The tables of a run, opened when they are first asked for; each has the columns that every table of it has."""
+
+    def __init__(self, run: Location, notes: Notes) -> None:
+        super().__init__()
+        self._run, self._notes = run, notes
+
+    def __missing__(self, name: str) -> Columns:
+        table = Columns(self._run, name, KEYS[name], self._notes.add)
+        missing = [column for column in _NEEDED[name] if column not in table.names] if table.names else []
+        if missing:
+            raise LedgerError(f"{self._run / name} has no column {', '.join(missing)}")
+        self[name] = table
+        return table
+
+
+def _whole(table: Columns) -> pd.DataFrame:
+    return table.frame(["*"]) if table.names else _empty(table.name)
+
+
+def _empty(name: str) -> pd.DataFrame:
+    return pd.DataFrame({column: pd.Series(dtype="object") for column in _NEEDED[name]})
+
+
+def _check_endings(trials: Columns) -> None:
+    unknown = sorted({str(ending) for ending in trials.table(["ending"])["ending"].unique().to_pylist()} - set(ENDINGS))
     if unknown:
-        raise LedgerError(f"ending {', '.join(unknown)} is not known; the endings are {', '.join(ENDINGS)}", notes)
+        raise LedgerError(f"ending {', '.join(unknown)} is not known; the endings are {', '.join(ENDINGS)}")
 
 
-def _check_metrics(
-    trials: pd.DataFrame, reports: pd.DataFrame, objectives: Iterable[Objective], notes: list[str]
-) -> None:
-    """Every objective gets its columns; only a run in which nothing was ever measured may lack them."""
-    there = [column for column in trials.columns if column.startswith("metric.")]
+def _check_metrics(names: Sequence[str], objectives: Iterable[Objective]) -> None:
+    """Every objective has its column; only a run in which nothing was ever measured may lack them."""
+    there = [name for name in names if name.startswith("metric.")]
     for objective in objectives:
-        if there and objective.column not in trials.columns:
-            raise LedgerError(f"the trials have no {objective.column}; they have {', '.join(there)}", notes)
-        for frame in (trials, reports):
-            for column in (objective.column, f"spread.{objective.metric}"):
-                if column not in frame.columns:
-                    frame[column] = pd.Series(float("nan"), index=frame.index, dtype="float64")
-
-
-def _complete_spared(trials: pd.DataFrame) -> None:
-    there = trials["spared"] if "spared" in trials.columns else pd.Series(-1, index=trials.index)
-    trials["spared"] = there.fillna(-1).astype("int64")
+        if there and objective.column not in there:
+            raise LedgerError(f"the trials have no {objective.column}; they have {', '.join(there)}")
 
 
 # --- the objectives ----------------------------------------------------------------------------------------------
 
 
-def _objectives(runs: pd.DataFrame, notes: list[str]) -> tuple[Objective, ...]:
+def _objectives(runs: pd.DataFrame, notes: Notes) -> tuple[Objective, ...]:
     texts = list(runs["objectives"])
-    objectives = _parsed(texts[-1], notes)
-    if any(_parsed(text, notes) != objectives for text in set(texts[:-1])):
-        notes.append("the invocations of this run had different objectives; the newest one's are used")
+    objectives = _parsed(texts[-1])
+    if any(_parsed(text) != objectives for text in set(texts[:-1])):
+        notes.add("the invocations of this run had different objectives; the newest one's are used")
     return objectives
 
 
-def _parsed(text: str, notes: list[str]) -> tuple[Objective, ...]:
+def _parsed(text: str) -> tuple[Objective, ...]:
     problem = f"the objectives of the run are {text!r}, not a JSON list of {{metric, direction}}"
     try:
         entries: Any = json.loads(text)
         objectives = tuple(Objective(str(entry["metric"]), str(entry["direction"])) for entry in entries)
     except (ValueError, TypeError, KeyError) as error:
-        raise LedgerError(problem, notes) from error
+        raise LedgerError(problem) from error
     unknown = [objective.direction for objective in objectives if objective.direction not in DIRECTIONS]
     if unknown:
-        raise LedgerError(f"direction {unknown[0]!r} is not known; choose from {', '.join(DIRECTIONS)}", notes)
+        raise LedgerError(f"direction {unknown[0]!r} is not known; choose from {', '.join(DIRECTIONS)}")
     if not objectives or len({objective.metric for objective in objectives}) < len(objectives):
-        raise LedgerError(f"{problem} with different metrics", notes)
+        raise LedgerError(f"{problem} with different metrics")
     return objectives

@@ -140,5 +140,4 @@ def _ledger(search: np.ndarray, fresh: np.ndarray) -> Ledger:
     rows = [trial_row(number, score) for number, score in enumerate(search)]
     for number, scores in enumerate(fresh.T):
         rows += fresh_rows(number, dict(enumerate(scores, 1000)))
-    empty = pd.DataFrame()
-    return Ledger(Path("run"), pd.DataFrame(rows), empty, empty, empty, empty, (PSNR,), ())
+    return Ledger.of([PSNR], pd.DataFrame(rows))

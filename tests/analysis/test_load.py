@@ -5,15 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from written_ledgers import START, TWO, cost_row, lost_row, report_row, run_row, trial_row, write_rows
 
+from analysis import columns, files
 from analysis.files import read_table
-from analysis.load import LedgerError, Objective, contract, load, not_ended
+from analysis.load import Ledger, LedgerError, Objective, contract, load, not_ended
 
 Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True, params=[files.WHOLE_BYTES, 0], ids=["whole files", "column by column"])
+def _whole_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything here holds for small files, which are read whole, and for large ones."""
+    monkeypatch.setattr(files, "WHOLE_BYTES", request.param)
 
 
 def test_tables_come_back_as_written(write: Write) -> None:
@@ -59,9 +67,43 @@ def test_repeated_keys_keep_the_first_file(write: Write) -> None:
     write_rows(run / "reports" / "0002.parquet", [report_row(0, 300, 99.0, 0.8)])
     ledger = load(run)
     assert list(ledger.trials["metric.psnr_db"]) == [30.0]
+    assert list(ledger.read("reports", ["metric.psnr_db"])["metric.psnr_db"]) == [19.0, 19.5]
     assert list(ledger.reports["metric.psnr_db"]) == [19.0, 19.5]
     assert "trials: 1 of 2 rows repeat a key and were dropped" in ledger.notes
     assert "reports: 1 of 3 rows repeat a key and were dropped" in ledger.notes
+
+
+def test_some_columns_are_those_of_the_whole_table(write: Write) -> None:
+    rows = [trial_row(0, label="paper"), trial_row(1), trial_row(2, configuration="conf00001", seed=1), lost_row(3)]
+    run = write(rows)
+    write_rows(run / "trials" / "0002.parquet", [trial_row(1), trial_row(4, **{"config.net.stride": 2})])
+    wanted = ["seed", "metric.*", "spared", "no.such.column"]
+    some = load(run).read("trials", wanted)
+    ledger = load(run)
+    whole = ledger.trials
+    assert set(some.columns) == {"seed", "spared", "metric.psnr_db", "metric.ms_ssim"}
+    assert some.equals(whole[some.columns])
+    assert ledger.read("trials", wanted).equals(some)  # cut out of what has been read already
+    assert load(run).settings.equals(ledger.settings)
+    assert list(ledger.settings.index) == ["conf00000", "conf00001", "conf00003", "conf00004"]
+    assert list(ledger.settings["config.net.stride"].dropna()) == [2]
+
+
+def test_repeated_keys_are_found_among_nulls_and_across_columns() -> None:
+    keys = pa.table({"a": ["x", None, "x", None, "y", "x"], "b": [1, 1, 2, 1, 1, 1]})
+    assert columns.repeated(keys).tolist() == [False, False, False, True, False, True]
+    many = np.random.default_rng(3).integers(0, 40, (3000, 7))
+    table = pa.table({str(n): many[:, n] // (1 + n) for n in range(7)} | {"wide": many[:, 0] * 2**40})
+    assert columns.repeated(table).tolist() == table.to_pandas().duplicated().tolist()
+
+
+def test_a_ledger_can_be_made_of_tables_in_memory() -> None:
+    trials = pd.DataFrame([trial_row(0), trial_row(1)])
+    ledger = Ledger.of([Objective("psnr_db", "maximize")], trials)
+    assert ledger.read("trials", ["metric.psnr_db"]).columns.tolist() == ["metric.psnr_db"]
+    assert ledger.reports.empty
+    with pytest.raises(TypeError, match=r"has no table report; it has runs, trials, reports"):
+        Ledger.of([], trials, report=trials)
 
 
 def test_temporaries_are_ignored_and_left_in_place(write: Write) -> None:
@@ -109,6 +151,21 @@ def test_one_flipped_bit_in_the_values_is_found(write: Write) -> None:
     assert len(ledger.trials) == 1
     assert "trials/0002.parquet is unreadable" in ledger.notes[0]
     assert put_aside(run) == ["trials-0002.parquet"]
+
+
+def test_damage_that_shows_only_when_a_column_is_read_is_logged_and_noted(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = write([trial_row(0)], [report_row(0, 150, 19.0, 0.8)])
+    path = write_rows(run / "reports" / "0002.parquet", [report_row(0, step, 20.0, 0.8) for step in (300, 450)])
+    path.write_bytes(changed_unseen(path))
+    ledger = load(run)
+    assert ledger.notes == ()
+    assert list(ledger.reports["step"]) == [150]
+    (note,) = ledger.notes
+    assert note.startswith("reports/0002.parquet is unreadable")
+    assert [record.getMessage() for record in caplog.records] == [note]
+    assert put_aside(run) == ["reports-0002.parquet"]
 
 
 def changed_unseen(path: Path) -> bytes:

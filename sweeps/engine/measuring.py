@@ -53,10 +53,12 @@ class MeasuringReferee(Referee):
     def recall_earlier_costs(self, rows: Sequence[Row]) -> int:
         """Offer what other runs have measured of the same code under the same conditions; how many networks that are.
 
-        Whether a cost is of the device that would measure it now, only a worker can say.
+        What was measured beside something else is measured again: its interval is wide. Whether a cost is of the device
+        that would measure it now, only a worker can say.
         """
         for row in rows:
-            if row["run.code"] == self.setting.code and not row["cost.failure"]:
+            sound = not (row["cost.failure"] or row["cost.contended"])
+            if sound and row["run.code"] == self.setting.code:
                 cost = cost_from_row(row)
                 if cost.conditions == self.conditions:
                     self._earlier[row["network"]] = (cost, row.get("measured_in") or row["run.run"])

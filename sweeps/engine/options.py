@@ -149,7 +149,7 @@ def _parser(sweep: Sweep) -> argparse.ArgumentParser:
         default=[],
         type=Path,
         metavar="RUN",
-        help="do not measure again what that run has measured on the same device, with the same code and conditions",
+        help="take over what that run has measured, undisturbed, on the same device with the same code",
     )
     add("--reproducible", action="store_true", help="the same command gives the same trials, however many workers")
     add("--workers", type=_count, default=_cores(), help="trials at a time; 0: in this process, without Ray")

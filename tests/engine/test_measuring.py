@@ -155,10 +155,12 @@ def test_what_another_run_has_measured_is_offered_and_told_where_it_is_from(tmp_
 
 @pytest.mark.parametrize(
     "change",
-    [{"run.code": "other"}, {"cost.width_px": 128}, {"cost.failure": "out of memory"}],
+    [{"run.code": "other"}, {"cost.width_px": 128}, {"cost.failure": "out of memory"}, {"cost.contended": True}],
     ids=lambda c: next(iter(c)),
 )
-def test_a_cost_of_other_code_or_conditions_is_not_offered(tmp_path: Path, change: dict[str, object]) -> None:
+def test_a_cost_of_other_code_or_conditions_or_that_was_disturbed_is_not_offered(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
     play_at_once(begin(tmp_path / "past", measuring_sweep()), 1, seed=0)
     rows = [row | change for row in read_rows(tmp_path / "past", "costs", COST_KEY)[0]]
     referee = begin(tmp_path / "now", measuring_sweep())

@@ -64,11 +64,11 @@ def open_prepared(source: Source, cache: Path | None, progress: Progress) -> Pat
     folder = cache_folder(cache)
     key = _key(source)
     path = folder / f"{source.name}-{key}.patches"
-    with _clear_words_for_the_folder(folder):
+    with clear_words_for_the_folder(folder):
         store = _open_whole(path)
         if store is None:
             folder.mkdir(parents=True, exist_ok=True)
-            with _lock(path.with_name(f".{path.name}.lock"), progress):
+            with locked(path.with_name(f".{path.name}.lock"), progress):
                 # Another process may have packed it while this one waited.
                 store = _open_whole(path) or _pack(source, key, path, progress)
     return store
@@ -106,7 +106,7 @@ def _open_whole(path: Path) -> PatchStore | None:
 
 
 @contextlib.contextmanager
-def _lock(path: Path, progress: Progress) -> Iterator[None]:
+def locked(path: Path, progress: Progress) -> Iterator[None]:
     with path.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,7 +117,7 @@ def _lock(path: Path, progress: Progress) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _clear_words_for_the_folder(folder: Path) -> Iterator[None]:
+def clear_words_for_the_folder(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

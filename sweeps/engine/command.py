@@ -1,11 +1,12 @@
 """`main(SWEEP)`, or `main(SWEEPS, switch="--task")`: what every script in `sweeps/` ends with."""
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 
@@ -13,21 +14,27 @@ from analysis.files import LedgerError
 from enhance.config import ConfigError
 from enhance.data import DataError, open_data
 from sweeps.engine.driver import RunMismatch, drive, read_rows
-from sweeps.engine.environment import python_command
 from sweeps.engine.ledger import LedgerBusy
 from sweeps.engine.options import Options, UsageError, parse, resumed_folder
+from sweeps.engine.place import NotReady
 from sweeps.engine.plan import render_plan
+from sweeps.engine.script import StaleCode, check_script, command_of
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
+
+if TYPE_CHECKING:
+    from sweeps.engine.preflight import Cluster
 
 ALL = "all"
 FOLDERS = ("--out", "--resume")
 
 OF_ONE_INVOCATION = (
-    *("--out", "--resume", "--workers", "--address"),
+    *("--out", "--resume", "--workers", "--address", "--insecure", "--unshared", "--expect-code"),
     *("--max-minutes", "--max-device-hours", "--estimate", "--price-per-hour"),
 )
 """Options that a resumed run does not take over: a limit that ended it would end it again at once."""
+
+WITHOUT_VALUE = ("--estimate", "--insecure", "--unshared")
 
 REFUSALS = (
     UsageError,
@@ -38,6 +45,8 @@ REFUSALS = (
     LedgerBusy,
     LedgerError,
     RunMismatch,
+    StaleCode,
+    NotReady,
     ConnectionError,
 )
 
@@ -96,7 +105,8 @@ def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
     """As `main` with one sweep, but gives the exit status back. `chosen` are the arguments that led to this sweep."""
     console = Console(highlight=False)
     try:
-        return _run(sweep, argv, " ".join([python_command(), _script(), *chosen]), console)
+        check_script(sys.argv[0])
+        return _run(sweep, argv, " ".join([command_of(sys.argv[0]), *chosen]), console)
     except REFUSALS as error:
         print(f"{sweep.name}: {error}", file=sys.stderr)
         return 2
@@ -110,7 +120,22 @@ def _run(sweep: Sweep, argv: list[str], script: str, console: Console) -> int:
     command = " ".join([script, *argv])
     folder = resumed_folder(argv)
     recorded = _recorded_arguments(folder) if folder is not None else []
-    sweep, options = parse(sweep, [*recorded, *argv], command)
+    options = parse(sweep, [*recorded, *argv], command)[1]  # what is mistyped is refused before a cluster is asked
+    with contextlib.ExitStack() as held:
+        cluster = held.enter_context(_joined(options, console)) if options.address else None
+        sweep, options = parse(sweep, [*recorded, *argv], command, cluster.capacity if cluster else None)
+        return _carried_out(sweep, options, [*recorded, *argv], script, cluster, console)
+
+
+def _joined(options: Options, console: Console) -> "contextlib.AbstractContextManager[Cluster]":
+    from sweeps.engine.preflight import joined  # here: most runs join nothing
+
+    return joined(options, lambda sentence: console.print(sentence, style="yellow", highlight=False, soft_wrap=True))
+
+
+def _carried_out(
+    sweep: Sweep, options: Options, argv: list[str], script: str, cluster: "Cluster | None", console: Console
+) -> int:
     console.print(render_plan(sweep, options))
     if options.estimate:
         console.print(f"cost: {_cost(sweep, options, console)}", soft_wrap=True)
@@ -120,7 +145,7 @@ def _run(sweep: Sweep, argv: list[str], script: str, console: Console) -> int:
     again = f"{script} --resume {options.out}"
     console.print(f"\nstarting; if it is interrupted, go on with: {again}\n", style="dim", soft_wrap=True)
     try:
-        referee = drive(sweep, options, [*recorded, *argv], console)
+        referee = drive(sweep, options, argv, console, cluster)
     except KeyboardInterrupt:
         console.print(f"\ninterrupted; every ended trial is in {options.out}; go on with: {again}", soft_wrap=True)
         return 130
@@ -158,11 +183,7 @@ def _recorded_arguments(run: Path) -> list[str]:
         if skip:
             skip = False
         elif name in OF_ONE_INVOCATION:
-            skip = "=" not in argument and name != "--estimate"
+            skip = "=" not in argument and name not in WITHOUT_VALUE
         else:
             kept.append(argument)
     return kept
-
-
-def _script() -> str:
-    return sys.argv[0] or "-"

@@ -1,11 +1,12 @@
 """The driver: carries a sweep out, from the plan to the closing summary. One driver holds one run at a time."""
 
+import contextlib
 import json
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -27,32 +28,39 @@ from sweeps.engine.sweep import METRICS, Sweep
 COST_KEY = ["network", "cost.device_name", "cost.failure"]
 """What makes a row of `costs` of one run another one: a failure does not hide a measurement that came later."""
 
+if TYPE_CHECKING:  # a run on this machine does not load them
+    from sweeps.engine.preflight import Cluster
+    from sweeps.engine.probe import Wanted
+
 
 class RunMismatch(ValueError):
     """The folder holds a run whose trials would not be comparable with those of this command."""
 
 
-def drive(sweep: Sweep, options: Options, argv: list[str], console: Console) -> Referee:
+def drive(
+    sweep: Sweep, options: Options, argv: list[str], console: Console, cluster: "Cluster | None" = None
+) -> Referee:
     """Run `sweep` into the ledger at `options.out`, continuing what is there. Returns the referee, all trials ended.
 
-    Raises DataError, LedgerBusy, RunMismatch or ConnectionError before anything is computed.
+    `cluster` is the one that has been joined, None for this machine. Raises DataError, LedgerBusy, RunMismatch or
+    NotReady before anything is computed.
     """
-    if options.workers:
+    if options.workers and cluster is None:
         from sweeps.engine.machines import start_ray  # here: a run without Ray does not load it
 
-        start_ray(options.address, options.workers)
+        start_ray(options.workers)
     store = open_data(sweep.data, progress=lambda sentence: console.print(sentence, style="dim", highlight=False))
     sweep.check_data(store.paired, store.spec)
-    ledger = Ledger(options.out)
-    try:
+    with contextlib.ExitStack() as held:
+        wanted = None if cluster is None else held.enter_context(cluster.checked(sweep, options, store))
+        ledger = Ledger(options.out)
+        held.callback(ledger.close)
         referee = _referee(sweep, options, argv, store, ledger, console)
         with Board(sweep, console) as board, signals_close(referee):
             referee.listener = board.hear
             board.recall(list(referee.trials.values()))
-            _carry(referee, options, store.path, board)
+            _carry(referee, options, store.path, board, wanted)
         return referee
-    finally:
-        ledger.close()
 
 
 def read_rows(run: Path, dataset: str, key: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -64,7 +72,7 @@ def read_rows(run: Path, dataset: str, key: list[str]) -> tuple[list[dict[str, A
     return list(rows.values()), notes
 
 
-def _carry(referee: Referee, options: Options, store: Path, board: Board) -> None:
+def _carry(referee: Referee, options: Options, store: Path, board: Board, wanted: "Wanted | None") -> None:
     limits = Limits(minutes=options.max_minutes, device_hours=options.max_device_hours)
 
     def tick() -> None:
@@ -77,9 +85,10 @@ def _carry(referee: Referee, options: Options, store: Path, board: Board) -> Non
         run_inline(referee, store, options.device, options.timeout_s, tick)
     else:
         from sweeps.engine.machines import stop_ray
-        from sweeps.engine.tuning import run_on_ray
+        from sweeps.engine.tuning import Ground, run_on_ray
 
-        run_on_ray(referee, options.workers, store, options.device, options.timeout_s, tick)
+        ground = Ground(options.workers, options.device, store, options.elastic, wanted)
+        run_on_ray(referee, ground, options.timeout_s, tick, board.say)
         stop_ray()
 
 

@@ -77,6 +77,10 @@ class Board:
             self._said, self._said_at = line, now
             self.console.print(f"[{self._clock()}] {line}", highlight=False, markup=False, soft_wrap=True)
 
+    def say(self, sentence: str) -> None:
+        """A sentence above the table."""
+        self.console.print(sentence, style="dim", highlight=False, soft_wrap=True)
+
     # --- what is drawn -------------------------------------------------------------------------------------------
 
     def line(self) -> str:

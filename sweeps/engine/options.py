@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +14,11 @@ from enhance.config.files import pinned
 from enhance.data import check_spec
 from enhance.data.pictures import PictureError
 from enhance.samples import PHOTO_PX, Photo, read_photo
-from sweeps.engine.environment import default_device, has_bf16
+from sweeps.engine.environment import default_device
+from sweeps.engine.place import ADDRESS, Capacity, cluster_address, runs_folder, this_machine
 from sweeps.engine.rungs import RULES
 from sweeps.engine.samplers import SAMPLERS
+from sweeps.engine.script import check_code
 from sweeps.engine.space import Choice, Range, When, inner, without
 from sweeps.engine.sweep import Sweep
 
@@ -32,11 +33,20 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True)
 class Options:
-    """Where and how a sweep is run; nothing here changes what a trial computes, except `dtype` and `device`."""
+    """Where and how a sweep is run; nothing here changes what a trial computes, except `dtype` and `device`.
+
+    `address` is the cluster's, None for this machine, and `told_by` what has named it. Where `elastic`, there are as
+    many workers as the cluster has at any time, `workers` at the start. `device_asked` may be "auto".
+    """
 
     out: Path
     workers: int
+    elastic: bool
     address: str | None
+    told_by: str
+    insecure: bool
+    unshared: bool
+    device_asked: str
     device: str
     dtype: str
     timeout_s: float | None
@@ -53,17 +63,21 @@ class Options:
     command: str
 
 
-def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Options]:
-    """The sweep as the command line changes it, and how to run it. Raises UsageError, ConfigError or SweepError."""
+def parse(sweep: Sweep, argv: Sequence[str], command: str, cluster: Capacity | None = None) -> tuple[Sweep, Options]:
+    """The sweep as the command line changes it, and how to run it. Raises UsageError, ConfigError or SweepError.
+
+    `cluster` is what the cluster has, None as long as that is not known: then this machine stands for it.
+    """
     parser = _parser(sweep)
     arguments = parser.parse_args(argv)
     sweep = sweep.at("smoke" if arguments.smoke else arguments.budget)
     for setting in arguments.set:
         sweep = _fix(sweep, setting)
-    if arguments.device == "cuda" and not arguments.address and default_device() != "cuda":
-        raise UsageError("--device cuda: this machine has no NVIDIA GPU; choose cpu, or a cluster with --address")
-    device = default_device() if arguments.device == "auto" else arguments.device
-    dtype = _dtype(arguments.dtype, device)
+    address = cluster_address(arguments.address, arguments.workers)
+    _check_place(arguments, address)
+    here = cluster or this_machine(default_device())
+    device = here.device if arguments.device == "auto" else arguments.device
+    dtype = _dtype(arguments.dtype, device, here)
     if "train.dtype" not in sweep.fixed and "train.dtype" not in sweep.space:
         sweep = dataclasses.replace(sweep, fixed={**sweep.fixed, "train.dtype": dtype})
     elif arguments.dtype != "auto":
@@ -74,18 +88,19 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
     if arguments.resume is not None and not (arguments.resume / "runs").is_dir():
         raise UsageError(f"--resume {arguments.resume}: no run there; start one with --out {arguments.resume}")
     if sweep.cost is not None:
-        sweep = _measured(sweep, arguments, device)
+        sweep = _measured(sweep, arguments, device, here.cores)
     sweep = _pin_files(sweep)
     check_spec(sweep.data)
-    if arguments.workers == 0 and arguments.address:
-        raise UsageError("--workers 0 runs in this process and --address on a cluster; give one of them")
-    if arguments.address and (arguments.estimate or arguments.price_per_hour is not None):
-        raise UsageError("--estimate and --price-per-hour measure this machine, not a cluster's; leave --address out")
     out = arguments.resume or arguments.out or _fresh_folder(sweep.name)
     return sweep, Options(
         out=out,
-        workers=arguments.workers,
-        address=arguments.address,
+        workers=here.workers if arguments.workers is None else arguments.workers,
+        elastic=address is not None and arguments.workers is None,
+        address=address,
+        told_by="--address" if arguments.address else ADDRESS,
+        insecure=arguments.insecure,
+        unshared=arguments.unshared,
+        device_asked=arguments.device,
         device=device,
         dtype=str(sweep.fixed.get("train.dtype", "searched")),
         timeout_s=arguments.timeout or None,
@@ -101,6 +116,21 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str) -> tuple[Sweep, Optio
         dry_run=arguments.dry_run,
         command=command,
     )
+
+
+def _check_place(arguments: argparse.Namespace, address: str | None) -> None:
+    """Raises UsageError where the options contradict where the sweep is to run."""
+    if arguments.expect_code is not None:
+        check_code(arguments.expect_code)
+    if arguments.device == "cuda" and address is None and default_device() != "cuda":
+        raise UsageError("--device cuda: this machine has no NVIDIA GPU; choose cpu, or a cluster with --address")
+    if arguments.workers == 0 and address:
+        raise UsageError("--workers 0 runs in this process and --address on a cluster; give one of them")
+    if address and (arguments.estimate or arguments.price_per_hour is not None):
+        raise UsageError("--estimate and --price-per-hour measure this machine, not a cluster's; say --address local")
+    for option in ("insecure", "unshared"):
+        if getattr(arguments, option) and address is None:
+            raise UsageError(f"--{option} is about a cluster, and none is joined; name one with --address")
 
 
 def resumed_folder(argv: Sequence[str]) -> Path | None:
@@ -152,10 +182,23 @@ def _parser(sweep: Sweep) -> argparse.ArgumentParser:
         help="take over what that run has measured, undisturbed, on the same device with the same code",
     )
     add("--reproducible", action="store_true", help="the same command gives the same trials, however many workers")
-    add("--workers", type=_count, default=_cores(), help="trials at a time; 0: in this process, without Ray")
+    add(
+        "--workers",
+        type=_count,
+        help="trials at a time; 0: in this process, without Ray (default: a trial per core; on a cluster as many as it "
+        "has cores, or GPUs)",
+    )
     add("--out", type=Path, metavar="RUN", help="folder of the ledger; one that holds this run already is continued")
     add("--resume", type=Path, metavar="RUN", help="as --out, but the run must exist")
-    add("--address", help="Ray cluster to run on (default: Ray is started on this machine)")
+    add(
+        "--address",
+        metavar="A",
+        help=f"Ray cluster to run on: HOST:PORT, auto (the one that this machine is of) or local (none: Ray is started "
+        f"on this machine); default: ${ADDRESS}, else local",
+    )
+    add("--insecure", action="store_true", help="join a cluster that anybody who can reach it can command")
+    add("--unshared", action="store_true", help="allow a --out that the cluster's other machines do not see")
+    add("--expect-code", metavar="HASH", help="refuse to run if the code of enhance/ is not this one (see --dry-run)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--dtype", choices=("auto", "fp32", "bf16"), default="auto", help="training step; auto: bf16 where it is fast")
     add("--timeout", type=float, default=600.0, metavar="S", help="a trial without progress for so long ends; 0: never")
@@ -200,12 +243,12 @@ def _searched(sweep: Sweep, arguments: argparse.Namespace) -> Sweep:
     return dataclasses.replace(sweep.with_budget(**budget), **ways, sampler_options=options)
 
 
-def _measured(sweep: Sweep, arguments: argparse.Namespace, device: str) -> Sweep:
+def _measured(sweep: Sweep, arguments: argparse.Namespace, device: str, cores: int) -> Sweep:
     """The sweep with its costs measured on the device, with every core; a smoke run's on a small image."""
     assert sweep.cost is not None
     if arguments.reproducible:
         raise UsageError("--reproducible: what is measured is never the same twice, and this sweep measures latency")
-    cost = dataclasses.replace(sweep.cost, device=device, threads=_cores())
+    cost = dataclasses.replace(sweep.cost, device=device, threads=cores)
     if arguments.smoke or arguments.budget == "smoke":
         cost = dataclasses.replace(cost, **SMOKE_COST)
     return dataclasses.replace(sweep, cost=cost)
@@ -284,10 +327,10 @@ def _photo(path: Path) -> Photo:
         raise UsageError(f"--photo {path}: {error}; give a JPEG or PNG in color") from None
 
 
-def _dtype(asked: str, device: str) -> str:
+def _dtype(asked: str, device: str, here: Capacity) -> str:
     if asked != "auto":
         return asked
-    return "bf16" if device == "cuda" or has_bf16() else "fp32"
+    return "bf16" if device == "cuda" or here.bf16 else "fp32"
 
 
 def _count(text: str) -> int:
@@ -296,9 +339,5 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
 def _fresh_folder(name: str) -> Path:
-    return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    return runs_folder() / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from enhance.conditions import Conditions
+from sweeps.engine.environment import ENHANCE, code_hash
 from sweeps.engine.options import Options
 from sweeps.engine.rungs import RULES
 from sweeps.engine.space import describe
@@ -68,9 +69,8 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     limits += [f"{options.max_device_hours:g} device hours"] if options.max_device_hours is not None else []
     if limits:
         facts.add_row("limits", f"nothing more is given out after {' or '.join(limits)}")
-    where = f"Ray at {options.address}" if options.address else "Ray on this machine"
-    where = "this process" if options.workers == 0 else f"{where}, {options.workers} workers"
-    facts.add_row("runs on", f"{where}, {options.device}, {options.dtype}")
+    facts.add_row("runs on", f"{_where(options)}, {options.device}, {options.dtype}")
+    facts.add_row("code", f"{code_hash()} ({ENHANCE})")
     facts.add_row("ledger", str(options.out))
     space = Table(title="varies", title_justify="left", box=None, padding=(0, 2))
     space.add_column("parameter")
@@ -83,6 +83,16 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     fixed = "  ".join(f"{name}={_short(value)}" for name, value in sorted(sweep.fixed.items()))
     named = [] if shown or not sweep.first else [Text(f"first: {', '.join(sweep.first)}")]
     return Group(Text(sweep.name, style="bold"), facts, space, *named, Text(f"fixed: {fixed}", style="dim"))
+
+
+def _where(options: Options) -> str:
+    """The place and the workers, and what has named the cluster."""
+    if options.workers == 0:
+        return "this process"
+    if options.address is None:
+        return f"Ray on this machine, {options.workers} workers"
+    workers = f"as many workers as it has ({options.workers} now)" if options.elastic else f"{options.workers} workers"
+    return f"Ray at {options.address} (by {options.told_by}), {workers}"
 
 
 def _measured(cost: Conditions) -> str:

@@ -66,7 +66,7 @@ def mean_luck(ledger: Ledger, objective: Objective) -> Luck:
     seeds; configurations that the search did not pick have other luck.
     """
     scores = configurations(ledger, search=True).set_index(_ID)[objective.column]
-    trials = ledger.trials
+    trials = ledger.read("trials", [_ID, "seed", "stage", "ending", "time.ended", objective.column])
     fresh = trials[(trials["stage"] == "confirm") & (trials["ending"] == "completed")].sort_values("time.ended")
     luck = objective.sign * (fresh[_ID].map(scores).astype("float64") - fresh[objective.column])
     table = luck.where(np.isfinite(luck)).groupby([fresh[_ID], fresh["seed"]]).last().unstack()

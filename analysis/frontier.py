@@ -7,6 +7,7 @@ import moocore
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.core.groupby import DataFrameGroupBy
 
 from analysis.costs import with_latency_intervals
 from analysis.load import LOST, Ledger, LedgerError, Objective
@@ -30,26 +31,47 @@ def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     What a network costs has no such interval; that of `latency_ratio` is over the rounds of its timing (`costs`).
     Raises LedgerError where nothing completed.
     """
-    trials = _counted(ledger, search)
-    grouped = trials.groupby(_ID, sort=True)
-    first = grouped.nth(0).set_index(_ID).sort_index()
-    frame = pd.DataFrame({"label": labels(ledger.trials).reindex(first.index), "stage": first["stage"]})
-    frame["n_seeds"] = grouped.size()
-    told = ledger.trials[ledger.trials["stage"] == "search"] if search else ledger.trials
+    trials = counted(ledger, search)
+    # Configurations by a number: of a million texts the grouping would take longer than the means.
+    codes, digests = pd.factorize(trials[_ID], sort=True)
+    grouped = trials.groupby(codes, sort=True)
+    frame = pd.DataFrame({"stage": grouped["stage"].first()}).set_axis(pd.Index(digests, name=_ID))
+    frame.insert(0, "label", labels(ledger.settings.reset_index()).reindex(frame.index))
+    frame["n_seeds"] = grouped.size().to_numpy()
+    told = ledger.read("trials", [_ID, "stage", "ending"])
+    told = told[told["stage"] == "search"] if search else told
     for ending in ("stopped", *LOST):
         others = told.loc[told["ending"] == ending, _ID]
         frame[f"n_{ending}"] = others.value_counts().reindex(frame.index, fill_value=0).astype("int64")
-    frame["steps"] = grouped["steps"].max()
-    frame["images"] = grouped["images"].min()
+    frame["steps"] = grouped["steps"].max().to_numpy()
+    frame["images"] = grouped["images"].min().to_numpy()
     frame["interval_over"] = np.where(frame["n_seeds"] >= 2, "seeds", "images")
-    measures = [_measured(trials, frame, column.removeprefix("metric.")) for column in _columns(trials, "metric.")]
-    result: pd.DataFrame = pd.concat([frame, *measures, first[_columns(first, "config.")]], axis="columns")
+    measures = [_measured(grouped, frame, column.removeprefix("metric.")) for column in _columns(trials, "metric.")]
+    config = ledger.settings[_columns(ledger.settings, "config.")].reindex(frame.index)
+    result: pd.DataFrame = pd.concat([frame, *measures, config], axis="columns")
     return with_latency_intervals(result.reset_index(names=_ID), ledger.costs)
+
+
+def counted(ledger: Ledger, search: bool = False) -> pd.DataFrame:
+    """The completed trials that speak for their configuration, each seed once: of the confirmation if there is one.
+
+    With `search` those of the search alone. Their columns are what `configurations` needs of them. Raises LedgerError
+    where nothing completed.
+    """
+    told = [_ID, "seed", "stage", "trial", "steps", "images", "time.ended", "metric.*", "spread.*"]
+    completed = _completed(ledger, told)
+    confirm = completed["stage"] == "confirm"
+    passed_over = confirm if search else ~confirm & completed[_ID].isin(completed.loc[confirm, _ID])
+    kept = completed[~passed_over] if passed_over.any() else completed
+    order = kept[["time.ended", "trial"]].sort_values(["time.ended", "trial"]).index
+    newest = ~kept[[_ID, "seed"]].reindex(order).duplicated(keep="last")
+    return kept.loc[newest.index[newest]]
 
 
 def confirmed(ledger: Ledger) -> bool:
     """Whether any configuration was trained to the end again, on a fresh seed."""
-    return bool(((ledger.trials["stage"] == "confirm") & (ledger.trials["ending"] == "completed")).any())
+    trials = ledger.read("trials", ["stage", "ending"])
+    return bool(((trials["stage"] == "confirm") & (trials["ending"] == "completed")).any())
 
 
 def results(frame: pd.DataFrame) -> pd.DataFrame:
@@ -101,11 +123,8 @@ def baseline(ledger: Ledger, metric: str) -> float | None:
         return None
     if metric == "psnr_gain_db":
         return 0.0
-    column = f"baseline.{metric}"
-    if column not in ledger.trials:
-        return None
-    recorded = ledger.trials[column].dropna()
-    return float(recorded.iloc[-1]) if len(recorded) else None
+    recorded = ledger.read("trials", [f"baseline.{metric}"]).dropna()
+    return float(recorded.iloc[-1, 0]) if recorded.size else None
 
 
 def staircase(x: Floats, y: Floats, maximize_x: bool) -> tuple[Floats, Floats]:
@@ -124,6 +143,7 @@ def staircase(x: Floats, y: Floats, maximize_x: bool) -> tuple[Floats, Floats]:
 def labels(trials: pd.DataFrame) -> pd.Series:
     """A short text for each configuration (the index): the parameters that vary between them, in the ledger's order.
 
+    `trials` are a ledger's, or one row of each configuration.
     A parameter goes by its last name where that is clear. A configuration that the sweep named starts with that name.
     Labels that would be equal get the digest's first digits.
     """
@@ -145,7 +165,7 @@ def labels(trials: pd.DataFrame) -> pd.Series:
 
 def remarks(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:
     """Sentences about whatever makes the rows of `frame` less comparable than a table suggests."""
-    completed = _completed(ledger)
+    completed = _completed(ledger, [_ID, "seed", "stage", "run.code", "run.data"])
     found = []
     for column, meaning in (("run.code", "versions of the code"), ("run.data", "data sets")):
         count = completed[column].nunique(dropna=False) if column in completed.columns else 1
@@ -178,11 +198,12 @@ def remarks(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]
 # --- the steps ---------------------------------------------------------------------------------------------------
 
 
-def _completed(ledger: Ledger) -> pd.DataFrame:
-    trials = ledger.trials
+def _completed(ledger: Ledger, columns: Sequence[str]) -> pd.DataFrame:
+    trials = ledger.read("trials", ["ending", *columns])
     completed = trials[trials["ending"] == "completed"]
     if completed.empty:
-        reasons = trials["ending"] + trials["reason"].where(trials["reason"] == "", ": " + trials["reason"])
+        told = ledger.read("trials", ["ending", "reason"])
+        reasons = told["ending"] + told["reason"].where(told["reason"] == "", ": " + told["reason"])
         text, times = Counter(reasons).most_common(1)[0]
         raise LedgerError(
             f"none of the {len(trials)} trials of {ledger.path} completed, so there is nothing to compare; "
@@ -193,7 +214,8 @@ def _completed(ledger: Ledger) -> pd.DataFrame:
 
 def _lost_confirmations(ledger: Ledger) -> list[str]:
     """Configurations that the search thought well of, and that no fresh seed has borne out."""
-    confirm = ledger.trials[ledger.trials["stage"] == "confirm"]
+    trials = ledger.read("trials", [_ID, "stage", "ending"])
+    confirm = trials[trials["stage"] == "confirm"]
     count = int((~(confirm["ending"] == "completed").groupby(confirm[_ID]).any()).sum())
     if not count:
         return []
@@ -201,26 +223,17 @@ def _lost_confirmations(ledger: Ledger) -> list[str]:
     return [f"{count} {one} to be confirmed, and completed on none of the fresh seeds"]
 
 
-def _counted(ledger: Ledger, search: bool) -> pd.DataFrame:
-    """The completed trials that speak for their configuration, each seed once: of the confirmation if there is one."""
-    completed = _completed(ledger)
-    confirm = completed["stage"] == "confirm"
-    passed_over = confirm if search else ~confirm & completed[_ID].isin(completed.loc[confirm, _ID])
-    counted = completed[~passed_over]
-    return counted.sort_values(["time.ended", "trial"]).drop_duplicates([_ID, "seed"], keep="last")
-
-
-def _measured(trials: pd.DataFrame, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Mean and interval of one metric for the configurations that index `frame`."""
-    values = trials.groupby(_ID, sort=True)[f"metric.{metric}"]
-    mean = values.mean().where(values.count() == frame["n_seeds"])
+def _measured(grouped: DataFrameGroupBy, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Mean and interval of one metric for the configurations that index `frame`, in the order of `grouped`."""
+    values = grouped[f"metric.{metric}"]
+    mean = values.mean().set_axis(frame.index).where(values.count().to_numpy() == frame["n_seeds"])
     if metric in COSTS:
         ends = {f"{end}.{metric}": float("nan") for end in ("low", "high")}
         return pd.DataFrame({f"metric.{metric}": mean, **ends}, index=frame.index)
-    spread, n = values.std(ddof=1), frame["n_seeds"]
-    if f"spread.{metric}" in trials.columns:
+    spread, n = values.std(ddof=1).set_axis(frame.index), frame["n_seeds"]
+    if f"spread.{metric}" in grouped.obj.columns:
         alone = frame["interval_over"] == "images"
-        spread = spread.mask(alone, trials.groupby(_ID, sort=True)[f"spread.{metric}"].first())
+        spread = spread.mask(alone, grouped[f"spread.{metric}"].first().set_axis(frame.index))
         n = n.mask(alone, frame["images"])
     low, high = mean_interval_from_spread(mean, spread, n)
     return pd.DataFrame({f"metric.{metric}": mean, f"low.{metric}": low, f"high.{metric}": high}, index=frame.index)

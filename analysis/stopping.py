@@ -51,7 +51,7 @@ def audited(ledger: Ledger) -> pd.DataFrame:
     score at the end; what is estimated is about those that would have completed. Raises LedgerError where trials were
     spared and the run does not say with which share.
     """
-    trials = ledger.trials
+    trials = ledger.read("trials", ["trial", "configuration", "stage", "ending", "spared", "metric.*"])
     seen = trials[(trials["stage"] == "search") & (trials["ending"] == "completed")].reset_index(drop=True)
     spared = seen["spared"] >= 0
     weight = 1 / _share(ledger) if spared.any() else 1.0
@@ -139,7 +139,8 @@ def savings(ledger: Ledger) -> Savings:
     have trained beyond the rung that would have stopped them.
     """
     rungs = np.asarray(contract(ledger, "rungs"), dtype=np.int64)
-    trials = ledger.trials[ledger.trials["stage"] == "search"]
+    trials = ledger.read("trials", ["stage", "ending", "spared", "steps"])
+    trials = trials[trials["stage"] == "search"]
     stopped, spared = trials[trials["ending"] == "stopped"], trials[trials["spared"] >= 0]
     saved = float((rungs[-1] - stopped["steps"]).sum())
     extra = float((spared["steps"] - rungs[spared["spared"]]).clip(lower=0).sum())
@@ -149,7 +150,7 @@ def savings(ledger: Ledger) -> Savings:
 
 def stopping_lines(ledger: Ledger) -> list[str]:
     """What the audit says, in a few sentences; none where nothing was spared."""
-    trials = ledger.trials
+    trials = ledger.read("trials", ["stage", "ending", "spared"])
     spared = trials[(trials["stage"] == "search") & (trials["spared"] >= 0)]
     if spared.empty:
         return []
@@ -180,7 +181,8 @@ def _share(ledger: Ledger) -> float:
 
 def _at(ledger: Ledger, trials: pd.DataFrame, step: int, column: str) -> Floats:
     """The reports of `column` at `step` for the rows of `trials`; NaN where there is none."""
-    reports = ledger.reports[ledger.reports["step"] == step].set_index("trial")[column]
+    reports = ledger.read("reports", ["trial", "step", column])
+    reports = reports[reports["step"] == step].set_index("trial")[column]
     return trials["trial"].map(reports).to_numpy(dtype=np.float64)
 
 

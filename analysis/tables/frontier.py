@@ -73,8 +73,8 @@ def legend_lines(frame: pd.DataFrame, objectives: Sequence[Objective]) -> list[s
 
 def endings_line(ledger: Ledger) -> str:
     """How the trials ended; those that gave no result (`load.LOST`) as a rate with its interval."""
-    n = len(ledger.trials)
-    counts = ledger.trials["ending"].value_counts()
+    endings = ledger.read("trials", ["ending"])["ending"]
+    n, counts = len(endings), endings.value_counts()
     parts = []
     for ending in ENDINGS:
         count = int(counts.get(ending, 0))

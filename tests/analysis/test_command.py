@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from written_ledgers import TWO, confirmed, lost_row, report_row, run_row, sweep_rows, trial_row
+from written_ledgers import TWO, confirmed, lost_row, run_row, sweep_rows, trial_row
 
 from analysis.__main__ import main
 from analysis.figures.frontier import frontier_figure
@@ -193,10 +193,22 @@ def test_a_picture_of_the_searchs_own_scores_says_so(write: Write) -> None:
 
 def test_stopped_trials_stand_at_their_last_report(write: Write) -> None:
     stopped = trial_row(1, 19.0, 0.85, ending="stopped", reason="worse at rung 1")
-    reports = [report_row(1, 300, 19.9, 0.89), report_row(1, 150, 19.0, 0.85), report_row(0, 600, 20.0, 0.9)]
-    (axes,) = drawn(write([trial_row(0), stopped], reports)).axes
+    (axes,) = drawn(write([trial_row(0), stopped])).axes
     (marks,) = [line for line in axes.lines if line.get_label() == "stopped early (not comparable)"]
-    assert marks.get_xydata().tolist() == [[19.9, 0.89]]
+    assert marks.get_xydata().tolist() == [[19.0, 0.85]]
+
+
+def test_of_thousands_a_sample_is_drawn_and_said(write: Write) -> None:
+    rows = [trial_row(n, 20.0 + n / 1e4, 0.9 - n * (n > 2) / 1e5) for n in range(2100)]
+    stopped = [trial_row(3000 + n, 19.0, 0.85, ending="stopped", reason="worse at rung 1") for n in range(2050)]
+    figure = drawn(write([*rows, *stopped]))
+    text = words(figure)
+    assert "Drawn: the whole front, and 2,000 of 2,050 stopped trials, an even sample." in text
+    (front,) = [line for line in figure.axes[0].lines if line.get_label() == "front"]
+    assert len(front.get_xdata()) == 2098
+    beaten = [{**row, "metric.psnr_db": 10.0 + n / 1e4} for n, row in enumerate(rows[1:])]
+    text = words(drawn(write([rows[0], *beaten], name="another")))
+    assert "Drawn: the whole front, and 2,000 of 2,099 other configurations, an even sample." in text
 
 
 def test_a_single_point_far_from_the_phone_image_can_be_drawn(write: Write) -> None:

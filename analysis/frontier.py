@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import moocore
 import numpy as np
@@ -123,8 +124,9 @@ def baseline(ledger: Ledger, metric: str) -> float | None:
         return None
     if metric == "psnr_gain_db":
         return 0.0
-    recorded = ledger.read("trials", [f"baseline.{metric}"]).dropna()
-    return float(recorded.iloc[-1, 0]) if recorded.size else None
+    column = f"baseline.{metric}"
+    recorded = ledger.read("trials", [column]).dropna()
+    return float(recorded[column].iloc[-1]) if recorded.size else None
 
 
 def staircase(x: Floats, y: Floats, maximize_x: bool) -> tuple[Floats, Floats]:
@@ -223,7 +225,11 @@ def _lost_confirmations(ledger: Ledger) -> list[str]:
     return [f"{count} {one} to be confirmed, and completed on none of the fresh seeds"]
 
 
-def _measured(grouped: DataFrameGroupBy, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _measured(
+    grouped: "DataFrameGroupBy[Any, Any]",  # generic in the stubs only
+    frame: pd.DataFrame,
+    metric: str,
+) -> pd.DataFrame:
     """Mean and interval of one metric for the configurations that index `frame`, in the order of `grouped`."""
     values = grouped[f"metric.{metric}"]
     mean = values.mean().set_axis(frame.index).where(values.count().to_numpy() == frame["n_seeds"])

@@ -182,8 +182,8 @@ def _share(ledger: Ledger) -> float:
 def _at(ledger: Ledger, trials: pd.DataFrame, step: int, column: str) -> Floats:
     """The reports of `column` at `step` for the rows of `trials`; NaN where there is none."""
     reports = ledger.read("reports", ["trial", "step", column])
-    reports = reports[reports["step"] == step].set_index("trial")[column]
-    return trials["trial"].map(reports).to_numpy(dtype=np.float64)
+    scores: pd.Series = reports[reports["step"] == step].set_index("trial")[column]
+    return trials["trial"].map(scores).to_numpy(dtype=np.float64)
 
 
 def _agreement(trials: pd.DataFrame, early: Floats, column: str, confidence: float) -> dict[str, float]:

@@ -1,0 +1,112 @@
+"""Write a large ledger: `write(folder, trials)`, with the columns, types, page checksums and version of the engine's.
+
+Fifty thousand configurations of twenty seeds, ten reports each, are a million trials and ten million reports. Every
+configuration has a quality of its own, which falls with its speed; every seed moves all of them alike, and each a
+little by itself.
+"""
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from enhance.config import flatten
+from sweeps.engine.ledger import SCHEMA_VERSION
+from sweeps.loss_weights import SWEEP
+
+SEEDS, RUNGS, FILES = 20, 10, 40
+ENDINGS = ("completed", "stopped", "diverged", "failed")
+SHARES = (0.60, 0.30, 0.07, 0.03)
+METRICS = ("psnr_db", "psnr_gain_db", "ssim", "ms_ssim", "uqi")
+OBJECTIVES = ({"metric": "psnr_db", "direction": "maximize"}, {"metric": "latency_ratio", "direction": "minimize"})
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+Columns = dict[str, Any]
+
+
+def write(run: Path, trials: int) -> None:
+    """A run of so many trials, a multiple of 800, in 40 files for each table."""
+    with ProcessPoolExecutor(2) as processes:
+        list(processes.map(_write_part, [run] * FILES, range(FILES), [trials // FILES] * FILES))
+    contract = json.dumps({"rungs": [60 * (rung + 1) for rung in range(RUNGS)], "reduction": 2, "audit_share": 0.0})
+    row: Columns = {"run": "run0", "sweep": "loss_weights", "question": "Which of a million trials are on the front?",
+                    "command": "tests/bench/analysis_scale.py", "objectives": json.dumps(OBJECTIVES), "space": "{}",
+                    "contract": contract, "started": pd.DatetimeIndex([START]), **_where()}  # fmt: skip
+    _save(run / "runs" / "part-00000.parquet", row)
+
+
+def _write_part(run: Path, part: int, n: int) -> None:
+    """`n` trials: n / 20 configurations, of each twenty seeds."""
+    rng = np.random.default_rng([7, part])
+    configurations = n // SEEDS
+    digests = np.array([f"{part:04x}{number:012x}" for number in range(configurations)])
+    trials = np.array([f"{part:04x}{number:012x}" for number in rng.permutation(n)])
+    speed = rng.uniform(-1, 1, configurations)
+    quality = 21 + 1.5 * speed - rng.exponential(1.0, configurations)
+    shared = np.random.default_rng(11).normal(0, 0.1, SEEDS)
+    psnr_db = np.repeat(quality, SEEDS) + np.tile(shared, configurations) + rng.normal(0, 0.05, n)
+    ending = rng.choice(ENDINGS, n, p=SHARES)
+    identity: Columns = {
+        "trial": trials, "sweep": "loss_weights", "stage": "search",
+        "number": np.repeat(np.arange(configurations) + part * configurations, SEEDS), "label": "",
+        "configuration": np.repeat(digests, SEEDS), "seed": np.tile(np.arange(SEEDS), configurations),
+        **_config(rng, configurations),
+    }  # fmt: skip
+    started = pd.Timestamp(START) + pd.to_timedelta(np.arange(n) + part * n, unit="s")
+    last: Columns = {
+        "images": 60, "ending": ending, "reason": np.where(ending == "completed", "", "worse than the front"),
+        "rung": RUNGS - 1, "spared": -1, "steps": 60 * RUNGS, "cost.parameters": 17_139, "time.started": started,
+        "time.ended": started + pd.Timedelta(seconds=30), "time.train_s": 25.0, "time.eval_s": 4.0,
+        "time.wall_s": 30.0, "run.threads": 1, **_where(),
+    }  # fmt: skip
+    latency = {"metric.latency_ratio": np.repeat(10**speed, SEEDS)}
+    _save(run / "trials" / f"part-{part:05d}.parquet", identity | _scores(rng, psnr_db) | latency | last)
+    _save(run / "starts" / f"part-{part:05d}.parquet", identity | {"started": started})
+    many = n * RUNGS
+    reports = {"trial": np.repeat(trials, RUNGS), "step": np.tile(60 * (np.arange(RUNGS) + 1), n)}
+    rise = np.tile(-3 * 0.6 ** np.arange(1, RUNGS + 1), n)
+    drawn = ("loss.pixel", "loss.color", "loss.total", "signal.critic_accuracy", "grad_norm", "train_s", "eval_s")
+    flat = {"learning_rate": 5e-4, "spared": -1, "cost.parameters": 17_139, "run.host": "darkroom", "images": 60}
+    scores = _scores(rng, np.repeat(psnr_db, RUNGS) + rise)
+    details = {name: rng.random(many) for name in drawn}
+    _save(run / "reports" / f"part-{part:05d}.parquet", reports | scores | details | flat)
+
+
+def _config(rng: np.random.Generator, configurations: int) -> Columns:
+    """All leaves of the loss weights' sweep; four of them vary."""
+    fixed: Columns = {f"config.{name}": value for name, value in flatten(SWEEP.config({})).items()}
+    varied = ("config.loss.color", "config.loss.content", "config.loss.tv", "config.optimizer.lr")
+    return fixed | {name: np.repeat(10 ** rng.uniform(-4, 0, configurations), SEEDS) for name in varied}
+
+
+def _scores(rng: np.random.Generator, psnr_db: np.ndarray) -> Columns:
+    scores: Columns = {"metric.psnr_db": psnr_db}
+    for name in METRICS[1:]:
+        scores[f"metric.{name}"] = 0.04 * psnr_db + rng.normal(0, 0.001, psnr_db.size)
+    return scores | {f"spread.{name}": 2.0 for name in METRICS} | {f"baseline.{name}": 18.0 for name in METRICS}
+
+
+def _where() -> Columns:
+    return {"run.run": "run0", "run.code": "c0de", "run.data": "da7a", "run.data_spec": "demo", "run.host": "darkroom",
+            "run.teststrip": "0.1.0", "run.torch": "2.15.0", "run.python": "3.11.9", "run.device": "cpu"}  # fmt: skip
+
+
+def _save(path: Path, columns: Columns) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = max(len(value) for value in columns.values() if isinstance(value, np.ndarray | pd.Index))
+    table = pa.table({name: _array(value, rows) for name, value in columns.items()})
+    metadata = {"teststrip.schema": str(SCHEMA_VERSION)}
+    pq.write_table(table.replace_schema_metadata(metadata), path, write_page_checksum=True)
+
+
+def _array(value: Any, rows: int) -> pa.Array:
+    array = pa.array(value) if isinstance(value, np.ndarray | pd.Index) else pa.repeat(value, rows)
+    if pa.types.is_timestamp(array.type):
+        return array.cast(pa.timestamp("us", "UTC"))
+    return array.cast({pa.int32(): pa.int64(), pa.large_string(): pa.string()}.get(array.type, array.type))

@@ -44,7 +44,7 @@ PHONE = Sweep(
     fixed={**PIX2PIX, "adversarial.objective": "wasserstein"},
     objectives=("psnr_gain_db", "ssim", "uqi"),
     stopping="none",
-    budget=Budget(trials=8, steps=300, rungs=2, seeds=2),
+    budget=Budget(trials=8, steps=200, rungs=2, seeds=2),
     smoke=Budget(trials=2, steps=9, rungs=2),
     full=Budget(trials=8, steps=93_600, rungs=3),  # 600 epochs of 4994 pairs by 32
     full_fixed={**FULL, "train.batch_size": 32},
@@ -68,7 +68,7 @@ HDR = replace(
     data="exposures:demo",  # the paper's: --data hdr:DIR
     space={**NETS, "loss.adversarial": Choice(0.0, 0.1, 1.0)},
     fixed=PIX2PIX,
-    budget=Budget(trials=6, steps=300, rungs=2, seeds=2),
+    budget=Budget(trials=6, steps=200, rungs=2, seeds=2),
     full=Budget(trials=6, steps=18_800, rungs=3),  # 400 epochs of 374 pairs by 8
     full_fixed=FULL,
 )

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from sweeps.engine.preflight import Cluster
 
 ALL = "all"
+PIPED_WIDTH = 120
+"""Of the tables where there is no terminal; the 80 columns that rich takes there fold configurations into slivers."""
+
 FOLDERS = ("--out", "--resume")
 
 OF_ONE_INVOCATION = (
@@ -93,9 +96,9 @@ def _inside(argv: Sequence[str], name: str) -> list[str]:
     for argument in argv:
         option, equals, folder = argument.partition("=")
         if before in FOLDERS:
-            argument = str(Path(argument) / name)
+            argument = f"{argument.rstrip('/')}/{name}"  # also of an address such as s3://bucket/runs
         elif option in FOLDERS and equals:
-            argument = f"{option}={Path(folder) / name}"
+            argument = f"{option}={folder.rstrip('/')}/{name}"
         found.append(argument)
         before = argument
     return found
@@ -103,7 +106,7 @@ def _inside(argv: Sequence[str], name: str) -> list[str]:
 
 def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
     """As `main` with one sweep, but gives the exit status back. `chosen` are the arguments that led to this sweep."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     try:
         check_script(sys.argv[0])
         return _run(sweep, argv, " ".join([command_of(sys.argv[0]), *chosen]), console)

@@ -24,10 +24,10 @@ lint: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python tests/bench/overhead.py $(ARGS)
 
-# The frontier of the newest run, or of RUN=...
+# The report of the newest run, or of RUN=...
 RUN ?= $(shell ls -td runs/*/ 2>/dev/null | head -n 1)
 report: $(VENV)/ready
-	$(BIN)/python -m analysis frontier $(RUN) $(ARGS)
+	$(BIN)/python -m analysis report $(RUN) $(ARGS)
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

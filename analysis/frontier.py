@@ -143,19 +143,16 @@ def staircase(x: Floats, y: Floats, maximize_x: bool) -> tuple[Floats, Floats]:
 
 
 def labels(trials: pd.DataFrame) -> pd.Series:
-    """A short text for each configuration (the index): the parameters that vary between them, in the ledger's order.
+    """A short text for each configuration (the index): the parameters that vary between them (`varying`).
 
-    `trials` are a ledger's, or one row of each configuration.
-    A parameter goes by its last name where that is clear. A configuration that the sweep named starts with that name.
-    Labels that would be equal get the digest's first digits.
+    `trials` are a ledger's, or one row of each configuration. A configuration that the sweep named starts with that
+    name. Labels that would be equal get the digest's first digits.
     """
     unique = trials.drop_duplicates(_ID).set_index(_ID)
-    config = unique[_columns(unique, "config.")].drop(columns="config.seed", errors="ignore")
-    varying = [column for column in config.columns if config[column].nunique(dropna=False) > 1]
-    last_names = Counter(column.rsplit(".", 1)[-1] for column in varying)
-    names = [_short(column, last_names) for column in varying]
-    rows = zip(*(config[column] for column in varying), strict=True) if varying else ((),) * len(config)
-    texts = [" ".join(f"{n}={_value(v)}" for n, v in zip(names, row, strict=True) if pd.notna(v)) for row in rows]
+    names = varying(unique)
+    rows = zip(*(unique[column] for column in names), strict=True) if names else ((),) * len(unique)
+    texts = [" ".join(f"{n}={_value(v)}" for n, v in zip(names.values(), row, strict=True) if pd.notna(v))
+             for row in rows]  # fmt: skip
     if "label" in unique.columns:
         named = zip(unique["label"].fillna(""), texts, strict=True)
         texts = [": ".join(part for part in pair if part) for pair in named]
@@ -163,6 +160,17 @@ def labels(trials: pd.DataFrame) -> pd.Series:
     full = [text if text and times[text] == 1 else f"{text} {digest[:8]}".strip()
             for text, digest in zip(texts, unique.index, strict=True)]  # fmt: skip
     return pd.Series(full, index=unique.index, dtype="str")
+
+
+def varying(trials: pd.DataFrame) -> dict[str, str]:
+    """The columns `config.*` that differ between trials, in the ledger's order, each with its short name.
+
+    A parameter goes by its last name where that is clear. The seed is none: it tells trials apart, not configurations.
+    """
+    config = [column for column in _columns(trials, "config.") if column != "config.seed"]
+    found = [column for column in config if trials[column].nunique(dropna=False) > 1]
+    last_names = Counter(column.rsplit(".", 1)[-1] for column in found)
+    return {column: _short(column, last_names) for column in found}
 
 
 def remarks(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:

@@ -29,8 +29,11 @@ def metric_unit(metric: str) -> float:
     return _UNITS.get(metric, 1.0)
 
 
+def metric_decimals(metric: str) -> int:
+    """How many decimals of a value in the label's unit mean something: two of decibels, four of indices up to 1."""
+    return _DECIMALS[metric] if metric in COSTS else 2 if metric.endswith("_db") else 4
+
+
 def metric_text(metric: str, value: float) -> str:
-    """A value in the label's unit and in a fitting precision: two decimals for decibels, four for indices up to 1."""
-    if metric in COSTS:
-        return f"{value / metric_unit(metric):,.{_DECIMALS[metric]}f}"
-    return f"{value:.2f}" if metric.endswith("_db") else f"{value:.4f}"
+    """A value in the label's unit and in a fitting precision (`metric_decimals`)."""
+    return f"{value / metric_unit(metric):,.{metric_decimals(metric)}f}"

@@ -45,7 +45,7 @@ def confirmation_table(frame: pd.DataFrame, objectives: Sequence[Objective]) -> 
     for row in frame.to_dict("records"):
         names = [row["label"], f"{row['n_search']} / {row['n_confirm']}"]
         for metric in measured:
-            table.add_row(*map(Text, names), metric_label(metric), *_held_against(row, metric))
+            table.add_row(*map(Text, names), metric_label(metric), *held_against(row, metric))
             names = ["", ""]  # once for all of its scores
     return table
 
@@ -107,8 +107,8 @@ def _rate(count: int, n: int) -> str:
     return "{:.1f} %, 95 % interval {:.1f} to {:.1f} %".format(*percent)
 
 
-def _held_against(row: dict[Hashable, Any], metric: str) -> list[str]:
-    """The search's score, the confirmed mean and the luck, each in the metric's precision."""
+def held_against(row: dict[Hashable, Any], metric: str) -> list[str]:
+    """The search's score, the confirmed mean and the luck in a row of `confirmation`, in the metric's precision."""
     search, luck = row[f"search.{metric}"], row[f"luck.{metric}"]
     ends = [row[f"luck_{end}.{metric}"] for end in ("low", "high")]
     interval = "" if pd.isna(ends).any() else " ({} to {})".format(*(metric_text(metric, end) for end in ends))

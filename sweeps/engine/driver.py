@@ -150,6 +150,7 @@ def _run_row(run: str, sweep: Sweep, options: Options, argv: list[str], contract
         "run": run,
         "sweep": sweep.name,
         "question": sweep.question,
+        "found": sweep.found,
         "command": options.command,
         "argv": encode(argv),
         "objectives": encode([{"metric": name, "direction": METRICS[name]} for name in sweep.objectives]),

@@ -1,0 +1,83 @@
+/* Each run of the page: its data, what is selected in it, and the parts that show it. */
+
+const PARTS = { frontier: frontierChart, curves: curvesChart, trials: trialsTable };
+
+function startRun(article, kept) {
+  const data = JSON.parse(article.querySelector("script.data").textContent);
+  const { trials } = data;
+  const run = {
+    index: Number(article.dataset.run), data, state: kept?.state ?? {}, listeners: [], selected: { row: null, configuration: null }, from: null,
+    stopped: trials.ending.flatMap((ending, row) => (ending === "stopped" ? [row] : [])),
+    selectedTrial: () => (run.selected.row === null ? null : trials.id[run.selected.row]),
+    selectTrial(row, from) {
+      for (const other of runs) if (other !== run && other.selected.row !== null) other.clear();
+      run.selected = { row, configuration: trials.configuration[row] };
+      run.from = from ?? run.from;
+      history.replaceState(null, "", `#trial=${trials.id[row]}`);
+      for (const listen of run.listeners) listen();
+      steady(from, () => showPanel(run));
+      if (from) document.querySelector(".panel .close").focus({ preventScroll: true });
+    },
+    selectConfiguration(id, from) {
+      const own = trials.configuration.flatMap((configuration, row) => (configuration === id ? [row] : []));
+      const score = (row) => (trials.ending[row] === "completed") + 2 * (trials.stage[row] === "confirm");
+      run.selectTrial(own.reduce((best, row) => (score(row) > score(best) ? row : best)), from);
+    },
+    clear() {
+      run.selected = { row: null, configuration: null };
+      history.replaceState(null, "", location.pathname + location.search);
+      for (const listen of run.listeners) listen();
+      steady(run.from, () => showPanel(run));
+      refocus(article, run);
+    },
+  };
+  for (const host of article.querySelectorAll(".interactive")) PARTS[host.dataset.part](host, run);
+  return run;
+}
+
+/* The panel changes the width of the page, and that its height: what was clicked stays where it is. */
+function steady(from, change) {
+  const host = from?.closest("section");
+  const before = host?.getBoundingClientRect().top;
+  change();
+  if (!host) return;
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    scrollBy({ top: host.getBoundingClientRect().top - before, behavior: "instant" });
+  }));
+}
+
+/* Back to where the selection was made; a chart has been drawn anew since then. */
+function refocus(article, run) {
+  const { from } = run;
+  run.from = null;
+  if (!from) return;
+  const again = from.isConnected ? from : article.querySelector(`[data-configuration="${CSS.escape(from.dataset.configuration ?? "")}"]`);
+  if (again) again.focus({ preventScroll: true });
+}
+
+function select(runs, trial) {
+  for (const run of runs) {
+    const row = run.data.trials.id.indexOf(trial);
+    if (row >= 0) run.selectTrial(row, null);
+  }
+}
+
+const kept = remembered();
+const runs = [];
+for (const article of document.querySelectorAll("article.run")) runs.push(startRun(article, kept.runs?.[runs.length]));
+const linked = /^#trial=(\w+)$/.exec(location.hash);
+const before = kept.runs?.map((run) => run.trial).find(Boolean);
+if (linked || before) select(runs, linked ? linked[1] : before);
+restore(kept);
+follow(runs);
+
+addEventListener("keydown", (event) => {
+  const open = runs.find((run) => run.selected.row !== null);
+  if (event.key === "Escape" && open) open.clear();
+});
+for (const button of document.querySelectorAll(".copy")) {
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+    button.textContent = "Copied";
+  });
+}

@@ -1,0 +1,130 @@
+"""What the charts and the trial table of a run are drawn from, as plain data for `embed.embedded`."""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.frontier import baseline, labels, varying
+from analysis.report.reading import Reading
+from analysis.units import COSTS, metric_decimals, metric_label, metric_unit
+
+_CURVES = ("metric.", "loss.", "signal.")
+_ALONE = ("grad_norm", "learning_rate")
+
+
+def run_data(reading: Reading) -> dict[str, Any]:
+    """All that the scripts need of one run.
+
+    `metrics` say how values are written and which way is better (`direction` 0: neither); `views` hold configurations
+    with a mean and interval per metric; `trials` is a list per column; `curves` has a list of rows [step, value per
+    `curve_names`] for each trial, in the order of the trials.
+    """
+    metrics = _metrics(reading)
+    names = [metric["name"] for metric in metrics]
+    views = {} if reading.results is None else {"results": _configurations(reading.results, names, reading)}
+    if reading.search is not None:
+        views["search"] = _configurations(reading.search, names, reading)
+    curve_names = _curve_names(reading)
+    return {
+        "name": reading.name,
+        "metrics": metrics,
+        "objectives": [names.index(objective.metric) for objective in reading.ledger.objectives],
+        "views": views,
+        "parameters": list(_parameters(reading).values()),
+        "trials": _trials(reading, names),
+        "curve_names": [_curve_label(name) for name in curve_names],
+        "curves": _curves(reading, curve_names),
+    }
+
+
+def _metrics(reading: Reading) -> list[dict[str, Any]]:
+    ledger = reading.ledger
+    directions = {objective.metric: objective.sign for objective in ledger.objectives}
+    there = [column.removeprefix("metric.") for column in ledger.trials.columns if column.startswith("metric.")]
+    order = [*directions, *(name for name in there if name not in directions)]
+    return [
+        {
+            "name": name,
+            "label": metric_label(name),
+            "unit": metric_unit(name),
+            "decimals": metric_decimals(name),
+            "direction": directions.get(name, 0),
+            "baseline": baseline(ledger, name),
+            "cost": name in COSTS,
+        }
+        for name in order
+    ]
+
+
+def _configurations(frame: pd.DataFrame, metrics: list[str], reading: Reading) -> list[dict[str, Any]]:
+    """The configurations of a view, one dict each; those of trials that are not shown are left out."""
+    kept = frame["configuration"].isin(reading.trials["configuration"])
+    numbers = dict(reading.ledger.trials.groupby("configuration")["number"].min()) if "number" in reading.trials else {}
+    return [
+        {
+            "id": row["configuration"],
+            "label": row["label"],
+            "front": row["number"],
+            "first": numbers.get(row["configuration"]),
+            "over": f"{row['n_seeds']} seeds" if row["interval_over"] == "seeds" else f"{row['images']} images",
+            "lost": row["n_diverged"] + row["n_failed"] + row["n_refused"],
+            "mean": [row.get(f"metric.{metric}") for metric in metrics],
+            "low": [row.get(f"low.{metric}") for metric in metrics],
+            "high": [row.get(f"high.{metric}") for metric in metrics],
+        }
+        for row in frame[kept].to_dict("records")
+    ]
+
+
+def _parameters(reading: Reading) -> dict[str, str]:
+    return varying(reading.ledger.trials)
+
+
+def _trials(reading: Reading, metrics: list[str]) -> dict[str, Any]:
+    shown = reading.trials
+    known = labels(reading.ledger.trials)
+    return {
+        "id": shown["trial"].tolist(),
+        "configuration": shown["configuration"].tolist(),
+        "label": shown["configuration"].map(known).tolist(),
+        "name": _column(shown, "label", ""),
+        "number": _column(shown, "number", None),
+        "stage": shown["stage"].tolist(),
+        "seed": shown["seed"].tolist(),
+        "ending": shown["ending"].tolist(),
+        "reason": shown["reason"].tolist(),
+        "steps": shown["steps"].tolist(),
+        "wall_s": _column(shown, "time.wall_s", None),
+        "metrics": [_column(shown, f"metric.{metric}", None) for metric in metrics],
+        "parameters": [shown[column].tolist() for column in _parameters(reading)],
+    }
+
+
+def _column(frame: pd.DataFrame, name: str, missing: Any) -> list[Any]:
+    """A column as a list, `missing` in the place of what is not there."""
+    if name not in frame:
+        return [missing] * len(frame)
+    column = frame[name].astype(object)
+    return column.where(column.notna(), missing).tolist()
+
+
+def _curve_names(reading: Reading) -> list[str]:
+    """The columns of the reports that make curves: the objectives first, then metrics, losses and signals."""
+    reports = reading.reports
+    first = [objective.column for objective in reading.ledger.objectives if objective.metric not in COSTS]
+    rest = [column for column in reports.columns if column.startswith(_CURVES) or column in _ALONE]
+    flat = {f"metric.{name}" for name in COSTS}
+    known = [name for name in dict.fromkeys([*first, *rest]) if name not in flat and name in reports]
+    return [name for name in known if reports[name].notna().any()]
+
+
+def _curve_label(name: str) -> dict[str, str]:
+    if name.startswith("metric."):
+        metric = name.removeprefix("metric.")
+        return {"label": metric_label(metric), "metric": metric}
+    return {"label": name.replace("_", " ").replace(".", ": "), "metric": ""}
+
+
+def _curves(reading: Reading, names: list[str]) -> list[list[list[Any]]]:
+    rows = {trial: own[["step", *names]].values.tolist() for trial, own in reading.reports.groupby("trial")}
+    return [rows.get(trial, []) for trial in reading.trials["trial"]]

@@ -1,0 +1,102 @@
+"""The page: sections and data of one run or several in one HTML text that loads nothing."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis.report.blocks import Section, Table
+from analysis.report.data import run_data
+from analysis.report.embed import embedded
+from analysis.report.reading import Reading
+from analysis.report.sections import SECTIONS
+from analysis.report.sections.overview import Overview, comparison, overview
+
+_SCRIPTS = ("format", "scales", "chart", "frontier", "curves", "trials", "panel", "live", "main")
+"""The files of `assets/` in the order in which they are put together; each uses only what stands before it."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One run on the page."""
+
+    index: int
+    overview: Overview
+    sections: Sequence[Section]
+    data: Markup
+
+
+def page(readings: Sequence[Reading], live: str = "") -> str:
+    """The report of `readings` as the text of an HTML file.
+
+    The same ledgers give the same text: nothing of the time or the machine goes into it. With `live` (the state of the
+    ledgers as the server counts it) the page asks its server for newer ones, and reloads.
+    """
+    chapters = [
+        Chapter(index, overview(reading), [section(reading) for section in SECTIONS], _data(reading))
+        for index, reading in enumerate(readings)
+    ]
+    title = readings[0].name if len(readings) == 1 else f"{len(readings)} runs"
+    several: Table | None = comparison(readings) if len(readings) > 1 else None
+    return _rendered("page", title=f"Teststrip report: {title}", chapters=chapters, several=several, live=live)
+
+
+def waiting_page(runs: Sequence[str], sentences: Sequence[str], live: str) -> str:
+    """What the live server shows while a ledger cannot be reported on yet: why, and that it looks again."""
+    title = f"Teststrip report: waiting for {', '.join(runs)}"
+    return _rendered("waiting", title=title, runs=runs, sentences=sentences, live=live)
+
+
+def _data(reading: Reading) -> Markup:
+    """The data of a run as a script that is none: `embedded` leaves nothing that could end it."""
+    return Markup(embedded(run_data(reading)))
+
+
+def _rendered(name: str, live: str, **values: object) -> str:
+    script = _script()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # Even if a text of a ledger came through unescaped, the browser would run no script but ours, and load nothing.
+    policy = [
+        "default-src 'none'",
+        f"script-src 'sha256-{digest}'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "connect-src 'self'" if live else "connect-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    own = {"policy": "; ".join(policy), "style": Markup(_asset("style.css")), "script": Markup(script)}
+    return _environment().get_template(name).render(live=live, **own, **values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(lambda name: _file("templates", f"{name}.html")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
+    return environment
+
+
+@cache
+def _script() -> str:
+    body = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
+    return f'(() => {{\n"use strict";\n{body}}})();\n'
+
+
+def _asset(name: str) -> str:
+    return _file("assets", name)
+
+
+@cache
+def _file(folder: str, name: str) -> str:
+    return (resources.files("analysis.report") / folder / name).read_text(encoding="utf-8")

@@ -1,0 +1,47 @@
+"""A run as the report reads it: its ledger, its configurations, and what of it is shown."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.frontier import configurations, confirmed, ranked, results
+from analysis.load import Ledger, LedgerError, load
+from analysis.report.sampling import shown_reports, shown_trials
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One run. `results` and `search` are frames as `frontier.ranked` gives them.
+
+    `results` has what may be called a result (the confirmed configurations, where there are any) and `search` the
+    search's own scores, None where nothing was confirmed, so that both are the same. Where no configuration completed,
+    `results` is None as well and `why` says what happened instead. `trials` and `reports` are those that are shown, and
+    the notes say which these are; both are "" where everything is.
+    """
+
+    name: str
+    ledger: Ledger
+    results: pd.DataFrame | None
+    search: pd.DataFrame | None
+    why: str
+    trials: pd.DataFrame
+    trials_note: str
+    reports: pd.DataFrame
+    reports_note: str
+
+
+def read(run: Path) -> Reading:
+    """Read the run in the folder `run`. Raises LedgerError as `load` does."""
+    ledger = load(run)
+    try:
+        own = ranked(results(configurations(ledger)), ledger.objectives)
+        search = ranked(configurations(ledger, search=True), ledger.objectives) if confirmed(ledger) else None
+        why = ""
+    except LedgerError as error:
+        own, search, why = None, None, str(error)
+    front = set() if own is None else set(own.loc[own["front"], "configuration"])
+    trials, trials_note = shown_trials(ledger.trials, front)
+    reports, reports_note = shown_reports(trials, ledger.reports)
+    name = run.resolve().name
+    return Reading(name, ledger, own, search, why, trials, trials_note, reports, reports_note)

@@ -1,0 +1,50 @@
+"""What of a large run is shown: never a silent cut, always a sentence that says how many of how many, and which."""
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+MOST_TRIALS = 3000
+"""Rows of the trial table; more would make a page that a phone cannot scroll."""
+
+MOST_REPORTS = 20_000
+"""Reports in the curves: 20 numbers each, about 3 MB."""
+
+
+def shown_trials(trials: pd.DataFrame, kept: Collection[str], most: int = MOST_TRIALS) -> tuple[pd.DataFrame, str]:
+    """At most `most` of `trials`, in the order of their numbers, and the sentence that says which (or "").
+
+    Confirmations and the trials of the configurations `kept` come first; of the others every so-manieth is shown.
+    """
+    ordered = trials.sort_values(["number", "trial"] if "number" in trials else ["time.ended", "trial"])
+    if len(ordered) <= most:
+        return ordered.reset_index(drop=True), ""
+    first = ((ordered["stage"] == "confirm") | ordered["configuration"].isin(list(kept))).to_numpy()
+    chosen = np.concatenate([_spread(np.flatnonzero(first), most), _spread(np.flatnonzero(~first), most - first.sum())])
+    text = (
+        f"Shown: {len(chosen):,} of {len(ordered):,} trials: those of the front and the confirmations, "
+        "and of the others a sample spread evenly over the search."
+    )
+    return ordered.iloc[np.sort(chosen)].reset_index(drop=True), text
+
+
+def shown_reports(trials: pd.DataFrame, reports: pd.DataFrame, most: int = MOST_REPORTS) -> tuple[pd.DataFrame, str]:
+    """The reports of `trials`, by trial and step; where they are more than `most`, those of every so-manieth trial."""
+    own = reports[reports["trial"].isin(trials["trial"])].sort_values(["trial", "step"], ignore_index=True)
+    if len(own) <= most:
+        return own, ""
+    counts = own["trial"].value_counts()
+    order = [trial for trial in trials["trial"] if trial in counts.index]
+    chosen = [order[place] for place in _spread(np.arange(len(order)), int(most / counts.mean()))]
+    text = f"Shown: the curves of {len(chosen):,} of {len(order):,} trials, spread evenly over the search."
+    return own[own["trial"].isin(chosen)].reset_index(drop=True), text
+
+
+def _spread(places: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """At most `most` of `places`, evenly spaced."""
+    if len(places) <= most:
+        return places
+    chosen: NDArray[np.intp] = places[np.linspace(0, len(places) - 1, max(0, most)).round().astype(np.intp)]
+    return chosen

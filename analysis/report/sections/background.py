@@ -1,0 +1,103 @@
+"""What stands behind the numbers: data, what stayed fixed, the environment, and the commands that made the run."""
+
+import json
+
+import pandas as pd
+
+from analysis.frontier import baseline, varying
+from analysis.load import Ledger
+from analysis.report.blocks import Block, Code, Facts, Folded, Section, Table
+from analysis.report.reading import Reading
+from analysis.units import COSTS, metric_label, metric_text
+
+_NAMES = {
+    "run.host": "host",
+    "run.device": "device",
+    "run.threads": "threads per worker",
+    "run.code": "code of the domain (digest)",
+    "run.teststrip": "teststrip",
+    "run.torch": "torch",
+    "run.python": "Python",
+}
+_DATA = ("run.data", "run.data_spec", "run.run")  # the first two have a section of their own, the last is a key
+
+
+def data(reading: Reading) -> Section:
+    """Which data were used, and what the untouched phone images score on them."""
+    ledger = reading.ledger
+    pairs = [("data", _several(ledger.trials, "run.data_spec") or str(ledger.runs["run.data_spec"].iloc[-1]))]
+    if digest := _several(ledger.trials, "run.data"):
+        pairs.append(("fingerprint", digest))
+    pairs.append(("validation images", _several(ledger.trials, "images") or "not reported"))
+    names = [column.removeprefix("metric.") for column in _columns(ledger.trials, "metric.")]
+    scores = [(name, baseline(ledger, name)) for name in names if name not in COSTS and name != "psnr_gain_db"]
+    rows = [[metric_label(name), metric_text(name, value)] for name, value in scores if value is not None]
+    blocks: list[Block] = [Facts(pairs)]
+    if rows:
+        blocks.append(Table(["untouched phone image", "score"], rows, (1,)))
+    return Section("data", "Data", "What was trained and judged on, and what a network has to beat.", blocks)
+
+
+def environment(reading: Reading) -> Section:
+    """Versions, hosts, devices and the digest of the code: of every trial, so that a mixture shows."""
+    trials = reading.ledger.trials
+    columns = [column for column in _columns(trials, "run.") if column not in _DATA]
+    pairs = [(_NAMES.get(column, column.removeprefix("run.")), _several(trials, column)) for column in columns]
+    mixed = [name for name, text in pairs if ";" in text]
+    lead = f"The trials differ in: {', '.join(mixed)}." if mixed else "The same for all trials."
+    return Section("environment", "Environment", lead, [Facts([pair for pair in pairs if pair[1]])])
+
+
+def reproduction(reading: Reading) -> Section:
+    """The commands of all invocations, what was searched and what stayed fixed."""
+    ledger = reading.ledger
+    blocks: list[Block] = []
+    if "command" in ledger.runs:
+        blocks.append(Code("\n".join(dict.fromkeys(ledger.runs["command"].dropna().astype(str)))))
+    if space := _json(ledger, "space"):
+        blocks.append(Table(["searched", "range"], [[name, str(entry)] for name, entry in space.items()]))
+    if facts := _json(ledger, "contract"):
+        kept = [(name, _text(value)) for name, value in facts.items() if name not in ("space", "fixed")]
+        blocks.append(Folded("What all invocations of the run share", [Facts(kept)]))
+    if fixed := _fixed(ledger):
+        blocks.append(Folded(f"The {len(fixed)} parameters that were the same in all trials", [Facts(fixed)]))
+    count = len(ledger.runs)
+    times = "one invocation" if count == 1 else f"{count} invocations"
+    first, last = ledger.runs["started"].min(), ledger.runs["started"].max()
+    when = f"{first:%Y-%m-%d %H:%M} UTC" if count == 1 else f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+    lead = f"The run has {times} ({when}); the same command with the same --out goes on where it ended."
+    return Section("reproduce", "How to reproduce it", lead, blocks)
+
+
+def _several(trials: pd.DataFrame, column: str) -> str:
+    """The values of a column, the most frequent first, with their counts where there are several."""
+    if column not in trials:
+        return ""
+    counts = trials[column].dropna().value_counts()
+    if len(counts) <= 1:
+        return "".join(map(_text, counts.index))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    return "; ".join(f"{_text(value)} ({count:,} trials)" for value, count in ordered)
+
+
+def _columns(frame: pd.DataFrame, prefix: str) -> list[str]:
+    return [column for column in frame.columns if column.startswith(prefix)]
+
+
+def _fixed(ledger: Ledger) -> list[tuple[str, str]]:
+    changing = varying(ledger.trials)
+    columns = [column for column in _columns(ledger.trials, "config.") if column not in changing]
+    pairs = [(column.removeprefix("config."), _several(ledger.trials, column)) for column in columns]
+    return [pair for pair in pairs if pair[1]]
+
+
+def _json(ledger: Ledger, column: str) -> dict[str, object]:
+    text = ledger.runs[column].iloc[-1] if column in ledger.runs else None
+    found: dict[str, object] = {} if text is None or pd.isna(text) else json.loads(text)
+    return found
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, str) else json.dumps(value, default=str)

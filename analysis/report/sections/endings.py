@@ -1,0 +1,46 @@
+"""How the trials ended, and for what reasons."""
+
+from analysis.load import ENDINGS, LOST, not_ended
+from analysis.report.blocks import Block, Section, Shares, Table, Text
+from analysis.report.reading import Reading
+from analysis.statistics.intervals import rate_interval
+
+_MOST_REASONS = 25
+
+
+def endings(reading: Reading) -> Section:
+    """Counts, rates with their intervals, and reasons."""
+    trials = reading.ledger.trials
+    n = len(trials)
+    counts = {ending: int((trials["ending"] == ending).sum()) for ending in ENDINGS}
+    rows = [[ending, f"{count:,}", *_rate(count, n)] for ending, count in counts.items()]
+    lost = sum(counts[ending] for ending in LOST)
+    lead = f"{'No trial' if not lost else f'{lost:,} of {n:,} trials'} ended without a result."
+    blocks: list[Block] = [
+        Shares([(ending, count, ending) for ending, count in counts.items() if count]),
+        Table(["ending", "trials", "share", "95 % interval"], rows, range(1, 4)),
+    ]
+    if running := not_ended(reading.ledger):
+        one = "1 trial was" if running == 1 else f"{running:,} trials were"
+        blocks.append(Text([f"{one} started and not ended: running now, or lost with their process."]))
+    return Section("endings", "Endings", lead, [*blocks, *_reasons(reading)])
+
+
+def _rate(count: int, n: int) -> list[str]:
+    share, low, high = (100 * value for value in rate_interval(count, n))
+    return [f"{share:.1f} %", f"{low:.1f} to {high:.1f} %"]
+
+
+def _reasons(reading: Reading) -> list[Block]:
+    trials = reading.ledger.trials
+    told = trials[(trials["reason"] != "") & (trials["ending"] != "completed")]
+    if told.empty:
+        return []
+    counts = told.groupby(["ending", "reason"]).size().reset_index(name="count")
+    counts = counts.sort_values(["count", "ending", "reason"], ascending=[False, True, True], ignore_index=True)
+    rows = [
+        [row["ending"], row["reason"], f"{row['count']:,}"] for row in counts.head(_MOST_REASONS).to_dict("records")
+    ]
+    left = len(counts) - len(rows)
+    caption = f"The {len(rows)} most frequent of {len(counts)} reasons." if left > 0 else ""
+    return [Table(["ending", "reason", "trials"], rows, (2,), caption)]

@@ -1,0 +1,81 @@
+"""The front and what confirmation said of it."""
+
+import pandas as pd
+
+from analysis.confirmation import confirmation, luck_lines
+from analysis.frontier import confirmed, remarks
+from analysis.load import LOST, Objective
+from analysis.report.blocks import Block, Folded, Interactive, Section, Table, Text
+from analysis.report.reading import Reading
+from analysis.tables.frontier import estimate, held_against, over
+from analysis.units import COSTS, metric_label
+
+_MOST = 40
+
+
+def frontier(reading: Reading) -> Section:
+    """The configurations that no other one beats: chart and table."""
+    key, title = "front", "The front"
+    ledger, frame = reading.ledger, reading.results
+    if frame is None:
+        return Section(key, title, f"There is no front: {reading.why}.")
+    objectives = ledger.objectives
+    what = "confirmed on fresh seeds" if confirmed(ledger) else "that completed"
+    lead = f"Configurations {what} that no other one beats in {_names(objectives)}; bars are 95 % intervals."
+    blocks: list[Block] = []
+    if found := remarks(ledger, frame, objectives):
+        blocks.append(Text([f"{text[0].upper()}{text[1:]}." for text in found], note=True))
+    blocks.append(Interactive("frontier"))
+    blocks.append(_table(frame[frame["front"]], objectives))
+    if len(rest := frame[~frame["front"]]):
+        more = "" if len(rest) <= _MOST else f", the best {_MOST} of them"
+        one = "configuration" if len(rest) == 1 else "configurations"
+        blocks.append(Folded(f"{len(rest):,} {one} behind the front{more}", [_table(rest.head(_MOST), objectives)]))
+    return Section(key, title, lead, blocks)
+
+
+def confirmations(reading: Reading) -> Section:
+    """What fresh seeds said of the configurations that the search thought best."""
+    key, title = "confirmation", "Confirmation"
+    ledger = reading.ledger
+    objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
+    if not confirmed(ledger):
+        return Section(key, title, "Nothing was trained again on fresh seeds, so every score is the search's own.")
+    if not objectives:
+        return Section(key, title, "All objectives are costs of the network, which no seed changes.")
+    frame = confirmation(ledger, objectives)
+    columns = ["configuration", "seeds: search / fresh", "score", "search", "fresh seeds", "luck"]
+    rows = []
+    for row in frame.to_dict("records"):
+        seeds = f"{row['n_search']} / {row['n_confirm']}"
+        for index, objective in enumerate(objectives):
+            names = [row["label"], seeds] if index == 0 else ["", ""]
+            rows.append([*names, metric_label(objective.metric), *held_against(row, objective.metric)])
+    lead = "The best of many scores is partly luck; seeds that the search has not seen say how much."
+    lines = [f"{line[0].upper()}{line[1:]}." for line in luck_lines(ledger, objectives)]
+    return Section(key, title, lead, [Text(lines), Table(columns, rows, numbers=(3, 4, 5))])
+
+
+def _names(objectives: tuple[Objective, ...]) -> str:
+    words = [
+        f"{metric_label(objective.metric)} ({'more' if objective.maximize else 'less'} is better)"
+        for objective in objectives
+    ]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _table(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Table:
+    arrows = {True: "\N{UPWARDS ARROW}", False: "\N{DOWNWARDS ARROW}"}
+    columns = [f"{metric_label(objective.metric)} {arrows[objective.maximize]}" for objective in objectives]
+    rows = [
+        [
+            str(row["number"]) if row["front"] else "",
+            row["label"],
+            *(estimate(row, objective.metric) for objective in objectives),
+            over(row),
+            str(sum(row[f"n_{ending}"] for ending in LOST)),
+        ]
+        for row in frame.to_dict("records")
+    ]
+    numbers = (0, *range(2, 2 + len(objectives)), 3 + len(objectives))
+    return Table(["no.", "configuration", *columns, "interval over", "lost"], rows, numbers)

@@ -1,0 +1,87 @@
+"""The head of a run: the question, what was known, and the figures that sum the run up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.load import not_ended
+from analysis.report.blocks import Table
+from analysis.report.reading import Reading
+from analysis.tables.frontier import estimate
+from analysis.units import metric_label
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`figures` are (number, what it counts); `notes` say what was put aside or makes the answer doubtful."""
+
+    name: str
+    sweep: str
+    question: str
+    found: str
+    figures: Sequence[tuple[str, str]]
+    notes: Sequence[str]
+
+
+def overview(reading: Reading) -> Overview:
+    """The head of one run."""
+    runs = reading.ledger.runs
+    last = runs.iloc[-1]
+    found = str(last["found"]) if "found" in runs and pd.notna(last["found"]) else ""
+    sweep = str(last["sweep"]) if "sweep" in runs else ""
+    return Overview(reading.name, sweep, str(last["question"]), found, _figures(reading), reading.ledger.notes)
+
+
+def comparison(readings: Sequence[Reading]) -> Table:
+    """A row per run: what was asked, how much was done, and the best in the first objective."""
+    rows = [
+        (
+            reading.name,
+            str(reading.ledger.runs["question"].iloc[-1]),
+            f"{len(reading.ledger.trials):,}",
+            _completed(reading),
+            _front(reading),
+            _best(reading),
+        )
+        for reading in readings
+    ]
+    columns = ("run", "question", "trials ended", "completed", "on the front", "best in the first objective")
+    return Table(columns, rows, numbers=(2, 3, 4))
+
+
+def _figures(reading: Reading) -> list[tuple[str, str]]:
+    ledger = reading.ledger
+    open_trials = not_ended(ledger)
+    figures = [
+        (f"{len(ledger.trials):,}", "trials ended" if len(ledger.trials) != 1 else "trial ended"),
+        (_completed(reading), "completed"),
+        *([(f"{open_trials:,}", "started, not ended")] if open_trials else []),
+        (_front(reading), "on the front"),
+        (f"{ledger.trials['steps'].sum():,.0f}", "steps trained"),
+    ]
+    if "time.wall_s" in ledger.trials:
+        figures.append((duration_text(float(ledger.trials["time.wall_s"].sum())), "of work in trials"))
+    return figures
+
+
+def duration_text(seconds: float) -> str:
+    """A time in the unit that fits it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _completed(reading: Reading) -> str:
+    return f"{int((reading.ledger.trials['ending'] == 'completed').sum()):,}"
+
+
+def _front(reading: Reading) -> str:
+    return "0" if reading.results is None else f"{int(reading.results['front'].sum()):,}"
+
+
+def _best(reading: Reading) -> str:
+    if reading.results is None:
+        return "none completed"
+    metric = reading.ledger.objectives[0].metric
+    return f"{metric_label(metric)}: {estimate(reading.results.to_dict('records')[0], metric)}"

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from analysis.files import read_table
 from enhance.data import PatchStore, open_data
-from sweeps.engine import environment
+from sweeps.engine import environment, sight
 from sweeps.engine.cohorts import CohortReferee
 from sweeps.engine.ending import Limits, signals_close
 from sweeps.engine.gallery import Gallery
@@ -55,6 +55,8 @@ def drive(
         wanted = None if cluster is None else held.enter_context(cluster.checked(sweep, options, store))
         ledger = Ledger(options.out)
         held.callback(ledger.close)
+        if wanted is not None and wanted.sight is not None:
+            sight.clear(options.out, but=wanted.sight)
         referee = _referee(sweep, options, argv, store, ledger, console)
         with Board(sweep, console) as board, signals_close(referee):
             referee.listener = board.hear

@@ -122,12 +122,21 @@ def _device_problems(device: str) -> list[str]:
     found = []
     if torch.get_num_threads() != THREADS:
         found.append(f"torch has {torch.get_num_threads()} threads there, not {THREADS}; unset OMP_NUM_THREADS there")
-    if device == "cuda" and not torch.cuda.is_available():
-        found.append(
-            "Ray has given it a GPU and torch cannot use it: look at `nvidia-smi` there, and whether its driver is new "
-            f"enough for torch {torch.__version__}; or start its Ray with --num-gpus=0"
-        )
+    if device == "cuda" and (problem := gpu_problem()):
+        found.append(f"{problem}; or start its Ray with --num-gpus=0")
     return found
+
+
+def gpu_problem() -> str:
+    """What keeps torch from using this machine's GPU; "" where it can."""
+    import torch
+
+    if torch.cuda.is_available():
+        return ""
+    return (
+        "torch cannot use the GPU: look at `nvidia-smi` there, and whether its driver is new enough for torch "
+        f"{torch.__version__}"
+    )
 
 
 def _value(text: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """A sweep: one question, with everything that is needed to answer it. Checked when built, every problem at once."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,8 +36,16 @@ KNOWN_BEFORE = ("parameters", *COSTS)
 UNPAIRED_METRICS = ("cycle_psnr_db",)
 """Those that need no target: what train.rule=cycle can be judged by where there are no pairs."""
 
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
+"""Names of sweeps: folders are named by them."""
+
 FRESH_SEED = 1000
 """The first seed of confirmations: those of the search are below it."""
+
+
+def _name_problems(name: str) -> list[str]:
+    allowed = "1 to 80 of A-Z a-z 0-9 . _ -, the first no dot or dash"
+    return [] if NAME.fullmatch(name) else [f"its name {name!r} names folders: {allowed}"]
 
 
 class SweepError(ValueError):
@@ -137,6 +146,7 @@ class Sweep:
         """Every reason why this sweep cannot run; empty where it can."""
         others = {"smoke": self.smoke, "full": self.full}
         found = self.budget.problems() + [f"{name} {p}" for name, other in others.items() for p in other.problems()]
+        found += _name_problems(self.name)
         if not self.objectives:
             found.append(f"it has no objective; choose from {', '.join(METRICS)}")
         found += [

@@ -1,9 +1,11 @@
 """The watcher of a machine's end, against a pretended metadata service on the loopback address."""
 
+import json
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -13,10 +15,11 @@ from sweeps.engine.draining import AWS_NOTICE_S, GCP_NOTICE_S, SIGTERM_NOTICE_S,
 
 
 class Service(ThreadingHTTPServer):
-    """Answers as IMDSv2 of AWS does, or as GCP's server; `taken` is whether the machine is about to go."""
+    """Answers as IMDSv2 of AWS does, or as GCP's server; `taken`: the machine is about to go, at `until`."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.taken, self.asked = kind, False, 0
+        self.until = datetime(2030, 1, 1, tzinfo=UTC)
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -37,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.kind == "aws" and self.path == "/latest/meta-data/spot/instance-action":
             if self.headers.get("X-aws-ec2-metadata-token") != "session":
                 return self._say(401, "")
-            notice = '{"action": "terminate", "time": "2030-01-01T00:00:00Z"}'
+            notice = json.dumps({"action": "terminate", "time": f"{self.server.until:%Y-%m-%dT%H:%M:%SZ}"})
             return self._say(*((200, notice) if self.server.taken else (404, "")))
         if self.server.kind == "gcp" and self.path == "/computeMetadata/v1/instance/preempted":
             if self.headers.get("Metadata-Flavor") != "Google":
@@ -73,6 +76,16 @@ def test_a_notice_is_heard_and_nothing_before_it(service: Service, left_s: int) 
     assert notice[1] == left_s
 
 
+@pytest.mark.parametrize("service", ["aws"], indirect=True)
+@pytest.mark.parametrize(("lives_s", "left_s"), [(60.9, 50), (8, 1), (500, AWS_NOTICE_S)])
+def test_the_notice_of_aws_says_how_long_is_left(service: Service, lives_s: float, left_s: int) -> None:
+    """Less than it says: Ray counts a node that dies before its time as a failure."""
+    service.taken, service.until = True, datetime.now(UTC) + timedelta(seconds=lives_s)
+    notice = Metadata(service.url).notice()
+    assert notice is not None
+    assert left_s - 2 <= notice[1] <= left_s
+
+
 @pytest.mark.parametrize("service", ["neither"], indirect=True)
 def test_a_machine_without_such_a_service_is_never_taken(service: Service) -> None:
     service.taken = True
@@ -103,6 +116,14 @@ def test_a_notice_drains_and_what_failed_is_tried_again(service: Service, monkey
     announcing.join()
     assert len(tried) == 2
     assert tried[0][0].startswith("spot notice of AWS")
+
+
+@pytest.mark.parametrize("service", ["aws"], indirect=True)
+def test_a_notice_that_comes_late_is_acted_upon_all_the_same(service: Service) -> None:
+    service.taken, service.until = True, datetime.now(UTC)
+    drained: list[Notice] = []
+    watch(Metadata(service.url), lambda notice: not drained.append(notice))
+    assert [left_s for _, left_s in drained] == [1]
 
 
 @pytest.mark.parametrize("service", ["gcp"], indirect=True)

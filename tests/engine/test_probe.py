@@ -56,7 +56,7 @@ def test_everything_that_is_wrong_is_said_at_once_with_its_remedy(
         "--unshared",
         "/nowhere.pt: No such file or directory. Copy it there",
         "name another folder in TESTSTRIP_CACHE",
-        "torch cannot use it",
+        "torch cannot use the GPU",
     ]
     assert len(found) == len(parts)
     for said, part in zip(found, parts, strict=True):

@@ -85,3 +85,9 @@ def test_first_settings_must_be_whole_configurations() -> None:
             },
             first={"bad": {"adversarial.objective": "wasserstein_gp", "critic.norm": "batch"}},
         )
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "-rf", "two words", "x" * 81])
+def test_a_name_that_leads_out_of_its_folder_is_refused(name: str) -> None:
+    with pytest.raises(SweepError, match="names folders"):
+        small_sweep(name=name)

@@ -1,0 +1,222 @@
+"""`python -m sweeps.engine.doctor [--address A] [--data SPEC] [--out RUN]`: what this machine and a cluster can do.
+
+Each line says what was looked at and what was found; where something lacks, the next line says what mends it. Exits
+with 1 where something needed is missing. It reads much and changes nothing, but for a file that is written to --out's
+folder and taken away again, and the data, which are packed where they are not yet.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import resource
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from enhance.data import DataError, open_data
+from enhance.data.cache import cache_folder
+from sweeps.engine import sight
+from sweeps.engine.environment import ENHANCE, code_hash, default_device, has_bf16
+from sweeps.engine.place import cluster_address, runs_folder
+from sweeps.engine.probe import decisive_versions, facts
+from sweeps.engine.security import AccessError, settle_access, token_source
+
+GOOD, POOR, MISSING = "ok", "weak", "missing"
+STYLES = {GOOD: "green", POOR: "yellow", MISSING: "red"}
+
+PYTHON = (3, 11)
+MEMORY_PER_WORKER_GIB = 1.5
+DISK_GIB, SHARED_GIB = 5.0, 0.2
+OPEN_FILES = 4096
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, how it is (one of STYLES), what was found, and what mends it."""
+
+    about: str
+    state: str
+    found: str
+    mend: str = ""
+
+
+def machine() -> Iterator[Finding]:
+    """What this machine has: programs, processor, memory, disks, limits."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    state = GOOD if sys.version_info >= PYTHON else MISSING
+    yield Finding("Python", state, version, "" if state == GOOD else "make PYTHON=/path/to/python3.11")
+    yield from _packages()
+    yield Finding("code", GOOD, f"{code_hash()} ({ENHANCE})")
+    yield from _processor()
+    yield from _cuda()
+    yield from _memory()
+    yield _space("disk for data", cache_folder(None), DISK_GIB, "name a folder on a larger disk in TESTSTRIP_CACHE")
+    yield _space("shared memory", Path("/dev/shm"), SHARED_GIB, "mount -o remount,size=1G /dev/shm")
+    yield _open_files()
+
+
+def _packages() -> Iterator[Finding]:
+    found = {**decisive_versions(), **{name: _version(name) for name in ("ray", "optuna", "pyarrow")}}
+    del found["python"]
+    lacking = [name for name, version in found.items() if version == "none"]
+    listed = ", ".join(f"{name} {version}" for name, version in found.items())
+    mend = "pip install -c constraints.txt -e .   (or: make test, which sets everything up)" if lacking else ""
+    yield Finding("packages", MISSING if lacking else GOOD, listed, mend)
+
+
+def _processor() -> Iterator[Finding]:
+    known = facts()
+    cores = f"{known.cores} cores of {known.processor}" if known.processor else f"{known.cores} cores"
+    yield Finding("processor", GOOD, f"{cores}; bfloat16 {'in hardware' if has_bf16() else 'not in hardware: fp32'}")
+
+
+def _cuda() -> Iterator[Finding]:
+    """Torch is loaded only where the system shows a GPU."""
+    if default_device() != "cuda":
+        yield Finding("GPU", GOOD, "none; trials are trained on the processor")
+        return
+    from sweeps.engine.probe import gpu_problem
+
+    problem = gpu_problem()
+    names = ", ".join(facts().gpus) or "an NVIDIA device"
+    yield Finding("GPU", MISSING if problem else GOOD, names, problem)
+
+
+def _memory() -> Iterator[Finding]:
+    pages = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_AVPHYS_PAGES")
+    total, free = (count * os.sysconf("SC_PAGE_SIZE") / GIB for count in pages)
+    cores = len(os.sched_getaffinity(0))
+    enough = total >= MEMORY_PER_WORKER_GIB * cores
+    fewer = max(1, int(total / MEMORY_PER_WORKER_GIB))
+    mend = "" if enough else f"train fewer trials at a time: --workers {fewer}"
+    yield Finding("memory", GOOD if enough else POOR, f"{total:.1f} GiB, {free:.1f} free; {cores} workers", mend)
+
+
+def _space(about: str, folder: Path, needed_gib: float, mend: str) -> Finding:
+    there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
+    free = shutil.disk_usage(there).free / GIB
+    said = f"{free:.1f} GiB free in {folder}"
+    if not os.access(there, os.W_OK):
+        return Finding(about, MISSING, f"{folder} cannot be written", mend)
+    return Finding(about, GOOD, said) if free >= needed_gib else Finding(about, POOR, said, mend)
+
+
+def _open_files() -> Finding:
+    """Ray opens sockets to every worker of every node."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = soft == resource.RLIM_INFINITY or soft >= OPEN_FILES
+    mend = "" if enough else f"ulimit -n {OPEN_FILES if hard < 0 else min(hard, 65536)} before `ray start`"
+    return Finding("open files", GOOD if enough else POOR, f"at most {soft}", mend)
+
+
+def data(spec: str) -> Finding:
+    """Whether the data can be had here."""
+    try:
+        store = open_data(spec)
+    except DataError as error:
+        return Finding("data", MISSING, str(error), f"python -m enhance.data {spec}")
+    size = store.path.stat().st_size / GIB
+    return Finding("data", GOOD, f"{store.spec}: {store.fingerprint}, {size:.2f} GiB in {store.path}")
+
+
+def folder(out: Path) -> Finding:
+    """Whether a run can be kept there."""
+    try:
+        sight.hide(sight.show(out))
+    except OSError as error:
+        mend = "name another folder with --out or TESTSTRIP_RUNS"
+        return Finding("runs", MISSING, f"{out}: {error.strerror or error}", mend)
+    return Finding("runs", GOOD, f"{out} can be written")
+
+
+def token() -> Finding:
+    """Whether this machine could command a cluster that wants a token, and who else could."""
+    found, source = token_source(os.environ)
+    if not found:
+        return Finding("token", GOOD, "none: needed to join a cluster of several machines", "")
+    path = Path(source)
+    if path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return Finding("token", POOR, f"{source} can be read by other users of this machine", f"chmod 600 {source}")
+    return Finding("token", GOOD, f"from {source}")
+
+
+def cluster(address: str) -> Iterator[Finding]:
+    """Who the cluster lets in, and what its machines have."""
+    try:
+        access = settle_access(address, insecure=False)
+    except AccessError as error:
+        yield Finding("cluster", MISSING, f"{address}", str(error))
+        return
+    except ConnectionError as error:
+        yield Finding("cluster", MISSING, str(error), "ray up cluster.yaml; `ray status` on its head says what runs")
+        return
+    for warning in access.warnings:
+        yield Finding("cluster", POOR, warning)
+    from sweeps.engine.machines import join_cluster, stop_ray  # here: Ray must know by now how it gets in
+    from sweeps.engine.nodes import Scouts, living_nodes
+
+    join_cluster(access.address)
+    try:
+        nodes = living_nodes()
+        scouts = Scouts(nodes)
+        known, silent = scouts.facts()
+        scouts.dismiss()
+    finally:
+        stop_ray()
+    for node in nodes:
+        if node.id in known:
+            fact = known[node.id]
+            gpus = f"; {node.gpus:g} GPUs ({', '.join(fact.gpus)})" if node.gpus else ""
+            bf16 = "bfloat16" if fact.bf16 else "fp32"
+            slots = f"{node.cpus:g} slots on {fact.cores} cores"
+            yield Finding(f"node {node.name}", GOOD, f"{slots} of {fact.processor}, {bf16}{gpus}")
+    for sentence in silent:
+        yield Finding("node", MISSING, sentence)
+
+
+def findings(arguments: argparse.Namespace) -> Iterator[Finding]:
+    """Everything that is looked at, in turn."""
+    yield from machine()
+    if arguments.data:
+        yield data(arguments.data)
+    yield folder(arguments.out or runs_folder())
+    yield token()
+    address = cluster_address(arguments.address, None)
+    if address is not None:
+        yield from cluster(address)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m sweeps.engine.doctor", description="What can be run here?")
+    parser.add_argument("--address", metavar="A", help="a cluster to ask as well: HOST:PORT or auto")
+    parser.add_argument("--data", metavar="SPEC", help="data to open (and to pack, the first time)")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="a folder in which a run shall be kept")
+    console, missing = Console(highlight=False), 0
+    for finding in findings(parser.parse_args(argv)):
+        line = Text(f"{finding.about:<16}{finding.state:<9}", style=STYLES[finding.state]).append(finding.found, "none")
+        console.print(line, soft_wrap=True)
+        if finding.mend:
+            console.print(f"{'':<16}{'->':<9}{finding.mend}", soft_wrap=True)
+        missing += finding.state == MISSING
+    if missing:
+        console.print(f"\n{missing} of what is needed is missing", style="red")
+    return 1 if missing else 0
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Runs on a cluster of several nodes: what is wrong on one is refused before the first trial; nodes come and go.
+
+All nodes are on this machine. One that sees another disk has a namespace of mounts of its own, in which something else
+lies over a folder; one that runs other code has it before everything else on its path.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.cluster_host import Cluster, running_nodes
+from tests.engine.test_run import ROOT, SMALL, environment  # noqa: F401
+
+pytestmark = pytest.mark.engine
+
+HIDES = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+NEWNS, REC_PRIVATE = 0x20000, 0x4000 | 1 << 18
+if libc.unshare(NEWNS) or libc.mount(b"none", b"/", None, REC_PRIVATE, None):
+    raise OSError(ctypes.get_errno(), "no namespace of mounts")
+if libc.mount(b"tmpfs", {folder!r}, b"tmpfs", 0, None):
+    raise OSError(ctypes.get_errno(), "nothing can be mounted")
+"""
+
+OTHER_CODE = """
+import importlib.machinery, sys
+class First(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return super().find_spec(name, [{folder!r}]) if name == "enhance" else None
+sys.meta_path.insert(0, First)
+"""
+
+
+def at_start(folder: Path, code: str) -> dict[str, str]:
+    """The variables of a node whose every Python process begins with `code`."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": str(folder)}
+
+
+def hiding(folder: Path, hidden: Path) -> dict[str, str]:
+    """The variables of a node that has an empty disk where the others have `hidden`."""
+    code = HIDES.format(folder=os.fsencode(hidden))
+    if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode:
+        pytest.skip("hiding a folder from a node needs the right to mount")
+    return at_start(folder, code)
+
+
+def other_code(folder: Path) -> dict[str, str]:
+    """The variables of a node that runs a project of another day, whatever is sent to it."""
+    project = folder.with_name(f"{folder.name}-project")
+    shutil.copytree(ROOT / "enhance", project / "enhance", ignore=shutil.ignore_patterns("__pycache__"))
+    with (project / "enhance" / "report.py").open("a") as file:
+        file.write("# of another day\n")
+    return at_start(folder, OTHER_CODE.format(folder=str(project)))
+
+
+@pytest.fixture
+def cluster(environment: dict[str, str]) -> Iterator[Cluster]:  # noqa: F811
+    """A head without slots, as a cloud's is."""
+    with running_nodes(environment) as cluster:
+        cluster.add(0)
+        yield cluster
+
+
+def sweep(cluster: Cluster, out: Path, *arguments: str) -> list[str]:
+    script = str(ROOT / "sweeps" / "loss_weights.py")
+    return [sys.executable, script, *SMALL, "--address", cluster.address, "--out", str(out), *arguments]
+
+
+def finish(cluster: Cluster, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:  # noqa: F811
+    own = {**cluster.environment, **environment}
+    return subprocess.run(command, capture_output=True, text=True, env=own, timeout=240, check=False, cwd=ROOT)
+
+
+def test_what_is_wrong_on_any_node_is_refused_before_the_first_trial(cluster: Cluster, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "run"
+    out.parent.mkdir()
+    data = Path(cluster.environment["TESTSTRIP_CACHE"])
+    own = tmp_path / "own"
+    nodes = {
+        "good": cluster.add(1, **hiding(tmp_path / "good", data), TESTSTRIP_CACHE=str(own)),  # it can be sent the data
+        "code": cluster.add(1, **other_code(tmp_path / "code")),
+        "storage": cluster.add(1, **hiding(tmp_path / "storage", out.parent)),
+        "data": cluster.add(1, **hiding(tmp_path / "data", data), TESTSTRIP_CACHE="/dev/null"),
+    }
+    refused = finish(cluster, sweep(cluster, out, "--smoke"))
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    said = {name: [line for line in refused.stderr.splitlines() if node[:8] in line] for name, node in nodes.items()}
+    assert said["good"] == []
+    sent, packed = next(own.glob("*.patches")), next(data.glob("*.patches"))
+    assert sent.read_bytes() == packed.read_bytes()
+    assert [len(said[name]) for name in ("code", "storage", "data")] == [1, 1, 1]
+    assert "it runs other code" in said["code"][0]
+    assert f"{out} is not the same folder there" in said["storage"][0]
+    assert "Give an --out (or TESTSTRIP_RUNS)" in said["storage"][0]
+    assert "it has not the data" in said["data"][0]
+    assert "name another folder in TESTSTRIP_CACHE" in said["data"][0]
+    assert "Traceback" not in refused.stderr
+    assert list(out.parent.iterdir()) == []
+
+    wrong = finish(cluster, sweep(cluster, out, "--smoke"), RAY_AUTH_TOKEN="wrong")
+    assert wrong.returncode == 2
+    assert "refuses the token of this machine (RAY_AUTH_TOKEN)" in wrong.stderr
+    assert "Traceback" not in wrong.stderr

@@ -1,4 +1,4 @@
-"""`ray up`, `ray submit cluster.yaml sweeps/fast_arch.py` and `ray down`, literally, on several hosts; and hosts lost.
+"""`ray up`, `ray submit cluster.yaml sweeps/fast_arch.py` and `ray down`, literally, on several hosts.
 
 The hosts are namespaces of this machine (hosts.py); SSH, rsync, Ray's launcher and its daemons are the real ones, and
 the cluster file is cluster/onprem.yaml with its first values changed (conftest.py says what else).
@@ -19,7 +19,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.engine]
 
 SWEEP = ["--reproducible", "--trials", "9", "--steps", "180", "--set", "net.channels=4", "--set", "train.val_images=6"]
 SWEEP += ["--set", "train.crop_px=32", "--confirm", "1", "--confirm-seeds", "2", "--audit-share", "0.2"]
-CUT_S = 30.0
 WORKERS = {"one", "two"}
 
 
@@ -38,22 +37,6 @@ def submit(out: Path) -> str:
     return typed(f"ray submit cluster.yaml sweeps/optimizers.py -- {' '.join(SWEEP)} --out {out}")
 
 
-def submit_and_wait_for(cluster: Cluster, out: Path, trials: int) -> "subprocess.Popen[str]":
-    """Submit the sweep; returns when so many trials have ended."""
-    driver = cluster.laptop.start(submit(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + 120
-    while len(list((out / "trials").glob("part-*.parquet"))) < trials:
-        assert driver.poll() is None, driver.stdout.read() if driver.stdout else ""
-        assert time.monotonic() < deadline, "no trial has ended"
-        time.sleep(0.1)
-    return driver
-
-
-def finished(driver: "subprocess.Popen[str]") -> None:
-    printed, _ = driver.communicate(timeout=240)
-    assert driver.returncode == 0, printed
-
-
 def same_ledgers(one: Path, other: Path) -> None:
     """Every row is the same but for times and places, and no file was damaged on the way."""
     a, b = load(one), load(other)
@@ -70,9 +53,9 @@ def plain(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def test_a_script_is_submitted_as_the_readme_says(cluster: Cluster) -> None:
-    out = cluster.shared / "fast_arch"
-    printed = cluster.type(f"ray submit cluster.yaml sweeps/fast_arch.py -- --smoke --out {out}")
-    assert "ledger:" in printed
+    printed = cluster.type("ray submit cluster.yaml sweeps/fast_arch.py -- --smoke")
+    (out,) = (cluster.shared / "runs").glob("fast_arch-*")  # TESTSTRIP_RUNS: no folder was named
+    assert f"ledger: {out}" in printed
     ledger = load(out)
     assert set(ledger.trials["ending"]) <= {"completed", "stopped"}
     assert len(ledger.trials) == 4  # three and a confirmation
@@ -87,6 +70,14 @@ def test_nothing_secret_and_nothing_bulky_is_shipped(cluster: Cluster) -> None:
         assert cluster.hosts[name].run("stat -c %a ~/.ray/auth_token").strip() == "600"
 
 
+def test_a_script_that_is_newer_than_the_project_on_the_head_is_refused_until_that_is_renewed(cluster: Cluster) -> None:
+    again = "ray submit cluster.yaml sweeps/fast_arch.py -- --smoke --dry-run"
+    refused = cluster.type(f"echo '# edited' >> sweeps/fast_arch.py; if {again}; then echo started; fi")
+    assert "started" not in refused
+    assert "ray rsync-up cluster.yaml" in refused
+    assert "dry run" in cluster.type(f"ray rsync-up cluster.yaml > /dev/null; {again}")
+
+
 def test_a_cluster_does_what_one_process_does_on_every_worker(cluster: Cluster, undisturbed: Path) -> None:
     out = cluster.shared / "cluster"
     cluster.laptop.run(submit(out), 240)
@@ -94,29 +85,10 @@ def test_a_cluster_does_what_one_process_does_on_every_worker(cluster: Cluster, 
     assert set(load(out).trials["run.host"]) == WORKERS
 
 
-def test_a_cable_that_is_out_for_half_a_minute_changes_no_row(cluster: Cluster, undisturbed: Path) -> None:
-    out = cluster.shared / "cut"
-    driver = submit_and_wait_for(cluster, out, trials=2)
-    cluster.hosts.cut("two")
-    time.sleep(CUT_S)
-    cluster.hosts.mend("two")
-    finished(driver)
-    same_ledgers(undisturbed, out)
-
-
-def test_a_host_that_loses_power_changes_no_row(cluster: Cluster, undisturbed: Path) -> None:
-    out = cluster.shared / "power"
-    driver = submit_and_wait_for(cluster, out, trials=2)
-    cluster.hosts["two"].fail()
-    finished(driver)
-    same_ledgers(undisturbed, out)
-    assert "one" in set(load(out).trials["run.host"])
-
-
 def test_ray_down_leaves_nothing_running(cluster: Cluster) -> None:
     cluster.type("ray down -y cluster.yaml")
     deadline = time.monotonic() + 90
-    for name in ("head", "one"):
+    for name in ("head", "one", "two"):
         while "raylet" in cluster.hosts[name].run("ps -e -o comm"):
             assert time.monotonic() < deadline, f"Ray still runs on {name}"
             time.sleep(0.5)

@@ -24,6 +24,7 @@ __all__ = [
     "contract",
     "load",
     "not_ended",
+    "objectives_named",
 ]
 
 LOST = ("diverged", "failed", "refused")
@@ -212,6 +213,20 @@ def contract(ledger: Ledger, name: str) -> Any:
     if name not in facts:
         raise LedgerError(f"{ledger.path / 'runs'} does not say {name} in the column contract")
     return facts[name]
+
+
+def objectives_named(ledger: Ledger, metrics: Sequence[str] | None) -> tuple[Objective, ...]:
+    """The objectives of these names, in that order and once each; those of the run where `metrics` is None.
+
+    Raises LedgerError for a name that is no objective of the run.
+    """
+    if metrics is None:
+        return ledger.objectives
+    known = {objective.metric: objective for objective in ledger.objectives}
+    unknown = [metric for metric in metrics if metric not in known]
+    if unknown:
+        raise LedgerError(f"{unknown[0]!r} is not an objective of this run; choose from {', '.join(known)}")
+    return tuple(known[metric] for metric in dict.fromkeys(metrics))
 
 
 # --- the place ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 COMMANDS = {
     "frontier": "the configurations that no other one beats, with intervals",
     "report": "all that a run says in one HTML file, or in a page that follows it (--live)",
+    "importance": "which parameters mattered, with intervals and against chance",
     "compare-paper": "a grid of networks beside the paper's: times, MS-SSIM, fronts",
 }
 """The commands in the order of the help. `NAME` is in `analysis/commands/NAME.py`, with "_" for "-"."""

@@ -1,13 +1,12 @@
 """`analysis frontier`: the configurations that no other one beats."""
 
 import argparse
-from collections.abc import Sequence
 
 from analysis.commands.arguments import RUN, run_location
 from analysis.confirmation import confirmation, luck_lines
 from analysis.figures.frontier import frontier_figure
 from analysis.frontier import configurations, confirmed, ranked, remarks, results
-from analysis.load import Ledger, LedgerError, Objective, load
+from analysis.load import load, objectives_named
 from analysis.output import console, say_notes, say_written, written
 from analysis.stopping import stopping_lines
 from analysis.tables.frontier import (
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     """Carry the command out. Raises LedgerError."""
     ledger = load(options.run)
     say_notes(ledger.notes)
-    objectives = _chosen(ledger, options.objectives)
+    objectives = objectives_named(ledger, options.objectives)
     found = configurations(ledger, search=options.search)
     frame = ranked(found if options.search else results(found), objectives)
     say_notes(remarks(ledger, frame, objectives))
@@ -55,14 +54,3 @@ def run(options: argparse.Namespace) -> None:
     print(endings_line(ledger))
     say_written(files)
     print(f'\nthe numbers in pandas: import pandas; pandas.read_parquet("{files[-1]}").query("front")')
-
-
-def _chosen(ledger: Ledger, metrics: Sequence[str] | None) -> tuple[Objective, ...]:
-    """The objectives named by the user, in that order; those of the run where none is named."""
-    if metrics is None:
-        return ledger.objectives
-    known = {objective.metric: objective for objective in ledger.objectives}
-    unknown = [metric for metric in metrics if metric not in known]
-    if unknown:
-        raise LedgerError(f"{unknown[0]!r} is not an objective of this run; choose from {', '.join(known)}")
-    return tuple(known[metric] for metric in dict.fromkeys(metrics))

@@ -34,6 +34,26 @@ def sheet(title: str, foot: Sequence[str], plot_in: float, left_in: float) -> tu
     return figure, axes
 
 
+def panels(
+    title: str,
+    foot: Sequence[str],
+    rows: int,
+    columns: int,
+    panel_in: float,
+    left_in: float = 0.85,
+    gap_in: float = 0.75,
+) -> tuple[Figure, list[list[Axes]]]:
+    """A sheet with `rows` x `columns` plots, each `panel_in` high; the axes by row, then by column."""
+    figure, whole = sheet(title, foot, rows * panel_in + (rows - 1) * gap_in, left_in)
+    box = whole.get_position()
+    whole.remove()
+    across, up = gap_in / _WIDTH_IN, gap_in / figure.get_figheight()
+    width, height = (box.width - (columns - 1) * across) / columns, (box.height - (rows - 1) * up) / rows
+    bottoms = [box.y1 - height - row * (height + up) for row in range(rows)]
+    lefts = [box.x0 + column * (width + across) for column in range(columns)]
+    return figure, [[figure.add_axes((left, bottom, width, height)) for left in lefts] for bottom in bottoms]
+
+
 def legend(axes: Axes) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, frameon=False, fontsize=8.5, handletextpad=0.35,
                 columnspacing=1.6, borderaxespad=0.2, borderpad=0.2)  # fmt: skip

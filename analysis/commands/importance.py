@@ -1,0 +1,115 @@
+"""`analysis importance`: which parameters mattered, for each objective."""
+
+import argparse
+
+import pandas as pd
+
+from analysis.commands.arguments import RUN, run_location
+from analysis.figures.importance import contours_figure, importance_figure, parallel_figure, slices_figure
+from analysis.importance import (
+    RESAMPLES,
+    common_rung,
+    curves,
+    importance,
+    leading_pair,
+    pooled,
+    sample_lines,
+    scored,
+    surface,
+)
+from analysis.load import Ledger, LedgerError, Objective, contract, load, objectives_named
+from analysis.location import Location
+from analysis.output import console, say_notes, say_written, written
+from analysis.statistics.importance import best_share
+from analysis.tables.importance import importance_table, legend_lines
+from analysis.units import metric_label
+
+_SLICES = 6
+"""So many parameters of each objective get a plot of their own; the table has all of them."""
+
+_FEWEST_RESAMPLES = 20
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What can be said behind the command's name."""
+    parser.add_argument(
+        "runs", metavar="RUN", type=run_location, nargs="+", help=f"{RUN}; runs of one space are pooled"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=run_location, help="where the files go (default: analysis in the first RUN)"
+    )
+    parser.add_argument("--objectives", metavar="METRIC", nargs="+", help="some of the run's objectives")
+    parser.add_argument(
+        "--rung", metavar="N",
+        help='compare at this rung, from 0; "last": the completed trials alone (default: the last one all had come to)',
+    )  # fmt: skip
+    parser.add_argument(
+        "--resamples", metavar="N", type=int, default=RESAMPLES,
+        help=f"bootstrap resamples and permutations, at least {_FEWEST_RESAMPLES} (default: {RESAMPLES})",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> None:
+    """Carry the command out. Raises LedgerError."""
+    if options.resamples < _FEWEST_RESAMPLES:
+        raise LedgerError(f"--resamples {options.resamples} is too few for an interval: at least {_FEWEST_RESAMPLES}")
+    ledgers = [load(run) for run in options.runs]
+    say_notes(note for ledger in ledgers for note in ledger.notes)
+    rung, objectives = _rung(ledgers, options.rung), objectives_named(ledgers[0], options.objectives)
+    screen = console()
+    with screen.status("bootstrap and permutations"):
+        frame = importance(ledgers, objectives, rung, options.resamples)
+    said = {objective: sample_lines(ledgers, objective, rung) for objective in objectives}
+    folder = options.out or options.runs[0] / "analysis"
+    files = _pictures(ledgers, objectives, rung, frame, [f"{line}." for line in said[objectives[0]]], folder)
+    print(f"\n{ledgers[0].runs['question'].iloc[-1]}\n")
+    for objective in objectives:
+        own = frame[frame["metric"] == objective.metric]
+        print(f"{metric_label(objective.metric)}\n")
+        print("\n".join(said[objective]))
+        screen.print(importance_table(own))
+        print("\n".join(legend_lines(own, best_share(int(own["n"].max())), options.resamples)), end="\n\n")
+    say_written(files)
+
+
+def _pictures(
+    ledgers: list[Ledger],
+    objectives: tuple[Objective, ...],
+    rung: int,
+    frame: pd.DataFrame,
+    foot: list[str],
+    out: Location,
+) -> list[Location]:
+    """Four pictures, each with its numbers: importances, scores along one parameter, over two, and over all."""
+    question, parameters = str(ledgers[0].runs["question"].iloc[-1]), pooled(ledgers)
+    scores = {objective: scored(ledgers, objective, rung) for objective in objectives}
+    leading = {o: list(frame.loc[frame["metric"] == o.metric, "parameter"])[:_SLICES] for o in objectives}
+    lines = {o: curves(ledgers, o, rung, leading[o]) for o in objectives}
+    pairs = {o: pair for o in objectives if (pair := leading_pair(frame, scores[o], o.metric))}
+    grids = {o: surface(ledgers, o, rung, pair) for o, pair in pairs.items()}
+    bars = "Bars: 95 % intervals over configurations. Dashed: what chance alone reaches one time in twenty."
+    files = written(frame, importance_figure(f"What mattered? {question}", frame, [*foot, bars]), out, "importance")
+    forest = "Grey: configurations. Blue: what a random forest predicts, averaged over the other parameters."
+    slices = slices_figure(question, [*foot, forest], parameters, [(o, scores[o], lines[o]) for o in objectives])
+    files += written(pd.concat(lines.values()).astype({"value": "str"}), slices, out, "importance-slices")
+    if pairs:
+        forest = "Surface: what a random forest predicts. Dots: configurations. Bright is better."
+        contours = contours_figure(question, [*foot, forest], parameters, [(o, scores[o], grids[o]) for o in pairs])
+        numbers = pd.concat(grids.values()).astype({"x_value": "str", "y_value": "str"})
+        files += written(numbers, contours, out, "importance-contours")
+    each = "A line per configuration; bright is better. Thin where it passes over what is switched off in it."
+    parallel = parallel_figure(question, [*foot, each], parameters, list(scores.items()))
+    numbers = pd.concat([own.assign(metric=o.metric) for o, own in scores.items()])
+    typed = {own.name: "float64" if own.ordered else "str" for own in parameters}
+    return [*files, *written(numbers.astype(typed), parallel, out, "importance-parallel")]
+
+
+def _rung(ledgers: list[Ledger], text: str | None) -> int:
+    count = len(contract(ledgers[0], "rungs"))
+    if text is None:
+        return common_rung(ledgers)
+    if text == "last":
+        return count - 1
+    if not text.isdecimal() or int(text) >= count:
+        raise LedgerError(f"--rung {text}: the rungs are 0 to {count - 1}, or last")
+    return int(text)

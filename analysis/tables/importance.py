@@ -1,0 +1,47 @@
+"""The table of importances."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+
+def importance_table(frame: pd.DataFrame) -> Table:
+    """The parameters of `frame` (as `importance.importance` gives it) for one objective; bold: beyond chance."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("parameter", overflow="fold")
+    table.add_column("where", overflow="fold")
+    for name in ("n", "fANOVA", "p", "PED-ANOVA", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in frame.to_dict("records"):
+        beyond = any(row[f"{kind}_p"] < 0.05 for kind in ("fanova", "ped_anova"))
+        cells = [*_cells(row, "fanova"), *_cells(row, "ped_anova")]
+        names = (Text(row["parameter"]), Text(row["where"] or "everywhere"))
+        table.add_row(*names, str(row["n"]), *cells, style="bold" if beyond else "")
+    return table
+
+
+def legend_lines(frame: pd.DataFrame, best_share: float, resamples: int) -> list[str]:
+    """What the columns mean, for the rows of one objective."""
+    free = frame[frame["where"] == ""]
+    explained = max(0.0, float(frame["explained"].iloc[0]))
+    doubt = "; with so little, take the importances for noise" if explained < 0.1 else ""
+    fanova, ped = (f"{free[f'{kind}_chance'].max():.2f}" for kind in ("fanova", "ped_anova"))
+    return [
+        "fANOVA: the share of the variance over the space that a parameter accounts for alone (a conditional one: over",
+        f"where it counts). PED-ANOVA: its share in what sets the best {best_share:.0%} apart.",
+        f"In brackets 95 % intervals over configurations ({resamples} bootstrap resamples).",
+        f"p: how often scores dealt out at random ({resamples} times) make one so important; bold: below 0.05.",
+        f"One time in twenty chance alone reaches {fanova} (fANOVA) and {ped} (PED-ANOVA).",
+        f"A random forest predicts {explained:.0%} of the variance of configurations that it has not seen{doubt}.",
+    ]
+
+
+def _cells(row: dict[Hashable, Any], kind: str) -> list[str]:
+    if pd.isna(row[kind]):
+        return ["too few", ""]
+    ends = f" ({row[f'{kind}_low']:.2f} to {row[f'{kind}_high']:.2f})"
+    return [f"{row[kind]:.2f}{ends}", f"{row[f'{kind}_p']:.2f}"]

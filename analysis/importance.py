@@ -161,8 +161,8 @@ def _at(ledger: Ledger, objective: Objective, step: int) -> pd.DataFrame:
     """The search's trials with the column `score`: the objective as reported at `step`, NaN where it was not."""
     trials = _search(ledger)
     reports = ledger.read("reports", ["trial", "step", objective.column])
-    reports = reports[reports["step"] == step].set_index("trial")[objective.column]
-    return trials.assign(score=trials["trial"].map(reports).astype("float64"))
+    at_step = reports[reports["step"] == step].set_index("trial")[objective.column]
+    return trials.assign(score=trials["trial"].map(at_step).astype("float64"))
 
 
 def _values(first: pd.DataFrame, parameters: Sequence[Parameter]) -> pd.DataFrame:

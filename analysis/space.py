@@ -32,7 +32,7 @@ class Parameter:
     """One searched leaf: a range from `low` to `high` (ends included), or the `choices`; one of both.
 
     `log`: every factor is equally likely. `step`: whole numbers in such steps; None: real numbers. Under a `condition`,
-    (name, value) of an earlier parameter, it counts only where that has this value and counts itself.
+    (name, value) of another parameter, it counts only where that has this value and counts itself.
     """
 
     name: str
@@ -66,13 +66,14 @@ class Parameter:
 
 
 def space(ledger: Ledger) -> tuple[Parameter, ...]:
-    """The searched parameters of a run, in the order of its sweep; conditions refer to earlier ones.
+    """The searched parameters of a run: those without a condition, then the others, both in the contract's order.
 
     Raises LedgerError where the contract does not say them, or says what is no range that this reader knows.
     """
     entries = contract(ledger, "space")
     try:
-        return tuple(_parameter(name, text) for name, text in entries.items())
+        found = [_parameter(name, text) for name, text in entries.items()]
+        return tuple(sorted(found, key=lambda own: len(conditions(own, found))))
     except (ValueError, SyntaxError, KeyError, TypeError, AttributeError) as error:
         raise LedgerError(f"the space in the contract of {ledger.path} cannot be read: {error}") from error
 

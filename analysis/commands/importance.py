@@ -20,12 +20,12 @@ from analysis.importance import (
 from analysis.load import Ledger, LedgerError, Objective, contract, load, objectives_named
 from analysis.location import Location
 from analysis.output import console, say_notes, say_written, written
-from analysis.statistics.importance import best_share
+from analysis.statistics.importance import FEWEST, best_share
 from analysis.tables.importance import importance_table, legend_lines
 from analysis.units import metric_label
 
 _SLICES = 6
-"""So many parameters of each objective get a plot of their own; the table has all of them."""
+"""So many parameters of each objective, of those that enough configurations have, get a plot of their own."""
 
 _FEWEST_RESAMPLES = 20
 
@@ -61,7 +61,8 @@ def run(options: argparse.Namespace) -> None:
         frame = importance(ledgers, objectives, rung, options.resamples)
     said = {objective: sample_lines(ledgers, objective, rung) for objective in objectives}
     folder = options.out or options.runs[0] / "analysis"
-    files = _pictures(ledgers, objectives, rung, frame, [f"{line}." for line in said[objectives[0]]], folder)
+    foot = [f"{line}." for line in dict.fromkeys(line for own in said.values() for line in own)]
+    files = _pictures(ledgers, objectives, rung, frame, foot, folder)
     print(f"\n{ledgers[0].runs['question'].iloc[-1]}\n")
     for objective in objectives:
         own = frame[frame["metric"] == objective.metric]
@@ -83,7 +84,8 @@ def _pictures(
     """Four pictures, each with its numbers: importances, scores along one parameter, over two, and over all."""
     question, parameters = str(ledgers[0].runs["question"].iloc[-1]), pooled(ledgers)
     scores = {objective: scored(ledgers, objective, rung) for objective in objectives}
-    leading = {o: list(frame.loc[frame["metric"] == o.metric, "parameter"])[:_SLICES] for o in objectives}
+    enough = frame[frame["n"] >= FEWEST]
+    leading = {o: list(enough.loc[enough["metric"] == o.metric, "parameter"])[:_SLICES] for o in objectives}
     lines = {o: curves(ledgers, o, rung, leading[o]) for o in objectives}
     pairs = {o: pair for o in objectives if (pair := leading_pair(frame, scores[o], o.metric))}
     grids = {o: surface(ledgers, o, rung, pair) for o, pair in pairs.items()}

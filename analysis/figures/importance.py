@@ -67,6 +67,8 @@ def slices_figure(
             line = (list(own["value"]), own["predicted"].to_numpy(np.float64) / unit)
             plot_slice(one, known[name], list(there[name]), there["score"].to_numpy(np.float64) / unit, line)
             one.tick_params(labelsize=7.5)
+            if len(known[name].choices) > 3:  # words side by side would run into each other
+                one.tick_params(axis="x", rotation=15)
             if not place % _ACROSS:
                 one.set_ylabel(metric_label(objective.metric), fontsize=9)
     return figure
@@ -98,7 +100,7 @@ def parallel_figure(
     title: str, foot: Sequence[str], parameters: Sequence[Parameter], parts: Sequence[tuple[Objective, pd.DataFrame]]
 ) -> Figure:
     """Every configuration as a line over its parameters, for every objective with `importance.scored`."""
-    figure, axes = panels(title, foot, len(parts), 1, 3.0, left_in=0.4, gap_in=0.7)
+    figure, axes = panels(title, foot, len(parts), 1, 3.0, left_in=0.75, gap_in=0.8)
     known = scales(parameters)
     for (one,), (objective, scores) in zip(axes, parts, strict=True):
         values = scores["score"].to_numpy(np.float64) / metric_unit(objective.metric)

@@ -102,7 +102,7 @@ def assessed(
     and 1; a percentile interval would lie too low, since a resample has fewer different configurations to learn from.
     `p`: how often, with the scores dealt out at random, the most important of all parameters gets at least the
     estimate (Westfall and Young's single-step maxT, "Resampling-Based Multiple Testing", 1993: it already allows for
-    looking at all of them); `chance` is that maximum's 95 % quantile.
+    looking at all of them); `chance` is that maximum's 95 % quantile, at most 1.
     """
     y = np.asarray(scores, dtype=np.float64)
     drawn, dealt = [], []
@@ -119,7 +119,7 @@ def assessed(
     centre, half = estimate / unit, ndtri(0.5 + confidence / 2) * again.std(ddof=1)
     frame = pd.DataFrame({"estimate": centre, "low": (centre - half).clip(0), "high": (centre + half).clip(upper=1)})
     frame["p"] = np.where(estimate.notna(), (1 + above) / (1 + len(most)), np.nan)
-    frame["chance"] = float(np.quantile(most, confidence)) / unit if most.size else math.nan
+    frame["chance"] = min(1.0, float(np.quantile(most, confidence)) / unit) if most.size else math.nan
     return frame
 
 

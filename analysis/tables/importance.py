@@ -28,7 +28,7 @@ def legend_lines(frame: pd.DataFrame, best_share: float, resamples: int) -> list
     """What the columns mean, for the rows of one objective."""
     free = frame[frame["where"] == ""]
     explained = max(0.0, float(frame["explained"].iloc[0]))
-    doubt = "; with so little, take the importances for noise" if explained < 0.1 else ""
+    doubt = "; so little that no importance\nshould be believed that is not bold" if explained < 0.1 else ""
     fanova, ped = (f"{free[f'{kind}_chance'].max():.2f}" for kind in ("fanova", "ped_anova"))
     return [
         "fANOVA: the share of the variance over the space that a parameter accounts for alone (a conditional one: over",

@@ -148,7 +148,23 @@ def test_the_space_is_read_from_the_contract(write: Write) -> None:
     assert own == Parameter("net.blocks", 1.0, 4.0, step=1, condition=("net.family", "resnet"))
 
 
-@pytest.mark.parametrize("text", ["Lag(low=1, high=2)", "Log(low=1)", "import os", "Log(1, 2)", "__import__('os')"])
+def test_a_condition_may_stand_before_what_it_names(write: Write) -> None:
+    """The contract is JSON with its names sorted: adam's beta1 comes before the name of the optimizer."""
+    own = {"a.beta": "When(name='a.name', value='x', range=Uniform(low=0, high=1))", "a.name": "Choice(values=('x',))"}
+    assert [parameter.name for parameter in space(written(write, space=own))] == ["a.name", "a.beta"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "When(name='b', value=1, range=Log(low=1, high=2))",
+        "Lag(low=1, high=2)",
+        "Log(low=1)",
+        "import os",
+        "Log(1, 2)",
+        "__import__('os')",
+    ],
+)
 def test_a_space_that_cannot_be_read_is_refused(write: Write, text: str) -> None:
     with pytest.raises(LedgerError, match=r"the space in the contract of .* cannot be read"):
         space(written(write, space={"a": text}))

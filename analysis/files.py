@@ -10,7 +10,7 @@ file without any error, so the footer is held against the copy of the schema tha
 import base64
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -58,10 +58,13 @@ def table_files(run: Location, name: str) -> list[Location]:
     return [path for path in files(run / name) if path.name.endswith(".parquet") and not path.name.startswith(".")]
 
 
-def read_table(run: Location, name: str, key: Sequence[str]) -> tuple[pa.Table | None, list[str]]:
+def read_table(
+    run: Location, name: str, key: Sequence[str], each: Callable[[pa.Table], pa.Table] = lambda table: table
+) -> tuple[pa.Table | None, list[str]]:
     """All readable rows of table `name`, files in the order of their names, and a note for each file put aside.
 
-    Columns are united by name; a column that a file lacks is null there. None where no file is readable.
+    Columns are united by name; a column that a file lacks is null there. None where no file is readable. `each` may
+    make less of what a file holds before the next is read: pictures are large.
     Raises LedgerError for a schema version that is not known, for a file that the system or the store refuses to read
     and for columns whose types cannot be united.
     """
@@ -73,7 +76,7 @@ def read_table(run: Location, name: str, key: Sequence[str]) -> tuple[pa.Table |
             if isinstance(found, Damaged):
                 notes.append(put_aside(run, path, str(found)))
             else:
-                tables.append(found.table)
+                tables.append(each(found.table))
     except (LedgerError, StoreError) as error:
         raise LedgerError(str(error), notes) from error
     if not tables:

@@ -1,7 +1,7 @@
 """What every command does with its answer: say it, and write picture and numbers side by side."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -21,15 +21,23 @@ def console() -> Console:
 
 def written(frame: pd.DataFrame, figure: Figure, folder: Location, stem: str) -> list[Location]:
     """Write FOLDER/STEM.png, .svg and .parquet (the numbers, last in the list). Raises LedgerError where it cannot."""
+    return written_all(frame, {stem: figure}, folder, stem)
+
+
+def written_all(frame: pd.DataFrame, figures: Mapping[str, Figure], folder: Location, stem: str) -> list[Location]:
+    """Write each figure as FOLDER/NAME.png and .svg, and the numbers as FOLDER/STEM.parquet, last in the list.
+
+    Raises LedgerError where it cannot.
+    """
     table = f"{stem}.parquet"
     try:
         with filled(folder) as local:
-            figures = save(figure, local, stem)
+            pictures = [path for name, figure in figures.items() for path in save(figure, local, name)]
             frame.to_parquet(local / table, index=False)
     except OSError as error:
         why = error.strerror or error
         raise LedgerError(f"cannot write to {folder} ({why}); choose another folder with --out") from error
-    return [folder / name for name in (*(path.name for path in figures), table)]
+    return [folder / name for name in (*(path.name for path in pictures), table)]
 
 
 def say_written(paths: Iterable[Location]) -> None:

@@ -2,6 +2,7 @@
 
 COMMANDS = {
     "frontier": "the configurations that no other one beats, with intervals",
+    "images": "what networks make of pictures: crops, errors, colors, best and worst cases, whole photographs",
     "report": "all that a run says in one HTML file, or in a page that follows it (--live)",
     "importance": "which parameters mattered, with intervals and against chance",
     "compare-paper": "a grid of networks beside the paper's: times, MS-SSIM, fronts",

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -19,19 +20,44 @@ _LINE_IN = 0.18
 
 def sheet(title: str, foot: Sequence[str], plot_in: float, left_in: float) -> tuple[Figure, Axes]:
     """A figure that is as tall as its words need, around a plot that always has the height `plot_in`."""
-    title_lines = textwrap.wrap(title, 74) or [""]
-    foot_lines = [part for line in foot for part in (textwrap.wrap(line, 122, subsequent_indent="    ") or [""])]
-    top_in = 0.2 + 0.26 * len(title_lines) + 0.32
-    bottom_in = 0.62 + _LINE_IN * len(foot_lines) + 0.12
-    height_in = top_in + plot_in + bottom_in
-    figure = Figure(figsize=(_WIDTH_IN, height_in))
-    box = (left_in / _WIDTH_IN, bottom_in / height_in, 1 - (left_in + 0.3) / _WIDTH_IN, plot_in / height_in)
-    axes = figure.add_axes(box)
-    figure.text(0.2 / _WIDTH_IN, 1 - 0.18 / height_in, "\n".join(title_lines), va="top", fontsize=13, color=INK,
-                fontweight="bold", linespacing=1.25, parse_math=False)  # fmt: skip
-    figure.text(0.2 / _WIDTH_IN, (bottom_in - 0.62) / height_in, "\n".join(foot_lines), va="top", fontsize=8.5,
-                color="#555555", linespacing=1.35, parse_math=False)  # fmt: skip
-    return figure, axes
+    page = Page(title, foot, plot_in, below_in=0.62)
+    return page.figure, page.axes(left_in, 0, _WIDTH_IN - left_in - 0.3, plot_in)
+
+
+class Page:
+    """A figure `width_in` wide: the title, a place `inside_in` high for whatever is placed there, and the foot below.
+
+    `below_in` is left free between the two, for what stands under an axis. Places are given in inches from the left
+    edge of the page and from the top of the place between title and foot.
+    """
+
+    def __init__(
+        self, title: str, foot: Sequence[str], inside_in: float, width_in: float = _WIDTH_IN, below_in: float = 0.1
+    ) -> None:
+        share = width_in / _WIDTH_IN
+        title_lines = textwrap.wrap(title, int(74 * share)) or [""]
+        foot_lines = [
+            part for line in foot for part in (textwrap.wrap(line, int(122 * share), subsequent_indent="    ") or [""])
+        ]
+        self.top_in = 0.2 + 0.26 * len(title_lines) + 0.32
+        bottom_in = below_in + _LINE_IN * len(foot_lines) + 0.12
+        self.width_in, self.height_in = width_in, self.top_in + inside_in + bottom_in
+        self.figure = Figure(figsize=(self.width_in, self.height_in))
+        self.figure.text(0.2 / self.width_in, 1 - 0.18 / self.height_in, "\n".join(title_lines), va="top", fontsize=13,
+                         color=INK, fontweight="bold", linespacing=1.25, parse_math=False)  # fmt: skip
+        self.text(0.2, inside_in + below_in, "\n".join(foot_lines), va="top", fontsize=8.5, color="#555555",
+                  linespacing=1.35)  # fmt: skip
+
+    def axes(self, left_in: float, top_in: float, wide_in: float, high_in: float) -> Axes:
+        """Axes with their upper left corner at a place."""
+        bottom = 1 - (self.top_in + top_in + high_in) / self.height_in
+        box = (left_in / self.width_in, bottom, wide_in / self.width_in, high_in / self.height_in)
+        return self.figure.add_axes(box)
+
+    def text(self, left_in: float, top_in: float, text: str, **style: Any) -> None:
+        """Words at a place."""
+        up = 1 - (self.top_in + top_in) / self.height_in
+        self.figure.text(left_in / self.width_in, up, text, parse_math=False, **{"color": INK, **style})
 
 
 def panels(

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
+from analysis.commands.arguments import RUN, run_location
 from analysis.load import LedgerError
+from analysis.location import Location, filled
 from analysis.output import say_notes, say_written
 from analysis.report.page import page
 from analysis.report.reading import read
@@ -11,9 +13,9 @@ from analysis.report.reading import read
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What can be said behind the command's name."""
-    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="the folders of the runs")
+    parser.add_argument("runs", metavar="RUN", type=run_location, nargs="+", help=RUN)
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, help="where report.html goes (default: analysis in the first RUN)"
+        "--out", metavar="DIR", type=run_location, help="where report.html goes (default: analysis in the first RUN)"
     )
     parser.add_argument("--live", action="store_true", help="serve the report on this machine and follow the run")
     parser.add_argument("--port", metavar="N", type=int, help="the port of --live (default: a free one)")
@@ -35,6 +37,9 @@ def run(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     if options.out is not None:
         raise LedgerError("--live writes no file, so it takes no --out; leave one of them out")
+    distant = [str(run) for run in options.runs if not isinstance(run, Path)]
+    if distant:
+        raise LedgerError(f"--live follows folders of this machine, and {distant[0]} is none; leave --live out")
     from analysis.report.live import server  # only a live report needs one
 
     with server(options.runs, options.port or 0) as serving:
@@ -46,11 +51,11 @@ def _serve(options: argparse.Namespace) -> None:
             print()
 
 
-def _written(text: str, folder: Path) -> Path:
-    path = folder / "report.html"
+def _written(text: str, folder: Location) -> Location:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with filled(folder) as local:
+            (local / "report.html").write_text(text, encoding="utf-8")
     except OSError as error:
-        raise LedgerError(f"cannot write to {folder} ({error.strerror}); choose another folder with --out") from error
-    return path
+        why = error.strerror or error
+        raise LedgerError(f"cannot write to {folder} ({why}); choose another folder with --out") from error
+    return folder / "report.html"

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.frontier import configurations, confirmed, ranked, results
 from analysis.load import Ledger, LedgerError, load
+from analysis.location import Location
 from analysis.report.sampling import shown_reports, shown_trials
 
 
@@ -31,8 +32,8 @@ class Reading:
     reports_note: str
 
 
-def read(run: Path) -> Reading:
-    """Read the run in the folder `run`. Raises LedgerError as `load` does."""
+def read(run: Location) -> Reading:
+    """Read the run at `run`. Raises LedgerError as `load` does."""
     ledger = load(run)
     try:
         own = ranked(results(configurations(ledger)), ledger.objectives)
@@ -43,5 +44,5 @@ def read(run: Path) -> Reading:
     front = set() if own is None else set(own.loc[own["front"], "configuration"])
     trials, trials_note = shown_trials(ledger.trials, front)
     reports, reports_note = shown_reports(trials, ledger.reports)
-    name = run.resolve().name
+    name = run.resolve().name if isinstance(run, Path) else run.name
     return Reading(name, ledger, own, search, why, trials, trials_note, reports, reports_note)

@@ -11,7 +11,10 @@ function chart(host, draw) {
   let width = 0;
   const redraw = () => {
     tip.hidden = true;
-    if (width > 0) place.replaceChildren(draw(width));
+    if (width === 0) return;
+    const held = place.contains(document.activeElement) ? document.activeElement.dataset.configuration : null;
+    place.replaceChildren(draw(width));
+    if (held) place.querySelector(`[data-configuration="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
   };
   new ResizeObserver(([entry]) => {
     const now = Math.round(entry.contentRect.width);

@@ -6,16 +6,17 @@ function startRun(article, kept) {
   const data = JSON.parse(article.querySelector("script.data").textContent);
   const { trials } = data;
   const run = {
-    index: Number(article.dataset.run), data, state: kept?.state ?? {}, listeners: [], selected: { row: null, configuration: null }, from: null,
+    index: Number(article.dataset.run), data, state: kept?.state ?? {}, listeners: [], selected: { row: null, configuration: null }, from: null, host: null,
     stopped: trials.ending.flatMap((ending, row) => (ending === "stopped" ? [row] : [])),
     selectedTrial: () => (run.selected.row === null ? null : trials.id[run.selected.row]),
     selectTrial(row, from) {
       for (const other of runs) if (other !== run && other.selected.row !== null) other.clear();
       run.selected = { row, configuration: trials.configuration[row] };
       run.from = from ?? run.from;
+      run.host = from?.closest("section") ?? run.host;
       history.replaceState(null, "", `#trial=${trials.id[row]}`);
       for (const listen of run.listeners) listen();
-      steady(from, () => showPanel(run));
+      steady(run.host, () => showPanel(run));
       if (from) document.querySelector(".panel .close").focus({ preventScroll: true });
     },
     selectConfiguration(id, from) {
@@ -27,7 +28,7 @@ function startRun(article, kept) {
       run.selected = { row: null, configuration: null };
       history.replaceState(null, "", location.pathname + location.search);
       for (const listen of run.listeners) listen();
-      steady(run.from, () => showPanel(run));
+      steady(run.host, () => showPanel(run));
       refocus(article, run);
     },
   };
@@ -36,8 +37,7 @@ function startRun(article, kept) {
 }
 
 /* The panel changes the width of the page, and that its height: what was clicked stays where it is. */
-function steady(from, change) {
-  const host = from?.closest("section");
+function steady(host, change) {
   const before = host?.getBoundingClientRect().top;
   change();
   if (!host) return;

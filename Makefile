@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: sweep test endurance lint bench report
+.PHONY: sweep test endurance cluster lint bench report
 
 sweep: $(VENV)/ready
 	$(BIN)/python sweeps/loss_weights.py $(ARGS)
@@ -15,6 +15,10 @@ test: $(VENV)/ready
 # What takes many minutes: drivers killed twenty times over, thousands of trials.
 endurance: $(VENV)/ready
 	$(BIN)/python -m pytest -m endurance --timeout 3600 $(ARGS)
+
+# Ray's launcher on several hosts of one machine: minutes; needs root, and Debian's openssh-server, rsync and iproute2.
+cluster: $(VENV)/ready
+	$(BIN)/python -m pytest -m cluster $(ARGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -5,17 +5,17 @@ import contextlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 
 from analysis.files import LedgerError
+from analysis.location import Location, StoreError
 from enhance.config import ConfigError
 from enhance.data import DataError, open_data
 from sweeps.engine.driver import RunMismatch, drive, read_rows
-from sweeps.engine.ledger import LedgerBusy
-from sweeps.engine.options import Options, UsageError, parse, resumed_folder
+from sweeps.engine.ledger import LedgerBusy, LedgerLost, check_writable
+from sweeps.engine.options import Options, UsageError, parse, resumed_run
 from sweeps.engine.place import NotReady
 from sweeps.engine.plan import render_plan
 from sweeps.engine.script import StaleCode, check_script, command_of
@@ -114,15 +114,17 @@ def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
         print(f"{sweep.name}: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"{sweep.name}: {error.strerror or error}: {error.filename or 'the ledger'}", file=sys.stderr)
+        whole = isinstance(error, (StoreError, LedgerLost))  # a sentence already
+        why = str(error) if whole else f"{error.strerror or error}: {error.filename or 'the ledger'}"
+        print(f"{sweep.name}: {why}", file=sys.stderr)
         print("nothing that was acknowledged is lost; mend it and give the same command again", file=sys.stderr)
         return 1
 
 
 def _run(sweep: Sweep, argv: list[str], script: str, console: Console) -> int:
     command = " ".join([script, *argv])
-    folder = resumed_folder(argv)
-    recorded = _recorded_arguments(folder) if folder is not None else []
+    resumed = resumed_run(argv)
+    recorded = _recorded_arguments(resumed) if resumed is not None else []
     options = parse(sweep, [*recorded, *argv], command)[1]  # what is mistyped is refused before a cluster is asked
     with contextlib.ExitStack() as held:
         cluster = held.enter_context(_joined(options, console)) if options.address else None
@@ -145,6 +147,7 @@ def _carried_out(
     if options.dry_run:
         console.print("\ndry run: no trial was trained", style="dim")
         return 0
+    _check_writable(options.out)
     again = f"{script} --resume {options.out}"
     console.print(f"\nstarting; if it is interrupted, go on with: {again}\n", style="dim", soft_wrap=True)
     try:
@@ -167,6 +170,13 @@ def _carried_out(
     return 0
 
 
+def _check_writable(run: Location) -> None:
+    try:
+        check_writable(run)
+    except StoreError as error:
+        raise UsageError(f"the ledger cannot be written; {error}") from None
+
+
 def _cost(sweep: Sweep, options: Options, console: Console) -> str:
     """What the run will cost, by a measurement."""
     from sweeps.engine.estimate import estimate  # here: it brings torch
@@ -175,7 +185,7 @@ def _cost(sweep: Sweep, options: Options, console: Console) -> str:
     return estimate(sweep, store, options.device).words(options.price_per_hour)
 
 
-def _recorded_arguments(run: Path) -> list[str]:
+def _recorded_arguments(run: Location) -> list[str]:
     """The arguments with which the run was started, so that --resume needs no others; places and modes are not kept."""
     runs, _ = read_rows(run, "runs", ["run"])
     if not runs:

@@ -19,10 +19,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from analysis.location import KINDS, LocationError, StoreError, locate
 from enhance.data import DataError, open_data
 from enhance.data.cache import cache_folder
 from sweeps.engine import sight
 from sweeps.engine.environment import ENHANCE, code_hash, default_device, has_bf16
+from sweeps.engine.ledger import check_writable
 from sweeps.engine.place import cluster_address, runs_folder
 from sweeps.engine.probe import decisive_versions, facts
 from sweeps.engine.security import AccessError, settle_access, token_source
@@ -126,13 +128,19 @@ def data(spec: str) -> Finding:
     return Finding("data", GOOD, f"{store.spec}: {store.fingerprint}, {size:.2f} GiB in {store.path}")
 
 
-def folder(out: Path) -> Finding:
-    """Whether a run can be kept there."""
+def folder(address: str) -> Finding:
+    """Whether a run can be kept there, in a folder or in a store."""
+    mend = "name another place with --out or TESTSTRIP_RUNS"
     try:
-        sight.hide(sight.show(out))
+        out = locate(address)
+        if isinstance(out, Path):
+            sight.hide(sight.show(out))
+        else:
+            check_writable(out)
+    except (LocationError, StoreError) as error:
+        return Finding("runs", MISSING, str(error), mend)
     except OSError as error:
-        mend = "name another folder with --out or TESTSTRIP_RUNS"
-        return Finding("runs", MISSING, f"{out}: {error.strerror or error}", mend)
+        return Finding("runs", MISSING, f"{address}: {error.strerror or error}", mend)
     return Finding("runs", GOOD, f"{out} can be written")
 
 
@@ -198,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sweeps.engine.doctor", description="What can be run here?")
     parser.add_argument("--address", metavar="A", help="a cluster to ask as well: HOST:PORT or auto")
     parser.add_argument("--data", metavar="SPEC", help="data to open (and to pack, the first time)")
-    parser.add_argument("--out", type=Path, metavar="RUN", help="a folder in which a run shall be kept")
+    parser.add_argument("--out", metavar="RUN", help=f"where a run shall be kept: {KINDS}")
     console, missing = Console(highlight=False), 0
     for finding in findings(parser.parse_args(argv)):
         line = Text(f"{finding.about:<16}{finding.state:<9}", style=STYLES[finding.state]).append(finding.found, "none")

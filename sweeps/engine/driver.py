@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from analysis.files import read_table
+from analysis.location import Location, StorePath
 from enhance.data import PatchStore, open_data
 from sweeps.engine import environment, sight
 from sweeps.engine.cohorts import CohortReferee
@@ -43,7 +44,7 @@ def drive(
     """Run `sweep` into the ledger at `options.out`, continuing what is there. Returns the referee, all trials ended.
 
     `cluster` is the one that has been joined, None for this machine. Raises DataError, LedgerBusy, RunMismatch or
-    NotReady before anything is computed.
+    NotReady before anything is computed, OSError where the ledger cannot be written.
     """
     if options.workers and cluster is None:
         from sweeps.engine.machines import start_ray  # here: a run without Ray does not load it
@@ -53,19 +54,19 @@ def drive(
     sweep.check_data(store.paired, store.spec)
     with contextlib.ExitStack() as held:
         wanted = None if cluster is None else held.enter_context(cluster.checked(sweep, options, store))
-        ledger = Ledger(options.out)
+        ledger = Ledger(options.out, lambda sentence: console.print(sentence, style="dim", highlight=False))
         held.callback(ledger.close)
-        if wanted is not None and wanted.sight is not None:
+        if wanted is not None and wanted.sight is not None and isinstance(options.out, Path):
             sight.clear(options.out, but=wanted.sight)
         referee = _referee(sweep, options, argv, store, ledger, console)
         with Board(sweep, console) as board, signals_close(referee):
             referee.listener = board.hear
             board.recall(list(referee.trials.values()))
-            _carry(referee, options, store.path, board, wanted)
+            _carry(referee, ledger, options, store.path, board, wanted)
         return referee
 
 
-def read_rows(run: Path, dataset: str, key: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+def read_rows(run: Location, dataset: str, key: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of a dataset in the order of their commits, the first of each key; and notes about damaged files."""
     table, notes = read_table(run, dataset, key)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -74,7 +75,9 @@ def read_rows(run: Path, dataset: str, key: list[str]) -> tuple[list[dict[str, A
     return list(rows.values()), notes
 
 
-def _carry(referee: Referee, options: Options, store: Path, board: Board, wanted: "Wanted | None") -> None:
+def _carry(
+    referee: Referee, ledger: Ledger, options: Options, store: Path, board: Board, wanted: "Wanted | None"
+) -> None:
     limits = Limits(minutes=options.max_minutes, device_hours=options.max_device_hours)
 
     def tick() -> None:
@@ -91,6 +94,7 @@ def _carry(referee: Referee, options: Options, store: Path, board: Board, wanted
 
         ground = Ground(options.workers, options.device, store, options.elastic, wanted)
         run_on_ray(referee, ground, options.timeout_s, tick, board.say)
+        ledger.close()  # nothing is written any more; and Ray must be stopped with no other thread running
         stop_ray()
 
 
@@ -108,7 +112,8 @@ def _referee(
     known = [pair for past in options.warm_start for pair in _known(past, sweep, store, console)]
     setting = Setting(store.fingerprint, environment.code_hash(), columns)
     kind = CohortReferee if options.reproducible else Referee if sweep.cost is None else MeasuringReferee
-    referee = kind(sweep, ledger, setting, journal=options.out / "optuna.journal", history=known)
+    journal = None if isinstance(options.out, StorePath) else options.out / "optuna.journal"
+    referee = kind(sweep, ledger, setting, journal=journal, history=known)
     if isinstance(referee, MeasuringReferee):
         referee.notice = lambda sentence: console.print(sentence, style="dim", highlight=False)
         referee.recall_costs(read_rows(options.out, "costs", COST_KEY)[0])
@@ -124,7 +129,7 @@ def _referee(
     return referee
 
 
-def _known(past: Path, sweep: Sweep, store: PatchStore, console: Console) -> list[Known]:
+def _known(past: Location, sweep: Sweep, store: PatchStore, console: Console) -> list[Known]:
     """What an earlier run has to say to the sampler; what it cannot say is counted by reason."""
     from sweeps.engine.history import history  # here: it loads pandas, which other runs do not need
 
@@ -187,7 +192,7 @@ def _contract(sweep: Sweep, options: Options, store: PatchStore) -> dict[str, An
     }
 
 
-def _check_contract(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+def _check_contract(before: dict[str, Any], now: dict[str, Any], out: Location) -> None:
     differing = [
         f"  - {name}: there {_difference(before.get(name), now[name])}" for name in now if before.get(name) != now[name]
     ]

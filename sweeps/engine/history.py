@@ -9,12 +9,12 @@ sampler where to look and are no results of this run.
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
 
 from analysis.load import load
+from analysis.location import Location
 from enhance.config import ConfigError, Scalar, flatten
 from sweeps.engine.search import SeedResult
 from sweeps.engine.space import Choice, Integer, Range, When, inner
@@ -47,7 +47,7 @@ class _Refused(ValueError):
     """An earlier trial that says nothing here; its text is the reason."""
 
 
-def history(run: Path, sweep: Sweep, data_fingerprint: str) -> History:
+def history(run: Location, sweep: Sweep, data_fingerprint: str) -> History:
     """What the ledger in `run` says about points of the sweep's space. Confirmations are left out.
 
     Raises analysis.LedgerError where `run` holds no ledger that can be read.

@@ -8,22 +8,27 @@
     RUN/samples/   one row per completed trial and picture: its scores, and of a few pictures the output
     RUN/originals/ one row per picture that some sample shows: input and target
 
-Commit: write under a temporary name in the same folder, close, fsync, read back with page checksums, link to the final
-name without overwriting, fsync the folder; only then does `commit` return. There is one writer per folder at a time: it
-holds RUN/.lock, which the operating system releases with the process, however that ends.
+Commit in a folder: write under a temporary name beside it, close, fsync, read back with page checksums, link to the
+final name without overwriting, fsync the folder; only then does `commit` return. In an object store: check the bytes
+with page checksums, put them under their name in one request, read them back and compare. No two writers have a name in
+common, so nothing is overwritten there either. There is one writer per run at a time (`holding.py`).
 """
 
-import fcntl
 import json
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from analysis.location import Location, StorePath, files
+from sweeps.engine.holding import LedgerBusy, LedgerLost, hold
+
+__all__ = ["DATASETS", "Ledger", "LedgerBusy", "LedgerLost", "Row", "check_writable", "encode", "to_table"]
 
 SCHEMA_VERSION = 1
 DATASETS = ("runs", "starts", "reports", "trials", "costs", "samples", "originals")
@@ -37,61 +42,105 @@ _BYTES = ("input", "target", "output")
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), datetime: pa.timestamp("us", "UTC")}
 
 
-class LedgerBusy(RuntimeError):
-    """Another driver holds this folder."""
+# A hundred columns of a row or two: what makes large files small makes these larger and slower. And statistics lie in
+# page headers, which no checksum covers.
+_PLAIN = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
 
 
 class Ledger:
-    """The one writer of a run's folder. Raises LedgerBusy while another driver holds it."""
+    """The one writer of a run."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Location, notice: Callable[[str], None] = lambda sentence: None) -> None:
+        """Hold the run at `root`. Raises LedgerBusy while another driver does, StoreError where a store refuses.
+
+        `notice` is told where it takes a while to find out whether another driver is alive.
+        """
         self.root = root
-        for dataset in DATASETS:
-            (root / dataset).mkdir(parents=True, exist_ok=True)
-        self._lock = _take_lock(root / ".lock")
+        if isinstance(root, Path):
+            for dataset in DATASETS:
+                (root / dataset).mkdir(parents=True, exist_ok=True)
+        self._hold = hold(root, notice)
         self._remove_temporaries()
         # Every invocation's files sort after those of the ones before it, whatever the clocks say.
-        self.invocation = 1 + len(list((root / "runs").glob("part-*.parquet")))
+        self.invocation = 1 + max((_invocation(path.name) for path in files(root / "runs")), default=0)
         self._writer = uuid.uuid4().hex[:8]
         self._sequence = 0
 
-    def commit(self, dataset: str, rows: Sequence[Row]) -> Path:
-        """Make `rows` durable as one new file of `dataset` and return its path.
+    def commit(self, dataset: str, rows: Sequence[Row]) -> Location:
+        """Make `rows` durable as one new file of `dataset` and return its name.
 
-        Raises OSError where the disk refuses, and RuntimeError where what was read back is not what was written; in
-        both cases nothing of it is visible.
+        Raises OSError where the disk or the store refuses, LedgerLost where another driver has taken the run over, and
+        RuntimeError where what was read back is not what was written; nothing of it is visible then. Only where a
+        store does not answer any more it may be: complete, as if the driver had been killed before it could say so.
         """
+        self._hold.check()
         self._sequence += 1
-        name = f"part-{self.invocation:05d}-{self._writer}-{self._sequence:07d}.parquet"
-        final = self.root / dataset / name
-        temporary = final.with_name(f".{name}.tmp")
+        final = self.root / dataset / f"part-{self.invocation:05d}-{self._writer}-{self._sequence:07d}.parquet"
         table = to_table(rows)
-        try:
-            with temporary.open("xb") as file:
-                # A hundred columns of a row or two: what makes large files small makes these larger and slower. And
-                # statistics lie in page headers, which no checksum covers.
-                plain = {"compression": "none", "use_dictionary": False, "write_statistics": False}
-                pq.write_table(table, file, write_page_checksum=True, **plain)
-                file.flush()
-                os.fsync(file.fileno())
-            with pq.ParquetFile(temporary, page_checksum_verification=True) as written:
-                read = written.read(use_threads=False)
-            if not read.equals(table):
-                raise RuntimeError(f"{temporary} does not read back as it was written")
-            os.link(temporary, final)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _fsync_folder(final.parent)
+        if isinstance(final, StorePath):
+            _put(table, final)
+        else:
+            _link(table, final)
         return final
 
     def close(self) -> None:
-        """Let the next driver have the folder."""
-        self._lock.close()
+        """Let the next driver have the run."""
+        self._hold.release()
 
     def _remove_temporaries(self) -> None:
-        for dataset in DATASETS:
-            for leftover in (self.root / dataset).glob(".*.tmp"):
-                leftover.unlink()
+        if isinstance(self.root, Path):
+            for dataset in DATASETS:
+                for leftover in (self.root / dataset).glob(".*.tmp"):
+                    leftover.unlink()
+
+
+def check_writable(root: Location) -> None:
+    """Raise StoreError where a store does not let us list, write and remove. A folder says so soon enough by itself."""
+    if isinstance(root, StorePath):
+        root.check()
+        probe = root / f".probe-{uuid.uuid4().hex}"
+        probe.write(b"may this be written?")
+        probe.remove()
+
+
+def _link(table: pa.Table, final: Path) -> None:
+    """Make the file in a folder."""
+    temporary = final.with_name(f".{final.name}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            pq.write_table(table, file, **_PLAIN)
+            file.flush()
+            os.fsync(file.fileno())
+        _check_reads_back(table, temporary, temporary)
+        os.link(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _fsync_folder(final.parent)
+
+
+def _put(table: pa.Table, final: StorePath) -> None:
+    """Make the object in a store."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, **_PLAIN)
+    content = sink.getvalue()
+    _check_reads_back(table, pa.BufferReader(content), final)
+    final.write(content)
+    if not final.read().equals(content):
+        final.remove()
+        raise RuntimeError(f"{final} does not read back as it was written")
+
+
+def _check_reads_back(table: pa.Table, source: Any, name: Location) -> None:
+    with pq.ParquetFile(source, page_checksum_verification=True) as written:
+        read = written.read(use_threads=False)
+    if not read.equals(table):
+        raise RuntimeError(f"{name} does not read back as it was written")
+
+
+def _invocation(name: str) -> int:
+    """The number of the invocation that wrote the file."""
+    number = name.split("-")[1] if name.startswith("part-") else ""
+    return int(number) if number.isdecimal() else 0
 
 
 def to_table(rows: Sequence[Row]) -> pa.Table:
@@ -120,23 +169,6 @@ def _type(name: str, values: Sequence[Any]) -> pa.DataType:
     if len(kinds) != 1 or not kinds <= _ARROW.keys():
         raise TypeError(f"column {name!r} must hold values of one kind, got {sorted(kind.__name__ for kind in kinds)}")
     return _ARROW[kinds.pop()]
-
-
-def _take_lock(path: Path) -> IO[str]:
-    file = path.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise LedgerBusy(
-            f"another driver is writing to {path.parent} ({holder}); wait for it, end it, or choose another --out"
-        ) from None
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {os.uname().nodename}")
-    file.flush()
-    return file
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from analysis.files import table_files
+from analysis.location import KINDS, Location, LocationError, StoreError, locate
 from enhance.config import VARIANTS, Law, Scalar, laws, unknown_leaf
 from enhance.config.files import pinned
 from enhance.data import check_spec
@@ -39,7 +41,7 @@ class Options:
     many workers as the cluster has at any time, `workers` at the start. `device_asked` may be "auto".
     """
 
-    out: Path
+    out: Location
     workers: int
     elastic: bool
     address: str | None
@@ -52,8 +54,8 @@ class Options:
     timeout_s: float | None
     max_minutes: float | None
     max_device_hours: float | None
-    warm_start: tuple[Path, ...]
-    costs_from: tuple[Path, ...]
+    warm_start: tuple[Location, ...]
+    costs_from: tuple[Location, ...]
     reproducible: bool
     estimate: bool
     price_per_hour: float | None
@@ -83,17 +85,17 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str, cluster: Capacity | N
     elif arguments.dtype != "auto":
         raise UsageError(f"--dtype {arguments.dtype}: the sweep {sweep.name} sets train.dtype itself")
     sweep = _searched(sweep, arguments)
-    if arguments.resume is not None and arguments.out is not None and arguments.resume != arguments.out:
-        raise UsageError(f"--resume {arguments.resume} and --out {arguments.out} name two folders; give one of them")
-    if arguments.resume is not None and not (arguments.resume / "runs").is_dir():
-        raise UsageError(f"--resume {arguments.resume}: no run there; start one with --out {arguments.resume}")
+    out, resumed = located("--out", arguments.out), located("--resume", arguments.resume)
+    if resumed is not None and out is not None and resumed != out:
+        raise UsageError(f"--resume {resumed} and --out {out} name two runs; give one of them")
+    if resumed is not None and not _holds("--resume", resumed, "runs"):
+        raise UsageError(f"--resume {resumed}: no run there; start one with --out {resumed}")
     if sweep.cost is not None:
         sweep = _measured(sweep, arguments, device, here.cores)
     sweep = _pin_files(sweep)
     check_spec(sweep.data)
-    out = arguments.resume or arguments.out or _fresh_folder(sweep.name)
     return sweep, Options(
-        out=out,
+        out=resumed or out or _fresh_folder(sweep.name),
         workers=here.workers if arguments.workers is None else arguments.workers,
         elastic=address is not None and arguments.workers is None,
         address=address,
@@ -106,7 +108,7 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str, cluster: Capacity | N
         timeout_s=arguments.timeout or None,
         max_minutes=arguments.max_minutes,
         max_device_hours=arguments.max_device_hours,
-        warm_start=tuple(arguments.warm_start),
+        warm_start=tuple(run for text in arguments.warm_start if (run := located("--warm-start", text))),
         costs_from=_cost_runs(sweep, arguments.costs_from),
         reproducible=arguments.reproducible,
         estimate=arguments.estimate or arguments.price_per_hour is not None,
@@ -133,15 +135,31 @@ def _check_place(arguments: argparse.Namespace, address: str | None) -> None:
             raise UsageError(f"--{option} is about a cluster, and none is joined; name one with --address")
 
 
-def resumed_folder(argv: Sequence[str]) -> Path | None:
-    """The folder that --resume names on the command line, before anything else of it is looked at."""
+def resumed_run(argv: Sequence[str]) -> Location | None:
+    """The run that --resume names on the command line, before anything else of it is looked at. Raises UsageError."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    finder.add_argument("--resume", type=Path)
+    finder.add_argument("--resume")
     try:
-        folder: Path | None = finder.parse_known_args(argv)[0].resume
-    except argparse.ArgumentError:  # --resume without a folder: the full parser says so
+        address: str | None = finder.parse_known_args(argv)[0].resume
+    except argparse.ArgumentError:  # --resume without a run: the full parser says so
         return None
-    return folder
+    return located("--resume", address)
+
+
+def located(option: str, address: str | None) -> Location | None:
+    """The location that an option names. Raises UsageError."""
+    try:
+        return None if address is None else locate(address)
+    except (LocationError, StoreError) as error:
+        raise UsageError(f"{option} {error}") from None
+
+
+def _holds(option: str, run: Location, table: str) -> bool:
+    """Whether there is anything of a table in the run that an option names. Raises UsageError."""
+    try:
+        return bool(table_files(run, table))
+    except StoreError as error:
+        raise UsageError(f"{option} {error}") from None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -170,14 +188,11 @@ def _parser(sweep: Sweep) -> argparse.ArgumentParser:
     add("--sampler", help=f"one of {', '.join(SAMPLERS)} (default: {sweep.sampler})")
     add("--sampler-option", action="append", default=[], metavar="NAME=VALUE", help="an option of the sampler")
     add("--stopping", help=f"one of {', '.join(RULES)} (default: {sweep.stopping})")
-    add(
-        "--warm-start", action="append", default=[], type=Path, metavar="RUN", help="tell the sampler of an earlier run"
-    )
+    add("--warm-start", action="append", default=[], metavar="RUN", help="tell the sampler of an earlier run")
     add(
         "--costs-from",
         action="append",
         default=[],
-        type=Path,
         metavar="RUN",
         help="take over what that run has measured, undisturbed, on the same device with the same code",
     )
@@ -188,8 +203,8 @@ def _parser(sweep: Sweep) -> argparse.ArgumentParser:
         help="trials at a time; 0: in this process, without Ray (default: a trial per core; on a cluster as many as it "
         "has cores, or GPUs)",
     )
-    add("--out", type=Path, metavar="RUN", help="folder of the ledger; one that holds this run already is continued")
-    add("--resume", type=Path, metavar="RUN", help="as --out, but the run must exist")
+    add("--out", metavar="RUN", help=f"where the ledger lies: {KINDS}; what holds this run already is continued")
+    add("--resume", metavar="RUN", help="as --out, but the run must exist")
     add(
         "--address",
         metavar="A",
@@ -254,11 +269,12 @@ def _measured(sweep: Sweep, arguments: argparse.Namespace, device: str, cores: i
     return dataclasses.replace(sweep, cost=cost)
 
 
-def _cost_runs(sweep: Sweep, runs: Sequence[Path]) -> tuple[Path, ...]:
-    if runs and sweep.cost is None:
-        raise UsageError(f"--costs-from {runs[0]}: the sweep {sweep.name} measures no costs; leave it out")
+def _cost_runs(sweep: Sweep, addresses: Sequence[str]) -> tuple[Location, ...]:
+    if addresses and sweep.cost is None:
+        raise UsageError(f"--costs-from {addresses[0]}: the sweep {sweep.name} measures no costs; leave it out")
+    runs = [run for text in addresses if (run := located("--costs-from", text))]
     for run in runs:
-        if not (run / "costs").is_dir():
+        if not _holds("--costs-from", run, "costs"):
             raise UsageError(f"--costs-from {run}: no network was measured there (there is no {run / 'costs'})")
     return tuple(runs)
 
@@ -339,5 +355,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _fresh_folder(name: str) -> Path:
-    return runs_folder() / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+def _fresh_folder(name: str) -> Location:
+    runs = located("TESTSTRIP_RUNS:", runs_folder())
+    assert runs is not None
+    return runs / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from sweeps.engine.environment import default_device, has_bf16
 
@@ -48,6 +47,6 @@ def cluster_address(asked: str | None, workers: int | None, environment: Mapping
     return None if address == LOCAL else address
 
 
-def runs_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where a run without --out gets its folder: in TESTSTRIP_RUNS, which a cluster's nodes may export, else `runs`."""
-    return Path(environment.get(RUNS) or "runs").expanduser()
+def runs_folder(environment: Mapping[str, str] = os.environ) -> str:
+    """Where a run without --out gets its place: in TESTSTRIP_RUNS, which a cluster's nodes may export, else `runs`."""
+    return os.path.expanduser(environment.get(RUNS) or "runs")

@@ -4,6 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analysis.location import StorePath
 from enhance.conditions import Conditions
 from sweeps.engine.environment import ENHANCE, code_hash
 from sweeps.engine.options import Options
@@ -71,7 +72,8 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
         facts.add_row("limits", f"nothing more is given out after {' or '.join(limits)}")
     facts.add_row("runs on", f"{_where(options)}, {options.device}, {options.dtype}")
     facts.add_row("code", f"{code_hash()} ({ENHANCE})")
-    facts.add_row("ledger", str(options.out))
+    without = " (without optuna.journal: a store has no file to append to)"
+    facts.add_row("ledger", f"{options.out}{without if isinstance(options.out, StorePath) else ''}")
     space = Table(title="varies", title_justify="left", box=None, padding=(0, 2))
     space.add_column("parameter")
     space.add_column("range")

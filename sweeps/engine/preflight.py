@@ -66,7 +66,7 @@ class Cluster:
         """
         from sweeps.engine.nodes import send
 
-        shown = None if options.unshared or not _is_folder(options.out) else sight.show(options.out)
+        shown = sight.show(options.out) if isinstance(options.out, Path) and not options.unshared else None
         try:
             parcel = Parcel.of(store)
             wanted = Wanted(
@@ -145,11 +145,6 @@ def _wait_for_nodes(options: Options, say: Say) -> "list[Node]":
         time.sleep(1.0)
         nodes = living_nodes()
     return nodes
-
-
-def _is_folder(out: Path) -> bool:
-    """Whether the run lies in a folder, not in an object store."""
-    return ":" not in out.parts[0]
 
 
 def _unanswered(shown: sight.Sight, nodes: "list[Node]", found: list[str]) -> list[str]:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from analysis.files import LedgerError, read_table
+from analysis.location import Location
 from enhance.config import VARIANTS, Scalar
 from enhance.report import Report
 from sweeps.engine.ledger import Row
@@ -96,12 +97,15 @@ class _Trial:
     rows: list[Row] = field(default_factory=list)
 
 
-def load(source: Path, spacings: Iterable[tuple[int, int]], objectives: Sequence[str] = ()) -> Recording:
+def load(source: Location, spacings: Iterable[tuple[int, int]], objectives: Sequence[str] = ()) -> Recording:
     """The curves of `source` that can be replayed under every one of the (rungs, reduction) in `spacings`.
 
     `objectives` replace the source's own. Raises RecordingError, and LedgerError where the source cannot be read.
     """
-    trials, own = _from_file(source) if source.is_file() else _from_ledger(source)
+    if isinstance(source, Path) and source.is_file():
+        trials, own = _from_file(source)
+    else:
+        trials, own = _from_ledger(source)
     rows = [row for trial in trials for row in trial.rows]
     if not rows:
         raise RecordingError(f"{source} holds no reports")
@@ -139,7 +143,7 @@ def _from_file(path: Path) -> tuple[list[_Trial], tuple[str, ...]]:
     return list(trials.values()), ()
 
 
-def _from_ledger(run: Path) -> tuple[list[_Trial], tuple[str, ...]]:
+def _from_ledger(run: Location) -> tuple[list[_Trial], tuple[str, ...]]:
     """The trials of a run that have ended, and its objectives."""
     runs, ended = _table(run, "runs", "run"), _table(run, "trials", "trial")
     if not runs or not ended:
@@ -152,7 +156,7 @@ def _from_ledger(run: Path) -> tuple[list[_Trial], tuple[str, ...]]:
     return list(trials.values()), tuple(entry["metric"] for entry in json.loads(newest["objectives"]))
 
 
-def _table(run: Path, name: str, *key: str) -> list[dict[str, Any]]:
+def _table(run: Location, name: str, *key: str) -> list[dict[str, Any]]:
     table, _ = read_table(run, name, key)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in table.to_pylist() if table is not None else []:
@@ -193,7 +197,7 @@ def _report(row: Row, parameters: int | None) -> Report:
 # --- what can be used --------------------------------------------------------------------------------------------
 
 
-def _check_objectives(source: Path, objectives: Sequence[str], rows: Sequence[Row]) -> None:
+def _check_objectives(source: Location, objectives: Sequence[str], rows: Sequence[Row]) -> None:
     measured = {name.removeprefix("metric.") for row in rows for name in row if name.startswith("metric.")}
     known = [name for name in METRICS if name in measured | {"parameters"}]
     unknown = [name for name in objectives if name not in known]
@@ -201,7 +205,7 @@ def _check_objectives(source: Path, objectives: Sequence[str], rows: Sequence[Ro
         raise RecordingError(f"{source} has no objective {', '.join(unknown)}; choose from {', '.join(known)}")
 
 
-def _check_steps(source: Path, needed: Iterable[int], recorded: Iterable[int]) -> None:
+def _check_steps(source: Location, needed: Iterable[int], recorded: Iterable[int]) -> None:
     missing = sorted(set(needed) - set(recorded))
     if missing:
         raise RecordingError(

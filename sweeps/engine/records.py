@@ -1,9 +1,10 @@
 """Trials as the driver knows them, and the ledger's rows for them, in both directions."""
 
 import hashlib
+import itertools
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -82,6 +83,21 @@ def trials_from_rows(
         trial.ending, trial.reason, trial.host = row["ending"], row["reason"], row["run.host"]
         trial.wall_s, trial.parameters, trial.spared = row["time.wall_s"], row["cost.parameters"], row["spared"]
         trial.forget_details()
+    return found
+
+
+def renumbered(trials: Iterable[Trial]) -> list[Trial]:
+    """The trials with a number per configuration: two drivers that wrote for a moment both may have given one twice."""
+    found = list(trials)
+    unused = itertools.count(1 + max((trial.number for trial in found), default=0))
+    owners: dict[int, str] = {}
+    numbers: dict[str, int] = {}
+    for trial in found:
+        configuration = digest(trial.config)
+        if configuration not in numbers:
+            own = owners.setdefault(trial.number, configuration) == configuration
+            numbers[configuration] = trial.number if own else next(unused)
+        trial.number = numbers[configuration]
     return found
 
 

@@ -31,6 +31,7 @@ from sweeps.engine.outcome import higher_is_better, seed_result
 from sweeps.engine.records import (
     Setting,
     Trial,
+    renumbered,
     report_row,
     start_row,
     trial_identity,
@@ -185,7 +186,7 @@ class Referee:
 
     def _take_up_all(self, searched: Mapping[str, Trial]) -> None:
         groups: dict[int, list[Trial]] = {}
-        for trial in searched.values():
+        for trial in renumbered(searched.values()):
             self.trials[trial.id] = trial
             groups.setdefault(trial.number, []).append(trial)
             for step in sorted(trial.reports):

@@ -13,7 +13,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import moocore
 import numpy as np
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.files import LedgerError
+from analysis.location import KINDS, LocationError, StoreError, locate
 from enhance.conditions import Conditions
 from enhance.config import Scalar
 from sweeps.engine.designs import Design, Grid, Labelled
@@ -219,14 +219,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     try:
         _compare(options, console)
-    except (RecordingError, LedgerError, SweepError, TroubleError) as error:
+    except (RecordingError, LedgerError, LocationError, StoreError, SweepError, TroubleError) as error:
         console.print(str(error), style="red", highlight=False, soft_wrap=True)
         sys.exit(2)
 
 
 def _compare(options: argparse.Namespace, console: Console) -> None:
     spacings = list(itertools.product(options.rungs, options.reduction))
-    recording = load(options.source, spacings, options.objectives)
+    recording = load(locate(options.source), spacings, options.objectives)
     volume = Volume(recording)
     _say_what(recording, console)
     arms = [
@@ -300,7 +300,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Search recorded curves again, in simulated time, and compare ways of searching.",
     )
     samplers, rules = [*SAMPLERS, EACH], list(RULES)
-    parser.add_argument("source", type=Path, help="a run's folder, or a Parquet file of curves")
+    parser.add_argument("source", help=f"where a run lies ({KINDS}), or a Parquet file of curves")
     parser.add_argument("--workers", type=_at_least(1), default=4, help="simulated workers (default: 4)")
     parser.add_argument("--seeds", type=_at_least(1), default=20, help="replays of each arm (default: 20)")
     parser.add_argument(

@@ -1,12 +1,11 @@
 """The closing summary of a run, read from its ledger by the same code that `python -m analysis` uses."""
 
-from pathlib import Path
-
 from rich.console import Console
 
 from analysis.confirmation import luck_lines
 from analysis.frontier import baseline, configurations, ranked, remarks, results
 from analysis.load import Ledger, LedgerError, load
+from analysis.location import Location
 from analysis.stopping import stopping_lines
 from analysis.tables.frontier import endings_line, frontier_table, hidden_line, legend_lines
 from analysis.units import metric_label, metric_text
@@ -15,7 +14,7 @@ from sweeps.engine.environment import python_command
 OTHERS = 5
 
 
-def print_summary(run: Path, exhausted: bool, console: Console) -> None:
+def print_summary(run: Location, exhausted: bool, console: Console) -> None:
     """The front with its intervals, what confirmations and the audit say, the endings, and the next command.
 
     Where configurations were confirmed, only these are shown.

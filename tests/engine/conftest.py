@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.location import Location
 from enhance.report import Report
 from sweeps.engine.ledger import Ledger
 from sweeps.engine.messages import Assignment, Progress
@@ -112,8 +113,8 @@ def no_ledger_is_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     opened: list[Ledger] = []
     original = Ledger.__init__
 
-    def remembering(self: Ledger, root: Path) -> None:
-        original(self, root)
+    def remembering(self: Ledger, root: Location, *notice: Callable[[str], None]) -> None:
+        original(self, root, *notice)
         opened.append(self)
 
     monkeypatch.setattr(Ledger, "__init__", remembering)

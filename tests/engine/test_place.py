@@ -1,7 +1,5 @@
 """Which cluster is joined, and where runs lie: said by the command line or the nodes, never inherited."""
 
-from pathlib import Path
-
 import pytest
 
 from sweeps.engine.options import UsageError, parse
@@ -31,8 +29,9 @@ def test_what_is_asked_comes_first_then_the_node_and_never_what_is_inherited(
 
 
 def test_runs_lie_where_the_node_says() -> None:
-    assert runs_folder({}) == Path("runs")
-    assert runs_folder({"TESTSTRIP_RUNS": "/nfs/runs"}) == Path("/nfs/runs")
+    assert runs_folder({}) == "runs"
+    assert runs_folder({"TESTSTRIP_RUNS": "/nfs/runs"}) == "/nfs/runs"
+    assert runs_folder({"TESTSTRIP_RUNS": "s3://bucket/runs"}) == "s3://bucket/runs"
 
 
 def test_the_cluster_decides_about_workers_device_and_dtype() -> None:

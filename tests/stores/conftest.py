@@ -1,0 +1,148 @@
+"""A real S3 server (SeaweedFS, which checks signatures) and an emulator of GCS, on loopback, while the tests run."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pyarrow import fs
+
+from analysis.location import StorePath, locate
+
+BUCKET = "darkroom"
+WRITER, READER = ("writer", "writers-secret"), ("reader", "readers-secret")
+SETTINGS = ("AWS_", "STORAGE_EMULATOR_HOST", "GOOGLE_")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A store that runs: what its addresses begin with, and the environment for those who use it."""
+
+    scheme: str
+    environment: dict[str, str]
+
+    def fresh(self) -> StorePath:
+        """A run's address that nobody else has; the environment must be set."""
+        found = locate(f"{self.scheme}://{BUCKET}/tests/{uuid.uuid4().hex}")
+        assert isinstance(found, StorePath)
+        return found
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Server]:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ts-")))
+        identities = [
+            _identity(WRITER, ["Admin"]),
+            _identity(READER, [f"Read:{BUCKET}", f"List:{BUCKET}"]),
+        ]
+        (folder / "s3.json").write_text(json.dumps({"identities": identities}))
+        master, master_rpc, volume, volume_rpc, filer, filer_rpc, port, port_rpc = free_ports(8)
+        arguments = [
+            *("server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-volume.max=8"),
+            *(f"-master.port={master}", f"-master.port.grpc={master_rpc}", "-master.telemetry=false"),
+            *(f"-volume.port={volume}", f"-volume.port.grpc={volume_rpc}", "-master.volumeSizeLimitMB=64"),
+            *("-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer_rpc}", f"-filer.localSocket={folder}/filer"),
+            *("-s3", f"-s3.port={port}", f"-s3.port.grpc={port_rpc}", f"-s3.localSocket={folder}/s3", "-iam=false"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={folder / 's3.json'}"),
+        ]
+        stack.enter_context(running([_program("weed"), *arguments], folder / "log", port))
+        address = f"http://127.0.0.1:{port}"
+        keys = {"access_key": WRITER[0], "secret_key": WRITER[1]}
+        fs.S3FileSystem(**keys, endpoint_override=address, allow_bucket_creation=True).create_dir(BUCKET)
+        environment = {
+            "AWS_ENDPOINT_URL": address,
+            "AWS_ACCESS_KEY_ID": WRITER[0],
+            "AWS_SECRET_ACCESS_KEY": WRITER[1],
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        yield Server("s3", environment)
+
+
+@pytest.fixture(scope="session")
+def gs_server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="ts-") as folder:
+        (port,) = free_ports(1)
+        arguments = ["start", "--host=127.0.0.1", f"--port={port}", "--in-memory", f"--default-bucket={BUCKET}"]
+        with running([_program("gcp-storage-emulator"), *arguments], Path(folder) / "log", port):
+            yield Server("gs", {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}"})
+
+
+@pytest.fixture(params=["s3", "gs"])
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Each of the stores in turn, with its environment set."""
+    found: Server = request.getfixturevalue(f"{request.param}_server")
+    _set(found, monkeypatch)
+    return found
+
+
+@pytest.fixture
+def s3(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The S3 server, with its environment set."""
+    _set(s3_server, monkeypatch)
+    return s3_server
+
+
+@pytest.fixture
+def run(server: Server) -> StorePath:
+    """The address of a run that is not there yet, in each of the stores."""
+    return server.fresh()
+
+
+def _set(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(SETTINGS)]:
+        monkeypatch.delenv(name)
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def _identity(who: tuple[str, str], actions: Sequence[str]) -> dict[str, object]:
+    name, secret = who
+    return {"name": name, "credentials": [{"accessKey": name, "secretKey": secret}], "actions": list(actions)}
+
+
+def _program(name: str) -> str:
+    """A program that came with a package of the extra `test`."""
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert found is not None, f"{name} is missing; install the extra: pip install -e '.[test]'"
+    return found
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+@contextlib.contextmanager
+def running(arguments: Sequence[str], log: Path, port: int) -> Iterator[None]:
+    """A server, from when its port answers until the end of the block."""
+    with log.open("w") as out, subprocess.Popen(arguments, stdout=out, stderr=out, stdin=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not _answers(port):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+            yield
+        finally:
+            process.kill()
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

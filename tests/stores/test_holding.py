@@ -1,0 +1,217 @@
+"""One driver at a time, in a store that knows no locks."""
+
+import dataclasses
+import itertools
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pyarrow import fs
+
+from analysis.location import StorePath, files
+from sweeps.engine import holding
+from sweeps.engine.holding import Lease, LedgerBusy, LedgerLost, hold
+from sweeps.engine.ledger import Ledger
+
+
+def silent(sentence: str) -> None:
+    """Nobody listens."""
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it between two drivers, and the second runs on another machine: what became of the first it cannot see."""
+    machines = itertools.count()
+    monkeypatch.setattr(holding, "LOOK_S", 0.05)
+
+    def move() -> None:
+        number = next(machines)
+        monkeypatch.setattr(holding, "_machine", lambda: f"machine {number}")
+
+    move()
+    return move
+
+
+def test_a_second_driver_is_refused_while_the_first_lives_and_not_after(run: StorePath) -> None:
+    first = Ledger(run)
+    with pytest.raises(LedgerBusy, match=rf"another driver is writing to {run} \(process {os.getpid()} on"):
+        Ledger(run)
+    first.commit("trials", [{"trial": "a"}])
+    first.close()
+    Ledger(run).close()
+    assert files(run / "_drivers") == []
+
+
+def test_a_killed_driver_of_this_machine_holds_nothing(run: StorePath) -> None:
+    code = (
+        "import sys, os, signal; from analysis.location import locate; from sweeps.engine.ledger import Ledger;"
+        "Ledger(locate(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(run)], check=False, timeout=60)
+    assert len(files(run / "_drivers")) == 1
+    Ledger(run).close()
+
+
+def test_a_driver_elsewhere_is_alive_as_long_as_it_beats(
+    run: StorePath, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding, "BEAT_S", 0.1)
+    first, said = hold(run, silent), []
+    elsewhere()
+    with pytest.raises(LedgerBusy, match="another driver is writing"):
+        hold(run, said.append)
+    first.check()
+    first.release()
+    assert said == [f"process {os.getpid()} on {os.uname().nodename} has not let go of {run}; is it alive? "
+                    "waiting up to 60 s"]  # fmt: skip
+
+
+def test_a_driver_that_is_not_heard_of_is_replaced_and_writes_no_more(
+    run: StorePath, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding, "STALE_S", 0.5)
+    first = Ledger(run)
+    first.commit("trials", [{"trial": "a"}])
+    elsewhere()
+    second = Ledger(run)
+    second.commit("trials", [{"trial": "b"}])
+    time.sleep(0.3)  # more than half of STALE_S: the first must look before it writes
+    for _ in range(2):
+        with pytest.raises(LedgerLost, match=r"has taken .* over"):
+            first.commit("trials", [{"trial": "c"}])
+    first.close()
+    second.commit("trials", [{"trial": "d"}])
+    assert len(files(run / "trials")) == 3
+    second.close()
+    assert files(run / "_drivers") == []
+
+
+def test_a_beat_notices_a_successor(
+    run: StorePath, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though its own beats come through again: the higher term decides, not who speaks last."""
+    monkeypatch.setattr(holding, "STALE_S", 0.2)
+    first = hold(run, silent)
+    assert isinstance(first, Lease)
+    elsewhere()
+    second = hold(run, silent)
+    first._say()  # on its way when the second took over
+    monkeypatch.setattr(holding, "STALE_S", 60.0)
+    first._beat()
+    with pytest.raises(LedgerLost):
+        first.check()
+    assert isinstance(second, Lease)
+    second._beat()
+    second.check()
+    first.release()
+    second.release()
+
+
+def test_time_that_the_machine_sleeps_counts(run: StorePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = hold(run, silent)
+    (claim,) = files(run / "_drivers")
+    claim.remove()
+    held.check()  # beaten a moment ago
+    now_s = holding._now_s() + 31
+    monkeypatch.setattr(holding, "_now_s", lambda: now_s)
+    with pytest.raises(LedgerLost):
+        held.check()
+    held.release()
+
+
+class Turns:
+    """Lets one of several threads make one request at a time, in an order that a seed decides."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.waiting: set[int] = set()
+        self.members = 0
+        self.chosen: int | None = None
+        self.changed = threading.Condition()
+
+    def wait(self) -> None:
+        me = threading.get_ident()
+        with self.changed:
+            self.waiting.add(me)
+            self._choose()
+            self.changed.wait_for(lambda: self.chosen == me)
+            self.chosen = None
+            self.waiting.remove(me)
+
+    def leave(self) -> None:
+        with self.changed:
+            self.members -= 1
+            self._choose()
+
+    def _choose(self) -> None:
+        if self.chosen is None and len(self.waiting) == self.members and self.waiting:
+            self.chosen = self.random.choice(sorted(self.waiting))
+            self.changed.notify_all()
+
+
+@pytest.mark.parametrize("drivers", [2, 3])
+def test_of_drivers_that_start_together_never_two_hold(
+    drivers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every request of theirs in an order drawn by a seed; the store is a folder, in which requests are atomic too."""
+    original = {name: getattr(StorePath, name) for name in ("files", "read", "write", "remove")}
+    held_at_all = 0
+    for seed in range(60):
+        run = StorePath(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "s3", f"bucket/{drivers}-{seed}")
+        for name in ("_drivers", "."):
+            (tmp_path / run.key / name).mkdir(parents=True, exist_ok=True)
+        turns = Turns(seed)
+        turns.members = drivers
+
+        def in_turn(request: Callable[..., object], turns: Turns = turns) -> Callable[..., object]:
+            def call(*arguments: object) -> object:
+                turns.wait()
+                return request(*arguments)
+
+            return call
+
+        with monkeypatch.context() as patch:
+            for name, request in original.items():
+                patch.setattr(StorePath, name, in_turn(request))
+            patch.setattr(holding.time, "sleep", lambda seconds, turns=turns: turns.wait())
+            patch.setattr(Lease, "_renew", lambda self: None)
+            held = _contend(run, drivers, turns)
+        assert len(held) <= 1
+        held_at_all += len(held)
+    assert held_at_all > 30
+
+
+def _contend(run: StorePath, drivers: int, turns: Turns) -> list[Lease]:
+    held: list[Lease] = []
+
+    def contend() -> None:
+        try:
+            held.append(Lease(run, silent))
+        except LedgerBusy:
+            pass
+        finally:
+            turns.leave()
+
+    threads = [threading.Thread(target=contend) for _ in range(drivers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+    return held
+
+
+def test_a_claim_says_nothing_of_a_process_that_is_hidden(run: StorePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = hold(run, silent)
+    assert isinstance(held, Lease)
+    assert held._claim.fate() == "alive"
+    assert dataclasses.replace(held._claim, begun="1").fate() == "dead"  # another process with the same number
+    monkeypatch.setattr(holding, "_begun", lambda process: None)
+    assert held._claim.fate() == "unknown"
+    held.release()

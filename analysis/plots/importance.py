@@ -67,7 +67,7 @@ class Scale:
         margin = 0.03
         if self.log:
             axis.set_minor_locator(NullLocator())
-            if np.log10(self.high / self.low) > 2:  # decades alone: small plots have no room for 2 and 5 between
+            if np.log10(self.high / self.low) > 1.5:  # decades alone: small plots have no room for 2 and 5 between
                 axis.set_major_locator(LogLocator(numticks=6))
             factor = (self.high / self.low) ** margin
             axes.set(**{f"{name}lim": (self.low / factor, self.high * factor)})

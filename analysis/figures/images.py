@@ -68,6 +68,7 @@ def colors_figure(title: str, found: Shown) -> Figure:
     wide, high, gap = 2.45, 1.25, 0.36
     foot = [
         f"Over {len(crops)} crops of the validation set, the same for all: share of pixels per 4 of 256 levels, in %.",
+        "The bins of black and white, which clipping fills, may reach beyond the axis.",
         *([_DISTANCE] if found.paired else []),
         *_key(found),
     ]
@@ -84,9 +85,9 @@ def colors_figure(title: str, found: Shown) -> Figure:
             if channel:
                 axes.set_yticklabels([])
             else:
-                axes.set_ylabel(f"network {name}\n% of pixels", fontsize=8.5)
+                axes.set_ylabel(f"{_heading(name)}\n% of pixels", fontsize=8.5)
             if row == 0:
-                axes.set_title(channel_name(channel), fontsize=9.5, fontweight="bold", pad=4)
+                axes.set_title(channel_name(channel), loc="left", fontsize=9.5, fontweight="bold", pad=3)
             if row == 0 and channel == 1:
                 axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.14), ncols=3, frameon=False, fontsize=8.5)
     return page.figure
@@ -99,7 +100,7 @@ def extremes_figure(title: str, found: Shown) -> Figure:
     row_in = cell + 2 * _LINE_IN + 0.05
     group = 3 * (cell + _GAP_IN) + 0.2
     page = Page(
-        title, _extremes_foot(found), row_in * len(names) + 2 * _LINE_IN, _LABEL_IN + _EDGE_IN + 2 * group - 0.2
+        title, _extremes_foot(found), row_in * len(names) + 2 * _LINE_IN, _LABEL_IN + 2 * _EDGE_IN + 2 * group - 0.2
     )
     for side, words in enumerate(("best", "worst")):
         left = _EDGE_IN + _LABEL_IN + side * group
@@ -110,7 +111,7 @@ def extremes_figure(title: str, found: Shown) -> Figure:
             )
     for row, name in enumerate(names):
         top = 2 * _LINE_IN + row * row_in
-        _side_label(page, top + cell / 2, f"network {name}")
+        _side_label(page, top + cell / 2, _heading(name))
         own = found.numbers[found.numbers["name"] == name]
         for side, place in enumerate((own["metric.psnr_db"].idxmax(), own["metric.psnr_db"].idxmin())):
             left = _EDGE_IN + _LABEL_IN + side * group
@@ -146,7 +147,7 @@ def photo_figure(title: str, found: Shown, photo: str, corner: tuple[int, int] |
     high = wide * height / width
     part = f"below it the marked {side} x {side} px from ({left_px}, {top_px})"
     foot = [f"{picture_name(photo)}, {width} x {height} px, whole; {part}.", *_key(found)]
-    page = Page(title, foot, high + wide + 0.35, max(_width_in(len(columns), wide), _NARROWEST_IN))
+    page = Page(title, foot, high + wide + 0.35, _width_in(len(columns), wide))
     _headers(page, columns, wide)
     for column, name in enumerate(columns):
         kept = first if name == "input" else found.picture(name, photo)
@@ -212,7 +213,7 @@ def _distances(histograms: dict[str, NDArray[np.int64]], channel: int) -> str:
     if "target" not in histograms:
         return ""
     found = {side: histogram_distance(histograms[side], histograms["target"])[channel] for side in ("input", "output")}
-    return "\n".join(["distance", *(f"{side} {value:.1f}" for side, value in found.items())])
+    return "distance: " + ", ".join(f"{side} {value:.1f}" for side, value in found.items())
 
 
 def _top_of(shares: Sequence[NDArray[np.float64]]) -> float:
@@ -229,7 +230,7 @@ def _cell_in(found: Shown, images: Sequence[str]) -> float:
 
 
 def _width_in(columns: int, cell: float) -> float:
-    return 2 * _EDGE_IN + _LABEL_IN + columns * (cell + _GAP_IN)
+    return max(_NARROWEST_IN, 2 * _EDGE_IN + _LABEL_IN + columns * (cell + _GAP_IN))
 
 
 def _left_in(column: int, cell: float) -> float:
@@ -242,7 +243,7 @@ def _cell(page: Page, column: int, top: float, wide: float, high: float | None =
 
 def _headers(page: Page, columns: Sequence[str], cell: float) -> None:
     for column, name in enumerate(columns):
-        text = name if name in ("input", "target") else f"network {name}"
+        text = name if name in ("input", "target") else _heading(name)
         page.text(_left_in(column, cell) + cell / 2, 0, text, fontsize=9.5, fontweight="bold", ha="center", va="top")
 
 
@@ -275,6 +276,11 @@ def _extremes_foot(found: Shown) -> list[str]:
         "PSNR ends at 58.92 dB, the level of 8-bit rounding.",
         *_key(found),
     ]
+
+
+def _heading(name: str) -> str:
+    """What stands above a network's pictures: a trial's digits leave no room for a word."""
+    return f"network {name}" if len(name) <= 3 else name
 
 
 def _key(found: Shown) -> list[str]:

@@ -59,7 +59,7 @@ def plot_histograms(
 ) -> Axes:
     """One channel of the color histograms (3, 256) of "input", "output" and "target", those that are there.
 
-    Shares of pixels per `_BIN` levels, in percent, up to `top_percent`; `notes` stand in the corner.
+    Shares of pixels per `_BIN` levels, in percent, up to `top_percent`; `notes` stand above the axis.
     """
     styles: dict[str, dict[str, Any]] = {
         "input": {"color": VERMILION, "lw": 1.1},
@@ -70,10 +70,9 @@ def plot_histograms(
         shares = histogram_shares(histograms[name][channel])
         axes.stairs(shares, np.arange(0, 257, _BIN), label=name, baseline=None, **styles[name])
     axes.set_xlim(0, 256)
-    axes.set_xticks([0, 64, 128, 192, 255])
+    axes.set_xticks([0, 64, 128, 192])
     axes.set_ylim(0, top_percent)
-    axes.annotate(notes, (1, 1), xycoords="axes fraction", xytext=(-3, -3), textcoords="offset points", ha="right",
-                  va="top", fontsize=7.5, color="#555555", linespacing=1.3)  # fmt: skip
+    axes.set_title(notes, loc="right", fontsize=7.5, color="#555555", pad=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#AAAAAA")
     axes.tick_params(colors=INK, length=2, color="#AAAAAA", labelsize=7.5)

@@ -11,7 +11,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from written_ledgers import run_row, sweep_rows
+from written_ledgers import run_row, sweep_rows, trial_row
 
 from analysis.report.page import page
 from analysis.report.reading import read
@@ -109,6 +109,24 @@ def test_the_keyboard_reaches_the_points_and_their_trials(opened: webdriver.Chro
     opened.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not opened.execute_script("return !document.querySelector('.panel').hidden")
     assert opened.switch_to.active_element.get_attribute("data-configuration") == chosen
+
+
+def test_no_two_ticks_of_an_axis_read_the_same(opened: webdriver.Chrome, write: Callable[..., Path]) -> None:
+    """From 18 to 21.5 dB, whole numbers would do for a narrow chart, and a wide one has a tick at every half."""
+    narrow = {"spread.psnr_db": 0.1}
+    run = write([trial_row(0, 18.5, **narrow), trial_row(1, 21.5, **narrow)], name="ticks")
+    path = run / "report.html"
+    path.write_text(page([read(run)]))
+    opened.get(path.as_uri())
+    for width in (390, 700, 1280):
+        sized(opened, width, 900)
+        script = (
+            "return [...document.querySelectorAll('#front-0 svg > text:not(.title)')]"
+            ".map(text => [text.getAttribute('text-anchor'), text.textContent])"
+        )
+        ticks = [tuple(tick) for tick in opened.execute_script(script)]
+        assert len(ticks) >= 4
+        assert len(set(ticks)) == len(ticks), (width, ticks)
 
 
 def test_nothing_is_wider_than_a_phone_and_the_dark_page_is_dark(opened: webdriver.Chrome) -> None:

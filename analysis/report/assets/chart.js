@@ -42,17 +42,19 @@ function framed(width, height, x, y, name) {
   const box = { left: margin.left, right: width - margin.right, top: margin.top, bottom: height - margin.bottom };
   const across = scaleOf(x.domain, [box.left, box.right], x.log);
   const up = scaleOf(y.domain, [box.bottom, box.top], y.log);
+  const [columns, levels] = [across.ticks(Math.max(2, Math.floor(width / 110))), up.ticks(6)];
+  const [columnText, levelText] = [across.text(columns), up.text(levels)];
   const id = `clip-${(clips += 1)}`;
   const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": name });
   svg.append(
     drawn("clipPath", { id }, drawn("rect", { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top })),
-    ...across.ticks(Math.max(2, Math.floor(width / 110))).flatMap((value) => [
+    ...columns.flatMap((value) => [
       drawn("path", { class: "grid", d: `M${across(value)} ${box.top}V${box.bottom}` }),
-      drawn("text", { x: across(value), y: box.bottom + 17, "text-anchor": "middle" }, across.text(value)),
+      drawn("text", { x: across(value), y: box.bottom + 17, "text-anchor": "middle" }, columnText(value)),
     ]),
-    ...up.ticks(6).flatMap((value) => [
+    ...levels.flatMap((value) => [
       drawn("path", { class: "grid", d: `M${box.left} ${up(value)}H${box.right}` }),
-      drawn("text", { x: box.left - 8, y: up(value) + 4, "text-anchor": "end" }, up.text(value)),
+      drawn("text", { x: box.left - 8, y: up(value) + 4, "text-anchor": "end" }, levelText(value)),
     ]),
     drawn("path", { class: "axis", d: `M${box.left} ${box.top}V${box.bottom}H${box.right}` }),
     drawn("text", { class: "title", x: (box.left + box.right) / 2, y: height - 6, "text-anchor": "middle" }, x.label),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.frontier import configurations
+from analysis.frontier import configurations, confirmed
 from analysis.load import Ledger, Objective
 from analysis.statistics.intervals import mean_interval
 from analysis.units import COSTS, metric_label, metric_text
@@ -80,6 +80,8 @@ def mean_luck(ledger: Ledger, objective: Objective) -> Luck:
 
 def luck_lines(ledger: Ledger, objectives: Sequence[Objective]) -> list[str]:
     """A sentence on the mean luck for each objective that has any; none where nothing was confirmed."""
+    if not confirmed(ledger):
+        return []
     found = [(o.metric, mean_luck(ledger, o)) for o in objectives if o.metric not in COSTS]
     return [_sentence(metric, luck) for metric, luck in found if luck.configurations]
 

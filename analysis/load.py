@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.columns import Columns, matching
 from analysis.files import QUARANTINE, LedgerError, table_files
@@ -199,8 +201,8 @@ def load(run: Location | str) -> Ledger:
 
 def not_ended(ledger: Ledger) -> int:
     """How many trials were started and have no ending in the ledger: running now, or lost with their process."""
-    started, ended = (ledger.read(name, ["trial"])["trial"] for name in ("starts", "trials"))
-    return int((~started.isin(ended)).sum())
+    started, ended = (pa.array(ledger.read(name, ["trial"])["trial"], pa.string()) for name in ("starts", "trials"))
+    return len(started) - int(pc.sum(pc.is_in(started, ended)).as_py() or 0)
 
 
 def contract(ledger: Ledger, name: str) -> Any:

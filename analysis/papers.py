@@ -23,6 +23,7 @@ _FEWEST = 4  # an interval of a rank correlation needs n > 3
 _LEAVES = tuple(
     f"config.net.{name}" for name in ("family", "kernel", "strided_kernel", "channels", "blocks", "norm", "activation")
 )
+_KEPT = ["configuration", "label", "stage", "n_seeds", "interval_over", "steps", "images"]
 _SIDES = ("paper", "ours")
 _PAPER_RECIPE = {"config.train.steps": 25_000, "config.train.batch_size": 50, "config.train.crop_px": 100}
 
@@ -60,6 +61,7 @@ def compared(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
     and `ours.front` (among the rows of `both`: not beaten in time and MS-SSIM at once); `conditions` and `contended` of
     our timing.
 
+    A network whose training did not complete has its time all the same, and no scores: it was timed before.
     Of several configurations of one network the one with the best MS-SSIM counts. The scores are those of fresh seeds
     if all networks have them, else the search's own for all: confirmed scores beside lucky ones would turn the order.
     The times are of the runs' `costs` under one set of conditions, or, where no run has any, metric.latency_ratio.
@@ -67,11 +69,17 @@ def compared(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
     """
     rows = paper_rows(table)
     found = pd.concat([_scores(ledger, rows) for ledger in ledgers], ignore_index=True)
-    if found.empty:
+    timed = _matched(_costs(ledgers), rows)
+    if found.empty and timed.empty:
         known = ", ".join(rows["network"])
-        raise LedgerError(f"no completed configuration of {_paths(ledgers)} is a network of {table} ({known})")
+        raise LedgerError(
+            f"no completed configuration and no measured network of {_paths(ledgers)} is one of {table} ({known})"
+        )
     frame = _shaped(rows).join(_best(found), on="network")
     frame["candidates"] = found["network"].value_counts().reindex(frame["network"], fill_value=0).to_numpy()
+    # A network was timed before it was trained: what became of the training says nothing about its time.
+    keys = pd.Series(network_keys(timed).to_numpy(), index=timed["network"].to_numpy(), dtype="object")
+    frame["key"] = frame["key"].fillna(frame["network"].map(keys[~keys.index.duplicated(keep="last")]))
     frame = _timed(frame, ledgers)
     if not np.isfinite(frame["ours.relative_time"]).any():
         raise LedgerError(
@@ -109,9 +117,9 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Correlation:
 
 def comparison_lines(frame: pd.DataFrame) -> list[str]:
     """What `compared` gives in sentences: the rank correlations, both fronts, and the networks that the runs lack."""
-    both = frame[frame["both"]]
+    both, timed = frame[frame["both"]], frame[np.isfinite(frame["ours.relative_time"])]
     lines = [
-        _correlation_line("relative time", rank_correlation(both["paper.relative_time"], both["ours.relative_time"])),
+        _correlation_line("relative time", rank_correlation(timed["paper.relative_time"], timed["ours.relative_time"])),
         _correlation_line("MS-SSIM", rank_correlation(both["paper.ms_ssim"], both["ours.ms_ssim"])),
     ]
     theirs, ours = both["paper.front"], both["ours.front"]
@@ -119,8 +127,10 @@ def comparison_lines(frame: pd.DataFrame) -> list[str]:
                         ("our front only", ours & ~theirs)):  # fmt: skip
         lines.append(f"on {words}: {', '.join(both.loc[mask, 'network']) or 'none'}")
     lacking = frame["candidates"] == 0
+    known = frame.index.isin(timed.index)
     for words, mask in (
-        ("not completed in the run", lacking),
+        ("timed and not completed in the run", lacking & known),
+        ("neither timed nor completed in the run", lacking & ~known),
         ("without a time or MS-SSIM", ~lacking & ~frame["both"]),
     ):
         if mask.any():
@@ -161,6 +171,8 @@ def _matched(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _scores(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
     """The configurations of a run that are networks of the paper, all of one stage."""
+    if not (ledger.read("trials", ["ending"])["ending"] == "completed").any():
+        return pd.DataFrame(columns=["network", "metric.ms_ssim", *_KEPT, *_LEAVES])
     search = configurations(ledger, search=True)
     if "metric.ms_ssim" not in search.columns:
         raise LedgerError(f"the trials of {ledger.path} have no metric.ms_ssim, which the paper's tables are ranked by")
@@ -180,7 +192,7 @@ def _best(found: pd.DataFrame) -> pd.DataFrame:
     """One row per network: the configuration with the best MS-SSIM."""
     order = found.sort_values(["metric.ms_ssim", "configuration"], ascending=[False, True], kind="stable")
     best = order.drop_duplicates("network").set_index("network")
-    frame = best[["configuration", "label", "stage", "n_seeds", "interval_over", "steps", "images"]].copy()
+    frame = best[_KEPT].copy()
     frame["key"] = network_keys(best)
     for metric in ("ms_ssim", "psnr_db", "latency_ratio"):
         for part, name in (("metric", "ours"), ("low", "ours_low"), ("high", "ours_high")):

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import textalloc
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
 from analysis.frontier import staircase
-from analysis.plots.style import BLUE, GREY, VERMILION, dressed, scale
+from analysis.plots.style import BLUE, GREY, INK, VERMILION, dressed, scale
 from analysis.statistics.intervals import Floats
 
 
@@ -30,7 +31,7 @@ class Points:
 def plot_pairs(axes: Axes, theirs: Points, ours: Points, labels: Sequence[str], names: tuple[str, str]) -> Axes:
     """n networks as `theirs` (hollow) and as `ours` (filled), each pair joined by a thin line.
 
-    `labels` (n) stand at theirs, `names` at the axes; x is logarithmic.
+    `labels` (n) stand at ours, or at theirs where we have none, `names` at the axes; x is logarithmic.
     Rows of `ours` that are not finite are networks that we lack: theirs stands alone.
     """
     scale(axes, "x", True)
@@ -47,13 +48,23 @@ def plot_pairs(axes: Axes, theirs: Points, ours: Points, labels: Sequence[str], 
                   label=f"{points.name}, on its front")  # fmt: skip
         axes.plot(points.x[~front], points.y[~front], "o", ms=size - 2, mfc=face, mec=color, mew=0.9, ls="", zorder=3,
                   alpha=0.75, label=points.name)  # fmt: skip
-    away = np.where(ours.y > theirs.y, -1, 1)  # from the line of the pair
-    for label, x, y, side in zip(labels, theirs.x, theirs.y, away, strict=True):
-        axes.annotate(label, (x, y), xytext=(4, 4 * side), textcoords="offset points", fontsize=7, color="#777777",
-                      va="bottom" if side > 0 else "top", zorder=5)  # fmt: skip
-    return dressed(axes, *names)
+    dressed(axes, *names)
+    _labelled(axes, theirs, ours, labels)
+    return axes
 
 
 def _joined(points: Points) -> tuple[Floats, Floats]:
     on = points.front
     return staircase(points.x[on], points.y[on], maximize_x=False) if on.any() else (points.x[on], points.y[on])
+
+
+def _labelled(axes: Axes, theirs: Points, ours: Points, labels: Sequence[str]) -> None:
+    """The labels where they lie on no point and on no other label; a line leads to a point that is not beside."""
+    lacking = ~np.isfinite(ours.x) | ~np.isfinite(ours.y)
+    x, y = np.where(lacking, theirs.x, ours.x), np.where(lacking, theirs.y, ours.y)
+    axes.margins(0.08)
+    axes.autoscale_view()
+    textalloc.allocate(
+        axes, x, y, list(labels), x_scatter=np.concatenate([theirs.x, x]), y_scatter=np.concatenate([theirs.y, y]),
+        textsize=7, textcolor=INK, linecolor=GREY, linewidth=0.5, max_distance=0.3, nbr_candidates=400, zorder=5,
+    )  # fmt: skip

@@ -1,10 +1,11 @@
 """Intervals: numbers in, numbers out. Everything here is a thin, checked layer over scipy."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit  # the t quantile; all of scipy.stats takes 0.6 s longer to load
+from scipy.special import ndtri, stdtrit  # the t quantile; all of scipy.stats takes 0.6 s longer to load
 
 Floats = NDArray[np.float64]
 
@@ -56,17 +57,19 @@ def mean_interval_from_spread(
 
 
 def rate_interval(count: int, n: int, confidence: float = 0.95) -> Interval:
-    """The rate count / n with Wilson's interval, as scipy computes it.
+    """The rate count / n with Wilson's interval (Journal of the American Statistical Association 22, 1927).
 
+    scipy's binomtest gives the same, and a p value that nobody asked for: with a million trials that takes a second.
     Raises ValueError unless 0 <= count <= n and n >= 1, and for a confidence outside (0, 1).
     """
     _check_confidence(confidence)
     if not (n >= 1 and 0 <= count <= n):
         raise ValueError(f"a rate needs 0 <= count <= n and n >= 1, got count={count}, n={n}")
-    from scipy.stats import binomtest  # only where there is a rate to tell
-
-    ends = binomtest(count, n).proportion_ci(confidence_level=confidence, method="wilson")
-    return Interval(count / n, float(ends.low), float(ends.high))
+    z = float(ndtri(0.5 + confidence / 2))
+    rate, slack = count / n, z**2 / n
+    centre = (rate + slack / 2) / (1 + slack)
+    half = z / (1 + slack) * math.sqrt(rate * (1 - rate) / n + slack / (4 * n))
+    return Interval(rate, 0.0 if count == 0 else centre - half, 1.0 if count == n else centre + half)
 
 
 def _check_confidence(confidence: float) -> None:

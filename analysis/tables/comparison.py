@@ -29,9 +29,8 @@ def comparison_table(frame: pd.DataFrame) -> Table:
 
 def _ours(row: dict[Hashable, Any]) -> list[str]:
     """Time, MS-SSIM and what its interval is over, in the words of `frontier_table`."""
-    if not row["candidates"]:
-        return ["none", "none", ""]
     names = (("latency_ratio", "relative_time"), ("ms_ssim", "ms_ssim"))
     parts = (("metric", "ours"), ("low", "ours_low"), ("high", "ours_high"))
     known: dict[Hashable, Any] = {f"{part}.{m}": row[f"{side}.{name}"] for m, name in names for part, side in parts}
-    return [estimate(known, "latency_ratio"), estimate(known, "ms_ssim"), over(row)]
+    time = "none" if pd.isna(row["ours.relative_time"]) else estimate(known, "latency_ratio")
+    return [time, estimate(known, "ms_ssim"), over(row)] if row["candidates"] else [time, "none", ""]

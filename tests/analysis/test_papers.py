@@ -1,5 +1,7 @@
 """The published tables, and a run held against them."""
 
+import io
+import itertools
 import json
 import tomllib
 from collections.abc import Callable, Sequence
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from written_ledgers import Row, confirmed, cost_row, run_row, trial_row
 
 from analysis.__main__ import main
+from analysis.figures.comparison import comparison_figure
 from analysis.load import LedgerError, load
 from analysis.papers import compared, comparison_lines, conventions, paper_rows, rank_correlation
 
@@ -242,7 +245,7 @@ def test_missing_networks_are_named_and_leave_the_fronts_of_both_to_the_rest(wri
     assert frame["both"].sum() == 4
     assert set(frame.loc[frame["paper.front"], "network"]) == {"3/16/2", "3/16/3", "3/64/4"}
     said = comparison_lines(frame)[-1]
-    assert said.startswith("not completed in the run: 3/16/1, 3/16/4, 3/32/2")
+    assert said.startswith("neither timed nor completed in the run: 3/16/1, 3/16/4, 3/32/2")
     assert said.endswith("(13 of 17)")
 
 
@@ -253,9 +256,38 @@ def test_a_network_without_a_time_is_named_as_such(write: Write) -> None:
     assert "without a time or MS-SSIM: 3/16/3 (1 of 17)" in comparison_lines(frame)
 
 
+@pytest.mark.parametrize("lost", [range(12, 17), range(17)], ids=["some", "all"])
+def test_the_latency_of_a_network_whose_training_diverged_is_ranked(write: Write, lost: range) -> None:
+    trials = [net_trial(number, net, 0.9 + number / 100) for number, net in enumerate(GRID_1)]
+    for number in lost:
+        trials[number] |= {"ending": "diverged", "reason": "explosion", "metric.psnr_db": None, "metric.ms_ssim": None}
+    ratios = paper("fpie1", "relative_time")
+    costs = [cost_row(net, ratio) for net, ratio in zip(GRID_1, ratios, strict=True)]
+    frame = compared([load(write(trials, costs=costs))], "fpie1")
+    assert frame["ours.relative_time"].tolist() == pytest.approx(ratios)
+    assert frame["both"].sum() == 17 - len(lost)
+    said = comparison_lines(frame)
+    assert said[0] == "rank correlation of relative time with the paper's: 1.00 (no interval, 17 networks)"
+    assert f"({len(lost)} of 17)" in said[-1]
+    assert said[-1].startswith("timed and not completed in the run: ")
+    assert comparison_figure("title", frame, said[:2]).axes
+
+
+def test_the_labels_of_the_grid_do_not_overlap(write: Write) -> None:
+    frame = compared([load(written_grid(write, GRID_1, paper("fpie1", "relative_time"), paper("fpie1", "ms_ssim")))],
+                     "fpie1")  # fmt: skip
+    figure = comparison_figure("title", frame, [])
+    figure.savefig(io.BytesIO())
+    texts = [text for text in figure.axes[0].texts if text.get_text() in set(frame["network"])]
+    assert len(texts) == 17
+    boxes = [text.get_window_extent().shrunk(0.9, 0.7) for text in texts]
+    overlapping = [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+    assert overlapping == []
+
+
 def test_other_networks_are_not_the_papers(write: Write) -> None:
     others = [resnet(3, 16, 1, norm="none"), resnet(3, 16, 1, activation="prelu"), resnet(3, 16, 0), strided(3, 3, 8)]
-    with pytest.raises(LedgerError, match=r"no completed configuration of .*run is a network of all \(3/64/4, "):
+    with pytest.raises(LedgerError, match=r"and no measured network of .*run is one of all \(3/64/4, "):
         compared([load(written_grid(write, others, [0.5] * 4, [0.9] * 4))], "all")
 
 
@@ -351,4 +383,4 @@ def test_the_command_prints_the_grids_side_by_side_and_saves_them(
         assert main(["compare-paper", str(run), "--table", "fpie1"]) == 0
         assert (run / "analysis" / name).read_bytes() == first
     assert main(["compare-paper", str(run), "--table", "fpie2"]) == 2
-    assert "is a network of fpie2 (3 16-64, " in capsys.readouterr().err
+    assert "is one of fpie2 (3 16-64, " in capsys.readouterr().err

@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: sweep test endurance cluster lint bench report
+.PHONY: sweep test endurance cluster lint bench bench-analysis report
 
 sweep: $(VENV)/ready
 	$(BIN)/python sweeps/loss_weights.py $(ARGS)
@@ -27,6 +27,10 @@ lint: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python tests/bench/overhead.py $(ARGS)
+
+# What an answer from a ledger of a million trials costs; writes 1.2 GB to the temporary folder, takes some minutes.
+bench-analysis: $(VENV)/ready
+	$(BIN)/python tests/bench/analysis_scale.py $(ARGS)
 
 # The report of the newest run, or of RUN=...
 RUN ?= $(shell ls -td runs/*/ 2>/dev/null | head -n 1)

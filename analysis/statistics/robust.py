@@ -1,0 +1,86 @@
+"""The interquartile mean, with a bootstrap in strata (Agarwal et al. 2021, arXiv 2108.13264, "rliable")."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, stdtrit
+
+from analysis.statistics.intervals import Floats, Interval
+
+FEWEST_DEGREES = 10
+"""Fewer values beyond one per stratum give no interval: by simulation it would cover less than 92 %."""
+
+RESAMPLES = 2000
+_CELLS = 4_000_000  # of one batch of resamples: 32 MB
+
+
+def interquartile_mean(values: ArrayLike) -> float:
+    """The mean of the middle half of n values: the lowest and highest quarter, rounded down, are left out.
+
+    A lost run counts as -inf, lower than any other (or inf, where less is better): the mean is finite as long as lost
+    runs are no more than a quarter. Raises ValueError for no values and for NaN.
+    """
+    numbers = np.asarray(values, dtype=np.float64).ravel()
+    if not numbers.size or np.isnan(numbers).any():
+        raise ValueError(f"an interquartile mean needs values that are numbers, got {numbers.size} with NaN among them")
+    return float(_middle(numbers[None])[0])
+
+
+def interquartile_interval(
+    values: ArrayLike,
+    strata: ArrayLike,
+    generator: np.random.Generator,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """The interquartile mean of n values with its percentile bootstrap interval; `strata` (n,) are labels.
+
+    The values of a stratum (the seeds of a configuration) are drawn from that stratum alone, since its configuration
+    was chosen and not drawn. Of k values k - 1 are drawn, or the variance would be too small by (k - 1) / k, which is
+    half with two seeds (Rao and Wu, JASA 1988); each counts k / (k - 1) times, so that strata keep their shares. The
+    percentiles are those at which a normal distribution has the t quantiles of the degrees of freedom (Hesterberg,
+    arXiv 1411.5279, the expanded percentile interval).
+
+    Strata with one value say nothing of the spread. Both ends are NaN with fewer than FEWEST_DEGREES values beyond one
+    per stratum, and where a stratum has one value only.
+    """
+    numbers, member = np.asarray(values, dtype=np.float64), np.unique(np.asarray(strata), return_inverse=True)[1]
+    mean = interquartile_mean(numbers)
+    counts = np.bincount(member)
+    if numbers.size - counts.size < FEWEST_DEGREES or counts.min() < 2:
+        return Interval(mean, float("nan"), float("nan"))
+    ordered = numbers[np.argsort(member, kind="stable")]
+    drawn = np.concatenate(list(_resampled(ordered, counts, generator, resamples)))
+    tail = float(ndtr(-stdtrit(numbers.size - counts.size, 0.5 + confidence / 2)))
+    low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")  # no mean of -inf and a number
+    return Interval(mean, float(low), float(high))
+
+
+def _resampled(
+    ordered: Floats, counts: NDArray[np.intp], generator: np.random.Generator, resamples: int
+) -> list[Floats]:
+    """The statistic of each resample, in batches that fit in memory."""
+    first = np.repeat(np.cumsum(counts) - counts, counts - 1)
+    size = np.repeat(counts, counts - 1)
+    weight = size / (size - 1.0)
+    batch = max(1, _CELLS // first.size)
+    found = []
+    for start in range(0, resamples, batch):
+        shape = (min(batch, resamples - start), first.size)
+        found.append(_middle(ordered[first + generator.integers(0, size, shape)], weight))
+    return found
+
+
+def _middle(rows: Floats, weight: Floats | None = None) -> Floats:
+    """The interquartile mean of each row (r, n), whose values weigh `weight` (n,); without, a quarter rounded down."""
+    if weight is None or np.ptp(weight) == 0:
+        cut = rows.shape[1] // 4
+        middle = np.sort(rows, axis=1)[:, cut : rows.shape[1] - cut]
+        means: Floats = middle.mean(axis=1)
+        return means
+    order = np.argsort(rows, axis=1)
+    ranked = np.take_along_axis(rows, order, axis=1)
+    upper = np.cumsum(weight[order], axis=1) / weight.sum()
+    lower = upper - weight[order] / weight.sum()
+    share = np.clip(np.minimum(upper, 0.75) - np.maximum(lower, 0.25), 0, None)
+    weighed: Floats = np.where(share > 0, ranked * share, 0.0).sum(axis=1) / share.sum(axis=1)
+    return weighed

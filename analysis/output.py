@@ -40,6 +40,17 @@ def written_all(frame: pd.DataFrame, figures: Mapping[str, Figure], folder: Loca
     return [folder / name for name in (*(path.name for path in pictures), table)]
 
 
+def write_numbers(frame: pd.DataFrame, folder: Location, stem: str) -> Location:
+    """Write FOLDER/STEM.parquet. Raises LedgerError where it cannot."""
+    try:
+        with filled(folder) as local:
+            frame.to_parquet(local / f"{stem}.parquet", index=False)
+    except OSError as error:
+        why = error.strerror or error
+        raise LedgerError(f"cannot write to {folder} ({why}); choose another folder with --out") from error
+    return folder / f"{stem}.parquet"
+
+
 def say_written(paths: Iterable[Location]) -> None:
     """Name the files on stdout."""
     print("\nwritten:")

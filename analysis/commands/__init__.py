@@ -5,6 +5,8 @@ COMMANDS = {
     "images": "what networks make of pictures: crops, errors, colors, best and worst cases, whole photographs",
     "report": "all that a run says in one HTML file, or in a page that follows it (--live)",
     "importance": "which parameters mattered, with intervals and against chance",
+    "stability": "what diverges, from which learning rate on, and how much seeds decide",
+    "ablation": "what each part of a configuration is worth, with and without it on the same seeds",
     "compare-paper": "a grid of networks beside the paper's: times, MS-SSIM, fronts",
 }
 """The commands in the order of the help. `NAME` is in `analysis/commands/NAME.py`, with "_" for "-"."""

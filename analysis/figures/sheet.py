@@ -15,6 +15,7 @@ PLOT_IN = 4.4
 """Height of an ordinary plot."""
 
 _WIDTH_IN = 8.5
+_PAGE_IN = 11.0
 _LINE_IN = 0.18
 
 
@@ -80,9 +81,50 @@ def panels(
     return figure, [[figure.add_axes((left, bottom, width, height)) for left in lefts] for bottom in bottoms]
 
 
-def legend(axes: Axes) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, frameon=False, fontsize=8.5, handletextpad=0.35,
-                columnspacing=1.6, borderaxespad=0.2, borderpad=0.2)  # fmt: skip
+def page(title: str, foot: Sequence[str], count: int, plot_in: float = 3.0) -> tuple[Figure, list[Axes]]:
+    """A wide page with `count` plots in two columns, each `plot_in` high."""
+    rows, between_in = -(-count // 2), 1.05
+    figure, top_in = _words(title, foot, rows * plot_in + (rows - 1) * between_in)
+    height_in, width_in = figure.get_figheight(), _PAGE_IN / 2 - 1.45
+    found = []
+    for number in range(count):
+        left_in = 0.85 + (number % 2) * (_PAGE_IN / 2 + 0.1)
+        below_in = height_in - top_in - (number // 2) * (plot_in + between_in) - plot_in
+        box = (left_in / _PAGE_IN, below_in / height_in, width_in / _PAGE_IN, plot_in / height_in)
+        found.append(figure.add_axes(box))
+    return figure, found
+
+
+def strips(title: str, foot: Sequence[str], count: int, plot_in: float, left_in: float) -> tuple[Figure, list[Axes]]:
+    """A wide page with `count` plots side by side that share their rows; the names of these have `left_in`."""
+    figure, top_in = _words(title, foot, plot_in)
+    height_in, width_in = figure.get_figheight(), (_PAGE_IN - left_in - 0.2) / count
+    found = []
+    for number in range(count):
+        box = ((left_in + number * width_in) / _PAGE_IN, (height_in - top_in - plot_in) / height_in,
+               (width_in - 0.25) / _PAGE_IN, plot_in / height_in)  # fmt: skip
+        found.append(figure.add_axes(box))
+    return figure, found
+
+
+def _words(title: str, foot: Sequence[str], plots_in: float) -> tuple[Figure, float]:
+    """A wide page with its words, as tall as these and `plots_in` need, and the height above the plots."""
+    title_lines = textwrap.wrap(title, 100) or [""]
+    foot_lines = [part for line in foot for part in (textwrap.wrap(line, 160, subsequent_indent="    ") or [""])]
+    top_in, bottom_in = 0.2 + 0.26 * len(title_lines) + 0.55, 0.9 + _LINE_IN * len(foot_lines)
+    height_in = top_in + plots_in + bottom_in
+    figure = Figure(figsize=(_PAGE_IN, height_in))
+    figure.text(0.2 / _PAGE_IN, 1 - 0.18 / height_in, "\n".join(title_lines), va="top", fontsize=13, color=INK,
+                fontweight="bold", linespacing=1.25, parse_math=False)  # fmt: skip
+    figure.text(0.2 / _PAGE_IN, (bottom_in - 0.82) / height_in, "\n".join(foot_lines), va="top", fontsize=8.5,
+                color="#555555", linespacing=1.35, parse_math=False)  # fmt: skip
+    return figure, top_in
+
+
+def legend(axes: Axes, columns: int = 4) -> None:
+    """The names of what is drawn, above the plot."""
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, frameon=False, fontsize=8.5,
+                handletextpad=0.35, columnspacing=1.6, borderaxespad=0.2, borderpad=0.2)  # fmt: skip
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:

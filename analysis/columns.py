@@ -56,9 +56,12 @@ class Columns:
         table = self._united([part.select(_there(wanted, part)) for part in self._parts.values()])
         return table if self._unique is None else table.filter(pa.array(self._unique))
 
-    def frame(self, patterns: Sequence[str]) -> pd.DataFrame:
-        """`table` in pandas."""
-        frame: pd.DataFrame = self.table(patterns).to_pandas()
+    def frame(self, patterns: Sequence[str], trials: Iterable[str] | None = None) -> pd.DataFrame:
+        """`table` in pandas, or the rows of `trials` of it."""
+        table = self.table(patterns)
+        if trials is not None:
+            table = table.filter(pc.is_in(table["trial"], value_set=pa.array(list(trials), pa.string())))
+        frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def firsts(self, by: str, patterns: Sequence[str]) -> pd.DataFrame:

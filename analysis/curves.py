@@ -44,13 +44,10 @@ def drawn(trials: pd.DataFrame, most: int = MOST_TRIALS, seed: int = 0) -> pd.Da
 
 def read_reports(ledgers: Sequence[Ledger], trials: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """`trial`, `step` and `columns` (patterns as in `Ledger.read`) of the reports of `trials`, by trial and step."""
-    wanted = pd.Index(trials["trial"])
-    parts = []
-    for ledger in ledgers:
-        reports = ledger.read("reports", ["trial", "step", *columns])
-        parts.append(reports[reports["trial"].isin(wanted)])
-    united = pd.concat(parts, ignore_index=True).drop_duplicates(["trial", "step"])
-    return united.sort_values(["trial", "step"], ignore_index=True)
+    wanted, names = trials["trial"].tolist(), ["trial", "step", *columns]
+    united = pd.concat([ledger.read("reports", names, wanted) for ledger in ledgers], ignore_index=True)
+    once = united.drop_duplicates(["trial", "step"])
+    return once.sort_values(["trial", "step"], ignore_index=True)
 
 
 def diagnostics(reports: pd.DataFrame) -> pd.DataFrame:

@@ -34,9 +34,9 @@ class Factor:
 
     @property
     def short(self) -> str:
-        """The last part of the name, with the part before where that says whose it is."""
+        """The last part of the name; that of a critic with the part before, which the generator may have too."""
         parts = self.name.split(".")
-        return parts[-1] if parts[0] == "optimizer" else " ".join(parts[-2:]).replace("_", " ")
+        return " ".join(parts if parts[0].startswith("critic") else parts[-1:]).replace("_", " ")
 
 
 @dataclass(frozen=True, eq=False)

@@ -154,21 +154,25 @@ class Ledger:
             frame = self.tables["trials"].firsts("configuration", ["label", "config.*"])
         return frame.set_index("configuration")
 
-    def read(self, name: str, patterns: Sequence[str]) -> pd.DataFrame:
+    def read(self, name: str, patterns: Sequence[str], trials: Iterable[str] | None = None) -> pd.DataFrame:
         """The columns of the table `name` that match: names, or their beginnings with a "*" behind.
 
+        Of `trials`, their rows alone, for which `trial` must be among the columns; None: all rows.
         Columns that the table lacks are left out. Only `spared` and those of the objectives are always there.
         """
-        return self._chosen(name, patterns) if name in vars(self) else self._read(name, patterns)
+        if name not in vars(self):
+            return self._read(name, patterns, trials)
+        frame = self._chosen(name, patterns)
+        return frame if trials is None else frame[frame["trial"].isin(list(trials))].reset_index(drop=True)
 
     def _chosen(self, name: str, patterns: Sequence[str]) -> pd.DataFrame:
         """Columns of a table that has been read whole."""
         frame: pd.DataFrame = vars(self)[name]
         return frame[matching(frame.columns, patterns)]
 
-    def _read(self, name: str, patterns: Sequence[str]) -> pd.DataFrame:
+    def _read(self, name: str, patterns: Sequence[str], trials: Iterable[str] | None) -> pd.DataFrame:
         table = self.tables[name]
-        frame = table.frame(patterns) if table.names else _empty(name)
+        frame = table.frame(patterns, trials) if table.names else _empty(name)
         if name in ("trials", "reports"):
             promised = [f"{part}.{own.metric}" for own in self.objectives for part in ("metric", "spread")]
             for column in matching(promised, patterns):

@@ -16,7 +16,7 @@ from analysis.load import Ledger, LedgerError, Objective
 from analysis.statistics.intervals import rate_intervals, spread_interval
 from analysis.statistics.robust import interquartile_interval
 
-MOST_CONFIGURATIONS = 500
+MOST_CONFIGURATIONS = 200
 """Interquartile means are taken of so many configurations, drawn at random where there are more."""
 
 _RUN = Factor("run")

@@ -85,7 +85,7 @@ def page(title: str, foot: Sequence[str], count: int, plot_in: float = 3.0) -> t
     """A wide page with `count` plots in two columns, each `plot_in` high."""
     rows, between_in = -(-count // 2), 1.05
     figure, top_in = _words(title, foot, rows * plot_in + (rows - 1) * between_in)
-    height_in, width_in = figure.get_figheight(), _PAGE_IN / 2 - 1.45
+    height_in, width_in = figure.get_figheight(), _PAGE_IN / 2 - 1.6
     found = []
     for number in range(count):
         left_in = 0.85 + (number % 2) * (_PAGE_IN / 2 + 0.1)

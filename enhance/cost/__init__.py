@@ -20,13 +20,14 @@ from enhance.conditions import BASELINE, Conditions, Cost, condition_laws
 from enhance.config import ConfigError
 from enhance.config.law import listed
 from enhance.config.nets import NetConfig
-from enhance.cost.contention import CPUINFO, Snapshot, noticed, snapshot
+from enhance.cost.contention import Snapshot, noticed, snapshot
 from enhance.cost.macs import macs
 from enhance.cost.passes import SEED, image, prepared, settings, stopwatch
 from enhance.cost.timing import Times, ratio_interval, take_turns
 from enhance.memory import lack_of_memory, peak_bytes
 from enhance.nets import build_net, parameter_count
 from enhance.pretrained import WeightsUnavailable
+from enhance.processor import cpu_field
 
 __all__ = ["BASELINE", "Conditions", "Cost", "condition_laws", "expected_s", "holds_here", "macs", "measure", "refuse"]
 
@@ -138,9 +139,7 @@ def _device_name(device: str) -> str:
     """What the device calls itself."""
     if device == "cuda" and torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
+    return next(iter(cpu_field("model name")), platform.machine())
 
 
 # --- how long it will take -------------------------------------------------------------------------------------------

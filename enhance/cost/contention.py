@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from enhance.processor import cpu_field
+
 OTHERS_SHARE = 0.10
 STOLEN_SHARE = 0.02
 LOAD_SHARE = 0.25
@@ -21,7 +23,6 @@ CLOCK_SHARE = 0.10
 SPREAD = 1.25
 
 STAT = Path("/proc/stat")
-CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,4 @@ def _cpu_seconds() -> tuple[float | None, float | None]:
 
 
 def _clock_mhz() -> float | None:
-    if not CPUINFO.exists():
-        return None
-    told = [line.split(":")[1] for line in CPUINFO.read_text().splitlines() if line.startswith("cpu MHz")]
-    return max(float(mhz) for mhz in told) if told else None
+    return max(map(float, cpu_field("cpu MHz")), default=None)

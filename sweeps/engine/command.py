@@ -15,6 +15,7 @@ from enhance.config import ConfigError
 from enhance.data import DataError, open_data
 from sweeps.engine.driver import RunMismatch, drive, read_rows
 from sweeps.engine.ledger import LedgerBusy, LedgerLost, check_writable
+from sweeps.engine.live import aside
 from sweeps.engine.options import Options, UsageError, parse, resumed_run
 from sweeps.engine.place import NotReady
 from sweeps.engine.plan import render_plan
@@ -125,17 +126,19 @@ def _run(sweep: Sweep, argv: list[str], script: str, console: Console) -> int:
     command = " ".join([script, *argv])
     resumed = resumed_run(argv)
     recorded = _recorded_arguments(resumed) if resumed is not None else []
-    options = parse(sweep, [*recorded, *argv], command)[1]  # what is mistyped is refused before a cluster is asked
-    with contextlib.ExitStack() as held:
-        cluster = held.enter_context(_joined(options, console)) if options.address else None
-        sweep, options = parse(sweep, [*recorded, *argv], command, cluster.capacity if cluster else None)
-        return _carried_out(sweep, options, [*recorded, *argv], script, cluster, console)
+    arguments = [*recorded, *argv]
+    wanted, options = parse(sweep, arguments, command)
+    if not options.address:
+        return _carried_out(wanted, options, arguments, script, None, console)
+    with _joined(options, console) as cluster:  # what is mistyped has been refused before the cluster was asked
+        wanted, options = parse(sweep, arguments, command, cluster.capacity)
+        return _carried_out(wanted, options, arguments, script, cluster, console)
 
 
 def _joined(options: Options, console: Console) -> "contextlib.AbstractContextManager[Cluster]":
     from sweeps.engine.preflight import joined  # here: most runs join nothing
 
-    return joined(options, lambda sentence: console.print(sentence, style="yellow", highlight=False, soft_wrap=True))
+    return joined(options, aside(console, "yellow"))
 
 
 def _carried_out(
@@ -181,7 +184,7 @@ def _cost(sweep: Sweep, options: Options, console: Console) -> str:
     """What the run will cost, by a measurement."""
     from sweeps.engine.estimate import estimate  # here: it brings torch
 
-    store = open_data(sweep.data, progress=lambda sentence: console.print(sentence, style="dim", highlight=False))
+    store = open_data(sweep.data, progress=aside(console))
     return estimate(sweep, store, options.device).words(options.price_per_hour)
 
 

@@ -10,7 +10,6 @@ import importlib.metadata
 import os
 import resource
 import shutil
-import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from sweeps.engine.environment import ENHANCE, code_hash, default_device, has_bf
 from sweeps.engine.ledger import check_writable
 from sweeps.engine.place import cluster_address, runs_folder
 from sweeps.engine.probe import decisive_versions, facts
-from sweeps.engine.security import AccessError, settle_access, token_source
+from sweeps.engine.security import AccessError, readable_by_others, settle_access, token_source
 
 GOOD, POOR, MISSING = "ok", "weak", "missing"
 STYLES = {GOOD: "green", POOR: "yellow", MISSING: "red"}
@@ -149,10 +148,8 @@ def token() -> Finding:
     found, source = token_source(os.environ)
     if not found:
         return Finding("token", GOOD, "none: needed to join a cluster of several machines", "")
-    path = Path(source)
-    if path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        return Finding("token", POOR, f"{source} can be read by other users of this machine", f"chmod 600 {source}")
-    return Finding("token", GOOD, f"from {source}")
+    open_to_others = readable_by_others(source)
+    return Finding("token", POOR if open_to_others else GOOD, f"from {source}", "".join(open_to_others))
 
 
 def cluster(address: str) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from sweeps.engine.cohorts import CohortReferee
 from sweeps.engine.ending import Limits, signals_close
 from sweeps.engine.gallery import Gallery
 from sweeps.engine.ledger import Ledger, encode
-from sweeps.engine.live import Board
+from sweeps.engine.live import Board, aside
 from sweeps.engine.measuring import MeasuringReferee
 from sweeps.engine.options import Options
 from sweeps.engine.records import Setting
@@ -31,7 +31,7 @@ COST_KEY = ["network", "cost.device_name", "cost.failure"]
 
 if TYPE_CHECKING:  # a run on this machine does not load them
     from sweeps.engine.preflight import Cluster
-    from sweeps.engine.probe import Wanted
+    from sweeps.engine.probe import Requirements
 
 
 class RunMismatch(ValueError):
@@ -50,19 +50,19 @@ def drive(
         from sweeps.engine.machines import start_ray  # here: a run without Ray does not load it
 
         start_ray(options.workers)
-    store = open_data(sweep.data, progress=lambda sentence: console.print(sentence, style="dim", highlight=False))
+    store = open_data(sweep.data, progress=aside(console))
     sweep.check_data(store.paired, store.spec)
     with contextlib.ExitStack() as held:
-        wanted = None if cluster is None else held.enter_context(cluster.checked(sweep, options, store))
-        ledger = Ledger(options.out, lambda sentence: console.print(sentence, style="dim", highlight=False))
+        required = None if cluster is None else held.enter_context(cluster.checked(sweep, options, store))
+        ledger = Ledger(options.out, aside(console))
         held.callback(ledger.close)
-        if wanted is not None and wanted.sight is not None and isinstance(options.out, Path):
-            sight.clear(options.out, but=wanted.sight)
+        if required is not None and required.sight is not None and isinstance(options.out, Path):
+            sight.clear(options.out, but=required.sight)
         referee = _referee(sweep, options, argv, store, ledger, console)
         with Board(sweep, console) as board, signals_close(referee):
             referee.listener = board.hear
             board.recall(list(referee.trials.values()))
-            _carry(referee, ledger, options, store.path, board, wanted)
+            _carry(referee, ledger, options, store.path, board, required)
         return referee
 
 
@@ -76,7 +76,7 @@ def read_rows(run: Location, dataset: str, key: list[str]) -> tuple[list[dict[st
 
 
 def _carry(
-    referee: Referee, ledger: Ledger, options: Options, store: Path, board: Board, wanted: "Wanted | None"
+    referee: Referee, ledger: Ledger, options: Options, store: Path, board: Board, required: "Requirements | None"
 ) -> None:
     limits = Limits(minutes=options.max_minutes, device_hours=options.max_device_hours)
 
@@ -92,8 +92,8 @@ def _carry(
         from sweeps.engine.machines import stop_ray
         from sweeps.engine.tuning import Ground, run_on_ray
 
-        ground = Ground(options.workers, options.device, store, options.elastic, wanted)
-        run_on_ray(referee, ground, options.timeout_s, tick, board.say)
+        ground = Ground(options.workers, options.device, store, options.elastic, required)
+        run_on_ray(referee, ground, options.timeout_s, tick, aside(board.console))
         ledger.close()  # nothing is written any more; and Ray must be stopped with no other thread running
         stop_ray()
 
@@ -115,7 +115,7 @@ def _referee(
     journal = None if isinstance(options.out, StorePath) else options.out / "optuna.journal"
     referee = kind(sweep, ledger, setting, journal=journal, history=known)
     if isinstance(referee, MeasuringReferee):
-        referee.notice = lambda sentence: console.print(sentence, style="dim", highlight=False)
+        referee.notice = aside(console)
         referee.recall_costs(read_rows(options.out, "costs", COST_KEY)[0])
         for past in options.costs_from:
             count = referee.recall_earlier_costs(read_rows(past, "costs", COST_KEY)[0])

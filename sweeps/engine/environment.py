@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import enhance
+from enhance.processor import cpu_field
 
 THREADS = 1
 """Threads per worker: the same sums in the same order wherever a trial runs (design promise 2)."""
@@ -37,11 +38,8 @@ def versions() -> dict[str, str]:
 @functools.cache
 def has_bf16() -> bool:
     """Whether this processor multiplies bfloat16 in hardware (elsewhere autocast is slower than fp32)."""
-    flags = Path("/proc/cpuinfo")
-    if not flags.exists():  # not Linux: fp32 is always right
-        return False
-    words = next((line.split() for line in flags.read_text().splitlines() if line.startswith("flags")), [])
-    return "avx512_bf16" in words or "amx_bf16" in words
+    flags = next(iter(cpu_field("flags")), "").split()  # none where it is not Linux: fp32 is always right
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def host() -> str:

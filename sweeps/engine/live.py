@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -21,6 +22,11 @@ LINE_S, SAME_LINE_S = 10.0, 60.0
 """Where there is no terminal: how often a line is said, and one in which nothing is new."""
 
 BEST = 5
+
+
+def aside(console: Console, style: str = "dim") -> Callable[[str], None]:
+    """What says a sentence beside the table: about the data, the machines, what is measured."""
+    return lambda sentence: console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 class Board:
@@ -76,10 +82,6 @@ class Board:
         if line != self._said or now - self._said_at >= SAME_LINE_S:
             self._said, self._said_at = line, now
             self.console.print(f"[{self._clock()}] {line}", highlight=False, markup=False, soft_wrap=True)
-
-    def say(self, sentence: str) -> None:
-        """A sentence above the table."""
-        self.console.print(sentence, style="dim", highlight=False, soft_wrap=True)
 
     # --- what is drawn -------------------------------------------------------------------------------------------
 

@@ -56,13 +56,15 @@ class MeasuringReferee(Referee):
         What was measured beside something else is measured again: its interval is wide. Whether a cost is of the device
         that would measure it now, only a worker can say.
         """
+        found = {}
         for row in rows:
             sound = not (row["cost.failure"] or row["cost.contended"])
             if sound and row["run.code"] == self.setting.code:
                 cost = cost_from_row(row)
                 if cost.conditions == self.conditions:
-                    self._earlier[row["network"]] = (cost, row.get("measured_in") or row["run.run"])
-        return len(self._earlier)
+                    found[row["network"]] = (cost, row.get("measured_in") or row["run.run"])
+        self._earlier |= found
+        return len(found)
 
     def next_assignment(self) -> Work | None:
         if not self.has_work():

@@ -11,7 +11,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from enhance.data.delivery import Parcel
-from sweeps.engine.probe import Facts, Wanted, facts, problems
+from sweeps.engine.probe import Facts, Requirements, facts, problems
 
 START_S = 180.0
 """How long a machine may take to start a process with the driver's code, and that to say what the machine has."""
@@ -89,9 +89,9 @@ class Scouts:
         """What each machine has, by its id, and a sentence about each that did not say."""
         return self._ask(lambda scout: scout.facts.remote(), START_S)
 
-    def problems(self, wanted: Wanted) -> list[str]:
+    def problems(self, required: Requirements) -> list[str]:
         """What keeps the machines from training, in sentences that name them."""
-        answers, silent = self._ask(lambda scout: scout.problems.remote(wanted), None)
+        answers, silent = self._ask(lambda scout: scout.problems.remote(required), None)
         return silent + [f"{node.name}: {said}" for node in self.nodes for said in answers.get(node.id, [])]
 
     def dismiss(self) -> None:
@@ -171,8 +171,8 @@ class _Scout:
     def facts(self) -> Facts:
         return facts()
 
-    def problems(self, wanted: Wanted) -> list[str]:
-        return problems(wanted, this_node(), fetch_from(wanted.sender), thorough=True)
+    def problems(self, required: Requirements) -> list[str]:
+        return problems(required, this_node(), fetch_from(required.sender), thorough=True)
 
 
 def _on(node_id: str, actor: type, **options: Any) -> Any:

@@ -19,7 +19,7 @@ from sweeps.engine import sight
 from sweeps.engine.environment import code_hash
 from sweeps.engine.options import Options, UsageError
 from sweeps.engine.place import Capacity, NotReady
-from sweeps.engine.probe import Facts, Wanted, decisive_versions
+from sweeps.engine.probe import Facts, Requirements, decisive_versions
 from sweeps.engine.security import settle_access
 from sweeps.engine.space import Choice, inner
 from sweeps.engine.sweep import Sweep
@@ -59,7 +59,7 @@ class Cluster:
     scouts: "Scouts"
 
     @contextlib.contextmanager
-    def checked(self, sweep: Sweep, options: Options, store: PatchStore) -> Iterator[Wanted]:
+    def checked(self, sweep: Sweep, options: Options, store: PatchStore) -> Iterator[Requirements]:
         """Every machine is checked, and sent the data where they lack; within it, later ones can be.
 
         Raises NotReady.
@@ -69,7 +69,7 @@ class Cluster:
         shown = sight.show(options.out) if isinstance(options.out, Path) and not options.unshared else None
         try:
             parcel = Parcel.of(store)
-            wanted = Wanted(
+            required = Requirements(
                 code=code_hash(),
                 versions=decisive_versions(),
                 device=options.device,
@@ -78,14 +78,14 @@ class Cluster:
                 parcel=parcel,
                 sender=send(parcel),
             )
-            found = self.scouts.problems(wanted)
+            found = self.scouts.problems(required)
             if shown is not None:
                 found += _unanswered(shown, self.nodes, found)
             found += self._differences() if options.reproducible else []
             self.scouts.dismiss()
             if found:
                 raise NotReady(found)
-            yield wanted
+            yield required
         finally:
             if shown is not None:
                 sight.hide(shown)
@@ -127,15 +127,15 @@ def _wait_for_nodes(options: Options, say: Say) -> "list[Node]":
     """The cluster's machines, once there is one to train on. One that starts machines for what is asked has none."""
     from sweeps.engine.nodes import living_nodes
 
-    wanted = "cuda" if options.device_asked == "cuda" else "cpu"
+    device = "cuda" if options.device_asked == "cuda" else "cpu"
     named = not options.elastic and options.device_asked != "auto"
     until = time.monotonic() + WAIT_S
     nodes, told = living_nodes(), False
-    while not any(node.slots(wanted) for node in nodes) and not named:
+    while not any(node.slots(device) for node in nodes) and not named:
         if time.monotonic() > until:
             have = ", ".join(f"{node.name}: {node.cpus:g} cores, {node.gpus:g} GPUs" for node in nodes)
             raise UsageError(
-                f"no machine of the cluster has a free slot for {wanted} ({have}). See `ray monitor cluster.yaml` for "
+                f"no machine of the cluster has a free slot for {device} ({have}). See `ray monitor cluster.yaml` for "
                 "what keeps its workers; where it starts machines for what is asked, ask: --workers N --device "
                 "cpu|cuda"
             )

@@ -14,6 +14,7 @@ from pathlib import Path
 from enhance.config.files import content_digest, path_and_digest
 from enhance.data import DataError
 from enhance.data.delivery import Parcel, open_delivered
+from enhance.processor import cpu_field
 from sweeps.engine.environment import THREADS, code_hash, has_bf16
 from sweeps.engine.sight import Sight, look
 
@@ -32,7 +33,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requirements:
     """What a machine must have to train for a run.
 
     `code` and `versions` are the driver's; `weights` files of pretrained weights ("file:PATH#DIGEST"); `sight` is None
@@ -52,7 +53,7 @@ def facts() -> Facts:
     """What this machine has; asks the system, not torch."""
     models = [path.read_text() for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
     gpus = tuple(_value(text, "Model") for text in models)
-    processor = _value(_text(Path("/proc/cpuinfo")), "model name") or platform.machine()
+    processor = next(iter(cpu_field("model name")), platform.machine())
     return Facts(len(os.sched_getaffinity(0)), has_bf16(), processor, gpus)
 
 
@@ -67,36 +68,36 @@ def decisive_versions() -> dict[str, str]:
     return found
 
 
-def problems(wanted: Wanted, node: str, fetch: Callable[[int], bytes], *, thorough: bool) -> list[str]:
+def problems(required: Requirements, node: str, fetch: Callable[[int], bytes], *, thorough: bool) -> list[str]:
     """Everything that keeps this machine, Ray's `node`, from training; empty where it can.
 
     `fetch` gives a chunk of the packed data, which are written to this machine's cache where they lack; `thorough`
     reads every pixel of what it has.
     """
-    found = _code_problems(wanted)
-    if wanted.sight is not None and (unseen := look(wanted.sight, node)):
+    found = _code_problems(required)
+    if required.sight is not None and (unseen := look(required.sight, node)):
         found.append(
             f"{unseen}. Give an --out (or TESTSTRIP_RUNS) on storage that every node sees at the same path; or accept "
             "with --unshared that the ledger is lost with the driver's machine"
         )
-    found += [problem for weights in wanted.weights if (problem := _weights_problem(weights))]
+    found += [problem for weights in required.weights if (problem := _weights_problem(weights))]
     try:
-        open_delivered(wanted.parcel, fetch, verify=thorough)
+        open_delivered(required.parcel, fetch, verify=thorough)
     except DataError as error:
         found.append(f"it has not the data and cannot be given them: {error}")
-    return found + _device_problems(wanted.device)
+    return found + _device_problems(required.device)
 
 
-def _code_problems(wanted: Wanted) -> list[str]:
+def _code_problems(required: Requirements) -> list[str]:
     found = []
-    if (here := code_hash()) != wanted.code:
+    if (here := code_hash()) != required.code:
         found.append(
-            f"it runs other code: enhance/ is {here} there and {wanted.code} in the driver, though the driver sends "
+            f"it runs other code: enhance/ is {here} there and {required.code} in the driver, though the driver sends "
             "its own. Something there comes before it on Python's path; take that away (`python -c 'import enhance; "
             "print(enhance)'` on the node says what)"
         )
     installed = decisive_versions()
-    differing = {name: version for name, version in wanted.versions.items() if installed[name] != version}
+    differing = {name: version for name, version in required.versions.items() if installed[name] != version}
     wrong = [f"{name} {installed[name]} (driver: {version})" for name, version in differing.items()]
     if wrong:
         found.append(f"it has other versions: {', '.join(wrong)}. Run `pip install -c constraints.txt -e .` there")
@@ -143,7 +144,3 @@ def _value(text: str, name: str) -> str:
     """The value of `name` in lines of "name : value"; "" where there is none."""
     lines = (line.partition(":") for line in text.splitlines())
     return next((value.strip() for key, _, value in lines if key.strip() == name), "")
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""

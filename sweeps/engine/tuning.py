@@ -24,7 +24,7 @@ from enhance.data.delivery import open_delivered
 from sweeps.engine.environment import code_hash
 from sweeps.engine.messages import Work
 from sweeps.engine.nodes import Watch, fetch_from, gpu_share, name_of, this_node
-from sweeps.engine.probe import Wanted, problems
+from sweeps.engine.probe import Requirements, problems
 from sweeps.engine.referee import Referee
 
 LOST_WORKER_RETRIES = 3
@@ -48,14 +48,14 @@ _ENVIRONMENT = {
 class Ground:
     """Where workers train: `workers` trials at a time or, where `elastic`, as many as the cluster has slots.
 
-    On a cluster `wanted` is what every machine must have.
+    On a cluster `required` is what every machine must have.
     """
 
     workers: int
     device: str
     store: Path
     elastic: bool = False
-    wanted: Wanted | None = None
+    required: Requirements | None = None
 
 
 def run_on_ray(
@@ -77,7 +77,7 @@ def run_on_ray(
     feed = _Feed(referee, shared, failures, lambda: watch.slots(ground.device, share), notice)
 
     def each_step() -> None:
-        for change in watch.changes() if ground.wanted is not None else []:
+        for change in watch.changes() if ground.required is not None else []:
             notice(change)
         tick()
 
@@ -142,8 +142,8 @@ class WarmWorker(tune.Trainable):
 
 def _unfit(ground: Ground, code: str) -> str:
     """On the machine: why it must not train, "" where it may. It may have joined after the others were checked."""
-    if ground.wanted is not None:
-        wrong = problems(ground.wanted, this_node(), fetch_from(ground.wanted.sender), thorough=False)
+    if ground.required is not None:
+        wrong = problems(ground.required, this_node(), fetch_from(ground.required.sender), thorough=False)
         return f"{name_of(this_node())} gets no trials: {'; '.join(wrong)}" if wrong else ""
     if code_hash() != code:
         return f"enhance/ has changed since the run began (it was {code}, and is {code_hash()}): start it again"
@@ -152,9 +152,9 @@ def _unfit(ground: Ground, code: str) -> str:
 
 def _store(ground: Ground) -> Path:
     """On the machine: where it has the packed data."""
-    if ground.wanted is None:
+    if ground.required is None:
         return ground.store
-    return open_delivered(ground.wanted.parcel, fetch_from(ground.wanted.sender)).path
+    return open_delivered(ground.required.parcel, fetch_from(ground.required.sender)).path
 
 
 class _Feed(Searcher):

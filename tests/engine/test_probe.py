@@ -10,7 +10,7 @@ from enhance.data import open_data
 from enhance.data.delivery import Parcel
 from sweeps.engine import probe
 from sweeps.engine.environment import code_hash
-from sweeps.engine.probe import Wanted, decisive_versions, facts, problems
+from sweeps.engine.probe import Requirements, decisive_versions, facts, problems
 from sweeps.engine.sight import show
 
 
@@ -19,40 +19,40 @@ def nothing_is_sent(index: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def wanted(tmp_path_factory: pytest.TempPathFactory) -> Wanted:
+def required(tmp_path_factory: pytest.TempPathFactory) -> Requirements:
     """What this machine has."""
     parcel = Parcel.of(open_data("demo", cache=tmp_path_factory.mktemp("cache")))
-    return Wanted(code_hash(), decisive_versions(), "cpu", (), None, parcel, "sender")
+    return Requirements(code_hash(), decisive_versions(), "cpu", (), None, parcel, "sender")
 
 
-def test_a_machine_that_has_everything_has_no_problem(wanted: Wanted, tmp_path: Path) -> None:
+def test_a_machine_that_has_everything_has_no_problem(required: Requirements, tmp_path: Path) -> None:
     weights = tmp_path / "vgg.pt"
     weights.write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()[:16]
-    all_of_it = replace(wanted, sight=show(tmp_path), weights=(f"file:{weights}#{digest}",))
+    all_of_it = replace(required, sight=show(tmp_path), weights=(f"file:{weights}#{digest}",))
     assert problems(all_of_it, "node", nothing_is_sent, thorough=True) == []
 
 
 def test_everything_that_is_wrong_is_said_at_once_with_its_remedy(
-    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    required: Requirements, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sweeps.engine.sight.PATIENCE_S", 0.0)
     monkeypatch.setattr(probe, "look", lambda sight, node: f"{sight.folder} is not the same folder there")
     monkeypatch.setenv("TESTSTRIP_CACHE", "/dev/null")
     shown = show(tmp_path)
     wrong = replace(
-        wanted,
+        required,
         code="0" * 16,
-        versions={**wanted.versions, "torch": "1.0"},
+        versions={**required.versions, "torch": "1.0"},
         device="cuda",
         sight=shown,
         weights=("file:/nowhere.pt#" + "0" * 16,),
-        parcel=replace(wanted.parcel, path=tmp_path / "none.patches"),
+        parcel=replace(required.parcel, path=tmp_path / "none.patches"),
     )
     found = problems(wrong, "node", nothing_is_sent, thorough=True)
     parts = [
         f"it runs other code: enhance/ is {code_hash()} there and {'0' * 16}",
-        f"other versions: torch {wanted.versions['torch']} (driver: 1.0)",
+        f"other versions: torch {required.versions['torch']} (driver: 1.0)",
         "--unshared",
         "/nowhere.pt: No such file or directory. Copy it there",
         "name another folder in TESTSTRIP_CACHE",

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from enhance.config import flatten
 from sweeps.engine.ledger import SCHEMA_VERSION
+from sweeps.engine.space import Log
 from sweeps.loss_weights import SWEEP
 
 SEEDS, RUNGS, FILES = 20, 10, 40
@@ -25,6 +26,7 @@ ENDINGS = ("completed", "stopped", "diverged", "failed")
 SHARES = (0.60, 0.30, 0.07, 0.03)
 METRICS = ("psnr_db", "psnr_gain_db", "ssim", "ms_ssim", "uqi")
 OBJECTIVES = ({"metric": "psnr_db", "direction": "maximize"}, {"metric": "latency_ratio", "direction": "minimize"})
+VARIED = ("loss.color", "loss.content", "loss.tv", "optimizer.lr")
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 Columns = dict[str, Any]
@@ -34,7 +36,9 @@ def write(run: Path, trials: int) -> None:
     """A run of so many trials, a multiple of 800, in 40 files for each table."""
     with ProcessPoolExecutor(2) as processes:
         list(processes.map(_write_part, [run] * FILES, range(FILES), [trials // FILES] * FILES))
-    contract = json.dumps({"rungs": [60 * (rung + 1) for rung in range(RUNGS)], "reduction": 2, "audit_share": 0.0})
+    rungs = [60 * (rung + 1) for rung in range(RUNGS)]
+    searched = {name: repr(Log(1e-4, 1.0)) for name in VARIED}
+    contract = json.dumps({"rungs": rungs, "reduction": 2, "audit_share": 0.0, "space": searched})
     row: Columns = {"run": "run0", "sweep": "loss_weights", "question": "Which of a million trials are on the front?",
                     "command": "tests/bench/analysis_scale.py", "objectives": json.dumps(OBJECTIVES), "space": "{}",
                     "contract": contract, "started": pd.DatetimeIndex([START]), **_where()}  # fmt: skip
@@ -81,8 +85,7 @@ def _write_part(run: Path, part: int, n: int) -> None:
 def _config(rng: np.random.Generator, configurations: int) -> Columns:
     """All leaves of the loss weights' sweep; four of them vary."""
     fixed: Columns = {f"config.{name}": value for name, value in flatten(SWEEP.config({})).items()}
-    varied = ("config.loss.color", "config.loss.content", "config.loss.tv", "config.optimizer.lr")
-    return fixed | {name: np.repeat(10 ** rng.uniform(-4, 0, configurations), SEEDS) for name in varied}
+    return fixed | {f"config.{name}": np.repeat(10 ** rng.uniform(-4, 0, configurations), SEEDS) for name in VARIED}
 
 
 def _scores(rng: np.random.Generator, psnr_db: np.ndarray) -> Columns:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.design import AROUND, Design, design_of, scores, shown, value_text
+from analysis.design import AROUND, Design, canonical_text, design_of, scores, shown
 from analysis.load import Ledger, LedgerError, Objective
 from analysis.space import Parameter, space
 from analysis.statistics.effects import holm, paired_effects
@@ -94,7 +94,7 @@ def _around(
     table: pd.DataFrame, texts: pd.DataFrame, design: Design, settings: Sequence[Parameter]
 ) -> Iterator[Contrast]:
     """Every other configuration less the base: first those that differ in one setting, then those with a name."""
-    wanted = {name: value_text(value) for name, value in design.base.items()}
+    wanted = {name: canonical_text(value) for name, value in design.base.items()}
     names = [setting.name for setting in settings]
     same = pd.Series(True, index=texts.index)
     for name in names:
@@ -191,7 +191,7 @@ def _difference(cells: dict[tuple[str, ...], pd.DataFrame], one: tuple[str, ...]
 def _levels(texts: pd.DataFrame, setting: Parameter) -> list[str]:
     """The values of a setting that occur: those of a choice in the order of the space, others ascending."""
     found = set(texts[setting.name]) - {""}
-    listed = [text for text in map(value_text, setting.choices) if text in found]
+    listed = [text for text in map(canonical_text, setting.choices) if text in found]
     return listed or sorted(found, key=float)
 
 

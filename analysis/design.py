@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.factors import text_of
 from analysis.load import Ledger, LedgerError, Objective, contract
 from analysis.space import Parameter, counts
+from analysis.units import value_text
 
 AROUND = ("Ablation", "OneAtATime")
 COMBINED = ("Factorial", "Grid", "Fraction", "FractionalFactorial")
@@ -60,12 +60,12 @@ def scores(ledger: Ledger, objective: Objective, settings: Sequence[Parameter]) 
     first = trials.drop_duplicates("configuration").set_index("configuration").reindex(table.index)
     texts = pd.DataFrame({"label": first["label"].fillna("") if "label" in first.columns else ""}, index=table.index)
     for setting in settings:
-        own = first[setting.column].map(value_text) if setting.column in first.columns else ""
+        own = first[setting.column].map(canonical_text) if setting.column in first.columns else ""
         texts[setting.name] = pd.Series(own, index=table.index).where(counts(first, setting, settings), "")
     return table, texts
 
 
-def value_text(value: Any) -> str:
+def canonical_text(value: Any) -> str:
     """A setting's value, the same for 1, 1.0 and True of the ledger and of a contract; "" for none."""
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return ""
@@ -75,8 +75,8 @@ def value_text(value: Any) -> str:
 
 
 def shown(value: str) -> str:
-    """A text of `value_text` for people."""
+    """A text of `canonical_text` for people."""
     try:
-        return text_of(float(value))
+        return value_text(float(value))
     except ValueError:
         return value

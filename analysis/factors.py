@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analysis.load import Ledger, LedgerError
 from analysis.space import counts, space
 from analysis.statistics.intervals import Floats
+from analysis.units import value_text
 
 MOST_LEVELS = 12
 """Numbers with more different values than this are counted in bins."""
@@ -97,15 +98,7 @@ def levels_of(values: pd.Series, log: bool = False, bins: int = BINS) -> Levels:
     codes, different = pd.factorize(values, sort=True)
     numbers = [_number(value) for value in different]
     ends = np.asarray(numbers, dtype=np.float64)
-    return Levels(np.asarray(codes, dtype=np.intp), [text_of(value) for value in different], ends, ends)
-
-
-def text_of(value: object) -> str:
-    """A parameter's value for people: three digits of a number."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        return str(value)
-    whole = float(value).is_integer() and abs(float(value)) < 1e6
-    return str(int(value)) if whole else f"{float(value):.3g}"
+    return Levels(np.asarray(codes, dtype=np.intp), [value_text(value) for value in different], ends, ends)
 
 
 def _continuous(values: pd.Series) -> bool:

@@ -13,7 +13,7 @@ from pandas.core.groupby import DataFrameGroupBy
 from analysis.costs import with_latency_intervals
 from analysis.load import LOST, Ledger, LedgerError, Objective
 from analysis.statistics.intervals import Floats, mean_interval_from_spread
-from analysis.units import COSTS
+from analysis.units import COSTS, short_names, value_text
 
 _ID = "configuration"
 
@@ -151,7 +151,7 @@ def labels(trials: pd.DataFrame) -> pd.Series:
     unique = trials.drop_duplicates(_ID).set_index(_ID)
     names = varying(unique)
     rows = zip(*(unique[column] for column in names), strict=True) if names else ((),) * len(unique)
-    texts = [" ".join(f"{n}={_value(v)}" for n, v in zip(names.values(), row, strict=True) if pd.notna(v))
+    texts = [" ".join(f"{n}={value_text(v)}" for n, v in zip(names.values(), row, strict=True) if pd.notna(v))
              for row in rows]  # fmt: skip
     if "label" in unique.columns:
         named = zip(unique["label"].fillna(""), texts, strict=True)
@@ -169,8 +169,8 @@ def varying(trials: pd.DataFrame) -> dict[str, str]:
     """
     config = [column for column in _columns(trials, "config.") if column != "config.seed"]
     found = [column for column in config if trials[column].nunique(dropna=False) > 1]
-    last_names = Counter(column.rsplit(".", 1)[-1] for column in found)
-    return {column: _short(column, last_names) for column in found}
+    names = short_names(column.removeprefix("config.") for column in found)
+    return {column: names[column.removeprefix("config.")] for column in found}
 
 
 def remarks(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:
@@ -255,14 +255,3 @@ def _measured(
 
 def _columns(frame: pd.DataFrame, prefix: str) -> list[str]:
     return [column for column in frame.columns if column.startswith(prefix)]
-
-
-def _short(column: str, last_names: Counter[str]) -> str:
-    last = column.rsplit(".", 1)[-1]
-    return last if last_names[last] == 1 else column.removeprefix("config.")
-
-
-def _value(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return str(int(value)) if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"

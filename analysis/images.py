@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -63,14 +64,15 @@ def shown(ledgers: Sequence[Ledger], most: int, trials: Sequence[str] = ()) -> S
     """
     _check_data(ledgers)
     scores = [sample_scores(ledger) for ledger in ledgers]
-    networks, left_out = shown_networks(ledgers, scores, most, trials), []
+    fronts = [_front(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
+    networks, left_out = _networks(ledgers, scores, fronts, most, trials), []
     pictures, numbers = [], []
-    for ledger, scored in zip(ledgers, scores, strict=True):
+    for ledger, scored, front in zip(ledgers, scores, fronts, strict=True):
         own = networks.loc[networks["run"] == ledger.path.name, ["name", "trial"]]
         pictures.append(own.merge(sample_pictures(ledger, own["trial"]), on="trial"))
         numbers.append(own.merge(scored[~scored["image"].map(is_photo)], on="trial"))
         left_out += _failures(own.merge(scored, on="trial"))
-        left_out += [] if trials else _not_shown(ledger, scored, len(own))
+        left_out += [] if trials else _not_shown(ledger, front, len(own))
     kept = pd.concat(pictures, ignore_index=True).drop(columns="trial")
     evaluated = pd.concat(numbers, ignore_index=True).drop(columns="trial")
     found = Shown(networks, kept, picture_numbers(networks, evaluated, kept), tuple(left_out))
@@ -89,7 +91,28 @@ def shown_networks(
     taken and others evenly between. A configuration is shown by the seed that is in the middle of its seeds by the
     first objective: neither its luckiest nor its unluckiest. Raises LedgerError for a trial that is not there.
     """
-    parts = [_front(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
+    fronts = [_front(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
+    return _networks(ledgers, scores, fronts, most, trials)
+
+
+# --- choosing ----------------------------------------------------------------------------------------------------
+
+
+class _Front(NamedTuple):
+    """The networks of a front that have samples, and how many there are on it."""
+
+    networks: pd.DataFrame
+    size: int
+
+
+def _networks(
+    ledgers: Sequence[Ledger],
+    scores: Sequence[pd.DataFrame],
+    fronts: Sequence[_Front],
+    most: int,
+    trials: Sequence[str],
+) -> pd.DataFrame:
+    parts = [front.networks for front in fronts]
     if trials:
         named = [_named(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
         parts = _chosen(parts, named, trials)
@@ -101,9 +124,6 @@ def shown_networks(
     if networks.empty:
         raise LedgerError("no network on the front has samples; name trials that have with --trial, or run it again")
     return networks
-
-
-# --- choosing ----------------------------------------------------------------------------------------------------
 
 
 def _check_data(ledgers: Sequence[Ledger]) -> None:
@@ -121,10 +141,9 @@ def _failures(scored: pd.DataFrame) -> list[str]:
     return [f"network {row['name']} could not enhance {picture_name(row['image'])}: {row['failure']}" for row in failed]
 
 
-def _not_shown(ledger: Ledger, scores: pd.DataFrame, count: int) -> list[str]:
+def _not_shown(ledger: Ledger, front: _Front, count: int) -> list[str]:
     """How many networks of the front are not shown, and why."""
-    frame = ranked(results(configurations(ledger)), ledger.objectives)
-    on, there = int(frame["front"].sum()), len(_front(ledger, scores))
+    on, there = front.size, len(front.networks)
     why = [f"{there - count} of the {on} networks on the front of {ledger.path} are not shown; --most N shows more"]
     lost = [f"{on - there} of the {on} networks on the front of {ledger.path} have no samples"]
     return (why if there > count else []) + (lost if on > there else [])
@@ -137,15 +156,15 @@ def _named(ledger: Ledger, scores: pd.DataFrame) -> pd.DataFrame:
     return trials.assign(name=trials["trial"].str[:8], run=ledger.path.name, label=label)
 
 
-def _front(ledger: Ledger, scores: pd.DataFrame) -> pd.DataFrame:
-    """The front's networks that have samples, each by one of its seeds."""
+def _front(ledger: Ledger, scores: pd.DataFrame) -> _Front:
+    """Of the front's networks each is shown by one of its seeds."""
     frame = ranked(results(configurations(ledger)), ledger.objectives)
     front = frame.loc[frame["front"], ["configuration", "stage", "number"]].rename(columns={"number": "front"})
     named = _named(ledger, scores).merge(front, on=["configuration", "stage"])
     named = named.sort_values([ledger.objectives[0].column, "trial"])
     place, count = named.groupby("front").cumcount(), named.groupby("front")["trial"].transform("size")
     middle = named[place == (count - 1) // 2].sort_values("front")
-    return middle.assign(name=middle["front"].astype(str))
+    return _Front(middle.assign(name=middle["front"].astype(str)), len(front))
 
 
 def _chosen(fronts: Sequence[pd.DataFrame], named: Sequence[pd.DataFrame], trials: Sequence[str]) -> list[pd.DataFrame]:

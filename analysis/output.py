@@ -1,7 +1,9 @@
 """What every command does with its answer: say it, and write picture and numbers side by side."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -29,26 +31,26 @@ def written_all(frame: pd.DataFrame, figures: Mapping[str, Figure], folder: Loca
 
     Raises LedgerError where it cannot.
     """
-    table = f"{stem}.parquet"
-    try:
-        with filled(folder) as local:
-            pictures = [path for name, figure in figures.items() for path in save(figure, local, name)]
-            frame.to_parquet(local / table, index=False)
-    except OSError as error:
-        why = error.strerror or error
-        raise LedgerError(f"cannot write to {folder} ({why}); choose another folder with --out") from error
-    return [folder / name for name in (*(path.name for path in pictures), table)]
+    with writing(folder) as local:
+        pictures = [path.name for name, figure in figures.items() for path in save(figure, local, name)]
+        frame.to_parquet(local / f"{stem}.parquet", index=False)
+    return [folder / name for name in (*pictures, f"{stem}.parquet")]
 
 
 def write_numbers(frame: pd.DataFrame, folder: Location, stem: str) -> Location:
     """Write FOLDER/STEM.parquet. Raises LedgerError where it cannot."""
+    return written_all(frame, {}, folder, stem)[-1]
+
+
+@contextmanager
+def writing(folder: Location) -> Iterator[Path]:
+    """A local folder to write into; what was written lies in `folder` afterwards. Raises LedgerError."""
     try:
         with filled(folder) as local:
-            frame.to_parquet(local / f"{stem}.parquet", index=False)
+            yield local
     except OSError as error:
         why = error.strerror or error
         raise LedgerError(f"cannot write to {folder} ({why}); choose another folder with --out") from error
-    return folder / f"{stem}.parquet"
 
 
 def say_written(paths: Iterable[Location]) -> None:

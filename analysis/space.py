@@ -6,7 +6,6 @@ optimizer's `beta1`); it then decided nothing. So whether it counts is asked of 
 
 import ast
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,12 +99,6 @@ def conditions(parameter: Parameter, parameters: Sequence[Parameter]) -> tuple[t
 def conditions_text(conditions: Sequence[tuple[str, Value]]) -> str:
     """ "optimizer.name = adam"; empty where there are none."""
     return " and ".join(f"{name} = {value}" for name, value in conditions)
-
-
-def short_names(parameters: Sequence[Parameter]) -> dict[str, str]:
-    """What each parameter is called in a table or picture: its last name where that is clear, else all of it."""
-    last = Counter(own.name.rsplit(".", 1)[-1] for own in parameters)
-    return {own.name: tail if last[tail := own.name.rsplit(".", 1)[-1]] == 1 else own.name for own in parameters}
 
 
 # --- reading -----------------------------------------------------------------------------------------------------

@@ -1,4 +1,9 @@
-"""How a metric is written for people: its label with the unit, and how many decimals of it mean something."""
+"""How things are written for people: a metric with its unit and the decimals that mean something; parameters."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
 
 _LABELS = {
     "psnr_db": "PSNR (dB)",
@@ -37,3 +42,18 @@ def metric_decimals(metric: str) -> int:
 def metric_text(metric: str, value: float) -> str:
     """A value in the label's unit and in a fitting precision (`metric_decimals`)."""
     return f"{value / metric_unit(metric):,.{metric_decimals(metric)}f}"
+
+
+def value_text(value: object) -> str:
+    """A parameter's value: three digits of a number that is not whole, anything else as it is."""
+    if not isinstance(value, float | np.floating):
+        return str(value)
+    number = float(value)
+    return str(int(number)) if number.is_integer() and abs(number) < 1e6 else f"{number:.3g}"
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """What each parameter is called in a table or picture: its last name where that is clear, else all of it."""
+    lasts = {name: name.rsplit(".", 1)[-1] for name in names}
+    times = Counter(lasts.values())
+    return {name: last if times[last] == 1 else name for name, last in lasts.items()}

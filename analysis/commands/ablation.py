@@ -5,19 +5,20 @@ import argparse
 import pandas as pd
 
 from analysis.ablation import CONFIDENT, ablation
+from analysis.commands.arguments import RUN, run_location
 from analysis.confirmation import luck_lines
 from analysis.design import AROUND, design_of
 from analysis.figures.ablation import ablation_figure
 from analysis.load import Ledger, load
-from analysis.location import Location, locate
+from analysis.location import Location
 from analysis.output import console, say_notes, say_written, written
 from analysis.tables.ablation import ablation_table
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What can be said behind the command's name."""
-    parser.add_argument("runs", metavar="RUN", type=locate, nargs="+", help="the runs: folders, or s3:// or gs://")
-    parser.add_argument("--out", metavar="DIR", type=locate, help="where the files go (default: RUN/analysis)")
+    parser.add_argument("runs", metavar="RUN", type=run_location, nargs="+", help=RUN)
+    parser.add_argument("--out", metavar="DIR", type=run_location, help="where the files go (default: RUN/analysis)")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from analysis.commands.arguments import RUN, run_location
 from analysis.load import LedgerError
-from analysis.location import Location, filled
-from analysis.output import say_notes, say_written
+from analysis.output import say_notes, say_written, writing
 from analysis.report.page import page
 from analysis.report.reading import read
 
@@ -31,7 +30,10 @@ def run(options: argparse.Namespace) -> None:
     readings = [read(run) for run in options.runs]
     say_notes(note for reading in readings for note in reading.ledger.notes)
     folder = options.out or options.runs[0] / "analysis"
-    say_written([_written(page(readings), folder)])
+    text = page(readings)
+    with writing(folder) as local:
+        (local / "report.html").write_text(text, encoding="utf-8")
+    say_written([folder / "report.html"])
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -49,13 +51,3 @@ def _serve(options: argparse.Namespace) -> None:
             serving.serve_forever()
         except KeyboardInterrupt:
             print()
-
-
-def _written(text: str, folder: Location) -> Location:
-    try:
-        with filled(folder) as local:
-            (local / "report.html").write_text(text, encoding="utf-8")
-    except OSError as error:
-        why = error.strerror or error
-        raise LedgerError(f"cannot write to {folder} ({why}); choose another folder with --out") from error
-    return folder / "report.html"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.commands.arguments import RUN, run_location
 from analysis.curves import DIAGNOSTICS, diagnostics, diagnostics_by, drawn, mean_curves, read_reports
 from analysis.factors import Factor, factor_named, learning_rate, searched
 from analysis.figures.stability import Answers, curves_figure, rates_figure, stability_figure
 from analysis.load import Ledger, LedgerError, Objective, load
-from analysis.location import locate
 from analysis.output import console, say_notes, say_written, write_numbers, written
 from analysis.stability import (
     MOST_CONFIGURATIONS,
@@ -42,8 +42,10 @@ _PANELS = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What can be said behind the command's name."""
-    parser.add_argument("runs", metavar="RUN", type=locate, nargs="+", help="the runs: folders, or s3:// or gs://")
-    parser.add_argument("--out", metavar="DIR", type=locate, help="where the files go (default: analysis in first RUN)")
+    parser.add_argument("runs", metavar="RUN", type=run_location, nargs="+", help=RUN)
+    parser.add_argument(
+        "--out", metavar="DIR", type=run_location, help="where the files go (default: analysis in first RUN)"
+    )
     parser.add_argument("--by", metavar="NAME", help="the searched parameter whose values are told apart")
     parser.add_argument("--rate", metavar="NAME", help="what grows to the edge of stability (default: optimizer.lr)")
     parser.add_argument("--heat", metavar=("A", "B"), nargs=2, help="the two parameters of the heat map")

@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from analysis.figures.sheet import legend, panels
+from analysis.figures.sheet import grid, legend
 from analysis.load import Objective
 from analysis.plots.importance import (
     COLORS,
@@ -21,8 +21,8 @@ from analysis.plots.importance import (
     plot_surface,
 )
 from analysis.plots.style import dressed
-from analysis.space import Parameter, short_names
-from analysis.units import metric_label, metric_unit
+from analysis.space import Parameter
+from analysis.units import metric_label, metric_unit, short_names
 
 _ACROSS = 3  # plots side by side
 
@@ -33,7 +33,7 @@ def importance_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> F
     most = max(frame["metric"].value_counts())
     labels = [_row_label(row["parameter"], row["where"]) for row in frame.to_dict("records")]
     left_in = 0.3 + 0.07 * max(len(part) for label in labels for part in label.split("\n"))
-    figure, axes = panels(title, foot, len(metrics), 1, 0.5 + 0.36 * most, left_in, gap_in=0.95)
+    figure, axes = grid(title, foot, len(metrics), 1, 0.5 + 0.36 * most, left_in=left_in, up_in=0.95)
     for place, (metric, (one,)) in enumerate(zip(metrics, axes, strict=True)):
         own = frame[frame["metric"] == metric]
         names = [_row_label(row["parameter"], row["where"]) for row in own.to_dict("records")]
@@ -53,7 +53,7 @@ def slices_figure(
     """Scores along each parameter: for every objective its scores (`importance.scored`) and `importance.curves`."""
     names = [list(dict.fromkeys(lines["parameter"])) for _, _, lines in parts]
     rows = [max(1, -(-len(own) // _ACROSS)) for own in names]
-    figure, axes = panels(title, foot, sum(rows), _ACROSS, 1.9, gap_in=0.72)
+    figure, axes = grid(title, foot, sum(rows), _ACROSS, 1.9, across_in=0.72, up_in=0.72)
     known = scales(parameters)
     for part, (objective, scores, lines) in enumerate(parts):
         unit = metric_unit(objective.metric)
@@ -81,15 +81,15 @@ def contours_figure(
     parts: Sequence[tuple[Objective, pd.DataFrame, pd.DataFrame]],
 ) -> Figure:
     """Scores over the two leading parameters: for every objective `importance.scored` and `importance.surface`."""
-    figure, axes = panels(title, foot, len(parts), 1, 3.6, left_in=1.1, gap_in=0.8)
+    figure, axes = grid(title, foot, len(parts), 1, 3.6, left_in=1.1, up_in=0.8)
     known = scales(parameters)
-    for (one,), (objective, scores, grid) in zip(axes, parts, strict=True):
-        x, y = str(grid["x"].iloc[0]), str(grid["y"].iloc[0])
-        across, up = list(dict.fromkeys(grid["x_value"])), list(dict.fromkeys(grid["y_value"]))
+    for (one,), (objective, scores, surface) in zip(axes, parts, strict=True):
+        x, y = str(surface["x"].iloc[0]), str(surface["y"].iloc[0])
+        across, up = list(dict.fromkeys(surface["x_value"])), list(dict.fromkeys(surface["y_value"]))
         there, unit = scores[scores[[x, y]].notna().all(axis=1)], metric_unit(objective.metric)
         values = there["score"].to_numpy(np.float64) / unit
         norm = _norm(values, objective)
-        predicted = grid["predicted"].to_numpy(np.float64).reshape(len(across), len(up)) / unit
+        predicted = surface["predicted"].to_numpy(np.float64).reshape(len(across), len(up)) / unit
         points = (known[x].places(list(there[x])), known[y].places(list(there[y])), values)
         plot_surface(one, known[x], known[y], (across, up, predicted), points, norm)
         _bar(figure, one, norm, objective)
@@ -100,7 +100,7 @@ def parallel_figure(
     title: str, foot: Sequence[str], parameters: Sequence[Parameter], parts: Sequence[tuple[Objective, pd.DataFrame]]
 ) -> Figure:
     """Every configuration as a line over its parameters, for every objective with `importance.scored`."""
-    figure, axes = panels(title, foot, len(parts), 1, 3.0, left_in=0.75, gap_in=0.8)
+    figure, axes = grid(title, foot, len(parts), 1, 3.0, left_in=0.75, up_in=0.8)
     known = scales(parameters)
     for (one,), (objective, scores) in zip(axes, parts, strict=True):
         values = scores["score"].to_numpy(np.float64) / metric_unit(objective.metric)
@@ -115,7 +115,7 @@ def parallel_figure(
 
 def scales(parameters: Sequence[Parameter]) -> dict[str, Scale]:
     """How each parameter lies on an axis, by its name."""
-    short = short_names(parameters)
+    short = short_names(own.name for own in parameters)
     return {
         own.name: Scale(short[own.name], own.low, own.high, own.log, tuple(map(str, own.choices))) for own in parameters
     }

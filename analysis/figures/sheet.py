@@ -14,8 +14,10 @@ from analysis.plots.style import INK
 PLOT_IN = 4.4
 """Height of an ordinary plot."""
 
+WIDE_IN = 11.0
+"""Width of a page with several plots side by side."""
+
 _WIDTH_IN = 8.5
-_PAGE_IN = 11.0
 _LINE_IN = 0.18
 
 
@@ -61,64 +63,31 @@ class Page:
         self.figure.text(left_in / self.width_in, up, text, parse_math=False, **{"color": INK, **style})
 
 
-def panels(
+def grid(
     title: str,
     foot: Sequence[str],
     rows: int,
     columns: int,
-    panel_in: float,
+    high_in: float,
+    *,
+    width_in: float = _WIDTH_IN,
     left_in: float = 0.85,
-    gap_in: float = 0.75,
+    right_in: float = 0.3,
+    across_in: float = 0.75,
+    up_in: float = 0.75,
+    above_in: float = 0.0,
+    below_in: float = 0.62,
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A sheet with `rows` x `columns` plots, each `panel_in` high; the axes by row, then by column."""
-    figure, whole = sheet(title, foot, rows * panel_in + (rows - 1) * gap_in, left_in)
-    box = whole.get_position()
-    whole.remove()
-    across, up = gap_in / _WIDTH_IN, gap_in / figure.get_figheight()
-    width, height = (box.width - (columns - 1) * across) / columns, (box.height - (rows - 1) * up) / rows
-    bottoms = [box.y1 - height - row * (height + up) for row in range(rows)]
-    lefts = [box.x0 + column * (width + across) for column in range(columns)]
-    return figure, [[figure.add_axes((left, bottom, width, height)) for left in lefts] for bottom in bottoms]
+    """A page with `rows` x `columns` plots, each `high_in` high; the axes by row, then by column.
 
-
-def page(title: str, foot: Sequence[str], count: int, plot_in: float = 3.0) -> tuple[Figure, list[Axes]]:
-    """A wide page with `count` plots in two columns, each `plot_in` high."""
-    rows, between_in = -(-count // 2), 1.05
-    figure, top_in = _words(title, foot, rows * plot_in + (rows - 1) * between_in)
-    height_in, width_in = figure.get_figheight(), _PAGE_IN / 2 - 1.6
-    found = []
-    for number in range(count):
-        left_in = 0.85 + (number % 2) * (_PAGE_IN / 2 + 0.1)
-        below_in = height_in - top_in - (number // 2) * (plot_in + between_in) - plot_in
-        box = (left_in / _PAGE_IN, below_in / height_in, width_in / _PAGE_IN, plot_in / height_in)
-        found.append(figure.add_axes(box))
-    return figure, found
-
-
-def strips(title: str, foot: Sequence[str], count: int, plot_in: float, left_in: float) -> tuple[Figure, list[Axes]]:
-    """A wide page with `count` plots side by side that share their rows; the names of these have `left_in`."""
-    figure, top_in = _words(title, foot, plot_in)
-    height_in, width_in = figure.get_figheight(), (_PAGE_IN - left_in - 0.2) / count
-    found = []
-    for number in range(count):
-        box = ((left_in + number * width_in) / _PAGE_IN, (height_in - top_in - plot_in) / height_in,
-               (width_in - 0.25) / _PAGE_IN, plot_in / height_in)  # fmt: skip
-        found.append(figure.add_axes(box))
-    return figure, found
-
-
-def _words(title: str, foot: Sequence[str], plots_in: float) -> tuple[Figure, float]:
-    """A wide page with its words, as tall as these and `plots_in` need, and the height above the plots."""
-    title_lines = textwrap.wrap(title, 100) or [""]
-    foot_lines = [part for line in foot for part in (textwrap.wrap(line, 160, subsequent_indent="    ") or [""])]
-    top_in, bottom_in = 0.2 + 0.26 * len(title_lines) + 0.55, 0.9 + _LINE_IN * len(foot_lines)
-    height_in = top_in + plots_in + bottom_in
-    figure = Figure(figsize=(_PAGE_IN, height_in))
-    figure.text(0.2 / _PAGE_IN, 1 - 0.18 / height_in, "\n".join(title_lines), va="top", fontsize=13, color=INK,
-                fontweight="bold", linespacing=1.25, parse_math=False)  # fmt: skip
-    figure.text(0.2 / _PAGE_IN, (bottom_in - 0.82) / height_in, "\n".join(foot_lines), va="top", fontsize=8.5,
-                color="#555555", linespacing=1.35, parse_math=False)  # fmt: skip
-    return figure, top_in
+    Between plots `across_in` and `up_in` are left free, beside all of them `left_in` and `right_in`, above the first
+    row `above_in` (for a legend of several lines), under the last `below_in`.
+    """
+    page = Page(title, foot, above_in + rows * high_in + (rows - 1) * up_in, width_in, below_in)
+    wide_in = (width_in - left_in - right_in - (columns - 1) * across_in) / columns
+    lefts = [left_in + column * (wide_in + across_in) for column in range(columns)]
+    tops = [above_in + row * (high_in + up_in) for row in range(rows)]
+    return page.figure, [[page.axes(left, top, wide_in, high_in) for left in lefts] for top in tops]
 
 
 def legend(axes: Axes, columns: int = 4) -> None:

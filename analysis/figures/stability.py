@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.factors import Factor
-from analysis.figures.sheet import legend, page, sheet
+from analysis.figures.sheet import WIDE_IN, grid, legend, sheet
 from analysis.plots.forest import plot_forest
 from analysis.plots.heat import DIVERGED, Cells, plot_heat
 from analysis.plots.lines import Line, plot_lines, plot_rates
@@ -47,7 +47,7 @@ def stability_figure(title: str, answers: Answers, foot: Sequence[str]) -> Figur
         drawers.insert(0, _heat)
     if answers.edge is not None:
         drawers.insert(0, _edge)
-    figure, axes = page(title, foot, len(drawers))
+    figure, axes = _two_columns(title, foot, len(drawers), 3.0)
     for draw, one in zip(drawers, axes, strict=True):
         draw(one, answers)
     return figure
@@ -72,7 +72,7 @@ def rates_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> Figure
 def curves_figure(title: str, frame: pd.DataFrame, names: dict[str, str], foot: Sequence[str]) -> Figure:
     """A panel for each curve of `names` (column to label) that `frame` has, as `curves.mean_curves` gives it."""
     there = [column for column in names if (frame["curve"] == column).any()]
-    figure, axes = page(title, foot, len(there), plot_in=2.6)
+    figure, axes = _two_columns(title, foot, len(there), 2.6)
     order = frame["line"].drop_duplicates().tolist()
     for column, one in zip(there, axes, strict=True):
         lines = [
@@ -87,6 +87,16 @@ def curves_figure(title: str, frame: pd.DataFrame, names: dict[str, str], foot: 
 
 
 # --- the panels --------------------------------------------------------------------------------------------------
+
+
+def _two_columns(title: str, foot: Sequence[str], count: int, high_in: float) -> tuple[Figure, list[Axes]]:
+    """A page with `count` plots, row by row."""
+    figure, rows = grid(title, foot, -(-count // 2), 2, high_in, width_in=WIDE_IN, right_in=0.65, across_in=1.7,
+                        up_in=1.05, above_in=0.23, below_in=0.9)  # fmt: skip
+    places = [one for row in rows for one in row]
+    for unused in places[count:]:
+        unused.remove()
+    return figure, places[:count]
 
 
 def _edge(axes: Axes, answers: Answers) -> None:

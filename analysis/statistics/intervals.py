@@ -1,6 +1,5 @@
-"""Intervals: numbers in, numbers out. Everything here is a thin, checked layer over scipy."""
+"""Intervals: numbers in, numbers out; a thin, checked layer over the quantiles of scipy."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -57,25 +56,22 @@ def mean_interval_from_spread(
 
 
 def rate_interval(count: int, n: int, confidence: float = 0.95) -> Interval:
-    """The rate count / n with Wilson's interval (Journal of the American Statistical Association 22, 1927).
+    """The rate count / n with Wilson's interval; see `rate_intervals`.
 
-    scipy's binomtest gives the same, and a p value that nobody asked for: with a million trials that takes a second.
     Raises ValueError unless 0 <= count <= n and n >= 1, and for a confidence outside (0, 1).
     """
-    _check_confidence(confidence)
     if not (n >= 1 and 0 <= count <= n):
         raise ValueError(f"a rate needs 0 <= count <= n and n >= 1, got count={count}, n={n}")
-    z = float(ndtri(0.5 + confidence / 2))
-    rate, slack = count / n, z**2 / n
-    centre = (rate + slack / 2) / (1 + slack)
-    half = z / (1 + slack) * math.sqrt(rate * (1 - rate) / n + slack / (4 * n))
-    return Interval(rate, 0.0 if count == 0 else centre - half, 1.0 if count == n else centre + half)
+    low, high = rate_intervals(count, n, confidence)
+    return Interval(count / n, float(low), float(high))
 
 
 def rate_intervals(counts: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
     """Low and high ends of Wilson's interval of the rates counts / n, arrays broadcast together; NaN where n is 0.
 
-    The same as `rate_interval`, for many rates at once (E. B. Wilson, JASA 1927). Raises ValueError as that does.
+    E. B. Wilson, JASA 22, 1927. scipy's binomtest gives the same for one rate, and a p value that nobody asked for:
+    with a million trials that takes a second. Raises ValueError unless 0 <= counts <= n, and for a confidence outside
+    (0, 1).
     """
     _check_confidence(confidence)
     count, size = np.broadcast_arrays(np.asarray(counts, dtype=np.float64), np.asarray(n, dtype=np.float64))
@@ -85,7 +81,8 @@ def rate_intervals(counts: ArrayLike, n: ArrayLike, confidence: float = 0.95) ->
     total = np.where(size > 0, size, np.nan)
     centre = (count + z**2 / 2) / (total + z**2)
     half = z / (total + z**2) * np.sqrt(count * (total - count) / total + z**2 / 4)
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    low, high = np.where(count == 0, 0.0, centre - half), np.where(count == size, 1.0, centre + half)
+    return np.where(size > 0, low, np.nan), np.where(size > 0, high, np.nan)
 
 
 def spread_interval(spread: ArrayLike, degrees: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:

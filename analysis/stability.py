@@ -19,6 +19,9 @@ from analysis.statistics.robust import interquartile_interval
 MOST_CONFIGURATIONS = 200
 """Interquartile means are taken of so many configurations, drawn at random where there are more."""
 
+SIDES = 6
+"""Levels that curves can be told apart by."""
+
 _RUN = Factor("run")
 
 
@@ -65,6 +68,12 @@ def varied(frame: pd.DataFrame, ledgers: Sequence[Ledger]) -> list[Factor]:
 def levels(frame: pd.DataFrame, factor: Factor, bins: int = BINS) -> Levels:
     """The factor's values in the rows of `frame` (as `outcomes` gives it) as levels."""
     return levels_of(frame["run" if factor is _RUN else factor.column], factor.log, bins)
+
+
+def side(frame: pd.DataFrame, factors: Sequence[Factor], rate: Factor | None) -> Factor | None:
+    """What is told apart unless somebody says otherwise: the first factor beside `rate` with at most SIDES levels."""
+    others = (factor for factor in factors if factor != rate)
+    return next((factor for factor in others if len(levels(frame, factor).texts) <= SIDES), None)
 
 
 def divergence(frame: pd.DataFrame, factors: Sequence[Factor], bins: int = BINS) -> pd.DataFrame:

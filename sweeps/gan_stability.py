@@ -69,6 +69,7 @@ SWEEP = Sweep(
     },
     objectives=("psnr_gain_db", "ms_ssim"),
     stopping="none",  # a trial that is stopped early cannot show where it was going
+    answered_by="stability",
     budget=Budget(trials=18, steps=300, rungs=3, confirm=2, confirm_seeds=3),
     smoke=Budget(trials=2, steps=90, rungs=2, confirm=1, confirm_seeds=1),
     full=Budget(trials=60, steps=7500, rungs=4, confirm=4, confirm_seeds=3),  # 20 epochs of 3022 pairs by 8

@@ -50,6 +50,7 @@ SWEEP = Sweep(
     },
     objectives=("psnr_db", "ms_ssim"),
     stopping="none",
+    answered_by="ablation",
     budget=Budget(trials=12, steps=200, rungs=1, seeds=3),
     smoke=Budget(trials=3, steps=2, rungs=1, seeds=2),
     full=Budget(trials=12, steps=20_000, rungs=1, seeds=3),

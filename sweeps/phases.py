@@ -38,6 +38,7 @@ SWEEP = Sweep(
     },
     objectives=("psnr_gain_db", "ssim", "ms_ssim"),
     stopping="none",
+    answered_by="ablation",
     budget=Budget(trials=9, steps=300, rungs=2, seeds=3),
     smoke=Budget(trials=4, steps=9, rungs=2),
     full=Budget(trials=9, steps=15_000, rungs=3, seeds=3),  # 40 epochs of 3022 pairs by 8; phase 3 had 20

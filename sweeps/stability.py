@@ -30,6 +30,7 @@ SWEEP = Sweep(
     },
     objectives=("psnr_db",),
     stopping="none",  # an early end would be no divergence
+    answered_by="stability",
     budget=Budget(trials=21, steps=150, rungs=2, reduction=3, seeds=4),
     smoke=Budget(trials=3, steps=3, rungs=1, seeds=2),
     full=Budget(trials=21, steps=20_000, rungs=3, reduction=3, seeds=10),

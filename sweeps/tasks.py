@@ -44,6 +44,7 @@ PHONE = Sweep(
     fixed={**PIX2PIX, "adversarial.objective": "wasserstein"},
     objectives=("psnr_gain_db", "ssim", "uqi"),
     stopping="none",
+    answered_by="ablation",
     budget=Budget(trials=8, steps=200, rungs=2, seeds=2),
     smoke=Budget(trials=2, steps=9, rungs=2),
     full=Budget(trials=8, steps=93_600, rungs=3),  # 600 epochs of 4994 pairs by 32

@@ -23,13 +23,13 @@ from analysis.stability import (
     onset_lines,
     outcomes,
     profiles,
+    side,
     spreads,
     varied,
 )
 from analysis.tables.stability import diagnostics_table, divergence_table, spreads_table
 from analysis.units import COSTS, metric_label
 
-_SIDES = 6  # levels that a curve can be told apart by
 _LABELS = 8  # named configurations in the figure of curves
 _PANELS = {
     "signal.control_point": "mean control point",
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     frame = outcomes(ledgers, searched(ledgers))
     factors, objective = varied(frame, ledgers), first_objective(ledgers)
     rate = factor_named(options.rate, factors) if options.rate else learning_rate(factors)
-    by = factor_named(options.by, factors) if options.by else _side(frame, factors, rate)
+    by = factor_named(options.by, factors) if options.by else side(frame, factors, rate)
     rates = divergence(frame, factors)
     answers = _answers(frame, objective, rate, by, _pair(options.heat, factors, rate))
     found, curves, drawn_line = _curves(ledgers, frame, rate)
@@ -74,12 +74,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 # --- the choices -------------------------------------------------------------------------------------------------
-
-
-def _side(frame: pd.DataFrame, factors: Sequence[Factor], rate: Factor | None) -> Factor | None:
-    """The first other factor with few enough levels."""
-    others = (factor for factor in factors if factor != rate)
-    return next((factor for factor in others if len(levels(frame, factor).texts) <= _SIDES), None)
 
 
 def _pair(named: Sequence[str] | None, factors: Sequence[Factor], rate: Factor | None) -> tuple[Factor, ...]:

@@ -5,6 +5,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from analysis.ablation import CONFIDENT
+from analysis.design import AROUND, design_of
+from analysis.load import Ledger
 from analysis.units import metric_label, metric_text
 
 
@@ -26,6 +29,20 @@ def ablation_table(frame: pd.DataFrame) -> Table:
         counts = (str(row["pairs"]), str(row["lost"]) if row["lost"] else "")
         table.add_row(kind, Text(str(row["effect"])), mean, ends, p, *counts, style="bold" if row["sure"] else "")
     return table
+
+
+def legend_lines(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
+    """What the rows of `ablation_table` are, of the run's `frame` of all metrics."""
+    design, asked = design_of(ledger), int((frame["metric"] == frame["metric"].iloc[0]).sum())
+    against = "Each row: the configuration less the full one, on the same seeds."
+    between = "Each row: a change with all else equal, averaged over everything else, on the same seeds."
+    left_out = "Pairs with a trial that did not complete are left out: what diverges is not in its effect."
+    return [
+        f"{against if design.name in AROUND else between} Bars: 95 % t intervals over {frame['seeds'].iloc[0]} seeds.",
+        f"Blue, or bold: told apart from no effect at {CONFIDENT:g} after Holm's correction for {asked} effects.",
+        f"Design: {design.name}. Data: {ledger.runs['run.data_spec'].iloc[-1]}.",
+        *([left_out] if frame["lost"].any() else []),
+    ]
 
 
 def _sign(metric: str, value: float) -> str:

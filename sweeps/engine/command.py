@@ -167,7 +167,7 @@ def _carried_out(
         return 130
     from sweeps.engine.summary import print_summary  # here: pandas and moocore are not needed until the end
 
-    print_summary(options.out, referee.exhausted, console)
+    print_summary(options.out, sweep.answered_by, referee.exhausted, console)
     if referee.closing:
         console.print(f"stopped because {referee.closing}; go on with: {again}", soft_wrap=True)
     return 0

@@ -1,5 +1,7 @@
 """The closing summary of a run, read from its ledger by the same code that `python -m analysis` uses."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 
 from analysis.confirmation import luck_lines
@@ -9,15 +11,16 @@ from analysis.location import Location
 from analysis.stopping import stopping_lines
 from analysis.tables.frontier import endings_line, frontier_table, hidden_line, legend_lines
 from analysis.units import metric_label, metric_text
+from sweeps.engine.answers import print_answer
 from sweeps.engine.environment import python_command
 
 OTHERS = 5
 
 
-def print_summary(run: Location, exhausted: bool, console: Console) -> None:
+def print_summary(run: Location, answered_by: str, exhausted: bool, console: Console) -> None:
     """The front with its intervals, what confirmations and the audit say, the endings, and the next command.
 
-    Where configurations were confirmed, only these are shown.
+    Where configurations were confirmed, only these are shown. `answered_by` is `Sweep.answered_by`.
     """
 
     def say(text: str) -> None:
@@ -43,11 +46,19 @@ def print_summary(run: Location, exhausted: bool, console: Console) -> None:
             say(line)
         for remark in remarks(ledger, frame, ledger.objectives):
             say(f"note: {remark}")
+    _say_answer(answered_by, ledger, console, say)
     if exhausted:
         say("note: the space holds no further configuration; the run is shorter than its budget")
     say(f"\n{endings_line(ledger)}")
     say(f"ledger: {run}")
-    say(f"next:   {python_command()} -m analysis frontier {run}")
+    say(f"next:   {python_command()} -m analysis {answered_by} {run}")
+
+
+def _say_answer(answered_by: str, ledger: Ledger, console: Console, say: Callable[[str], None]) -> None:
+    try:
+        print_answer(answered_by, ledger, console)
+    except LedgerError as error:  # one seed, say: the front and the endings are told all the same
+        say(f"note: {error}")
 
 
 def _untouched_lines(ledger: Ledger) -> list[str]:

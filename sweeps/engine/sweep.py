@@ -39,13 +39,19 @@ UNPAIRED_METRICS = ("cycle_psnr_db",)
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 """Names of sweeps: folders are named by them."""
 
+ANSWERED_BY = ("frontier", "stability", "ablation")
+"""Commands of `python -m analysis` that may answer a sweep's question."""
+
 FRESH_SEED = 1000
 """The first seed of confirmations: those of the search are below it."""
 
 
-def _name_problems(name: str) -> list[str]:
+def _word_problems(name: str, answered_by: str) -> list[str]:
     allowed = "1 to 80 of A-Z a-z 0-9 . _ -, the first no dot or dash"
-    return [] if NAME.fullmatch(name) else [f"its name {name!r} names folders: {allowed}"]
+    found = [] if NAME.fullmatch(name) else [f"its name {name!r} names folders: {allowed}"]
+    if answered_by not in ANSWERED_BY:
+        found.append(f"answered_by={answered_by!r} is no analysis; choose from {', '.join(ANSWERED_BY)}")
+    return found
 
 
 class SweepError(ValueError):
@@ -114,7 +120,8 @@ class Sweep:
     points that are tried, and leaves the sampler nothing to choose. With `cost` every network is measured under these
     conditions before it is trained, which the metrics in COSTS need. `smoke` is the smallest budget that goes through
     everything, `full` that of the papers' scale, with `full_fixed` in place of what is fixed otherwise (a real batch,
-    real crops). Raises SweepError with every problem at once.
+    real crops). `answered_by` is the analysis whose tables close the run, and the next command. Raises SweepError with
+    every problem at once.
     """
 
     name: str
@@ -135,6 +142,7 @@ class Sweep:
     stopping: str = "pareto"
     constraints: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     cost: Conditions | None = None
+    answered_by: str = "frontier"
     search_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -146,7 +154,7 @@ class Sweep:
         """Every reason why this sweep cannot run; empty where it can."""
         others = {"smoke": self.smoke, "full": self.full}
         found = self.budget.problems() + [f"{name} {p}" for name, other in others.items() for p in other.problems()]
-        found += _name_problems(self.name)
+        found += _word_problems(self.name, self.answered_by)
         if not self.objectives:
             found.append(f"it has no objective; choose from {', '.join(METRICS)}")
         found += [

@@ -91,3 +91,8 @@ def test_first_settings_must_be_whole_configurations() -> None:
 def test_a_name_that_leads_out_of_its_folder_is_refused(name: str) -> None:
     with pytest.raises(SweepError, match="names folders"):
         small_sweep(name=name)
+
+
+def test_an_analysis_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(SweepError, match="answered_by='fronteir' is no analysis; choose from frontier, stability"):
+        small_sweep(answered_by="fronteir")

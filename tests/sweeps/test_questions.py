@@ -108,9 +108,12 @@ def test_first_settings_go_together_and_every_key_is_a_leaf(name: str, scale: st
 
 @pytest.mark.engine
 @every_question
-def test_the_smoke_budget_leaves_a_ledger_of_ended_trials(name: str, cache: Path, tmp_path: Path) -> None:
+def test_the_smoke_budget_leaves_a_ledger_of_ended_trials(
+    name: str, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sweep = QUESTIONS[name]
     assert run(sweep, ["--smoke", "--workers", "0", "--out", str(tmp_path / "run"), *small(sweep)]) == 0
+    assert f"-m analysis {sweep.answered_by} {tmp_path}" in capsys.readouterr().out
     ledger = load(tmp_path / "run")
     assert set(ledger.trials["trial"]) == set(ledger.starts["trial"])
     assert set(ledger.trials["ending"]) <= set(ENDINGS) - {"failed"}

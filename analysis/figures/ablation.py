@@ -24,7 +24,7 @@ def ablation_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> Fig
     labels = [text if len(text) <= 58 else f"{text[:55]}..." for text in first["effect"]]
     left_in = 0.4 + 0.07 * max(len(label) for label in labels)
     figure, (axes,) = grid(title, [*foot, *left], 1, len(metrics), 0.4 + 0.24 * len(labels), width_in=WIDE_IN,
-                           left_in=left_in, across_in=0.25, above_in=0.23, below_in=0.9)  # fmt: skip
+                           left_in=left_in, across_in=0.25)  # fmt: skip
     heads = np.flatnonzero((first["kind"] != first["kind"].shift()).to_numpy())[1:].tolist()
     for number, (metric, one) in enumerate(zip(metrics, axes, strict=True)):
         part = shown[metric]

@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 sweep: $(VENV)/ready
 	$(BIN)/python sweeps/loss_weights.py $(ARGS)
 
+# Two processes, each with whole files: what a file's tests share is made once.
 test: $(VENV)/ready
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # What takes many minutes: drivers killed twenty times over, thousands of trials.
 endurance: $(VENV)/ready

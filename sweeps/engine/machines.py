@@ -21,7 +21,8 @@ def start_ray(workers: int) -> None:
     # Ray starts a process per slot at once; they load torch while the driver still waits for Ray and loads Tune.
     os.environ.update(RAY_preload_python_modules="sweeps.engine.warm")
     _never_by_inheritance()
-    ray.init(num_cpus=workers, include_dashboard=False, object_store_memory=100_000_000, **_QUIET)
+    # Without "local" Ray would rather join a cluster that happens to run on this machine.
+    ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=100_000_000, **_QUIET)
     _end_autoscaler()
 
 

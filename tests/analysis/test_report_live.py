@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,8 @@ def test_a_run_that_is_no_folder_is_refused(tmp_path: Path, capsys: pytest.Captu
 def test_an_interrupt_ends_it(write: Write) -> None:
     command = [sys.executable, "-W", "error", "-m", "analysis", "report", "--live", str(write([trial_row(0)]))]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background of a shell does not
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=hears) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[0]
         assert "<h1" in get(address)

@@ -303,6 +303,9 @@ def test_a_cluster_that_runs_already_can_be_joined(tmp_path: Path, environment: 
         done = finish(tmp_path / "run", own, "--smoke", "--workers", "2", "--address", address)
         assert f"Ray at {address}" in done.stdout
         assert len(load(tmp_path / "run").trials) == 3
+        alone = finish(tmp_path / "alone", own, "--smoke", "--workers", "1")  # nobody has named that cluster
+        assert "Ray on this machine, 1 workers" in alone.stdout
+        assert len(load(tmp_path / "alone").trials) == 3
 
 
 def test_a_cluster_that_is_not_there_is_a_sentence(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -8,14 +8,13 @@
     RUN/samples/   one row per completed trial and picture: its scores, and of a few pictures the output
     RUN/originals/ one row per picture that some sample shows: input and target
 
-Commit in a folder: write under a temporary name beside it, close, fsync, read back with page checksums, link to the
+Commit in a folder: write under a temporary name beside it, close, read back with page checksums, fsync, link to the
 final name without overwriting, fsync the folder; only then does `commit` return. In an object store: check the bytes
 with page checksums, put them under their name in one request, read them back and compare. No two writers have a name in
 common, so nothing is overwritten there either. There is one writer per run at a time (`holding.py`).
 """
 
 import json
-import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -25,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.durable import named, remove_temporaries
 from analysis.location import Location, StorePath, files
 from sweeps.engine.holding import LedgerBusy, LedgerLost, hold
 
@@ -90,8 +90,7 @@ class Ledger:
     def _remove_temporaries(self) -> None:
         if isinstance(self.root, Path):
             for dataset in DATASETS:
-                for leftover in (self.root / dataset).glob(".*.tmp"):
-                    leftover.unlink()
+                remove_temporaries(self.root / dataset)
 
 
 def check_writable(root: Location) -> None:
@@ -105,17 +104,9 @@ def check_writable(root: Location) -> None:
 
 def _link(table: pa.Table, final: Path) -> None:
     """Make the file in a folder."""
-    temporary = final.with_name(f".{final.name}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            pq.write_table(table, file, **_PLAIN)
-            file.flush()
-            os.fsync(file.fileno())
+    with named(final) as temporary:
+        pq.write_table(table, temporary, **_PLAIN)
         _check_reads_back(table, temporary, temporary)
-        os.link(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _fsync_folder(final.parent)
 
 
 def _put(table: pa.Table, final: StorePath) -> None:
@@ -169,11 +160,3 @@ def _type(name: str, values: Sequence[Any]) -> pa.DataType:
     if len(kinds) != 1 or not kinds <= _ARROW.keys():
         raise TypeError(f"column {name!r} must hold values of one kind, got {sorted(kind.__name__ for kind in kinds)}")
     return _ARROW[kinds.pop()]
-
-
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.files import read_table
-from sweeps.engine import ledger as module
 from sweeps.engine.ledger import Ledger, LedgerBusy, to_table
 
 ROW = {
@@ -60,7 +59,7 @@ def test_nothing_is_visible_of_a_commit_that_fails(ledger: Ledger, monkeypatch: 
         raise OSError("disk full")
 
     ledger.commit("trials", [ROW])
-    monkeypatch.setattr(module.os, "fsync", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError, match="disk full"):
         ledger.commit("trials", [{**ROW, "trial": "b"}])
     assert [path.name for path in (ledger.root / "trials").iterdir()] == [

@@ -9,9 +9,11 @@ file without any error, so the footer is held against the copy of the schema tha
 
 import base64
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -20,6 +22,9 @@ import pyarrow.parquet as pq
 from analysis.location import Location, StoreError, StorePath, files, move
 
 VERSION_KEY = b"teststrip.schema"
+PARTS_KEY = b"teststrip.parts"
+"""Under this the metadata of a file that was packed of several (`fetch --compact`) has their names, as a JSON list."""
+
 KNOWN_VERSIONS = ("1",)
 QUARANTINE = "_quarantine"
 KNOWN_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", "UTC"), pa.null(), pa.binary())
@@ -47,15 +52,21 @@ class Damaged(ValueError):
 
 
 class Content(NamedTuple):
-    """What was read of a file, and the schema of all that it holds."""
+    """What was read of a file, the schema of all that it holds, and the names of the files that it was packed of."""
 
     table: pa.Table
     schema: pa.Schema
+    parts: tuple[str, ...] = ()
+
+
+def is_complete(name: str) -> bool:
+    """Whether a file of this name is one of the ledger's; its writer's temporaries are not."""
+    return name.endswith(".parquet") and not name.startswith(".")
 
 
 def table_files(run: Location, name: str) -> list[Location]:
     """The complete files of one table in the order of their names; temporaries are left out. Raises StoreError."""
-    return [path for path in files(run / name) if path.name.endswith(".parquet") and not path.name.startswith(".")]
+    return [path for path in files(run / name) if is_complete(path.name)]
 
 
 def read_table(
@@ -99,7 +110,7 @@ def read_files(
 
     def content(path: Location) -> Content | Damaged:
         try:
-            return _read(path, key, columns)
+            return parsed(path, path.read() if isinstance(path, StorePath) else path, key, columns)
         except Damaged as damage:
             return damage
 
@@ -110,17 +121,19 @@ def read_files(
         yield from requests.map(content, paths)
 
 
-def _read(path: Location, key: Sequence[str], columns: Sequence[str] | None) -> Content:
-    source = pa.BufferReader(path.read()) if isinstance(path, StorePath) else path
+def parsed(path: Location, held: Path | pa.Buffer, key: Sequence[str], columns: Sequence[str] | None = None) -> Content:
+    """What the file at `path` holds, whose bytes `held` has. Raises Damaged, and LedgerError as `read_table` does."""
+    source = pa.BufferReader(held) if isinstance(held, pa.Buffer) else held
     try:
-        size = source.size() if isinstance(source, pa.BufferReader) else source.stat().st_size
+        size = held.size if isinstance(held, pa.Buffer) else held.stat().st_size
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
             _check_footer(file, key)
             _check_version(path, file)
             table = file.read(columns=None if size <= WHOLE_BYTES else columns, use_threads=False)
             if table.num_rows != file.metadata.num_rows:
                 raise Damaged("its number of rows is not the one that was written")
-            return Content(table.replace_schema_metadata(None), file.schema_arrow.remove_metadata())
+            parts = json.loads((file.schema_arrow.metadata or {}).get(PARTS_KEY, b"[]"))
+            return Content(table.replace_schema_metadata(None), file.schema_arrow.remove_metadata(), tuple(parts))
     except (LedgerError, Damaged):
         raise
     except _DAMAGE as error:

@@ -193,8 +193,8 @@ def load(run: Location | str) -> Ledger:
     store refuses or does not answer.
     """
     run = locate(run)
-    _check_place(run)
-    notes = Notes(_earlier_quarantine(run))
+    check_place(run)
+    notes = Notes(earlier_quarantine(run))
     try:
         ledger = _loaded(run, notes)
     except LedgerError as error:
@@ -238,7 +238,8 @@ def objectives_named(ledger: Ledger, metrics: Sequence[str] | None) -> tuple[Obj
 # --- the place ---------------------------------------------------------------------------------------------------
 
 
-def _check_place(run: Location) -> None:
+def check_place(run: Location) -> None:
+    """Raise LedgerError where there is no ledger in `run`, with those near it; StoreError where a store refuses."""
     if isinstance(run, StorePath):
         run.check()
     elif not run.is_dir():
@@ -263,7 +264,8 @@ def _choices(folder: Location, most: int = 8) -> str:
     return f"; ledgers near it: {', '.join(found[:most])}{more}"
 
 
-def _earlier_quarantine(run: Location) -> list[str]:
+def earlier_quarantine(run: Location) -> list[str]:
+    """The sentence about files that were put aside before, if there are any."""
     folder = run / QUARANTINE
     count = len(files(folder))
     if not count:

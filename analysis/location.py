@@ -85,9 +85,14 @@ class StorePath:
 
     def files(self) -> list["StorePath"]:
         """The objects directly in this folder, by name; none where it does not exist. Raises StoreError."""
+        return list(self.sizes())
+
+    def sizes(self) -> dict["StorePath", int]:
+        """As `files`, with the bytes of each object."""
         with self._explained():
             found = self.filesystem.get_file_info(fs.FileSelector(self.key, allow_not_found=True))
-        return sorted(self / info.base_name for info in found if info.type == fs.FileType.File)
+        objects = [info for info in found if info.type == fs.FileType.File]
+        return {self / info.base_name: info.size for info in sorted(objects, key=lambda info: info.base_name)}
 
     def read(self) -> pa.Buffer:
         """The whole object: whatever goes wrong here is the store's, and no damage. Raises StoreError."""
@@ -176,6 +181,13 @@ def files(folder: Location) -> list[Any]:
     if isinstance(folder, StorePath):
         return folder.files()
     return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+
+def sizes(folder: Location) -> dict[Any, int]:
+    """As `files`, with the bytes of each."""
+    if isinstance(folder, StorePath):
+        return folder.sizes()
+    return {path: path.stat().st_size for path in files(folder)}
 
 
 def move(path: Location, target: Location) -> None:

@@ -69,7 +69,10 @@ def all_diverged(run: Path) -> str:
 LEDGERS = (unreadable, truncated, flipped, unknown_version, empty_folder, nothing_ended, one_trial, all_diverged)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+READING = [command for command in COMMANDS if command != "fetch"]  # which only copies: test_fetch.py
+
+
+@pytest.mark.parametrize("command", READING)
 @pytest.mark.parametrize("wrong", LEDGERS, ids=lambda wrong: wrong.__name__)
 def test_every_command_says_what_is_wrong(
     command: str, wrong: Callable[[Path], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,0 +1,52 @@
+"""`analysis fetch`: a run from a shared folder or an object store, into a folder here."""
+
+import argparse
+from pathlib import Path
+
+from analysis.commands.arguments import RUN, run_location
+from analysis.fetch import Fetched, fetch
+from analysis.load import LedgerError
+from analysis.location import StorePath
+from analysis.output import say_notes
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What can be said behind the command's name."""
+    parser.add_argument("run", metavar="RUN", type=run_location, help=RUN)
+    parser.add_argument("folder", metavar="DIR", type=_folder, help="a new folder here, or an earlier copy of the run")
+    parser.add_argument(
+        "--compact", action="store_true", help="few large files instead of a small one per commit, with the same rows"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Carry the command out. Raises LedgerError, also where something was damaged: the copy lacks it."""
+    done = fetch(options.run, options.folder, compact=options.compact)
+    if done.damaged:
+        raise LedgerError(
+            f"{_files(done.damaged)} of {options.run} {'is' if done.damaged == 1 else 'are'} unreadable and not in "
+            f"{options.folder}; all others are",
+            done.notes,
+        )
+    say_notes(done.notes)
+    print(f"{_said(done)}: {options.folder}")
+
+
+def _said(done: Fetched) -> str:
+    if not done.files:
+        return f"nothing new ({done.there} files are there)"
+    parts = ", ".join(f"{name} {count}" for name, count in done.files.items())
+    return (
+        f"fetched {_files(sum(done.files.values()))}, {done.size_bytes / 1e6:.1f} MB ({parts}); {done.there} were there"
+    )
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
+
+
+def _folder(text: str) -> Path:
+    place = run_location(text)
+    if isinstance(place, StorePath):
+        raise argparse.ArgumentTypeError(f"{text} must be a folder of this machine")
+    return place

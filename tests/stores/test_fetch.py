@@ -1,0 +1,48 @@
+"""A run in a store, brought home while its driver still holds it."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.__main__ import main
+from analysis.load import load
+from analysis.location import StorePath, files
+from sweeps.engine.ledger import Ledger
+from sweeps.engine.referee import Referee
+from tests.engine.conftest import SETTING, PretendedWorker, play, small_sweep
+
+TABLES = ("runs", "starts", "reports", "trials")
+RUN_ROW = {
+    "run": "r1",
+    "sweep": "small",
+    "question": "Which weight?",
+    "objectives": '[{"metric": "psnr_db", "direction": "maximize"}]',
+    "run.data_spec": "demo",
+}
+
+
+@pytest.mark.parametrize("options", [(), ("--compact",)])
+def test_a_run_in_progress_is_brought_home_and_what_is_new_later(
+    options: tuple[str, ...], run: StorePath, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger, home = Ledger(run), tmp_path / "home"
+    try:
+        sweep = small_sweep()
+        referee = Referee(sweep, ledger, SETTING)
+        ledger.commit("runs", [RUN_ROW | {"started": pd.Timestamp("2026-03-01", tz="UTC").to_pydatetime()}])
+        for trials in (3, 2):
+            play(referee, PretendedWorker(), trials)
+            assert main(["fetch", str(run), str(home), *options]) == 0
+        assert files(run / "_drivers") != []
+    finally:
+        ledger.close()
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("fetched ")
+    assert "starts 2" in said[1]
+    there, here = load(run), load(home)
+    assert len(here.trials) == 5
+    for table in TABLES:
+        pd.testing.assert_frame_equal(getattr(there, table), getattr(here, table), check_exact=True)
+    assert {path.name for path in home.iterdir()} == {*TABLES, ".lock"}
+    assert (len(list((home / "starts").iterdir())) == 2) == bool(options)

@@ -24,6 +24,7 @@ __all__ = [
     "LedgerError",
     "Objective",
     "contract",
+    "contract_facts",
     "load",
     "not_ended",
     "objectives_named",
@@ -214,11 +215,17 @@ def contract(ledger: Ledger, name: str) -> Any:
 
     Raises LedgerError where the run does not say it.
     """
-    text = ledger.runs["contract"].iloc[-1] if "contract" in ledger.runs.columns else None
-    facts = {} if pd.isna(text) else json.loads(text)
+    facts = contract_facts(ledger)
     if name not in facts:
         raise LedgerError(f"{ledger.path / 'runs'} does not say {name} in the column contract")
     return facts[name]
+
+
+def contract_facts(ledger: Ledger) -> dict[str, Any]:
+    """All that the contract of the run says, by name; nothing where it has none."""
+    text = ledger.runs["contract"].iloc[-1] if "contract" in ledger.runs.columns else None
+    facts: dict[str, Any] = {} if pd.isna(text) else json.loads(text)
+    return facts
 
 
 def objectives_named(ledger: Ledger, metrics: Sequence[str] | None) -> tuple[Objective, ...]:

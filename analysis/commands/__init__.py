@@ -7,6 +7,7 @@ COMMANDS = {
     "importance": "which parameters mattered, with intervals and against chance",
     "stability": "what diverges, from which learning rate on, and how much seeds decide",
     "ablation": "what each part of a configuration is worth, with and without it on the same seeds",
+    "compare": "two runs: what differs in how they were made, and in results by more than noise",
     "fetch": "copy a run from a shared folder or an object store into a folder here; again: what is new",
     "compare-paper": "a grid of networks beside the paper's: times, MS-SSIM, fronts",
 }

@@ -66,6 +66,9 @@ def all_diverged(run: Path) -> str:
     return ""
 
 
+OF_TWO = ("compare",)
+"""Commands that take two runs: a damaged one beside itself."""
+
 LEDGERS = (unreadable, truncated, flipped, unknown_version, empty_folder, nothing_ended, one_trial, all_diverged)
 
 
@@ -79,7 +82,7 @@ def test_every_command_says_what_is_wrong(
 ) -> None:
     run = tmp_path / "run"
     sentence = wrong(run)
-    code = main([command, str(run)])
+    code = main([command, str(run), *([str(run)] if command in OF_TWO else [])])
     printed = capsys.readouterr()
     assert sentence in printed.err
     assert code in (0, 2)

@@ -7,11 +7,13 @@
     RUN/costs/     one row per network that was measured on a device
     RUN/samples/   one row per completed trial and picture: its scores, and of a few pictures the output
     RUN/originals/ one row per picture that some sample shows: input and target
+    RUN/replay/    one row per replay of the run's curves (`arms.py`); written by `replay`, not by the driver
 
 Commit in a folder: write under a temporary name beside it, close, read back with page checksums, fsync, link to the
 final name without overwriting, fsync the folder; only then does `commit` return. In an object store: check the bytes
 with page checksums, put them under their name in one request, read them back and compare. No two writers have a name in
-common, so nothing is overwritten there either. There is one writer per run at a time (`holding.py`).
+common, so nothing is overwritten there either. There is one writer per run at a time (`holding.py`), but for
+RUN/replay, which no driver reads.
 """
 
 import json
@@ -28,7 +30,17 @@ from analysis.durable import named, remove_temporaries
 from analysis.location import Location, StorePath, files
 from sweeps.engine.holding import LedgerBusy, LedgerLost, hold
 
-__all__ = ["DATASETS", "Ledger", "LedgerBusy", "LedgerLost", "Row", "check_writable", "encode", "to_table"]
+__all__ = [
+    "DATASETS",
+    "Ledger",
+    "LedgerBusy",
+    "LedgerLost",
+    "Row",
+    "check_writable",
+    "commit_file",
+    "encode",
+    "to_table",
+]
 
 SCHEMA_VERSION = 1
 DATASETS = ("runs", "starts", "reports", "trials", "costs", "samples", "originals")
@@ -36,7 +48,8 @@ DATASETS = ("runs", "starts", "reports", "trials", "costs", "samples", "original
 Row = Mapping[str, Any]
 
 _FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.", "cost.latency_", "cost.baseline_")
-_FLOATS = ("time.train_s", "time.eval_s", "time.wall_s", "grad_norm", "learning_rate", "train_s", "eval_s")
+_TIMES = ("time.train_s", "time.eval_s", "time.wall_s", "train_s", "eval_s", "step_s")
+_FLOATS = (*_TIMES, "grad_norm", "learning_rate", "best")
 _INTS = ("cost.parameters", "cost.macs", "cost.peak_memory_bytes", "images")
 _BYTES = ("input", "target", "output")
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), datetime: pa.timestamp("us", "UTC")}
@@ -76,11 +89,7 @@ class Ledger:
         self._hold.check()
         self._sequence += 1
         final = self.root / dataset / f"part-{self.invocation:05d}-{self._writer}-{self._sequence:07d}.parquet"
-        table = to_table(rows)
-        if isinstance(final, StorePath):
-            _put(table, final)
-        else:
-            _link(table, final)
+        commit_file(rows, final)
         return final
 
     def close(self) -> None:
@@ -100,6 +109,19 @@ def check_writable(root: Location) -> None:
         probe = root / f".probe-{uuid.uuid4().hex}"
         probe.write(b"may this be written?")
         probe.remove()
+
+
+def commit_file(rows: Sequence[Row], final: Location) -> None:
+    """Make `rows` durable as the new file `final`, in a folder that exists or in a store.
+
+    Raises OSError where the disk or the store refuses, FileExistsError among them, and RuntimeError where what was read
+    back is not what was written; nothing is visible then.
+    """
+    table = to_table(rows)
+    if isinstance(final, StorePath):
+        _put(table, final)
+    else:
+        _link(table, final)
 
 
 def _link(table: pa.Table, final: Path) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.files import LedgerError, read_table
 from analysis.location import Location
-from enhance.config import VARIANTS, Scalar
+from enhance.config import VARIANTS, Scalar, flatten, from_flat
 from enhance.report import Report
 from sweeps.engine.ledger import Row
 from sweeps.engine.space import Choice, When
@@ -102,7 +102,7 @@ def load(source: Location, spacings: Iterable[tuple[int, int]], objectives: Sequ
 
     `objectives` replace the source's own. Raises RecordingError, and LedgerError where the source cannot be read.
     """
-    if isinstance(source, Path) and source.is_file():
+    if is_file(source):
         trials, own = _from_file(source)
     else:
         trials, own = _from_ledger(source)
@@ -123,10 +123,23 @@ def load(source: Location, spacings: Iterable[tuple[int, int]], objectives: Sequ
     return Recording(curves, space, fixed, chosen, steps, unused)
 
 
+def is_file(source: Location) -> bool:
+    """Whether the curves lie in one Parquet file, and not in a run's ledger."""
+    return isinstance(source, Path) and source.is_file()
+
+
+def own_spacing(source: Location) -> tuple[int, int] | None:
+    """The number of rungs and the reduction that a run was started with; None where the source does not say."""
+    runs = [] if is_file(source) else _table(source, "runs", "run")
+    text = max(runs, key=lambda row: row["started"]).get("contract") if runs else None
+    facts = json.loads(text) if text else {}
+    return (len(facts["rungs"]), facts["reduction"]) if {"rungs", "reduction"} <= facts.keys() else None
+
+
 # --- reading -----------------------------------------------------------------------------------------------------
 
 
-def _from_file(path: Path) -> tuple[list[_Trial], tuple[str, ...]]:
+def _from_file(path: Location) -> tuple[list[_Trial], tuple[str, ...]]:
     """The trials of a file, which says nothing of objectives."""
     try:
         rows = pq.read_table(path, page_checksum_verification=True).to_pylist()
@@ -249,20 +262,39 @@ def _space(configs: Sequence[dict[str, Scalar | None]]) -> tuple[dict[str, Choic
         held = {value for value in leaves[name] if value is not None}
         if held and len(set(leaves[name])) == 1:
             fixed[name] = held.pop()
-        elif held:
-            space[name] = _entry(name, Choice(*sorted(held)), leaves)
+        elif held and (entry := _entry(name, Choice(*sorted(held)), leaves)):
+            space[name] = entry
     if not space:
         raise RecordingError("all trials that can be replayed have one configuration: there is nothing to search")
     return space, fixed
 
 
-def _entry(name: str, choice: Choice, leaves: Mapping[str, Sequence[Scalar | None]]) -> Choice | When:
-    """The choice itself; or, where some trials lack the leaf, the choice under the variant that has it."""
-    has = [value is not None for value in leaves[name]]
-    if all(has):
+def _entry(name: str, choice: Choice, leaves: Mapping[str, Sequence[Scalar | None]]) -> Choice | When | None:
+    """How the leaf was searched: by the choice; or, where some trials lack it, by that under the variant that has it.
+
+    Several variants may have it, as Adam and AdamW both have `beta1`. It was searched under the one in which it is not
+    what that variant has by itself; None where there is no such one, so that nothing was searched.
+    """
+    if None not in leaves[name]:
         return choice
     for variant in VARIANTS:
-        for value in set(leaves.get(variant, ())) - {None}:
-            if value is not None and [own == value for own in leaves[variant]] == has:
-                return When(variant, value, choice)
+        held: dict[Scalar, set[Scalar | None]] = {}
+        for own, value in zip(leaves.get(variant, ()), leaves[name], strict=False):
+            if own is not None:
+                held.setdefault(own, set()).add(value)
+        if not held or any(None in values and len(values) > 1 for values in held.values()):
+            continue  # it is not this variant that decides who has it
+        have = [own for own, values in held.items() if values != {None}]
+        searched = have if len(have) == 1 else [own for own in have if held[own] != {_by_itself(variant, own, name)}]
+        if len(searched) < 2:
+            return When(variant, searched[0], _choice(held[searched[0]])) if searched else None
     raise RecordingError(f"only some trials have {name}, and no one variant decides which: they cannot be replayed")
+
+
+def _choice(values: Iterable[Scalar | None]) -> Choice:
+    return Choice(*sorted(value for value in values if value is not None))
+
+
+def _by_itself(variant: str, value: Scalar, name: str) -> Scalar | None:
+    """What the leaf is where nothing but the variant is said; None where the variant has no such leaf."""
+    return flatten(from_flat({variant: value})).get(name)

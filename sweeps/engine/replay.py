@@ -4,7 +4,7 @@
 
 What a sampler, a spacing of rungs or a stopping rule would have found, and at what cost, is known within seconds: no
 network is trained. Of a ledger only trials with a report at every rung asked for can be used. A point that was not
-recorded ends as refused.
+recorded ends as refused. What came out is kept beside the ledger, in RUN/replay, for `python -m analysis stopping`.
 """
 
 import argparse
@@ -18,73 +18,36 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from analysis.files import LedgerError
-from analysis.location import KINDS, LocationError, StoreError, locate
+from analysis.location import KINDS, Location, LocationError, StoreError, locate
 from enhance.conditions import Conditions
-from enhance.config import Scalar
+from enhance.config import Scalar, flatten
+from sweeps.engine.arms import Arm, Completed, Outcome, Played, arms_table, keep, outcome_rows
 from sweeps.engine.designs import Design, Grid, Labelled
+from sweeps.engine.environment import python_command
 from sweeps.engine.ledger import Row
-from sweeps.engine.messages import ENDINGS
-from sweeps.engine.recording import Recording, RecordingError, load
+from sweeps.engine.recording import Recording, RecordingError, is_file, load, own_spacing
 from sweeps.engine.records import Setting
 from sweeps.engine.referee import Referee
 from sweeps.engine.rungs import RULES
 from sweeps.engine.samplers import SAMPLERS
 from sweeps.engine.simulation import Simulation, Trouble, TroubleError
-from sweeps.engine.space import Space, contains
+from sweeps.engine.space import Space, chosen, contains
 from sweeps.engine.sweep import METRICS, Sweep, SweepError
-
-EARLY = 0.2
-"""The share of the whole grid's steps at which arms are compared beside their ends."""
 
 EACH = "each"
 """Beside the engine's samplers: every recorded point once, in a seeded random order. It is random search without
 replacement, and searches curves that are no full grid without meeting points that nobody trained."""
+
+SPACING = (4, 3)
+"""Rungs and reduction of a source that does not say its own."""
 
 PLAIN_WIDTH = 150
 """Columns of the table where it is not printed on a terminal."""
 
 
 # --- playing -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way of searching: what the table compares."""
-
-    sampler: str
-    stopping: str
-    rungs: int
-    reduction: int
-
-
-@dataclass(frozen=True)
-class Completed:
-    """What the run had come to when a trial completed.
-
-    Shares are of the full grid's steps, which are counted when they are begun, and of its hypervolume.
-    """
-
-    time_s: float
-    steps_share: float
-    volume_share: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one replay came to; `best` is the first objective of the best completed trial, NaN where there is none."""
-
-    history: tuple[Completed, ...]
-    steps_share: float
-    time_s: float
-    best: float
-    endings: Mapping[str, int]
-
-    def volume_share(self, steps_share: float = float("inf")) -> float:
-        """The share of the full grid's hypervolume when that share of its steps had been begun; else at the end."""
-        return max((moment.volume_share for moment in self.history if moment.steps_share <= steps_share), default=0.0)
 
 
 class Volume:
@@ -175,7 +138,8 @@ def _each(recording: Recording, seed: int) -> Listed:
     keys = list(recording.curves)
     order = np.random.default_rng(seed).permutation(len(keys))
     named = [zip(recording.space, keys[index], strict=True) for index in order]
-    return Listed(listed=tuple({name: value for name, value in point if value is not None} for point in named))
+    points = [{name: value for name, value in point if value is not None} for point in named]
+    return Listed(listed=tuple(chosen(recording.space, point) for point in points))
 
 
 def replay(
@@ -198,7 +162,7 @@ def replay(
     for ended in simulation.ended.values():
         trial = referee.trials[ended.trial]
         if trial.ending == "completed":
-            front = volume.front(np.vstack([front, recording.final([recording.key(trial.values)])]))
+            front = volume.front(np.vstack([front, recording.final([recording.key(flatten(trial.config))])]))
             history.append(Completed(ended.time_s, ended.steps / whole, volume.share(front)))
     best = max if volume.maximise[0] else min
     return Outcome(
@@ -225,20 +189,40 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _compare(options: argparse.Namespace, console: Console) -> None:
-    spacings = list(itertools.product(options.rungs, options.reduction))
-    recording = load(locate(options.source), spacings, options.objectives)
+    source = locate(options.source)
+    spacings = _spacings(source, options)
+    recording = load(source, spacings, options.objectives)
     volume = Volume(recording)
     _say_what(recording, console)
-    arms = [
-        Arm(*way, *spacing) for way in itertools.product(options.samplers, options.stopping) for spacing in spacings
-    ]
-    table = _table(recording, options)
-    for arm in arms:
+    ways = itertools.product(options.samplers or _fitting(recording), options.stopping)
+    outcomes = {}
+    for arm in [Arm(*way, *spacing) for way in ways for spacing in spacings]:
         with console.status(f"{arm.sampler}, {arm.stopping}, {arm.rungs} rungs, reduction {arm.reduction}"):
-            outcomes = [_play(recording, volume, arm, seed, options) for seed in range(options.seeds)]
-        rungs = " ".join(map(str, recording.budget(arm.rungs, arm.reduction).rung_steps()))
-        table.add_row(arm.sampler, arm.stopping, rungs, *_cells(outcomes))
-    console.print(table)
+            outcomes[arm] = [_play(recording, volume, arm, seed, options) for seed in range(options.seeds)]
+    played = Played(recording, options.workers, _trouble(options, 0), options.seconds_per_step)
+    console.print(arms_table(played, outcomes))
+    if not is_file(source):
+        _keep(source, outcome_rows(played, outcomes), console)
+
+
+def _spacings(source: Location, options: argparse.Namespace) -> list[tuple[int, int]]:
+    """The pairs of rungs and reduction to play; what is not asked for is the run's own."""
+    rungs, reduction = own_spacing(source) or SPACING
+    return list(itertools.product(options.rungs or (rungs,), options.reduction or (reduction,)))
+
+
+def _fitting(recording: Recording) -> tuple[str, ...]:
+    """Samplers meet points that nobody trained unless the whole grid was recorded."""
+    return ("random", "tpe") if len(recording.curves) == Grid().size(recording.space) else (EACH,)
+
+
+def _keep(run: Location, rows: Sequence[Row], console: Console) -> None:
+    try:
+        kept = keep(rows, run)
+    except OSError as error:
+        raise RecordingError(f"the outcomes could not be kept in {run}: {error.strerror or error}") from error
+    for line in (f"kept: {kept}", f"next: {python_command()} -m analysis stopping {run}"):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _say_what(recording: Recording, console: Console) -> None:
@@ -251,47 +235,14 @@ def _say_what(recording: Recording, console: Console) -> None:
 
 
 def _play(recording: Recording, volume: Volume, arm: Arm, seed: int, options: argparse.Namespace) -> Outcome:
-    trouble = Trouble(
+    sweep = sweep_of(recording, arm, seed)
+    return replay(recording, volume, sweep, options.workers, _trouble(options, seed), options.seconds_per_step)
+
+
+def _trouble(options: argparse.Namespace, seed: int) -> Trouble:
+    return Trouble(
         stragglers=options.stragglers, slowdown=options.slowdown, lost=options.lost, nan=options.nan, seed=seed
     )
-    sweep = sweep_of(recording, arm, seed)
-    return replay(recording, volume, sweep, options.workers, trouble, options.seconds_per_step)
-
-
-def _table(recording: Recording, options: argparse.Namespace) -> Table:
-    table = Table(
-        title=f"Share of all {len(recording.curves)} curves' hypervolume in {', '.join(recording.objectives)}",
-        caption=f"medians (and quartiles) over {options.seeds} seeds, {options.workers} workers",
-    )
-    for name in ("sampler", "stopping", "rungs"):
-        table.add_column(name)
-    for name in (
-        f"% at {EARLY:.0%} of steps",
-        "% at the end",
-        "% of steps",
-        "time s",
-        f"best {recording.objectives[0]}",
-    ):
-        table.add_column(name, justify="right")
-    table.add_column("endings")
-    return table
-
-
-def _cells(outcomes: Sequence[Outcome]) -> list[str]:
-    counts = {ending: [outcome.endings.get(ending, 0) for outcome in outcomes] for ending in ENDINGS}
-    return [
-        _percent([outcome.volume_share(EARLY) for outcome in outcomes]),
-        _percent([outcome.volume_share() for outcome in outcomes]),
-        _percent([outcome.steps_share for outcome in outcomes]),
-        f"{np.median([outcome.time_s for outcome in outcomes]):.1f}",
-        f"{np.median([outcome.best for outcome in outcomes]):.2f}",
-        ", ".join(f"{np.median(numbers):g} {ending}" for ending, numbers in counts.items() if any(numbers)),
-    ]
-
-
-def _percent(shares: Sequence[float]) -> str:
-    low, middle, high = 100 * np.quantile(shares, (0.25, 0.5, 0.75))
-    return f"{middle:.1f} ({low:.1f}-{high:.1f})"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -300,15 +251,21 @@ def _parser() -> argparse.ArgumentParser:
         description="Search recorded curves again, in simulated time, and compare ways of searching.",
     )
     samplers, rules = [*SAMPLERS, EACH], list(RULES)
-    parser.add_argument("source", help=f"where a run lies ({KINDS}), or a Parquet file of curves")
+    parser.add_argument(
+        "source", help=f"where a run lies ({KINDS}), or a Parquet file of curves, of which nothing is kept"
+    )
     parser.add_argument("--workers", type=_at_least(1), default=4, help="simulated workers (default: 4)")
     parser.add_argument("--seeds", type=_at_least(1), default=20, help="replays of each arm (default: 20)")
     parser.add_argument(
-        "--samplers", type=_some(samplers), default=("random", "tpe"), help=f"some of {', '.join(samplers)}"
+        "--samplers",
+        type=_some(samplers),
+        help=f"some of {', '.join(samplers)} (default: random,tpe where the whole grid was recorded, else each)",
     )
     parser.add_argument("--stopping", type=_some(rules), default=tuple(rules), help=f"some of {', '.join(rules)}")
-    parser.add_argument("--rungs", type=_numbers, default=(4,), help="numbers of rungs (default: 4)")
-    parser.add_argument("--reduction", type=_numbers, default=(3,), help="steps from rung to rung (default: 3)")
+    parser.add_argument("--rungs", type=_numbers, help=f"numbers of rungs (default: the run's own; {SPACING[0]})")
+    parser.add_argument(
+        "--reduction", type=_numbers, help=f"steps from rung to rung (default: the run's own; {SPACING[1]})"
+    )
     parser.add_argument("--objectives", type=_some(list(METRICS)), default=(), help="instead of the source's own")
     parser.add_argument("--seconds-per-step", type=float, help="instead of the recorded seconds")
     for name, what in (

@@ -9,14 +9,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from sweeps.engine.arms import EARLY, Arm, Outcome
 from sweeps.engine.cohorts import CohortReferee
+from sweeps.engine.designs import Grid
 from sweeps.engine.ledger import Ledger, encode, to_table
 from sweeps.engine.recording import Recording, RecordingError, load
 from sweeps.engine.records import Setting
 from sweeps.engine.referee import Referee
-from sweeps.engine.replay import EARLY, Arm, MemoryLedger, Outcome, Volume, main, replay, sweep_of
+from sweeps.engine.replay import MemoryLedger, Volume, main, replay, sweep_of
 from sweeps.engine.simulation import RESTARTS, Simulation, Trouble, TroubleError
-from sweeps.engine.space import When
+from sweeps.engine.space import Choice, When
 from tests.engine.conftest import SETTING, PretendedWorker, play, small_sweep
 
 GRID = Path(__file__).parents[1] / "golden" / "grid.parquet"
@@ -235,6 +237,34 @@ def test_leaves_of_one_variant_are_searched_under_its_condition(tmp_path: Path) 
     assert outcome.time_s == 3 * (2 * 1.0 + 2 * 0.5)
 
 
+def recorded(path: Path, optimizers: list[dict[str, object]]) -> Recording:
+    """The recording of a file with a trial of two reports for each of `optimizers`."""
+    leaves = {f"config.optimizer.{name}": None for own in optimizers for name in own}
+    rows = [
+        {"trial": str(n), "seed": 0, "config.train.steps": 9, "config.loss.pixel": 1.0, "parameters": 10 + n, **leaves,
+         **{f"config.optimizer.{name}": value for name, value in own.items()}, "step": step,
+         "metric.psnr_db": 20.0 + n + step, "train_s": 1.0, "eval_s": 0.5}
+        for n, own in enumerate(optimizers) for step in (3, 9)
+    ]  # fmt: skip
+    pq.write_table(to_table(rows), path)
+    return load(path, [(2, 3)])
+
+
+def test_a_leaf_that_two_variants_have_was_searched_where_it_is_not_their_own(tmp_path: Path) -> None:
+    adamw = {"name": "adamw", "beta1": 0.9}
+    recording = recorded(
+        tmp_path / "a.parquet", [{"name": "adam", "beta1": 0.5}, {"name": "adam", "beta1": 0.7}, adamw]
+    )
+    assert recording.space["optimizer.beta1"] == When("optimizer.name", "adam", Choice(0.5, 0.7))
+    outcome = replay(recording, Volume(recording), sweep_of(recording, Arm("each", "none", 2, 3), 0), 1, CALM)
+    assert outcome.endings == {"completed": 3}
+    sgd = {"name": "sgd", "beta1": None}
+    recording = recorded(tmp_path / "b.parquet", [{"name": "adam", "beta1": 0.9}, adamw, sgd])
+    assert "optimizer.beta1" not in recording.space  # nothing was searched
+    with pytest.raises(RecordingError, match=r"only some trials have optimizer\.beta1, and no one variant decides"):
+        recorded(tmp_path / "c.parquet", [{"name": "adam", "beta1": 0.5}, {"name": "adamw", "beta1": 0.7}, sgd])
+
+
 def test_rungs_that_were_not_recorded_are_refused_with_those_that_were(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="at step 16, where a rung is asked for; the reports are at 1, 2, 3, 5, 9"):
         load(GRID, [(2, 5)])
@@ -252,3 +282,59 @@ def test_the_command_prints_every_arm(capsys: pytest.CaptureFixture[str]) -> Non
         main([str(GRID), "--reduction", "5", "--rungs", "2"])
     assert refused.value.code == 2
     assert "choose other rungs" in capsys.readouterr().out
+
+
+def small_run(root: Path) -> Path:
+    """The ledger of a whole grid of four configurations, with rungs at 10, 30 and 90."""
+    space = {"loss.color": Choice(0.5, 1.0), "loss.tv": Choice(0.5, 2.0)}
+    sweep = small_sweep(space=space, first={}, stopping="none", design=Grid()).with_budget(trials=4)
+    ledger = Ledger(root)
+    objectives = [{"metric": name, "direction": "maximize"} for name in sweep.objectives]
+    row = {"run": "r", "started": np.datetime64(0, "us").item(), "objectives": encode(objectives)}
+    ledger.commit("runs", [row | {"contract": encode({"rungs": [10, 30, 90], "reduction": 3})}])
+    play(Referee(sweep, ledger, SETTING), PretendedWorker())
+    ledger.close()
+    return root
+
+
+def test_the_outcomes_are_kept_beside_the_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is kept is what `replay` gives; a second replay overwrites nothing."""
+    run = small_run(tmp_path / "run")
+    for _ in range(2):
+        main([str(run), "--stopping", "pareto,none", "--seeds", "3"])
+    assert f"-m analysis stopping {run}" in capsys.readouterr().out
+    files = sorted((run / "replay").iterdir())
+    assert len(files) == 2
+    rows = pq.read_table(files[0]).to_pylist()
+    assert len({row["replay"] for row in rows}) == 1
+    assert Counter((row["sampler"], row["stopping"]) for row in rows) == {
+        (sampler, rule): 3 for sampler in ("random", "tpe") for rule in ("pareto", "none")
+    }
+    assert {row["rung_steps"] for row in rows} == {"10 30 90"}  # the run's own
+    recording = load(run, [(3, 3)])
+    for row in rows:
+        arm = Arm(row["sampler"], row["stopping"], row["rungs"], row["reduction"])
+        found = replay(recording, Volume(recording), sweep_of(recording, arm, row["seed"]), row["workers"], CALM)
+        assert (row["steps_share"], row["volume_share"]) == (found.steps_share, found.volume_share())
+        assert row["n_completed"] == found.endings["completed"]
+        assert row["best"] == found.best
+
+
+def test_of_a_file_nothing_is_kept(tmp_path: Path) -> None:
+    grid = tmp_path / "grid.parquet"
+    grid.write_bytes(GRID.read_bytes())
+    main([str(grid), "--samplers", "each", "--stopping", "none", "--rungs", "1", "--seeds", "1"])
+    assert list(tmp_path.iterdir()) == [grid]
+
+
+def test_outcomes_that_cannot_be_kept_are_shown_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = small_run(tmp_path / "run")
+    (run / "replay").write_text("a file")
+    with pytest.raises(SystemExit) as refused:
+        main([str(run), "--stopping", "none", "--seeds", "1"])
+    assert refused.value.code == 2
+    printed = capsys.readouterr().out
+    assert "10 30 90" in printed
+    assert f"the outcomes could not be kept in {run}: File exists" in printed

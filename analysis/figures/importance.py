@@ -33,12 +33,13 @@ def importance_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> F
     most = max(frame["metric"].value_counts())
     labels = [_row_label(row["parameter"], row["where"]) for row in frame.to_dict("records")]
     left_in = 0.3 + 0.07 * max(len(part) for label in labels for part in label.split("\n"))
-    figure, axes = grid(title, foot, len(metrics), 1, 0.5 + 0.36 * most, left_in=left_in, up_in=0.95)
+    figure, axes = grid(title, foot, len(metrics), 1, 0.5 + 0.36 * most, left_in=left_in, up_in=0.95,
+                        above_in=0.2)  # fmt: skip
     for place, (metric, (one,)) in enumerate(zip(metrics, axes, strict=True)):
         own = frame[frame["metric"] == metric]
         names = [_row_label(row["parameter"], row["where"]) for row in own.to_dict("records")]
         plot_importance(one, names, _shares(own, "fanova", "fANOVA"), _shares(own, "ped_anova", "PED-ANOVA"))
-        one.set_title(metric_label(metric), fontsize=10, loc="right")
+        one.set_title(metric_label(metric), fontsize=10, loc="left", pad=6.0 if place else 22.0)  # above the legend
         if not place:
             legend(one)
     return figure

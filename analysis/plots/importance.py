@@ -88,9 +88,8 @@ def plot_importance(axes: Axes, labels: Sequence[str], first: Shares, second: Sh
     ):
         y = rows + shift
         axes.hlines(y, shares.low, shares.high, colors=color, lw=1.4, alpha=0.75)
-        axes.plot(
-            shares.estimate, y, marker, ms=6.5, color=color, mfc=face, mec=color, ls="", label=shares.name, zorder=3
-        )
+        axes.plot(shares.estimate, y, marker, ms=6.5, color=color, mfc=face, mec=color, ls="", label=shares.name,
+                  zorder=3, clip_on=False)  # fmt: skip
         if np.isfinite(shares.chance):
             axes.axvline(shares.chance, color=color, lw=1.0, ls=(0, (4, 3)), alpha=0.8, label=f"{shares.name}: chance")
     axes.set_xlim(0, 1)

@@ -9,8 +9,9 @@ import pandas as pd
 
 from analysis.frontier import configurations, confirmed, counted
 from analysis.load import Ledger, Objective, contract_facts
-from analysis.statistics.differences import NONE, seeds_difference
+from analysis.statistics.differences import NONE
 from analysis.statistics.intervals import Floats
+from analysis.two_runs.scores import compared
 from analysis.units import metric_label
 
 _ID = "configuration"
@@ -71,12 +72,13 @@ def best(a: Ledger, b: Ledger, objectives: Sequence[Objective]) -> Best:
         nan = float("nan")
         return Best(what, size_a, size_b, nan, nan, nan, nan, nan, nan, NONE, 0, "no finite score")
     one, other = values
-    found = seeds_difference(one, other, one.index.to_numpy(), other.index.to_numpy())
-    if not why and found.method == NONE:
+    found = compared(one.to_numpy(), other.to_numpy(), one.index.to_numpy(), other.index.to_numpy())
+    if not why and found["method"] == NONE:
         why = "one seed in each run says nothing of the spread"
     if why:
-        found = found._replace(low=np.nan, high=np.nan, p=np.nan, method=NONE)
-    return Best(what, size_a, size_b, float(one.mean()), float(other.mean()), *found, why)
+        found |= {"low": np.nan, "high": np.nan, "p": np.nan, "method": NONE}
+    estimates = {name: found[name] for name in ("a", "b", "mean", "low", "high", "p", "method", "n")}
+    return Best(what, size_a, size_b, **estimates, why=why)
 
 
 def hypervolumes(sides: Sequence[Sequence[pd.DataFrame]], objectives: Sequence[Objective]) -> list[pd.Series]:

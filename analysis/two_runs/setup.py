@@ -64,7 +64,8 @@ def setup_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
     nothing of it)."""
     one, other = setup(a), setup(b)
     leaves = _leaves(a, b, {name for part, name in (*one, *other) if part in ("fixed", "space")})
-    one, other = one | leaves[0], other | leaves[1]
+    one, other = (_with_defaults(own | more, names, ledger) for own, more, names, ledger in
+                  ((one, leaves[0], other, a), (other, leaves[1], one, b)))  # fmt: skip
     keys = sorted({**one, **other}, key=lambda key: PARTS.index(key[0]))
     rows = [(*key, one.get(key, ""), other.get(key, "")) for key in keys if one.get(key, "") != other.get(key, "")]
     return pd.DataFrame(rows, columns=["part", "name", "a", "b"], dtype="str")
@@ -105,6 +106,19 @@ def _leaves(a: Ledger, b: Ledger, said: set[str]) -> tuple[Facts, Facts]:
             facts["default", name] = _text(known.iloc[0]) if len(known) else ""
         sides.append(facts)
     return sides[0], sides[1]
+
+
+def _with_defaults(facts: Facts, others: Facts, ledger: Ledger) -> Facts:
+    """`facts` with the value of each leaf that only the other run fixed, where this one's trials have one value."""
+    found = dict(facts)
+    settings = ledger.settings
+    for part, name in others:
+        column = f"config.{name}"
+        if part == "fixed" and ("space", name) not in facts and (part, name) not in facts and column in settings:
+            values = settings[column].dropna().unique()
+            if len(values) == 1:
+                found[part, name] = _text(values[0])
+    return found
 
 
 def constant_apart(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:

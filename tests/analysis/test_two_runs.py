@@ -90,6 +90,13 @@ def test_a_fixed_leaf_is_not_listed_twice(ledger: Make) -> None:
     assert setup_differences(*sides)["part"].tolist() == ["fixed"]
 
 
+def test_what_only_one_run_fixed_is_held_against_the_trials_of_the_other(ledger: Make) -> None:
+    a = ledger(trials(**{"config.train.ema": 0.0}))
+    b = ledger(trials(**{"config.train.ema": 0.9}), contract=contract(fixed={"optimizer.lr": 1e-3, "train.ema": 0.9}))
+    assert setup_differences(a, b).values.tolist() == [["fixed", "train.ema", "0", "0.9"]]
+    assert setup_differences(b, a).values.tolist() == [["fixed", "train.ema", "0.9", "0"]]
+
+
 # --- pairs -------------------------------------------------------------------------------------------------------
 
 

@@ -154,7 +154,8 @@ class Columns:
 
 
 def _there(wanted: Sequence[str], part: pa.Table) -> list[str]:
-    return [name for name in wanted if name in part.column_names]
+    held = set(part.column_names)  # pyarrow makes a new list of them each time
+    return [name for name in wanted if name in held]
 
 
 def _first_rows(values: pa.Array, seen: pa.Array) -> NDArray[np.intp]:

@@ -127,13 +127,14 @@ def parsed(path: Location, held: Path | pa.Buffer, key: Sequence[str], columns: 
     try:
         size = held.size if isinstance(held, pa.Buffer) else held.stat().st_size
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
-            _check_footer(file, key)
-            _check_version(path, file)
+            schema = file.schema_arrow  # made anew each time it is asked for
+            _check_footer(file, schema, key)
+            _check_version(path, schema)
             table = file.read(columns=None if size <= WHOLE_BYTES else columns, use_threads=False)
             if table.num_rows != file.metadata.num_rows:
                 raise Damaged("its number of rows is not the one that was written")
-            parts = json.loads((file.schema_arrow.metadata or {}).get(PARTS_KEY, b"[]"))
-            return Content(table.replace_schema_metadata(None), file.schema_arrow.remove_metadata(), tuple(parts))
+            parts = json.loads((schema.metadata or {}).get(PARTS_KEY, b"[]"))
+            return Content(table.replace_schema_metadata(None), schema.remove_metadata(), tuple(parts))
     except (LedgerError, Damaged):
         raise
     except _DAMAGE as error:
@@ -142,13 +143,13 @@ def parsed(path: Location, held: Path | pa.Buffer, key: Sequence[str], columns: 
         raise Damaged(_first_line(error)) from error
 
 
-def _check_footer(file: pq.ParquetFile, key: Sequence[str]) -> None:
+def _check_footer(file: pq.ParquetFile, schema: pa.Schema, key: Sequence[str]) -> None:
     """Refuse names and types that were not written; pyarrow may crash, not raise, on reading columns of such types."""
     stored = (file.metadata.metadata or {}).get(b"ARROW:schema")
     if stored is None:
         raise Damaged("it lacks the schema that pyarrow writes")
     written = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(stored)))
-    if not written.equals(file.schema_arrow):
+    if not written.equals(schema):
         raise Damaged("its columns are not those that were written")
     strange = [f"{field.name} ({field.type})" for field in written if field.type not in KNOWN_TYPES]
     if strange:
@@ -158,8 +159,8 @@ def _check_footer(file: pq.ParquetFile, key: Sequence[str]) -> None:
         raise Damaged(f"it has no column {', '.join(missing)}")
 
 
-def _check_version(path: Location, file: pq.ParquetFile) -> None:
-    version = (file.schema_arrow.metadata or {}).get(VERSION_KEY)
+def _check_version(path: Location, schema: pa.Schema) -> None:
+    version = (schema.metadata or {}).get(VERSION_KEY)
     if version is None:
         raise Damaged(f"it carries no {VERSION_KEY.decode()} version, so it is no ledger file")
     text = version.decode(errors="replace")

@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: sweep test endurance cluster lint bench bench-analysis report
+.PHONY: sweep test endurance cluster lint bench bench-analysis bench-scaling report
 
 sweep: $(VENV)/ready
 	$(BIN)/python sweeps/loss_weights.py $(ARGS)
@@ -32,6 +32,10 @@ bench: $(VENV)/ready
 # What an answer from a ledger of a million trials costs; writes 1.2 GB to the temporary folder, takes some minutes.
 bench-analysis: $(VENV)/ready
 	$(BIN)/python tests/bench/analysis_scale.py $(ARGS)
+
+# Throughput on 2 to 16 logical nodes, and the driver's limit: sleeping trials, so two cores do; a quarter of an hour.
+bench-scaling: $(VENV)/ready
+	$(BIN)/python tests/bench/scaling.py $(ARGS)
 
 # The report of the newest run, or of RUN=...
 RUN ?= $(shell ls -td runs/*/ 2>/dev/null | head -n 1)

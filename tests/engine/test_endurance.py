@@ -1,6 +1,7 @@
 """What takes many minutes: a driver killed twenty times over, and thousands of trials. `make endurance` runs it."""
 
 import contextlib
+import json
 import os
 import random
 import subprocess
@@ -13,6 +14,7 @@ import psutil
 import pytest
 
 from analysis.load import load
+from tests.bench.scaling import SLEEPING
 from tests.engine.test_run import ROOT, command, environment, finish, kill, plain  # noqa: F401
 
 pytestmark = [pytest.mark.engine, pytest.mark.endurance, pytest.mark.timeout(3600)]
@@ -77,36 +79,6 @@ def test_any_run_survives_twenty_kills_with_nothing_lost_and_nothing_twice(
 
 
 TRIALS = 2000
-NO_OP = """
-import dataclasses, importlib.abc, sys
-
-class NoOp(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name == "sweeps.engine.worker":
-            sys.meta_path.remove(self)
-            import enhance.microrun as m
-            from enhance.report import Report
-
-            class Nothing:
-                step, beats, parameters = 0, 0, 1
-
-                def __init__(self, *arguments):
-                    self.config = arguments[0]
-
-                def advance(self, steps):
-                    self.step += steps
-                    value = self.config.loss.color + self.step
-                    scores = {"psnr_db": value, "ms_ssim": -value, "parameters": 1.0}
-                    nothing = dict.fromkeys(scores, 0.0)
-                    return Report(
-                        step=self.step, metrics=scores, spread=nothing, untouched={}, images=1, losses={"color": 1.0},
-                        signals={}, loss_total=1.0, grad_norm=1.0, learning_rate=1.0, train_s=0.0, eval_s=0.0,
-                    )
-
-            m.MicroRun = Nothing
-
-sys.meta_path.insert(0, NoOp())
-"""
 
 
 def test_a_trial_costs_the_driver_the_same_at_the_end_as_at_the_beginning(
@@ -114,10 +86,12 @@ def test_a_trial_costs_the_driver_the_same_at_the_end_as_at_the_beginning(
     environment: dict[str, str],  # noqa: F811
 ) -> None:
     """2,000 trials that compute nothing, on Ray with two workers, every row durable: what is left is our own cost."""
-    (tmp_path / "sitecustomize.py").write_text(NO_OP)
-    own = {**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment.get('PYTHONPATH', '')}"}
+    sleeping = tmp_path / "sleeping.json"
+    sleeping.write_text(json.dumps({"trial_s": 0, "together": 2}))
+    path = f"{SLEEPING}{os.pathsep}{environment.get('PYTHONPATH', '')}"
+    own = {**environment, "PYTHONPATH": path, "SLEEPING": str(sleeping)}
     out = tmp_path / "run"
-    options = ("--trials", str(TRIALS), "--steps", "9", "--sampler", "random", "--workers", "2")
+    options = ("--trials", str(TRIALS), "--steps", "9", "--sampler", "random", "--samples", "0", "--workers", "2")
     driver = subprocess.Popen(command(out, *options), env=own, stdout=subprocess.DEVNULL, cwd=ROOT)
     process, memory_kb = psutil.Process(driver.pid), {}
     while driver.poll() is None:
@@ -128,6 +102,7 @@ def test_a_trial_costs_the_driver_the_same_at_the_end_as_at_the_beginning(
     assert driver.returncode == 0
     trials = load(out).trials
     assert len(trials) == TRIALS
+    assert set(trials["ending"]) <= {"completed", "stopped"}
     ended_ms = np.sort(trials["time.ended"].to_numpy(dtype="datetime64[us]").astype(np.int64)) / 1000
     costs_ms = np.diff(ended_ms)
     first, last = costs_ms[:500].mean(), costs_ms[-500:].mean()

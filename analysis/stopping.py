@@ -13,16 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from analysis.load import Ledger, LedgerError, Objective, contract
+from analysis.statistics.correlation import spearman_interval, weighted_spearman
 from analysis.statistics.intervals import Floats
 from analysis.units import COSTS, metric_label, metric_text
 
 FEWEST = 3
 """With fewer spared trials nothing is estimated."""
-
-RESAMPLES = 2000
 
 
 class Regret(NamedTuple):
@@ -58,63 +57,51 @@ def audited(ledger: Ledger) -> pd.DataFrame:
     return seen.assign(weight=np.where(spared, weight, 1.0))
 
 
+def stopped_trials(ledger: Ledger) -> pd.DataFrame:
+    """The search's trials that a rung has stopped: `trial`, `steps`."""
+    trials = ledger.read("trials", ["trial", "stage", "ending", "steps"])
+    kept = (trials["stage"] == "search") & (trials["ending"] == "stopped")
+    return trials.loc[kept, ["trial", "steps"]].reset_index(drop=True)
+
+
+def scores(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFrame:
+    """What every `audited` trial had at each rung but the last, beside what it ended with.
+
+    A row per objective, rung and trial: `metric`, `rung`, `step`, `trial`, `configuration`, `spared` (the rung that
+    would have stopped it; -1: none), `weight`, and `early` and `end` in the metric's unit, NaN where not reported.
+    """
+    trials, rungs = audited(ledger), contract(ledger, "rungs")
+    reports = ledger.read("reports", ["trial", "step", "metric.*"])
+    parts = [
+        trials[["trial", "configuration", "spared", "weight"]].assign(
+            metric=objective.metric,
+            rung=rung,
+            step=step,
+            early=scores_at(reports, trials, step, objective.column),
+            end=trials[objective.column].astype("float64"),
+        )
+        for objective in objectives
+        for rung, step in enumerate(rungs[:-1])
+    ]
+    columns = ["metric", "rung", "step", "trial", "configuration", "spared", "weight", "early", "end"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
 def agreement(ledger: Ledger, objectives: Sequence[Objective], confidence: float = 0.95) -> pd.DataFrame:
     """How well the score at each rung but the last predicts the score at the end: a row per objective and rung.
 
     Columns: `metric`, `rung`, `step`, `n` (completed trials), `n_spared` (among them), `rho` (weighted Spearman
     correlation over `audited` trials, -1 to 1), `low` and `high` (its bootstrap interval, see `spearman_interval`).
     The population is at every rung the same, all trials of the search that would have completed, so rungs compare.
+    Where trials were stopped and fewer than FEWEST spared ones completed nothing is known of the former: NaN.
     """
-    trials, rungs = audited(ledger), contract(ledger, "rungs")
+    columns = ["metric", "rung", "step", "n", "n_spared", "rho", "low", "high"]
+    blind = bool(len(stopped_trials(ledger)))
     rows = [
-        {"metric": objective.metric, "rung": rung, "step": step}
-        | _agreement(trials, _at(ledger, trials, step, objective.column), objective.column, confidence)
-        for objective in objectives
-        for rung, step in enumerate(rungs[:-1])
+        {"metric": metric, "rung": rung, "step": step} | _agreement(part, blind, confidence)
+        for (metric, rung, step), part in scores(ledger, objectives).groupby(["metric", "rung", "step"], sort=False)
     ]
-    return pd.DataFrame(rows, columns=["metric", "rung", "step", "n", "n_spared", "rho", "low", "high"])
-
-
-def weighted_spearman(x: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
-    """Spearman's rank correlation of n pairs, of which pair i stands for `weights[i]` >= 0 equal ones.
-
-    A value's rank is the weight of all smaller ones and half of that of its equals, which for weights of 1 is the usual
-    midrank (less a constant), and for whole weights that of the list in which each pair is repeated so often. NaN
-    where all x, or all y, of a weight above 0 are equal.
-    """
-    w = np.asarray(weights, dtype=np.float64)
-    ranks = [_weighted_ranks(np.unique(np.asarray(values), return_inverse=True)[1], w) for values in (x, y)]
-    return _correlation(ranks[0], ranks[1], w)
-
-
-def spearman_interval(
-    x: ArrayLike,
-    y: ArrayLike,
-    weights: ArrayLike,
-    groups: ArrayLike,
-    generator: np.random.Generator,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-) -> tuple[float, float]:
-    """The percentile bootstrap interval of `weighted_spearman`, drawing whole `groups` (n,) with replacement.
-
-    The seeds of a configuration are one group: they are not independent of each other. Draws in which all x or all y
-    are equal have no correlation and are left out; NaN where that is every draw.
-    """
-    w = np.asarray(weights, dtype=np.float64)
-    places = [np.unique(np.asarray(values), return_inverse=True)[1] for values in (x, y)]
-    member = np.unique(np.asarray(groups), return_inverse=True)[1]
-    count = int(member.max()) + 1
-    drawn = np.empty(resamples)
-    for index in range(resamples):
-        # How often each group was drawn multiplies the weights: the same as repeating its rows.
-        times = w * np.bincount(generator.integers(count, size=count), minlength=count)[member]
-        drawn[index] = _correlation(_weighted_ranks(places[0], times), _weighted_ranks(places[1], times), times)
-    known = drawn[np.isfinite(drawn)]
-    if not known.size:
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    return pd.DataFrame(rows, columns=columns)
 
 
 def regret(ledger: Ledger, objective: Objective) -> Regret:
@@ -132,20 +119,48 @@ def regret(ledger: Ledger, objective: Objective) -> Regret:
 
 
 def savings(ledger: Ledger) -> Savings:
-    """What stopping saved of the search's steps, and what of them the audit has cost.
+    """What stopping saved of the search's steps, and what of them the audit has cost, at all rungs together."""
+    frame = saved_by_rung(ledger)
+    return Savings(float(frame["saved_steps"].sum()), float(frame["audit_steps"].sum()))
 
-    Both as shares of what the same trials would have trained with nothing stopped: what they have trained, up to their
-    last reports, and what the stopped ones would have trained on to the end. The audit's cost is what spared trials
-    have trained beyond the rung that would have stopped them.
+
+def saved_by_rung(ledger: Ledger) -> pd.DataFrame:
+    """What each rung but the last saved, and what its audit cost: a row per rung.
+
+    Columns: `rung`, `step`, `reached` (trials of the search that reported there), `stopped`, `spared`; `saved_steps`,
+    `saved_seconds`, `audit_steps` and `audit_seconds` are shares of what the same trials would have taken with nothing
+    stopped: what they have taken, up to their last reports, and what the stopped ones would have taken on to the end,
+    in seconds of training and evaluation at the pace that they had (NaN where no seconds are known). The audit's cost
+    is what spared trials have taken beyond the rung that would have stopped them.
     """
     rungs = np.asarray(contract(ledger, "rungs"), dtype=np.int64)
-    trials = ledger.read("trials", ["stage", "ending", "spared", "steps"])
+    trials = ledger.read("trials", ["trial", "stage", "ending", "spared", "steps", "time.train_s", "time.eval_s"])
     trials = trials[trials["stage"] == "search"]
-    stopped, spared = trials[trials["ending"] == "stopped"], trials[trials["spared"] >= 0]
-    saved = float((rungs[-1] - stopped["steps"]).sum())
-    extra = float((spared["steps"] - rungs[spared["spared"]]).clip(lower=0).sum())
-    whole = float(trials["steps"].sum()) + saved
-    return Savings(saved / whole, extra / whole) if whole else Savings(0.0, 0.0)
+    stopped = trials[trials["ending"] == "stopped"]
+    spared = trials[trials["spared"] >= 0]
+    at = np.searchsorted(rungs, stopped["steps"].to_numpy(dtype=np.int64))
+    gains = {"steps": rungs[-1] - stopped["steps"].to_numpy(dtype=np.float64), "seconds": _rest_s(stopped, rungs)}
+    extra = {
+        "steps": (spared["steps"] - rungs[spared["spared"]]).clip(lower=0).to_numpy(dtype=np.float64),
+        "seconds": _beyond_s(ledger, spared, rungs),
+    }
+    taken = {"steps": float(trials["steps"].sum()), "seconds": float(_taken_s(trials).sum())}
+    numbers = range(len(rungs) - 1)
+    frame = pd.DataFrame(
+        {
+            "rung": numbers,
+            "step": rungs[:-1],
+            "reached": [int((trials["steps"] >= step).sum()) for step in rungs[:-1]],
+            "stopped": [int((at == rung).sum()) for rung in numbers],
+            "spared": [int((spared["spared"] == rung).sum()) for rung in numbers],
+        }
+    )
+    for unit in ("steps", "seconds"):
+        whole = taken[unit] + gains[unit].sum()
+        for name, amounts, rung_of in (("saved", gains, at), ("audit", extra, spared["spared"].to_numpy())):
+            sums = np.array([amounts[unit][rung_of == rung].sum() for rung in numbers])
+            frame[f"{name}_{unit}"] = sums / whole if whole else 0.0 if unit == "steps" else np.nan
+    return frame
 
 
 def stopping_lines(ledger: Ledger) -> list[str]:
@@ -179,40 +194,50 @@ def _share(ledger: Ledger) -> float:
     return share
 
 
-def _at(ledger: Ledger, trials: pd.DataFrame, step: int, column: str) -> Floats:
-    """The reports of `column` at `step` for the rows of `trials`; NaN where there is none."""
-    reports = ledger.read("reports", ["trial", "step", column])
-    scores: pd.Series = reports[reports["step"] == step].set_index("trial")[column]
-    return trials["trial"].map(scores).to_numpy(dtype=np.float64)
+def scores_at(reports: pd.DataFrame, trials: pd.DataFrame, step: int, column: str) -> Floats:
+    """The `reports` of `column` at `step` for the rows of `trials`; NaN where there is none."""
+    found: pd.Series = reports[reports["step"] == step].set_index("trial")[column]
+    return trials["trial"].map(found).to_numpy(dtype=np.float64)
 
 
-def _agreement(trials: pd.DataFrame, early: Floats, column: str, confidence: float) -> dict[str, float]:
-    end = trials[column].to_numpy(dtype=np.float64)
-    known = np.isfinite(early) & np.isfinite(end)
-    x, y, chosen = early[known], end[known], trials[known]
-    counts = {"n": len(chosen), "n_spared": int((chosen["spared"] >= 0).sum())}
-    if len(chosen) < 2:
+def _agreement(part: pd.DataFrame, blind: bool, confidence: float) -> dict[str, float]:
+    chosen = part[np.isfinite(part["early"]) & np.isfinite(part["end"])]
+    n_spared = int((chosen["spared"] >= 0).sum())
+    counts = {"n": len(chosen), "n_spared": n_spared}
+    if len(chosen) < 2 or (blind and n_spared < FEWEST):
         return counts | {"rho": float("nan"), "low": float("nan"), "high": float("nan")}
-    weights, groups = chosen["weight"].to_numpy(dtype=np.float64), chosen["configuration"].to_numpy()
+    x, y, weights = (chosen[name].to_numpy(dtype=np.float64) for name in ("early", "end", "weight"))
+    groups = chosen["configuration"].to_numpy()
     low, high = spearman_interval(x, y, weights, groups, np.random.default_rng(0), confidence)
     return counts | {"rho": weighted_spearman(x, y, weights), "low": low, "high": high}
 
 
-def _weighted_ranks(places: NDArray[np.intp], weights: Floats) -> Floats:
-    """Ranks (n,) of values of which `places` (n,) says the how-manieth smallest distinct one each is, from 0."""
-    total = np.bincount(places, weights=weights)
-    ranks: Floats = (np.cumsum(total) - total / 2)[places]
-    return ranks
+def _taken_s(trials: pd.DataFrame) -> pd.Series:
+    """Seconds of training and evaluation of each trial; 0 for one that never reported."""
+    if not {"time.train_s", "time.eval_s"} <= set(trials.columns):
+        return pd.Series(0.0, index=trials.index)
+    return trials[["time.train_s", "time.eval_s"]].astype("float64").fillna(0.0).sum(axis=1)
 
 
-def _correlation(x: Floats, y: Floats, weights: Floats) -> float:
-    """Pearson's correlation under weights; NaN where x or y does not vary."""
-    kept = weights > 0
-    if not kept.any() or np.ptp(x[kept]) == 0 or np.ptp(y[kept]) == 0:
-        return float("nan")
-    x, y = (values - np.average(values, weights=weights) for values in (x, y))
-    covariance = (weights * x * y).sum()
-    return float(covariance / np.sqrt((weights * x * x).sum() * (weights * y * y).sum()))
+def _rest_s(stopped: pd.DataFrame, rungs: NDArray[np.int64]) -> Floats:
+    """What each stopped trial would have taken from its last report to the end: its own pace, an evaluation a rung."""
+    if not {"time.train_s", "time.eval_s"} <= set(stopped.columns):
+        return np.zeros(len(stopped))
+    steps = stopped["steps"].to_numpy(dtype=np.float64)
+    reports = np.searchsorted(rungs, steps) + 1
+    train_s, eval_s = (stopped[name].to_numpy(dtype=np.float64) for name in ("time.train_s", "time.eval_s"))
+    rest: Floats = train_s * (rungs[-1] / steps - 1) + eval_s * (len(rungs) / reports - 1)
+    return np.nan_to_num(rest)
+
+
+def _beyond_s(ledger: Ledger, spared: pd.DataFrame, rungs: NDArray[np.int64]) -> Floats:
+    """The seconds of each spared trial's reports beyond the rung that would have stopped it."""
+    reports = ledger.read("reports", ["trial", "step", "train_s", "eval_s"], spared["trial"].tolist())
+    if spared.empty or not {"train_s", "eval_s"} <= set(reports.columns):
+        return np.zeros(len(spared))
+    limit = reports["trial"].map(dict(zip(spared["trial"], rungs[spared["spared"]], strict=True)))
+    seconds = reports[reports["step"] > limit].groupby("trial")[["train_s", "eval_s"]].sum().sum(axis=1)
+    return spared["trial"].map(seconds).fillna(0.0).to_numpy(dtype=np.float64)
 
 
 def _agreement_line(frame: pd.DataFrame, objective: Objective) -> str:

@@ -6,6 +6,7 @@ COMMANDS = {
     "report": "all that a run says in one HTML file, or in a page that follows it (--live)",
     "importance": "which parameters mattered, with intervals and against chance",
     "stability": "what diverges, from which learning rate on, and how much seeds decide",
+    "stopping": "whether stopping trials early was right: how well rungs predict the end, what was lost and saved",
     "ablation": "what each part of a configuration is worth, with and without it on the same seeds",
     "compare": "two runs: what differs in how they were made, and in results by more than noise",
     "fetch": "copy a run from a shared folder or an object store into a folder here; again: what is new",

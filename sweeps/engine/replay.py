@@ -24,7 +24,7 @@ from analysis.location import KINDS, Location, LocationError, StoreError, locate
 from enhance.conditions import Conditions
 from enhance.config import Scalar, flatten
 from sweeps.engine.arms import Arm, Completed, Outcome, Played, arms_table, keep, outcome_rows
-from sweeps.engine.designs import Design, Grid, Labelled
+from sweeps.engine.designs import Design, DesignError, Grid, Labelled
 from sweeps.engine.environment import python_command
 from sweeps.engine.ledger import Row
 from sweeps.engine.recording import Recording, RecordingError, is_file, load, own_spacing
@@ -213,7 +213,15 @@ def _spacings(source: Location, options: argparse.Namespace) -> list[tuple[int, 
 
 def _fitting(recording: Recording) -> tuple[str, ...]:
     """Samplers meet points that nobody trained unless the whole grid was recorded."""
-    return ("random", "tpe") if len(recording.curves) == Grid().size(recording.space) else (EACH,)
+    return ("random", "tpe") if len(recording.curves) == _points(recording) else (EACH,)
+
+
+def _points(recording: Recording) -> int | None:
+    """How many points the space has; None where these are more than a grid may have."""
+    try:
+        return Grid().size(recording.space)
+    except DesignError:
+        return None
 
 
 def _keep(run: Location, rows: Sequence[Row], console: Console) -> None:
@@ -226,10 +234,9 @@ def _keep(run: Location, rows: Sequence[Row], console: Console) -> None:
 
 
 def _say_what(recording: Recording, console: Console) -> None:
-    points = Grid().size(recording.space)
-    console.print(
-        f"{len(recording.curves)} curves of {recording.steps} steps; their space has {points} points", highlight=False
-    )
+    points = _points(recording) or "too many to count"
+    curves = f"{len(recording.curves)} curves of {recording.steps} steps"
+    console.print(f"{curves}; points of their space: {points}", highlight=False)
     for reason, count in recording.unused.items():
         console.print(f"not used: {count} trials {reason}", style="yellow", highlight=False)
 

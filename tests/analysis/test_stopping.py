@@ -12,14 +12,14 @@ from scipy import stats
 from written_ledgers import RUNGS, Row, lost_row, report_row, run_row, trial_row
 
 from analysis.load import Ledger, LedgerError, Objective, load
+from analysis.statistics.correlation import spearman_interval, weighted_spearman
 from analysis.stopping import (
     agreement,
     audited,
     regret,
+    saved_by_rung,
     savings,
-    spearman_interval,
     stopping_lines,
-    weighted_spearman,
 )
 
 Write = Callable[..., Path]
@@ -182,6 +182,34 @@ def test_savings_are_shares_of_what_no_stopping_would_have_trained(write: Write)
     found = savings(written(write, [*curves, lost, fresh]))
     assert found.saved == pytest.approx((450 + 300) / (4 * 600 + 150))
     assert found.audit == pytest.approx(450 / (4 * 600 + 150))
+
+
+def test_what_each_rung_saved_by_hand(write: Write) -> None:
+    """Trials take 25 s of training and 4 s of evaluation up to their last reports, as `trial_row` says."""
+    curves = [curve(0, [1, 1, 1, 1]), curve(1, [1]), curve(2, [1, 1]), curve(3, [1, 1, 1, 1], spared=1)]
+    fresh = curve(5, [1, 1, 1, 1], stage="confirm", configuration="conf00000", seed=1000)
+    ledger = written(write, [*curves, fresh])
+    first, second, third = saved_by_rung(ledger).to_dict("records")
+    assert [first["reached"], second["reached"], third["reached"]] == [4, 3, 2]
+    assert [first["stopped"], second["stopped"], third["stopped"]] == [1, 1, 0]
+    assert [first["spared"], second["spared"], third["spared"]] == [0, 1, 0]
+    assert [first["saved_steps"], second["saved_steps"]] == pytest.approx([450 / 2400, 300 / 2400])
+    whole_s = 4 * 29 + 3 * (25 + 4) + (25 + 4)  # a trial at the first of four rungs has three times as much before it
+    assert [first["saved_seconds"], second["saved_seconds"]] == pytest.approx([87 / whole_s, 29 / whole_s])
+    assert second["audit_steps"] == pytest.approx(300 / 2400)
+    assert second["audit_seconds"] == pytest.approx(2 * (6 + 1) / whole_s)  # two reports of 6 s and 1 s
+    assert third["saved_steps"] == third["audit_steps"] == first["audit_seconds"] == 0
+    assert savings(ledger) == pytest.approx((750 / 2400, 300 / 2400))
+
+
+def test_of_stopped_trials_nothing_is_estimated_without_an_audit(write: Write) -> None:
+    """Those that were let through agree; of the others nobody knows. With nothing stopped everything is known."""
+    through = [curve(n, [n, n, n, n]) for n in range(5)]
+    assert np.isnan(agreement(written(write, [*through, curve(5, [0])]), [PSNR])["rho"]).all()
+    alone = load(
+        write([trial for trial, _ in through], [row for _, rows in through for row in rows], [run_of(0.0)], name="b")
+    )
+    assert agreement(alone, [PSNR])["rho"].tolist() == pytest.approx([1, 1, 1])
 
 
 def test_nothing_spared_is_nothing_said(write: Write) -> None:

@@ -251,14 +251,12 @@ def recorded(path: Path, optimizers: list[dict[str, object]]) -> Recording:
 
 
 def test_a_leaf_that_two_variants_have_was_searched_where_it_is_not_their_own(tmp_path: Path) -> None:
-    adamw = {"name": "adamw", "beta1": 0.9}
-    recording = recorded(
-        tmp_path / "a.parquet", [{"name": "adam", "beta1": 0.5}, {"name": "adam", "beta1": 0.7}, adamw]
-    )
+    adamw, sgd = {"name": "adamw", "beta1": 0.9}, {"name": "sgd", "beta1": None}
+    adams = [{"name": "adam", "beta1": 0.5}, {"name": "adam", "beta1": 0.7}]
+    recording = recorded(tmp_path / "a.parquet", [*adams, adamw, sgd])
     assert recording.space["optimizer.beta1"] == When("optimizer.name", "adam", Choice(0.5, 0.7))
     outcome = replay(recording, Volume(recording), sweep_of(recording, Arm("each", "none", 2, 3), 0), 1, CALM)
-    assert outcome.endings == {"completed": 3}
-    sgd = {"name": "sgd", "beta1": None}
+    assert outcome.endings == {"completed": 4}
     recording = recorded(tmp_path / "b.parquet", [{"name": "adam", "beta1": 0.9}, adamw, sgd])
     assert "optimizer.beta1" not in recording.space  # nothing was searched
     with pytest.raises(RecordingError, match=r"only some trials have optimizer\.beta1, and no one variant decides"):
@@ -275,7 +273,7 @@ def test_rungs_that_were_not_recorded_are_refused_with_those_that_were(tmp_path:
 def test_the_command_prints_every_arm(capsys: pytest.CaptureFixture[str]) -> None:
     main([str(GRID), "--samplers", "each", "--stopping", "pareto,none", "--rungs", "3,4", "--seeds", "1"])
     printed = capsys.readouterr().out
-    assert "240 curves of 81 steps; their space has 240 points" in printed
+    assert "240 curves of 81 steps; points of their space: 240" in printed
     for cell in ("9 27 81", "3 9 27 81", "100.0 (100.0-100.0)", "240 completed"):
         assert cell in printed
     with pytest.raises(SystemExit) as refused:
@@ -318,6 +316,22 @@ def test_the_outcomes_are_kept_beside_the_ledger(tmp_path: Path, capsys: pytest.
         assert (row["steps_share"], row["volume_share"]) == (found.steps_share, found.volume_share())
         assert row["n_completed"] == found.endings["completed"]
         assert row["best"] == found.best
+
+
+def test_a_space_too_large_for_a_grid_is_searched_point_by_point(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"trial": str(n), "seed": 0, "config.train.steps": 9, "parameters": 10 + n, "step": step,
+         **{f"config.loss.{name}": 0.1 + n for name in ("pixel", "color", "tv", "content")},
+         "metric.psnr_db": 20.0 + n, "train_s": 1.0, "eval_s": 0.5}
+        for n in range(20) for step in (3, 9)
+    ]  # fmt: skip
+    pq.write_table(to_table(rows), tmp_path / "curves.parquet")
+    main([str(tmp_path / "curves.parquet"), "--rungs", "2", "--stopping", "none", "--seeds", "1"])
+    printed = capsys.readouterr().out
+    assert "20 curves of 9 steps; points of their space: too many to count" in printed
+    assert "20 completed" in printed
 
 
 def test_of_a_file_nothing_is_kept(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Which objectives of two runs measure the same thing, and why others do not."""
 
 import numpy as np
-import pandas as pd
 
 from analysis.costs import conditions_text
 from analysis.load import CONDITIONS, LATENCY_RATIO, Ledger, Objective
@@ -56,16 +55,19 @@ def _reason(a: Ledger, b: Ledger, own: list[Objective], data: str) -> str:
 
 
 def _data_reason(a: Ledger, b: Ledger) -> str:
-    sides = []
-    for ledger in (a, b):
-        trials = ledger.read("trials", ["run.data", "run.data_spec"])
-        sides.append([set(trials[name].dropna()) if name in trials.columns else set() for name in trials.columns])
-    if sides[0] == sides[1]:
+    """Why no score can be compared: the trials saw other data. "" where they did not."""
+    one, other = ({name: _said(ledger, name) for name in ("run.data", "run.data_spec")} for ledger in (a, b))
+    if one == other:
         return ""
-    texts = [" and ".join(sorted(set(ledger.read("trials", ["run.data_spec"]).get("run.data_spec", pd.Series(["data "
-             "that it does not name"])).dropna().astype(str)))) for ledger in (a, b)]  # fmt: skip
+    texts = [" and ".join(side["run.data_spec"]) or "data without a name" for side in (one, other)]
     same = f"{texts[0]}, whose content differs" if texts[0] == texts[1] else f"{texts[0]} (A) and {texts[1]} (B)"
     return f"the runs were judged on different pictures: {same}"
+
+
+def _said(ledger: Ledger, column: str) -> list[str]:
+    """The different texts of a column of the trials."""
+    trials = ledger.read("trials", [column])
+    return sorted(trials[column].dropna().astype(str).unique()) if column in trials.columns else []
 
 
 def _convention_reason(a: Ledger, b: Ledger, metric: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,19 @@ class Folded:
 Block = Text | Facts | Table | Shares | Code | Picture | Interactive | Folded
 
 
-@dataclass(frozen=True)
-class Section:
-    """A heading, one sentence that says how to read what follows, and blocks.
+class Told(NamedTuple):
+    """What a section has to tell: one sentence that says how to read what follows, and blocks.
 
     A section that does not apply to a run has no blocks, and its sentence says why.
     """
+
+    lead: str
+    blocks: Sequence[Block] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is told, under a heading."""
 
     key: str
     title: str

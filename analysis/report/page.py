@@ -14,7 +14,7 @@ from analysis.report.blocks import Section, Table
 from analysis.report.data import run_data
 from analysis.report.embed import embedded
 from analysis.report.reading import Reading
-from analysis.report.sections import SECTIONS
+from analysis.report.sections import sections
 from analysis.report.sections.overview import Overview, comparison, overview
 
 _SCRIPTS = ("format", "scales", "chart", "frontier", "curves", "trials", "panel", "live", "main")
@@ -38,7 +38,7 @@ def page(readings: Sequence[Reading], live: str = "") -> str:
     ledgers as the server counts it) the page asks its server for newer ones, and reloads.
     """
     chapters = [
-        Chapter(index, overview(reading), [section(reading) for section in SECTIONS], _data(reading))
+        Chapter(index, overview(reading), list(sections(reading, bool(live))), _data(reading))
         for index, reading in enumerate(readings)
     ]
     title = readings[0].name if len(readings) == 1 else f"{len(readings)} runs"

@@ -31,6 +31,10 @@ class Reading:
     reports: pd.DataFrame
     reports_note: str
 
+    def without_path(self, text: str) -> str:
+        """`text` with the name of the run for its path: a page is read elsewhere."""
+        return text.replace(str(self.ledger.path), self.name)
+
 
 def read(run: Location) -> Reading:
     """Read the run at `run`. Raises LedgerError as `load` does."""

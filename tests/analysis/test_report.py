@@ -19,7 +19,7 @@ from analysis.report.embed import embedded
 from analysis.report.page import page
 from analysis.report.reading import read
 from analysis.report.sampling import shown_reports, shown_trials
-from analysis.report.sections import SECTIONS
+from analysis.report.sections import PARTS, sections
 
 Write = Callable[..., Path]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&<!--"
@@ -85,15 +85,15 @@ def test_the_command_writes_one_file_and_names_it(write: Write, capsys: pytest.C
 
 def test_every_section_is_there_and_an_empty_one_says_why(write: Write) -> None:
     run = write([trial_row(0), trial_row(1, 21.0)])
-    sections = [section(read(run)) for section in SECTIONS]
+    found = list(sections(read(run)))
     seen = Page(report_of(run))
-    assert set(seen.ids()) >= {f"{section.key}-0" for section in sections}
-    assert len({section.key for section in sections}) == len(sections)
-    for section in sections:
+    assert set(seen.ids()) >= {f"{section.key}-0" for section in found}
+    assert len({section.key for section in found}) == len(found) == len(PARTS)
+    for section in found:
         assert section.title in seen.text
         assert section.lead.endswith("."), section.key
         assert section.lead in seen.text
-    absent = {section.key for section in sections if not section.blocks}
+    absent = {section.key for section in found if not section.blocks}
     assert {"confirmation", "curves", "costs"} <= absent
     assert "front" not in absent
 
@@ -243,3 +243,14 @@ def test_options_that_cannot_be_honoured_are_refused(
 ) -> None:
     assert main(["report", str(write([trial_row(0)])), *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_section_without_an_answer_says_why_and_the_others_stand(write: Write) -> None:
+    """Trials were spared, and the contract denies that there was an audit: only the section on stopping asks it."""
+    wrong = json.dumps({"rungs": [150, 600], "audit_share": 0, "stopping": "pareto"})
+    run = write([trial_row(0), trial_row(1, 21.0), trial_row(2, 20.5, spared=0)], [], [run_row(contract=wrong)])
+    found = {section.key: section for section in sections(read(run))}
+    assert "There is no answer: trials of run were spared, but audit_share is 0" in found["stopping"].lead
+    assert str(run) not in found["stopping"].lead
+    assert found["front"].blocks
+    assert "trials of run were spared" in Page(report_of(run)).text

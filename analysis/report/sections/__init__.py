@@ -1,8 +1,10 @@
-"""The sections of the report in their order: each a function from what was read of a run to a `Section`."""
+"""The sections of the report in their order: each a function from what was read of a run to what there is to tell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from analysis.report.blocks import Section
+from analysis.load import LedgerError
+from analysis.report.blocks import Section, Told
 from analysis.report.reading import Reading
 from analysis.report.sections.background import data, environment, reproduction
 from analysis.report.sections.costs import costs
@@ -11,15 +13,40 @@ from analysis.report.sections.frontier import confirmations, frontier
 from analysis.report.sections.stopping import stopping
 from analysis.report.sections.trials import curves, trials
 
-SECTIONS: tuple[Callable[[Reading], Section], ...] = (
-    frontier,
-    confirmations,
-    curves,
-    trials,
-    stopping,
-    endings,
-    costs,
-    data,
-    environment,
-    reproduction,
+
+class Part(NamedTuple):
+    """A section before a run is read: `slow` is the command that answers in its place where a page must be quick."""
+
+    key: str
+    title: str
+    tell: Callable[[Reading], Told]
+    slow: str = ""
+
+
+PARTS = (
+    Part("front", "The front", frontier),
+    Part("confirmation", "Confirmation", confirmations),
+    Part("curves", "Learning curves", curves),
+    Part("trials", "Trials", trials),
+    Part("stopping", "Stopping and its audit", stopping),
+    Part("endings", "Endings", endings),
+    Part("costs", "Costs of the networks", costs),
+    Part("data", "Data", data),
+    Part("environment", "Environment", environment),
+    Part("reproduce", "How to reproduce it", reproduction),
 )
+
+
+def sections(reading: Reading, live: bool = False) -> Iterator[Section]:
+    """All sections of a run. One whose question the ledger cannot answer says why, and the others stand."""
+    for part in PARTS:
+        yield Section(part.key, part.title, *_told(part, reading, live))
+
+
+def _told(part: Part, reading: Reading, live: bool) -> Told:
+    if live and part.slow:
+        return Told(f"Left out of a live page, since it takes long; {part.slow} answers.")
+    try:
+        return part.tell(reading)
+    except LedgerError as error:
+        return Told(f"There is no answer: {reading.without_path(str(error))}.")

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.frontier import baseline, varying
 from analysis.load import Ledger
-from analysis.report.blocks import Block, Code, Facts, Folded, Section, Table
+from analysis.report.blocks import Block, Code, Facts, Folded, Table, Told
 from analysis.report.reading import Reading
 from analysis.units import COSTS, metric_label, metric_text
 
@@ -22,7 +22,7 @@ _NAMES = {
 _DATA = ("run.data", "run.data_spec", "run.run")  # the first two have a section of their own, the last is a key
 
 
-def data(reading: Reading) -> Section:
+def data(reading: Reading) -> Told:
     """Which data were used, and what the untouched phone images score on them."""
     ledger = reading.ledger
     pairs = [("data", _several(ledger.trials, "run.data_spec") or str(ledger.runs["run.data_spec"].iloc[-1]))]
@@ -35,20 +35,20 @@ def data(reading: Reading) -> Section:
     blocks: list[Block] = [Facts(pairs)]
     if rows:
         blocks.append(Table(["untouched phone image", "score"], rows, (1,)))
-    return Section("data", "Data", "What was trained and judged on, and what a network has to beat.", blocks)
+    return Told("What was trained and judged on, and what a network has to beat.", blocks)
 
 
-def environment(reading: Reading) -> Section:
+def environment(reading: Reading) -> Told:
     """Versions, hosts, devices and the digest of the code: of every trial, so that a mixture shows."""
     trials = reading.ledger.trials
     columns = [column for column in _columns(trials, "run.") if column not in _DATA]
     pairs = [(_NAMES.get(column, column.removeprefix("run.")), _several(trials, column)) for column in columns]
     mixed = [name for name, text in pairs if ";" in text]
     lead = f"The trials differ in: {', '.join(mixed)}." if mixed else "The same for all trials."
-    return Section("environment", "Environment", lead, [Facts([pair for pair in pairs if pair[1]])])
+    return Told(lead, [Facts([pair for pair in pairs if pair[1]])])
 
 
-def reproduction(reading: Reading) -> Section:
+def reproduction(reading: Reading) -> Told:
     """The commands of all invocations, what was searched and what stayed fixed."""
     ledger = reading.ledger
     blocks: list[Block] = []
@@ -66,7 +66,7 @@ def reproduction(reading: Reading) -> Section:
     first, last = ledger.runs["started"].min(), ledger.runs["started"].max()
     when = f"{first:%Y-%m-%d %H:%M} UTC" if count == 1 else f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
     lead = f"The run has {times} ({when}); the same command with the same --out goes on where it ended."
-    return Section("reproduce", "How to reproduce it", lead, blocks)
+    return Told(lead, blocks)
 
 
 def _several(trials: pd.DataFrame, column: str) -> str:

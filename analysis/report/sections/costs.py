@@ -7,17 +7,16 @@ import pandas as pd
 
 from analysis.costs import conditions_text
 from analysis.load import CONDITIONS, LATENCY_RATIO
-from analysis.report.blocks import Block, Section, Table
+from analysis.report.blocks import Block, Table, Told
 from analysis.report.reading import Reading
 from analysis.units import metric_text
 
 
-def costs(reading: Reading) -> Section:
+def costs(reading: Reading) -> Told:
     """A table of timed networks per set of conditions."""
-    key, title = "costs", "Costs of the networks"
     frame = reading.ledger.costs
     if frame.empty:
-        return Section(key, title, "The sweep measures no latency.")
+        return Told("The sweep measures no latency.")
     lead = (
         "Timed before training, in turns with DPED's network and with nothing else of the sweep running; "
         "the interval is over the rounds."
@@ -36,7 +35,7 @@ def costs(reading: Reading) -> Section:
             "remark",
         ]
         blocks.append(Table(columns, rows, range(1, 6), conditions_text(group.to_dict("records")[0])))
-    return Section(key, title, lead, blocks)
+    return Told(lead, blocks)
 
 
 def _varying(frame: pd.DataFrame) -> list[str]:

@@ -1,14 +1,14 @@
 """How the trials ended, and for what reasons."""
 
 from analysis.load import ENDINGS, LOST, not_ended
-from analysis.report.blocks import Block, Section, Shares, Table, Text
+from analysis.report.blocks import Block, Shares, Table, Text, Told
 from analysis.report.reading import Reading
 from analysis.statistics.intervals import rate_interval
 
 _MOST_REASONS = 25
 
 
-def endings(reading: Reading) -> Section:
+def endings(reading: Reading) -> Told:
     """Counts, rates with their intervals, and reasons."""
     trials = reading.ledger.trials
     n = len(trials)
@@ -23,7 +23,7 @@ def endings(reading: Reading) -> Section:
     if running := not_ended(reading.ledger):
         one = "1 trial was" if running == 1 else f"{running:,} trials were"
         blocks.append(Text([f"{one} started and not ended: running now, or lost with their process."]))
-    return Section("endings", "Endings", lead, [*blocks, *_reasons(reading)])
+    return Told(lead, [*blocks, *_reasons(reading)])
 
 
 def _rate(count: int, n: int) -> list[str]:

@@ -5,7 +5,7 @@ import pandas as pd
 from analysis.confirmation import confirmation, luck_lines
 from analysis.frontier import confirmed, remarks
 from analysis.load import LOST, Objective
-from analysis.report.blocks import Block, Folded, Interactive, Section, Table, Text
+from analysis.report.blocks import Block, Folded, Interactive, Table, Text, Told
 from analysis.report.reading import Reading
 from analysis.tables.frontier import estimate, held_against, over
 from analysis.units import COSTS, metric_label
@@ -13,12 +13,11 @@ from analysis.units import COSTS, metric_label
 _MOST = 40
 
 
-def frontier(reading: Reading) -> Section:
+def frontier(reading: Reading) -> Told:
     """The configurations that no other one beats: chart and table."""
-    key, title = "front", "The front"
     ledger, frame = reading.ledger, reading.results
     if frame is None:
-        return Section(key, title, f"There is no front: {reading.why}.")
+        return Told(f"There is no front: {reading.why}.")
     objectives = ledger.objectives
     what = "confirmed on fresh seeds" if confirmed(ledger) else "that completed"
     lead = f"Configurations {what} that no other one beats in {_names(objectives)}; bars are 95 % intervals."
@@ -31,18 +30,17 @@ def frontier(reading: Reading) -> Section:
         more = "" if len(rest) <= _MOST else f", the best {_MOST} of them"
         one = "configuration" if len(rest) == 1 else "configurations"
         blocks.append(Folded(f"{len(rest):,} {one} behind the front{more}", [_table(rest.head(_MOST), objectives)]))
-    return Section(key, title, lead, blocks)
+    return Told(lead, blocks)
 
 
-def confirmations(reading: Reading) -> Section:
+def confirmations(reading: Reading) -> Told:
     """What fresh seeds said of the configurations that the search thought best."""
-    key, title = "confirmation", "Confirmation"
     ledger = reading.ledger
     objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
     if not confirmed(ledger):
-        return Section(key, title, "Nothing was trained again on fresh seeds, so every score is the search's own.")
+        return Told("Nothing was trained again on fresh seeds, so every score is the search's own.")
     if not objectives:
-        return Section(key, title, "All objectives are costs of the network, which no seed changes.")
+        return Told("All objectives are costs of the network, which no seed changes.")
     frame = confirmation(ledger, objectives)
     columns = ["configuration", "seeds: search / fresh", "score", "search", "fresh seeds", "luck"]
     rows = []
@@ -53,7 +51,7 @@ def confirmations(reading: Reading) -> Section:
             rows.append([*names, metric_label(objective.metric), *held_against(row, objective.metric)])
     lead = "The best of many scores is partly luck; seeds that the search has not seen say how much."
     lines = [f"{line[0].upper()}{line[1:]}." for line in luck_lines(ledger, objectives)]
-    return Section(key, title, lead, [Text(lines), Table(columns, rows, numbers=(3, 4, 5))])
+    return Told(lead, [Text(lines), Table(columns, rows, numbers=(3, 4, 5))])
 
 
 def _names(objectives: tuple[Objective, ...]) -> str:

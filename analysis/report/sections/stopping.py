@@ -3,25 +3,24 @@
 import pandas as pd
 
 from analysis.load import Ledger, LedgerError, contract
-from analysis.report.blocks import Block, Section, Table, Text
+from analysis.report.blocks import Block, Table, Text, Told
 from analysis.report.reading import Reading
 from analysis.stopping import agreement, savings, stopping_lines
 from analysis.units import COSTS, metric_label
 
 
-def stopping(reading: Reading) -> Section:
+def stopping(reading: Reading) -> Told:
     """Where trials were stopped, and whether that was right."""
-    key, title = "stopping", "Stopping and its audit"
     ledger = reading.ledger
     try:
         rungs, rule = contract(ledger, "rungs"), str(contract(ledger, "stopping"))
     except LedgerError as error:
-        return Section(key, title, f"Not known: {error}.")
+        return Told(f"Not known: {error}.")
     search = ledger.trials[ledger.trials["stage"] == "search"]
     if search.empty:
-        return Section(key, title, "The search has no trial that ended.")
+        return Told("The search has no trial that ended.")
     if rule == "none" or len(rungs) < 2:
-        return Section(key, title, "No trial was stopped by a rung: the sweep trains every trial to the end.")
+        return Told("No trial was stopped by a rung: the sweep trains every trial to the end.")
     lead = f"The rule {rule!r} compared the trials at {len(rungs) - 1} of the rungs; the last is the end."
     blocks: list[Block] = [_rungs(search, rungs)]
     lines = stopping_lines(ledger)
@@ -30,7 +29,7 @@ def stopping(reading: Reading) -> Section:
         lines = [f"{saved}; no trial was spared to audit it (--audit-share), so what it cost is not known"]
     blocks.insert(0, Text([f"{line[0].upper()}{line[1:]}." for line in lines]))
     blocks += _audit(ledger)
-    return Section(key, title, lead, blocks)
+    return Told(lead, blocks)
 
 
 def _rungs(search: pd.DataFrame, rungs: list[int]) -> Table:

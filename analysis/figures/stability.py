@@ -2,14 +2,13 @@
 
 import textwrap
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.factors import Factor
+from analysis.answers import Answers
 from analysis.figures.sheet import WIDE_IN, grid, legend, sheet
 from analysis.plots.forest import plot_forest
 from analysis.plots.heat import DIVERGED, Cells, plot_heat
@@ -17,25 +16,6 @@ from analysis.plots.lines import Line, plot_lines, plot_rates
 
 _MOST_ROWS = 60
 _FEWEST = 3  # trials under a band: the t interval of two is wider than any plot
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """The frames of `analysis.stability`: an `edge` and a `heat` map where there are factors for them."""
-
-    profiles: pd.DataFrame
-    score: str
-    edge: pd.DataFrame | None = None
-    rate: Factor | None = None
-    heat: pd.DataFrame | None = None
-    across: Factor | None = None
-    up: Factor | None = None
-    spreads: pd.DataFrame | None = None
-    by: Factor | None = None
-
-    def named(self, level: object) -> str:
-        """A level of `by` with its factor's name."""
-        return f"{self.by.short} {level}" if self.by else str(level)
 
 
 def stability_figure(title: str, answers: Answers, foot: Sequence[str]) -> Figure:

@@ -47,6 +47,6 @@ def read(run: Location) -> Reading:
         own, search, why = None, None, str(error)
     front = set() if own is None else set(own.loc[own["front"], "configuration"])
     trials, trials_note = shown_trials(ledger.trials, front)
-    reports, reports_note = shown_reports(trials, ledger.reports)
+    reports, reports_note = shown_reports(trials, ledger.read("reports", ["*"], trials["trial"]))
     name = run.resolve().name if isinstance(run, Path) else run.name
     return Reading(name, ledger, own, search, why, trials, trials_note, reports, reports_note)

@@ -1,5 +1,6 @@
 """The sheet that every figure stands on: a title, plots, and the words below; and how it is saved."""
 
+import io
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,10 +97,21 @@ def legend(axes: Axes, columns: int = 4) -> None:
                 handletextpad=0.35, columnspacing=1.6, borderaxespad=0.2, borderpad=0.2)  # fmt: skip
 
 
+def svg_text(figure: Figure) -> str:
+    """The figure as an SVG without dates, versions or random names in it."""
+    text = io.StringIO()
+    _save_svg(figure, text)
+    return text.getvalue()
+
+
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     """Write STEM.png and STEM.svg without dates, versions or random names in them. Raises OSError."""
     png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
-    with matplotlib.rc_context({"svg.hashsalt": "teststrip", "svg.fonttype": "path"}):
-        figure.savefig(png, dpi=160, metadata={"Software": None})
-        figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    figure.savefig(png, dpi=160, metadata={"Software": None})
+    _save_svg(figure, svg)
     return [png, svg]
+
+
+def _save_svg(figure: Figure, where: Path | io.StringIO) -> None:
+    with matplotlib.rc_context({"svg.hashsalt": "teststrip", "svg.fonttype": "path"}):
+        figure.savefig(where, format="svg", metadata={"Date": None, "Creator": None})

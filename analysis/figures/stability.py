@@ -115,7 +115,8 @@ def _profiles(axes: Axes, answers: Answers) -> None:
 def _spreads(axes: Axes, answers: Answers) -> None:
     assert answers.spreads is not None
     frame = answers.spreads[answers.spreads["sd"].notna()]
-    labels = [f"{answers.named(row['level'])} ({row['seeds']})" for row in frame.to_dict("records")]
+    texts = [f"{answers.named(row['level'])} ({row['seeds']})" for row in frame.to_dict("records")]
+    labels = [textwrap.fill(text, 13) for text in texts]  # what is longer would leave the page on the left
     mean, low, high = (frame[name].to_numpy(dtype=np.float64) for name in ("sd", "sd_low", "sd_high"))
     strong = np.ones(len(frame), dtype=np.bool_)
     plot_forest(

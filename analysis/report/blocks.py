@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from analysis.report.marks import Marks
+
 
 @dataclass(frozen=True)
 class Text:
@@ -24,12 +26,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under column names. Columns whose index is in `numbers` are set flush right."""
+    """Rows of texts under column names. Columns whose index is in `numbers` are set flush right.
+
+    `marks` are drawn behind the rows; rows that are `strong` stand out.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: Sequence[int] = ()
     caption: str = ""
+    marks: Marks | None = None
+    strong: Sequence[bool] = ()
     kind: str = field(default="table", init=False)
 
 
@@ -60,7 +67,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Interactive:
-    """A place that a script of `assets/` fills from the data of the run: "frontier", "curves" or "trials"."""
+    """A place that a script of `assets/` fills from the data of the run: one of the `PARTS` of `main.js`."""
 
     part: str
     kind: str = field(default="interactive", init=False)
@@ -96,3 +103,8 @@ class Section:
     title: str
     lead: str
     blocks: Sequence[Block] = ()
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital in front."""
+    return f"{text[:1].upper()}{text[1:]}"

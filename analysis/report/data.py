@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.frontier import baseline, labels, varying
+from analysis.report.pictures import crops
 from analysis.report.reading import Reading
 from analysis.units import COSTS, metric_decimals, metric_label, metric_unit
 
@@ -17,7 +18,7 @@ def run_data(reading: Reading) -> dict[str, Any]:
 
     `metrics` say how values are written and which way is better (`direction` 0: neither); `views` hold configurations
     with a mean and interval per metric; `trials` is a list per column; `curves` has a list of rows [step, value per
-    `curve_names`] for each trial, in the order of the trials.
+    `curve_names`] for each trial, in the order of the trials; `crops` as `pictures.crops` gives them.
     """
     metrics = _metrics(reading)
     names = [metric["name"] for metric in metrics]
@@ -34,6 +35,7 @@ def run_data(reading: Reading) -> dict[str, Any]:
         "trials": _trials(reading, names),
         "curve_names": [_curve_label(name) for name in curve_names],
         "curves": _curves(reading, curve_names),
+        "crops": crops(reading.pictures),
     }
 
 

@@ -17,7 +17,7 @@ from analysis.report.reading import Reading
 from analysis.report.sections import sections
 from analysis.report.sections.overview import Overview, comparison, overview
 
-_SCRIPTS = ("format", "scales", "chart", "frontier", "curves", "trials", "panel", "live", "main")
+_SCRIPTS = ("format", "scales", "chart", "frontier", "curves", "trials", "pictures", "panel", "live", "main")
 """The files of `assets/` in the order in which they are put together; each uses only what stands before it."""
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.frontier import configurations, confirmed, ranked, results
+from analysis.images import Shown, shown
 from analysis.load import Ledger, LedgerError, load
 from analysis.location import Location
+from analysis.report.pictures import MOST_NETWORKS
 from analysis.report.sampling import shown_reports, shown_trials
 
 
@@ -18,7 +20,8 @@ class Reading:
     `results` has what may be called a result (the confirmed configurations, where there are any) and `search` the
     search's own scores, None where nothing was confirmed, so that both are the same. Where no configuration completed,
     `results` is None as well and `why` says what happened instead. `trials` and `reports` are those that are shown, and
-    the notes say which these are; both are "" where everything is.
+    the notes say which these are; both are "" where everything is. `pictures` are of networks of the front; None where
+    there are none to show, and `pictures_why` says why.
     """
 
     name: str
@@ -30,6 +33,8 @@ class Reading:
     trials_note: str
     reports: pd.DataFrame
     reports_note: str
+    pictures: Shown | None
+    pictures_why: str
 
     def without_path(self, text: str) -> str:
         """`text` with the name of the run for its path: a page is read elsewhere."""
@@ -49,4 +54,12 @@ def read(run: Location) -> Reading:
     trials, trials_note = shown_trials(ledger.trials, front)
     reports, reports_note = shown_reports(trials, ledger.read("reports", ["*"], trials["trial"]))
     name = run.resolve().name if isinstance(run, Path) else run.name
-    return Reading(name, ledger, own, search, why, trials, trials_note, reports, reports_note)
+    pictures, pictures_why = _pictures(ledger)
+    return Reading(name, ledger, own, search, why, trials, trials_note, reports, reports_note, pictures, pictures_why)
+
+
+def _pictures(ledger: Ledger) -> tuple[Shown | None, str]:
+    try:
+        return shown([ledger], MOST_NETWORKS), ""
+    except LedgerError as error:
+        return None, str(error)

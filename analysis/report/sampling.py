@@ -1,16 +1,22 @@
 """What of a large run is shown: never a silent cut, always a sentence that says how many of how many, and which."""
 
+import dataclasses
 from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.load import Ledger
+
 MOST_TRIALS = 3000
 """Rows of the trial table; more would make a page that a phone cannot scroll."""
 
 MOST_REPORTS = 20_000
 """Reports in the curves: 20 numbers each, about 3 MB."""
+
+MOST_CONFIGURATIONS = 200
+"""Configurations that importances are taken of: the forests of a bootstrap over more take minutes."""
 
 
 def shown_trials(trials: pd.DataFrame, kept: Collection[str], most: int = MOST_TRIALS) -> tuple[pd.DataFrame, str]:
@@ -40,6 +46,22 @@ def shown_reports(trials: pd.DataFrame, reports: pd.DataFrame, most: int = MOST_
     chosen = [order[place] for place in _spread(np.arange(len(order)), int(most / counts.mean()))]
     text = f"Shown: the curves of {len(chosen):,} of {len(order):,} trials, spread evenly over the search."
     return own[own["trial"].isin(chosen)].reset_index(drop=True), text
+
+
+def some_configurations(ledger: Ledger, most: int = MOST_CONFIGURATIONS) -> tuple[Ledger, str]:
+    """The ledger with the trials and reports of `most` configurations of the search, and the sentence that says so.
+
+    They are drawn at random, the same every time; a ledger with no more than that is given back as it is.
+    """
+    trials = ledger.trials
+    known = np.sort(trials.loc[trials["stage"] == "search", "configuration"].unique().astype(str))
+    if len(known) <= most:
+        return ledger, ""
+    drawn = np.random.default_rng(0).choice(known, most, replace=False)
+    own = trials[trials["configuration"].isin(drawn)].reset_index(drop=True)
+    part = dataclasses.replace(ledger)
+    vars(part).update(trials=own, reports=ledger.read("reports", ["*"], own["trial"]))
+    return part, f"Of {most:,} of {len(known):,} configurations of the search, drawn at random."
 
 
 def _spread(places: NDArray[np.intp], most: int) -> NDArray[np.intp]:

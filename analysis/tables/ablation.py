@@ -1,5 +1,8 @@
 """The table of `analysis ablation`."""
 
+from collections.abc import Hashable
+from typing import Any
+
 import pandas as pd
 from rich import box
 from rich.table import Table
@@ -23,12 +26,16 @@ def ablation_table(frame: pd.DataFrame) -> Table:
     for row in frame.to_dict("records"):
         kind = "" if row["kind"] == before else str(row["kind"])
         before = row["kind"]
-        ends = "no interval" if pd.isna(row["low"]) else f"{_sign(metric, row['low'])} to {_sign(metric, row['high'])}"
-        mean = "unknown" if pd.isna(row["mean"]) else _sign(metric, row["mean"])
-        p = "" if pd.isna(row["p_holm"]) else f"{row['p_holm']:.3f}"
-        counts = (str(row["pairs"]), str(row["lost"]) if row["lost"] else "")
-        table.add_row(kind, Text(str(row["effect"])), mean, ends, p, *counts, style="bold" if row["sure"] else "")
+        table.add_row(kind, Text(str(row["effect"])), *effect_cells(row, metric), style="bold" if row["sure"] else "")
     return table
+
+
+def effect_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
+    """The change with its interval, the p value, pairs and lost pairs of one effect, as cells say them."""
+    ends = "no interval" if pd.isna(row["low"]) else f"{signed(metric, row['low'])} to {signed(metric, row['high'])}"
+    mean = "unknown" if pd.isna(row["mean"]) else signed(metric, row["mean"])
+    p = "" if pd.isna(row["p_holm"]) else f"{row['p_holm']:.3f}"
+    return [mean, ends, p, str(row["pairs"]), str(row["lost"]) if row["lost"] else ""]
 
 
 def legend_lines(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
@@ -45,5 +52,6 @@ def legend_lines(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _sign(metric: str, value: float) -> str:
+def signed(metric: str, value: float) -> str:
+    """A change of a metric with its sign, in the label's unit."""
     return f"{'+' if value >= 0 else ''}{metric_text(metric, value)}"

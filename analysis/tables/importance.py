@@ -18,7 +18,7 @@ def importance_table(frame: pd.DataFrame) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in frame.to_dict("records"):
         beyond = any(row[f"{kind}_p"] < 0.05 for kind in ("fanova", "ped_anova"))
-        cells = [*_cells(row, "fanova"), *_cells(row, "ped_anova")]
+        cells = [*importance_cells(row, "fanova"), *importance_cells(row, "ped_anova")]
         names = (Text(row["parameter"]), Text(row["where"] or "everywhere"))
         table.add_row(*names, str(row["n"]), *cells, style="bold" if beyond else "")
     return table
@@ -40,7 +40,8 @@ def legend_lines(frame: pd.DataFrame, best_share: float, resamples: int) -> list
     ]
 
 
-def _cells(row: dict[Hashable, Any], kind: str) -> list[str]:
+def importance_cells(row: dict[Hashable, Any], kind: str) -> list[str]:
+    """An importance of `kind` ("fanova" or "ped_anova") with its interval, and its p value, as cells say them."""
     if pd.isna(row[kind]):
         return ["too few", ""]
     ends = f" ({row[f'{kind}_low']:.2f} to {row[f'{kind}_high']:.2f})"

@@ -32,7 +32,7 @@ def spreads_table(frame: pd.DataFrame, metric: str) -> Table:
     table = _table("level", right=names)
     for row in frame.to_dict("records"):
         counts = [str(row[name]) for name in ("configurations", "seeds", "lost")]
-        estimates = [_estimate(row, name, metric) for name in ("sd", "iqm")]
+        estimates = [spread_cell(row, name, metric) for name in ("sd", "iqm")]
         table.add_row(Text(str(row["level"])), *counts, *estimates)
     return table
 
@@ -46,7 +46,8 @@ def diagnostics_table(frame: pd.DataFrame) -> Table:
     return table
 
 
-def _estimate(row: dict[Hashable, Any], name: str, metric: str) -> str:
+def spread_cell(row: dict[Hashable, Any], name: str, metric: str) -> str:
+    """The standard deviation ("sd") or interquartile mean ("iqm") of a row with its interval, as a cell says it."""
     value, low, high = (row[part] for part in (name, f"{name}_low", f"{name}_high"))
     if pd.isna(value):
         return "unknown"

@@ -1,5 +1,7 @@
 """The report as a file: what stands in it, what cannot get out of it, and that it is the same each time."""
 
+import base64
+import io
 import json
 import re
 import subprocess
@@ -9,16 +11,22 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from pictured_ledgers import FIXED, add_samples, darker, scene
+from PIL import Image
 from written_ledgers import TWO, Row, confirmed, cost_row, lost_row, report_row, run_row, sweep_rows, trial_row
 
 from analysis.__main__ import main
-from analysis.load import Objective
+from analysis.importance import importance
+from analysis.load import Objective, load
+from analysis.report.blocks import Table
 from analysis.report.data import run_data
 from analysis.report.embed import embedded
+from analysis.report.marks import Marks
 from analysis.report.page import page
 from analysis.report.reading import read
-from analysis.report.sampling import shown_reports, shown_trials
+from analysis.report.sampling import shown_reports, shown_trials, some_configurations
 from analysis.report.sections import PARTS, sections
 
 Write = Callable[..., Path]
@@ -94,6 +102,7 @@ def test_every_section_is_there_and_an_empty_one_says_why(write: Write) -> None:
         assert section.lead.endswith("."), section.key
         assert section.lead in seen.text
     absent = {section.key for section in found if not section.blocks}
+    assert {"images", "stability", "ablation", "importance"} <= absent
     assert {"confirmation", "curves", "costs"} <= absent
     assert "front" not in absent
 
@@ -254,3 +263,81 @@ def test_a_section_without_an_answer_says_why_and_the_others_stand(write: Write)
     assert str(run) not in found["stopping"].lead
     assert found["front"].blocks
     assert "trials of run were spared" in Page(report_of(run)).text
+
+
+def searched_run(write: Write, n: int = 40) -> Path:
+    """A sweep of `n` trials that says what it searched, so that stability and importance have something to say."""
+    trials, reports = sweep_rows(n, seed=3)
+    space = {
+        "loss.color": "Log(low=0.01, high=10.0)",
+        "loss.texture": "Log(low=0.1, high=10.0)",
+        "optimizer.lr": "Log(low=1e-05, high=0.1)",
+    }
+    said = {"rungs": [150, 300, 450, 600], "reduction": 2, "audit_share": 0.25, "stopping": "pareto", "space": space}
+    return write(trials, reports, [run_row(contract=json.dumps(said))])
+
+
+def test_stability_and_importance_have_their_tables(write: Write) -> None:
+    reading = read(searched_run(write))
+    told = {section.key: section for section in sections(reading)}
+    rates = next(block for block in told["stability"].blocks if isinstance(block, Table))
+    ended = reading.ledger.trials["ending"]
+    trained = int(ended.isin(["completed", "stopped", "diverged"]).sum())
+    assert rates.rows[0][2] == f"{int((ended == 'diverged').sum())} of {trained}"
+    assert any(row[0] == "optimizer.lr" for row in rates.rows)
+    tables = [block for block in told["importance"].blocks if isinstance(block, Table)]
+    assert [{row[0] for row in table.rows} for table in tables] == [{"loss.color", "loss.texture", "optimizer.lr"}] * 2
+    assert "is a search" in told["ablation"].lead or "design" in told["ablation"].lead
+    live = {section.key: section for section in sections(reading, live=True)}
+    assert not live["importance"].blocks
+    assert "Left out of a live page" in live["importance"].lead
+    assert live["stability"].blocks
+
+
+def test_figures_have_words_and_load_nothing(write: Write) -> None:
+    images = [own for tag, own in Page(report_of(searched_run(write))).tags if tag == "img"]
+    assert images
+    for own in images:
+        assert (own["src"] or "").startswith("data:image/svg+xml;base64,")
+        assert (
+            "optimizer" in (own["alt"] or "") or "learning rate" in (own["alt"] or "") or "curves" in (own["alt"] or "")
+        )
+
+
+def test_crops_of_the_front_are_small_pictures_of_what_the_ledger_holds(write: Write) -> None:
+    levels = [float(4 + place) for place in range(12)]
+    run = add_samples(
+        write([trial_row(0, 20.0, 0.95), trial_row(1, 21.0, 0.9)]), {"trial00000": levels, "trial00001": levels}
+    )
+    crops = run_data(read(run))["crops"]
+    assert [image["name"] for image in crops["images"]] == [f"picture {index}" for index in FIXED]
+    assert {network["trial"] for network in crops["networks"]} == {"trial00000", "trial00001"}
+    for place, index in enumerate(FIXED):
+        expected = darker(scene(index), levels[index])
+        for network in crops["networks"]:
+            packed = base64.b64decode(network["outputs"][place].removeprefix("data:image/jpeg;base64,"))
+            seen = np.asarray(Image.open(io.BytesIO(packed)), dtype=float)
+            assert np.abs(seen - expected).mean() < 4
+    assert len(report_of(run)) < 400_000
+
+
+def test_importance_of_a_large_run_is_of_a_sample_that_is_the_same_every_time(write: Write) -> None:
+    ledger = load(searched_run(write, 120))
+    some, said = some_configurations(ledger, 30)
+    assert said == "Of 30 of 120 configurations of the search, drawn at random."
+    assert some.trials["configuration"].nunique() == 30
+    assert set(some.reports["trial"]) <= set(some.trials["trial"])
+    assert some.trials["trial"].tolist() == some_configurations(ledger, 30)[0].trials["trial"].tolist()
+    assert some_configurations(ledger, 120) == (ledger, "")
+    assert len(importance([some], ledger.objectives[:1], 0, 20)) == 3
+
+
+def test_marks_lie_where_their_values_do_and_say_when_they_are_cut() -> None:
+    marks = Marks.of(
+        [0.5, float("nan"), 2.0], [0.25, 0, 1.0], [0.75, 1, 3.0], [True, False, False], (0, 2), 1.0, ("0", "2")
+    )
+    assert marks.zero == 50
+    first, missing, last = marks.rows
+    assert first == (25.0, 12.5, 37.5, True, False)
+    assert missing is None
+    assert last == (100.0, 50.0, 100.0, False, True)

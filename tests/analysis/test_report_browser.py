@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pictured_ledgers import add_samples
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -77,6 +78,35 @@ def test_a_point_shows_its_configuration_and_a_click_its_trial(opened: webdriver
     assert one(opened, ".panel h2").text == label
     assert one(opened, ".panel .one-curve svg")
     assert one(opened, HIGHLIGHTED).get_attribute("data-trial") in one(opened, ".panel").text
+
+
+def test_a_point_of_the_front_shows_its_crop(opened: webdriver.Chrome, write: Callable[..., Path]) -> None:
+    levels = [float(4 + place) for place in range(12)]
+    trials = [trial_row(0, 21.0, 0.90), trial_row(1, 20.0, 0.95)]
+    run = add_samples(write(trials, name="pictured"), {row["trial"]: levels for row in trials})
+    path = run / "report.html"
+    path.write_text(page([read(run)]))
+    opened.get(path.as_uri())
+    point = one(opened, ".point.front")
+    ActionChains(opened).scroll_to_element(point).move_to_element(point).perform()
+    script = "return [...document.querySelectorAll(arguments[0])].map(image => [image.alt, image.naturalWidth])"
+    said = [["picture 3, phone image", 20], ["picture 3, network 2", 20], ["picture 3, target", 20]]
+    if "conf00000" in (point.get_attribute("data-configuration") or ""):
+        said[1][0] = "picture 3, network 1"
+    assert opened.execute_script(script, "#front-0 .tip img") == said
+    ActionChains(opened).click(point).perform()
+    assert len(opened.execute_script(script, ".panel .crops img")) == 6
+    button = one(opened, "#images-0 .gallery button")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button.click()
+    assert button.get_attribute("data-shown") in one(opened, ".panel").text
+    assert button.get_attribute("aria-pressed") == "true"
+    assert (
+        opened.execute_script(
+            "return performance.getEntriesByType('resource').filter(own => !own.name.startsWith('data:')).length"
+        )
+        == 0
+    )
 
 
 def test_the_table_is_filtered_sorted_and_opens_a_trial(opened: webdriver.Chrome) -> None:

@@ -1,6 +1,6 @@
 /* Each run of the page: its data, what is selected in it, and the parts that show it. */
 
-const PARTS = { frontier: frontierChart, curves: curvesChart, trials: trialsTable };
+const PARTS = { frontier: frontierChart, curves: curvesChart, trials: trialsTable, pictures: picturesTable };
 
 function startRun(article, kept) {
   const data = JSON.parse(article.querySelector("script.data").textContent);

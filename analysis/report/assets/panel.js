@@ -61,13 +61,3 @@ function parametersOf(run, row) {
   });
   return facts.length ? [element("h3", {}, "What varies between trials"), element("dl", { class: "facts" }, ...facts)] : [];
 }
-
-/* The crops of a configuration: what went in, what came out, what should have come out. */
-function cropsOf(run, configuration, most) {
-  const found = (run.data.crops?.configurations[configuration] ?? []).slice(0, most);
-  return found.map(({ image, output }) => {
-    const { input, target } = run.data.crops.images[image];
-    const one = (source, text) => (source ? element("figure", {}, element("img", { src: source, alt: `${text}, ${image}` }), element("figcaption", {}, text)) : null);
-    return element("div", { class: "crops" }, one(input, "phone"), one(output, "network"), one(target, "target"));
-  });
-}

@@ -6,10 +6,14 @@ from typing import NamedTuple
 from analysis.load import LedgerError
 from analysis.report.blocks import Section, Told
 from analysis.report.reading import Reading
+from analysis.report.sections.ablation import ablation
 from analysis.report.sections.background import data, environment, reproduction
 from analysis.report.sections.costs import costs
 from analysis.report.sections.endings import endings
 from analysis.report.sections.frontier import confirmations, frontier
+from analysis.report.sections.images import images
+from analysis.report.sections.importance import importance
+from analysis.report.sections.stability import stability
 from analysis.report.sections.stopping import stopping
 from analysis.report.sections.trials import curves, trials
 
@@ -28,6 +32,10 @@ PARTS = (
     Part("confirmation", "Confirmation", confirmations),
     Part("curves", "Learning curves", curves),
     Part("trials", "Trials", trials),
+    Part("images", "Images", images),
+    Part("stability", "Stability", stability),
+    Part("ablation", "Ablation", ablation),
+    Part("importance", "Importance", importance, slow="python -m analysis importance"),
     Part("stopping", "Stopping and its audit", stopping),
     Part("endings", "Endings", endings),
     Part("costs", "Costs of the networks", costs),

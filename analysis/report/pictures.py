@@ -1,0 +1,78 @@
+"""Crops of networks as small pictures inside the page."""
+
+import base64
+import io
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from analysis.figures.images import spread
+from analysis.images import Shown
+from analysis.samples import Pixels, picture_name
+
+MOST_NETWORKS, MOST_CROPS = 10, 3
+"""So many networks of a front are shown, and so many crops of each."""
+
+MOST_PX = 192
+"""The longer side of a crop on the page; larger ones are made smaller."""
+
+_QUALITY = (
+    92  # of JPEG, without subsampling of colors: 1.2 to 1.6 of 255 levels off on average, at a third of a PNG's bytes
+)
+
+
+def crops(found: Shown | None) -> dict[str, Any] | None:
+    """What the scripts need to show crops; None where there are none.
+
+    `images` has for each crop its `name`, `input` and `target` (data URLs, the target null where there is none), `size`
+    in px and `score` (PSNR of the input); `networks` for each network its `name`, `configuration`, `trial`, `label`,
+    `seed` and, by crop, `outputs` and `scores`. Scores are dB, null where there is nothing to hold a picture against.
+    """
+    if found is None or not found.crops:
+        return None
+    chosen = spread(found.crops, MOST_CROPS)
+    networks = found.networks.to_dict("records")
+    first = str(networks[0]["name"])
+    return {
+        "images": [_original(found, first, image) for image in chosen],
+        "networks": [
+            {name: row[name] for name in ("name", "configuration", "trial", "label", "seed")}
+            | {"outputs": [data_url(_kept(found, row["name"], image)["output"]) for image in chosen]}
+            | {"scores": [_score(found, row["name"], image, "metric.psnr_db") for image in chosen]}
+            for row in networks
+        ],
+    }
+
+
+def data_url(pixels: Pixels) -> str:
+    """A picture (H, W, 3) as a JPEG in an address, at most MOST_PX high and wide."""
+    picture, packed = Image.fromarray(pixels), io.BytesIO()
+    picture.thumbnail((MOST_PX, MOST_PX), Image.Resampling.LANCZOS)
+    picture.save(packed, "JPEG", quality=_QUALITY, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode()}"
+
+
+def _original(found: Shown, network: str, image: str) -> dict[str, Any]:
+    kept = _kept(found, network, image)
+    height, width = kept["input"].shape[:2]
+    return {
+        "name": picture_name(image),
+        "input": data_url(kept["input"]),
+        "target": None if kept["target"] is None else data_url(kept["target"]),
+        "size": [width, height],
+        "score": _score(found, network, image, "baseline.psnr_db"),
+    }
+
+
+def _kept(found: Shown, network: str, image: str) -> "pd.Series[Any]":
+    kept = found.picture(network, image)
+    assert kept is not None, f"{image} is not kept of every network"
+    return kept
+
+
+def _score(found: Shown, network: str, image: str, column: str) -> float | None:
+    if column not in found.numbers.columns:
+        return None
+    own = found.numbers[(found.numbers["name"] == network) & (found.numbers["image"] == image)]
+    return float(own[column].iloc[0])

@@ -1,0 +1,67 @@
+"""Which of the searched parameters mattered."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import pandas as pd
+
+from analysis.importance import common_rung, sample_lines
+from analysis.importance import importance as importance_of
+from analysis.load import LedgerError, Objective
+from analysis.report.blocks import Block, Table, Text, Told, sentence
+from analysis.report.marks import Marks
+from analysis.report.reading import Reading
+from analysis.report.sampling import some_configurations
+from analysis.statistics.importance import best_share
+from analysis.tables.importance import importance_cells, legend_lines
+from analysis.units import metric_label
+
+RESAMPLES = 20
+"""Of a bootstrap; `analysis importance` takes more, and needs a minute where a report needs seconds."""
+
+
+def importance(reading: Reading) -> Told:
+    """For each objective a table of the parameters, the most important first."""
+    ledger, note = some_configurations(reading.ledger)
+    rung = common_rung([reading.ledger])
+    blocks: list[Block] = [Text([note])] if note else []
+    for objective in ledger.objectives:
+        try:
+            frame = importance_of([ledger], [objective], rung, RESAMPLES)
+        except LedgerError as error:
+            blocks.append(Text([f"{metric_label(objective.metric)}: {reading.without_path(str(error))}."]))
+            continue
+        said = [*(f"{sentence(line)}." for line in sample_lines([ledger], objective, rung)), *_legend(frame)]
+        blocks += [_table(frame, objective), Text(said)]
+    if not any(isinstance(block, Table) for block in blocks):
+        return Told(" ".join(text for block in blocks if isinstance(block, Text) for text in block.sentences))
+    lead = (
+        "How much of the scores each searched parameter accounts for, beside what chance gives; "
+        "python -m analysis importance resamples more, and draws the scores along each."
+    )
+    return Told(lead, blocks)
+
+
+def _legend(frame: pd.DataFrame) -> list[str]:
+    lines = legend_lines(frame, best_share(int(frame["n"].max())), RESAMPLES)
+    return [" ".join(lines).replace("\n", " ")]
+
+
+def _table(frame: pd.DataFrame, objective: Objective) -> Table:
+    rows = [
+        [row["parameter"], row["where"] or "everywhere", f"{row['n']:,}", *_cells(row)]
+        for row in frame.to_dict("records")
+    ]
+    strong = ((frame["fanova_p"] < 0.05) | (frame["ped_anova_p"] < 0.05)).tolist()
+    free = frame.loc[frame["where"] == "", "fanova_chance"]
+    chance = float(free.iloc[0]) if len(free) and pd.notna(free.iloc[0]) else None
+    mean, low, high = (frame[f"fanova{part}"] for part in ("", "_low", "_high"))
+    marks = Marks.of(mean, low, high, strong, (0, 1), chance, ("0", "1"))
+    line = "; drawn: fANOVA, with a line at what chance alone reaches one time in twenty" if chance is not None else ""
+    caption = f"{metric_label(objective.metric)}{line}."
+    columns = ["parameter", "where", "n", "fANOVA", "p", "PED-ANOVA", "p"]
+    return Table(columns, rows, range(2, 7), caption, marks, strong)
+
+
+def _cells(row: dict[Hashable, Any]) -> list[str]:
+    return [*importance_cells(row, "fanova"), *importance_cells(row, "ped_anova")]

@@ -70,6 +70,6 @@ def same_search(sweep: Sweep) -> list[str]:
 
 
 def computed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without what is measured, and without the order in which configurations were given out."""
+    """Without what is measured, and without orders: in which configurations were given out, and columns came up."""
     measured = [name for name in frame.columns if name.split(".", 1)[-1].startswith(MEASURED)]
-    return frame.drop(columns=[*measured, *({"number"} & set(frame.columns))])
+    return frame.drop(columns=[*measured, *({"number"} & set(frame.columns))]).sort_index(axis="columns")

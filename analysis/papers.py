@@ -89,6 +89,26 @@ def compared(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
     return _with_fronts(frame)
 
 
+def published(table: str, ledgers: Sequence[Ledger], objectives: Sequence[Objective]) -> pd.DataFrame:
+    """The paper's points for a front of latency_ratio and ms_ssim: a column for each, a row per network of `table`.
+
+    Raises LedgerError for other objectives (its PSNR is of other pictures and differs by decibels, others it does not
+    print) and for other pictures than DPED's patches.
+    """
+    if {own.metric for own in objectives} != {"latency_ratio", "ms_ssim"}:
+        asked = ", ".join(own.metric for own in objectives)
+        raise LedgerError(
+            f"the paper's points are comparable in latency_ratio and ms_ssim only, not in {asked}: its PSNR is of "
+            "other images. Say --objectives ms_ssim latency_ratio"
+        )
+    others = [str(ledger.runs["run.data_spec"].iloc[-1]) for ledger in ledgers]
+    others = [spec for spec in others if not spec.startswith("dped:")]
+    if others:
+        raise LedgerError(f"the paper's MS-SSIM is of DPED's patches; that of {others[0]} is not comparable with it")
+    rows = paper_rows(table)
+    return rows.rename(columns={"relative_time": "latency_ratio"})[["network", "latency_ratio", "ms_ssim"]]
+
+
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> Correlation:
     """Spearman's rank correlation (scipy) of n pairs with a 95 % interval by Fisher's transformation.
 

@@ -1,13 +1,19 @@
 """`analysis frontier`: the configurations that no other one beats."""
 
 import argparse
+from collections.abc import Sequence
 
+import pandas as pd
+
+from analysis.chances import chance_lines, chances
 from analysis.commands.arguments import RUN, run_location
 from analysis.confirmation import confirmation, luck_lines
-from analysis.figures.frontier import frontier_figure
+from analysis.figures.frontier import frontier_figure, run_names
 from analysis.frontier import configurations, confirmed, ranked, remarks, results
-from analysis.load import load, objectives_named
+from analysis.load import Ledger, LedgerError, Objective, load, objectives_named
 from analysis.output import console, say_notes, say_written, written
+from analysis.papers import TABLES, published
+from analysis.pirm import conventions, with_pirm
 from analysis.stopping import stopping_lines
 from analysis.tables.frontier import (
     confirmation_table,
@@ -15,6 +21,7 @@ from analysis.tables.frontier import (
     frontier_table,
     hidden_line,
     legend_lines,
+    pirm_table,
 )
 
 _OTHERS = 15
@@ -22,35 +29,97 @@ _OTHERS = 15
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What can be said behind the command's name."""
-    parser.add_argument("run", metavar="RUN", type=run_location, help=RUN)
-    parser.add_argument("--out", metavar="DIR", type=run_location, help="where the files go (default: RUN/analysis)")
+    parser.add_argument("runs", metavar="RUN", type=run_location, nargs="+", help=RUN)
+    parser.add_argument(
+        "--out", metavar="DIR", type=run_location, help="where the files go (default: analysis in the first RUN)"
+    )
     parser.add_argument("--all", action="store_true", help=f"list every configuration, not only {_OTHERS} others")
     parser.add_argument("--search", action="store_true", help="the search's own scores, of all configurations")
-    parser.add_argument("--objectives", metavar="METRIC", nargs="+", help="1 or 2 of the run's objectives")
+    parser.add_argument("--objectives", metavar="METRIC", nargs="+", help="1 to 3 of the run's objectives")
+    parser.add_argument(
+        "--paper", choices=[*TABLES, "all"], help="draw the points of a published table where they are comparable"
+    )
+    parser.add_argument("--pirm", action="store_true", help="the scores A, B and C of the PIRM 2018 challenge")
 
 
 def run(options: argparse.Namespace) -> None:
     """Carry the command out. Raises LedgerError."""
-    ledger = load(options.run)
-    say_notes(ledger.notes)
-    objectives = objectives_named(ledger, options.objectives)
-    found = configurations(ledger, search=options.search)
+    ledgers = [load(run) for run in options.runs]
+    say_notes(note for ledger in ledgers for note in ledger.notes)
+    objectives = _common(ledgers, options.objectives)
+    points = published(options.paper, ledgers, objectives) if options.paper else None
+    found = _together(ledgers, options)
     frame = ranked(found if options.search else results(found), objectives)
-    say_notes(remarks(ledger, frame, objectives))
-    said = [*luck_lines(ledger, objectives), *stopping_lines(ledger)]
-    figure = frontier_figure(ledger, frame, objectives)
-    files = written(frame, figure, options.out or options.run / "analysis", "frontier")
-    on, rest = int(frame["front"].sum()), int((~frame["front"]).sum())
-    print(f"\n{ledger.runs['question'].iloc[-1]}\n")
-    others = None if options.all else _OTHERS
-    screen = console()
-    screen.print(frontier_table(frame, objectives, others))
-    print("\n".join([*legend_lines(frame, objectives), *hidden_line(len(found) - len(frame))]))
-    if confirmed(ledger):
-        screen.print(confirmation_table(confirmation(ledger, objectives), objectives))
-    print("\n".join(said), end="\n" if said else "")
-    hidden = f" ({rest - _OTHERS} not listed; --all lists them)" if not options.all and rest > _OTHERS else ""
-    print(f"\n{on} on the front, {rest} others{hidden}")
-    print(endings_line(ledger))
+    for index, ledger in enumerate(ledgers):
+        say_notes(remarks(ledger, frame[frame["run"] == index], objectives))
+    sure = chances(ledgers, frame, objectives, options.search)
+    frame = frame.assign(chance=sure.front)
+    figure = frontier_figure(ledgers, frame, objectives, chance_lines(sure, frame), points)
+    names = run_names(ledgers)
+    numbers = frame.assign(run=[names[index] for index in frame["run"]])
+    files = written(numbers, figure, options.out or options.runs[0] / "analysis", "frontier")
+    _say(ledgers, found, frame, objectives, chance_lines(sure, frame), options)
     say_written(files)
     print(f'\nthe numbers in pandas: import pandas; pandas.read_parquet("{files[-1]}").query("front")')
+
+
+def _common(ledgers: Sequence[Ledger], named: Sequence[str] | None) -> tuple[Objective, ...]:
+    """The objectives, the same in all runs, which must have been judged on the same pictures to share a front."""
+    again = [
+        str(ledger.path) for index, ledger in enumerate(ledgers) if ledger.path in [o.path for o in ledgers[:index]]
+    ]
+    if again:
+        raise LedgerError(f"{again[0]} is named twice; name each run once")
+    first = objectives_named(ledgers[0], named)
+    for ledger in ledgers[1:]:
+        other = objectives_named(ledger, named)
+        if other != first:
+            said = [", ".join(f"{own.direction} {own.metric}" for own in found) for found in (first, other)]
+            raise LedgerError(
+                f"the runs have different objectives ({said[0]}; {said[1]}); choose common ones with --objectives"
+            )
+    read = [ledger.read("trials", ["run.data"]) for ledger in ledgers]
+    data = {value for frame in read if "run.data" in frame for value in frame["run.data"].dropna()}
+    if len(ledgers) > 1 and len(data) > 1:
+        raise LedgerError(
+            f"the runs were judged on {len(data)} different data sets (run.data), so no front is common to them"
+        )
+    return first
+
+
+def _together(ledgers: Sequence[Ledger], options: argparse.Namespace) -> pd.DataFrame:
+    """The configurations of all runs; `run` is the number of the run, whose name is in the label of several."""
+    names, parts = run_names(ledgers), []
+    for index, ledger in enumerate(ledgers):
+        frame = configurations(ledger, search=options.search).assign(run=index)
+        if options.pirm:
+            frame = with_pirm(frame, ledger, options.search)
+        parts.append(frame if len(ledgers) == 1 else frame.assign(label=f"{names[index]}: " + frame["label"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _say(
+    ledgers: Sequence[Ledger],
+    found: pd.DataFrame,
+    frame: pd.DataFrame,
+    objectives: Sequence[Objective],
+    sure: Sequence[str],
+    options: argparse.Namespace,
+) -> None:
+    on, rest = int(frame["front"].sum()), int((~frame["front"]).sum())
+    print(f"\n{ledgers[0].runs['question'].iloc[-1]}\n")
+    screen = console()
+    screen.print(frontier_table(frame, objectives, None if options.all else _OTHERS))
+    print("\n".join([*legend_lines(frame, objectives), *hidden_line(len(found) - len(frame)), *sure]))
+    if options.pirm:
+        screen.print(pirm_table(frame, on + rest if options.all else _OTHERS))
+        print(conventions())
+    for ledger in ledgers:
+        if confirmed(ledger):
+            screen.print(confirmation_table(confirmation(ledger, objectives), objectives))
+        said = [*luck_lines(ledger, objectives), *stopping_lines(ledger)]
+        print("\n".join(said), end="\n" if said else "")
+    hidden = f" ({rest - _OTHERS} not listed; --all lists them)" if not options.all and rest > _OTHERS else ""
+    print(f"\n{on} on the front, {rest} others{hidden}")
+    for name, ledger in zip(run_names(ledgers), ledgers, strict=True):
+        print((f"{name}: " if len(ledgers) > 1 else "") + endings_line(ledger))

@@ -1,5 +1,6 @@
 """The figure of `analysis frontier`."""
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 
@@ -8,49 +9,78 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.figures.sheet import PLOT_IN, legend, sheet
+from analysis.figures.sheet import PLOT_IN, WIDE_IN, grid, legend, sheet
 from analysis.frontier import baseline, confirmed
 from analysis.load import ENDINGS, Ledger, LedgerError, Objective
-from analysis.plots.front import Dimension, plot_front, plot_ranking
+from analysis.plots.front import Dimension, plot_front, plot_published, plot_ranking, plot_rings
 from analysis.units import COSTS, metric_label, metric_unit
 
+_MOST_OBJECTIVES = 3
 _MOST_ROWS = 30  # of a ranking
 _MOST_KEYS = 12  # of a front
 _MOST_DOTS = 2000  # beside the front, and of stopped trials: more of them hide each other
 
 
-def frontier_figure(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]) -> Figure:
-    """The figure of `frame` (as `frontier.ranked` gives it): a front of two objectives, or a ranking by one.
+def frontier_figure(
+    ledgers: Sequence[Ledger],
+    frame: pd.DataFrame,
+    objectives: Sequence[Objective],
+    said: Sequence[str] = (),
+    published: pd.DataFrame | None = None,
+) -> Figure:
+    """The figure of `frame` (as `frontier.ranked` gives it): one objective ranked, a front of two, or three by pairs.
 
-    Raises LedgerError for more objectives than a plane can hold.
+    What is `said` stands below it; `run` of a row is the number of its ledger.
+
+    With `published` (as `papers.published` gives it) a paper's points are drawn beside those of two objectives.
+    Raises LedgerError for more objectives than that.
     """
-    if len(objectives) > 2:
+    if len(objectives) > _MOST_OBJECTIVES:
         names = ", ".join(objective.metric for objective in objectives)
-        raise LedgerError(f"a frontier plot holds 1 or 2 objectives, not {len(objectives)}; choose from {names}")
+        raise LedgerError(
+            f"a frontier plot holds 1 to {_MOST_OBJECTIVES} objectives, not {len(objectives)}; choose from {names}"
+        )
     if len(objectives) == 1:
-        return _ranking(ledger, frame, objectives[0])
-    some, stopped, words = _drawn(ledger, frame)
-    figure, axes = sheet(_question(ledger), [*_caption(ledger, frame), *words, *_key(frame)], PLOT_IN, left_in=0.85)
-    x, y = (_dimension(ledger, some, objective, stopped) for objective in objectives)
-    plot_front(axes, x, y, some["number"].to_numpy())
-    legend(axes)
+        return _ranking(ledgers, frame, objectives[0], said)
+    some, stopped, words = _drawn(ledgers, frame)
+    foot = [*_caption(ledgers, frame), *words, *said, *_key(frame)]
+    dimensions = [_dimension(ledgers[0], some, objective, stopped) for objective in objectives]
+    number, called = some["number"].to_numpy(), run_names(ledgers)
+    if len(objectives) == 2:
+        figure, axes = sheet(_question(ledgers), foot, PLOT_IN, left_in=0.85)
+        places = [axes]
+    else:
+        figure, rows = grid(_question(ledgers), foot, 1, 3, 3.1, width_in=WIDE_IN, above_in=0.3)
+        places = rows[0]
+    for place, (x, y) in zip(places, itertools.combinations(dimensions, 2), strict=True):
+        plot_front(place, x, y, number, joined=len(objectives) == 2)
+        plot_rings(place, x, y, some["run"].to_numpy(), called)
+        if published is not None:
+            plot_published(place, *(published[objective.metric].to_numpy() for objective in objectives))
+    legend(places[0])
     return figure
 
 
-def _ranking(ledger: Ledger, frame: pd.DataFrame, objective: Objective) -> Figure:
+def run_names(ledgers: Sequence[Ledger]) -> list[str]:
+    """What each run is called: its folder's name, or all of its address where two have the same."""
+    names = [ledger.path.name for ledger in ledgers]
+    return names if len(set(names)) == len(names) else [str(ledger.path) for ledger in ledgers]
+
+
+def _ranking(ledgers: Sequence[Ledger], frame: pd.DataFrame, objective: Objective, said: Sequence[str]) -> Figure:
     shown = frame.head(_MOST_ROWS)
-    caption = _caption(ledger, frame)
+    caption = [*_caption(ledgers, frame), *said]
     if len(shown) < len(frame):
         caption.append(f"Shown: the best {len(shown)} of {len(frame)} configurations.")
     names = [textwrap.shorten(label, 60, placeholder=" ...") for label in shown["label"]]
     left_in = 0.3 + 0.068 * max(len(name) for name in names)
-    figure, axes = sheet(_question(ledger), caption, 0.3 + 0.22 * len(shown), left_in)
-    plot_ranking(axes, _dimension(ledger, shown, objective), shown["number"].to_numpy(), names)
+    figure, axes = sheet(_question(ledgers), caption, 0.3 + 0.22 * len(shown), left_in)
+    plot_ranking(axes, _dimension(ledgers[0], shown, objective), shown["number"].to_numpy(), names)
     legend(axes)
     return figure
 
 
-def _drawn(ledger: Ledger, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+def _drawn(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """The rows of `frame` and the stopped trials that are drawn, and what is to be said where these are not all.
 
     The front is drawn whole, of the rest an even sample, the same every time.
@@ -58,7 +88,8 @@ def _drawn(ledger: Ledger, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
     rest = np.flatnonzero(~frame["front"])
     kept = _even(rest.size, _MOST_DOTS)
     some = frame.iloc[np.sort(np.concatenate([np.flatnonzero(frame["front"]), rest[kept]]))]
-    trials = ledger.read("trials", ["ending", "metric.*"])  # the row of a trial holds what it reported last
+    read = [ledger.read("trials", ["ending", "metric.*"]) for ledger in ledgers]
+    trials = pd.concat(read, ignore_index=True)  # the row of a trial holds what it reported last
     stopped = trials[trials["ending"] == "stopped"]
     few = stopped.iloc[_even(len(stopped), _MOST_DOTS)]
     counts = ((kept.size, rest.size, "other configurations"), (len(few), len(stopped), "stopped trials"))
@@ -88,12 +119,12 @@ def _dimension(
 # --- the words ---------------------------------------------------------------------------------------------------
 
 
-def _question(ledger: Ledger) -> str:
-    return str(ledger.runs["question"].iloc[-1])
+def _question(ledgers: Sequence[Ledger]) -> str:
+    return str(ledgers[0].runs["question"].iloc[-1])
 
 
-def _caption(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
-    counts = ledger.read("trials", ["ending"])["ending"].value_counts()
+def _caption(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
+    counts = pd.concat([ledger.read("trials", ["ending"]) for ledger in ledgers])["ending"].value_counts()
     endings = ", ".join(f"{counts[ending]} {ending}" for ending in ENDINGS if ending in counts)
     seeds = int((frame["interval_over"] == "seeds").sum())
     images = len(frame) - seeds
@@ -101,19 +132,20 @@ def _caption(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
     over += [f"validation images, one seed ({_configurations(images)})"] if images else []
     has = "high.latency_ratio" in frame.columns and frame["high.latency_ratio"].notna().any()
     timed = "; those of latency over rounds of timing" if has else ""
+    specs = ", ".join(sorted({str(ledger.runs["run.data_spec"].iloc[-1]) for ledger in ledgers}))
     return [
         f"{counts.sum()} trials: {endings}.",
         f"Bars: 95 % intervals over {' or '.join(over)}{timed}.",
-        f"Data: {ledger.runs['run.data_spec'].iloc[-1]}, {frame['images'].max()} validation images.",
-        *_stage(ledger, frame),
+        f"Data: {specs}, {frame['images'].max()} validation images.",
+        *_stage(ledgers, frame),
     ]
 
 
-def _stage(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
+def _stage(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
     """Whether the points are results, or what the search picked results by."""
     if (frame["stage"] == "confirm").all():
         return ["Shown: the confirmed configurations only, by their scores on seeds that the search had not seen."]
-    if confirmed(ledger) and (frame["stage"] == "search").all():
+    if any(map(confirmed, ledgers)) and (frame["stage"] == "search").all():
         return ["Shown: the search's own scores, which are too good for the best of them; confirmations are left out."]
     return []
 

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
 from analysis.frontier import staircase
-from analysis.plots.style import BLUE, GREY, PAPER, SKY, VERMILION, dressed, scale
+from analysis.plots.style import BLUE, GREY, LINES, PAPER, SKY, VERMILION, dressed, scale
 from analysis.statistics.intervals import Floats
 
 _LABEL_PT = (24.0, 15.0)  # width and height that one number label may need
@@ -57,15 +57,19 @@ class Dimension:
         return logs | {"baseline": None if self.baseline is None else float(np.log10(self.baseline))}
 
 
-def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) -> Axes:
-    """Two objectives of n configurations; those with a `number` above 0 are the front, joined by its staircase."""
+def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64], joined: bool = True) -> Axes:
+    """Two objectives of n configurations; those with a `number` above 0 are the front, `joined` by its staircase.
+
+    A front of more objectives is no line in these two, and is not to be joined.
+    """
     on = number > 0
     scale(axes, "x", x.log)
     scale(axes, "y", y.log)
     axes.set_xlim(*x.limits())
     axes.set_ylim(*y.limits())
     crowd = min(1.0, (60 / max(1, int((~on).sum()))) ** 0.5)  # hundreds of bars would hide what they belong to
-    axes.plot(*staircase(x.mean[on], y.mean[on], x.maximize), color=SKY, lw=2.0, zorder=2.5)
+    if joined:
+        axes.plot(*staircase(x.mean[on], y.mean[on], x.maximize), color=SKY, lw=2.0, zorder=2.5)
     _bars(axes, x, y, on, BLUE, 0.75)
     _dots(axes, x.mean[on], y.mean[on], BLUE, 7.5, "front", zorder=4)
     _bars(axes, x, y, ~on, GREY, 0.4 * crowd)
@@ -79,6 +83,28 @@ def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]
         _baseline_level(axes, "y", y.baseline)
     _numbers(axes, x, y, number)
     return dressed(axes, x.label, y.label)
+
+
+def plot_rings(axes: Axes, x: Dimension, y: Dimension, run: NDArray[np.int64], names: Sequence[str]) -> None:
+    """Which of several runs each configuration is of, as a mark around it; nothing where there is one run."""
+    if len(names) < 2:
+        return
+    for index, name in enumerate(names):
+        own = run == index
+        axes.plot(x.mean[own], y.mean[own], "osD^v*"[index % 6], ms=11, mfc="none", mec=LINES[(index + 1) % len(LINES)],
+                  mew=1.2, ls="", label=name, zorder=4.2)  # fmt: skip
+
+
+def plot_published(axes: Axes, x: Floats, y: Floats) -> None:
+    """A paper's points as crosses; the range grows so that all are seen."""
+    axes.plot(x, y, "x", ms=6, color=VERMILION, mew=1.3, ls="", label="published", zorder=3)
+    for values, limits, set_limits, log in (
+        (x, axes.get_xlim(), axes.set_xlim, axes.get_xscale() == "log"),
+        (y, axes.get_ylim(), axes.set_ylim, axes.get_yscale() == "log"),
+    ):
+        low, high = min(limits[0], float(values.min())), max(limits[1], float(values.max()))
+        gap = 0.0 if log else 0.03 * (high - low)
+        set_limits(low - gap if low < limits[0] else low, high + gap if high > limits[1] else high)
 
 
 def plot_ranking(axes: Axes, x: Dimension, number: NDArray[np.int64], labels: Sequence[str]) -> Axes:

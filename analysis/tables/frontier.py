@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.load import ENDINGS, LOST, Ledger, Objective, not_ended
+from analysis.pirm import WEIGHTS
 from analysis.statistics.intervals import rate_interval
 from analysis.units import COSTS, metric_label, metric_text
 
@@ -17,6 +18,9 @@ def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others:
     """The front of `frame` (as `frontier.ranked` gives it) and at most `others` further rows (None: all of them)."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("front", justify="right", no_wrap=True)
+    sure = "chance" in frame.columns and frame["chance"].notna().any()
+    if sure:
+        table.add_column("chance", justify="right", no_wrap=True)
     table.add_column("configuration", overflow="fold")
     for objective in objectives:
         arrow = "\N{UPWARDS ARROW}" if objective.maximize else "\N{DOWNWARDS ARROW}"
@@ -29,7 +33,27 @@ def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others:
         number = str(row["number"]) if row["front"] else ""
         cells = [estimate(row, objective.metric) for objective in objectives]
         style = "bold" if row["front"] else ""
-        table.add_row(number, Text(row["label"]), *cells, over(row), _lost(row), style=style)
+        chance = [_chance(row["chance"])] if sure else []
+        table.add_row(number, *chance, Text(row["label"]), *cells, over(row), _lost(row), style=style)
+    return table
+
+
+def _chance(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.0%}"
+
+
+def pirm_table(frame: pd.DataFrame, most: int) -> Table:
+    """The scores A, B and C of the best `most` rows of `frame` (as `pirm.with_pirm` gives it), by A."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("configuration", overflow="fold")
+    for name in WEIGHTS:
+        table.add_column(f"PIRM {name}", justify="right", no_wrap=True)
+    for row in frame.sort_values("pirm.A", ascending=False).head(most).to_dict("records"):
+        cells = []
+        for name in WEIGHTS:
+            mean, low, high = (row[f"{part}.{name}"] for part in ("pirm", "pirm_low", "pirm_high"))
+            cells.append(f"{mean:.2f}" + ("" if pd.isna(low) else f" ({low:.2f} to {high:.2f})"))
+        table.add_row(Text(row["label"]), *cells)
     return table
 
 
@@ -63,10 +87,12 @@ def hidden_line(count: int) -> list[str]:
 def legend_lines(frame: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
     """What the columns of `frontier_table` mean, of the same frame and objectives."""
     timed = any(o.metric == "latency_ratio" and frame["high.latency_ratio"].notna().any() for o in objectives)
+    sure = "chance" in frame.columns and frame["chance"].notna().any()
     return [
         "\N{PLUS-MINUS SIGN} is half a 95 % t interval of the mean: over seeds, or, where there is only one seed, over",
         "the validation images, which does not say what another seed would give.",
         "lost: trials of the configuration that diverged, failed or were refused; the mean is over those that did not.",
+        *(["chance: that the configuration is on the true front, given the spread over seeds."] if sure else []),
         *(["latency: in brackets the interval over the rounds of timing, in turns with DPED."] if timed else []),
     ]
 

@@ -219,7 +219,9 @@ def test_a_latency_without_costs_has_no_interval_though_it_has_seeds(write: Writ
 def test_costs_over_more_than_a_decade_have_a_logarithmic_axis(write: Write, ratios: list[float], scale: str) -> None:
     costs = [cost_row(net, ratio) for net, ratio in zip(NETS, ratios, strict=True)]
     ledger = timed(write, ratios, costs)
-    figure = frontier_figure(ledger, ranked(configurations(ledger), ledger.objectives), ledger.objectives)
+    figure = frontier_figure(
+        [ledger], ranked(configurations(ledger), ledger.objectives).assign(run=0), ledger.objectives
+    )
     (axes,) = figure.axes
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", scale)
     bottom, top = axes.get_ylim()
@@ -239,7 +241,7 @@ def test_multiply_adds_are_shown_in_billions(write: Write) -> None:
     rows = [trial_row(n, 20.0, 0.9 + n / 100, **{"metric.macs": 27.5e9 * (1 + n)}) for n in range(2)]
     ledger = load(write(rows, runs=[run_row(objectives=objectives)]))
     frame = ranked(configurations(ledger), ledger.objectives)
-    (axes,) = frontier_figure(ledger, frame, ledger.objectives).axes
+    (axes,) = frontier_figure([ledger], frame.assign(run=0), ledger.objectives).axes
     assert axes.get_ylabel() == "GMACs"
     assert axes.get_ylim()[0] < 27.5 < 55 < axes.get_ylim()[1] < 70
     console = Console(width=120, file=io.StringIO())

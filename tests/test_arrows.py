@@ -61,7 +61,7 @@ def test_only_what_trains_knows_torch_in_the_engine() -> None:
 def test_few_files_know_ray() -> None:
     users = {path.name for path in sources("sweeps") if any(name.split(".")[0] == "ray" for name in imported(path))}
     # Starting and joining; carrying trials; the nodes of a cluster; asking it who it is, before it is joined.
-    assert users == {"machines.py", "tuning.py", "nodes.py", "knock.py"}
+    assert users == {"machines.py", "actor.py", "tuning.py", "nodes.py", "knock.py"}
 
 
 def test_the_engine_knows_no_sweep_and_no_script_knows_another() -> None:

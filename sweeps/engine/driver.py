@@ -89,8 +89,9 @@ def _carry(
 
         run_inline(referee, store, options.device, options.timeout_s, tick)
     else:
+        from sweeps.engine.actor import Ground
         from sweeps.engine.machines import stop_ray
-        from sweeps.engine.tuning import Ground, run_on_ray
+        from sweeps.engine.tuning import run_on_ray
 
         ground = Ground(options.workers, options.device, store, options.elastic, required)
         run_on_ray(referee, ground, options.timeout_s, tick, aside(board.console))

@@ -1,18 +1,20 @@
-"""Ray Tune as the carrier of trials: a class Trainable on warm, reused actors, and adapters to the referee.
+"""Ray Tune as the carrier of trials: adapters between the referee and warm workers (`actor.py`) on machines.
 
 Tune keeps machines and processes; what is searched, stopped and recorded is the referee's. Tune's own loggers, result
 files and snapshots are off: the ledger holds everything that a resumed run needs (see DECISIONS.md).
+
+To Tune a trial is one attempt of a worker at some work. Where the worker is lost, the attempt is over and the work
+comes back, for whichever worker is free first.
 """
 
 import contextlib
 import importlib
+import logging
 import os
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ray import tune
@@ -20,18 +22,17 @@ from ray.tune.execution import class_cache
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from enhance.data.delivery import open_delivered
+from sweeps.engine.actor import Ground, WarmWorker
 from sweeps.engine.environment import code_hash
-from sweeps.engine.messages import Work
-from sweeps.engine.nodes import Watch, fetch_from, gpu_share, name_of, this_node
-from sweeps.engine.probe import Requirements, problems
+from sweeps.engine.messages import Measurement, Work
+from sweeps.engine.nodes import Watch, gpu_share
 from sweeps.engine.referee import Referee
 
 LOST_WORKER_RETRIES = 3
 """How often a trial is started again after its worker died, before it ends as failed."""
 
-IDLE_S, LONGEST_IDLE_S = 0.05, 1.0
-"""How often a worker that waits for others looks whether there is something to do; less and less often."""
+GIVE_WAY_S = 15.0
+"""A worker that has nothing to do keeps its place for so long while a trial waits for one."""
 
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside the ledger
@@ -44,20 +45,6 @@ _ENVIRONMENT = {
 }
 
 
-@dataclass(frozen=True)
-class Ground:
-    """Where workers train: `workers` trials at a time or, where `elastic`, as many as the cluster has slots.
-
-    On a cluster `required` is what every machine must have.
-    """
-
-    workers: int
-    device: str
-    store: Path
-    elastic: bool = False
-    required: Requirements | None = None
-
-
 def run_on_ray(
     referee: Referee, ground: Ground, timeout_s: float | None, tick: Callable[[], None], notice: Callable[[str], None]
 ) -> None:
@@ -66,6 +53,7 @@ def run_on_ray(
     `notice` hears sentences about machines: that they came, went, or cannot train.
     """
     os.environ.update(_ENVIRONMENT)
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it counts lost attempts as errors
     # Tune starts actors with PL_DISABLE_FORK, for Lightning. With no variable of their own they are given the processes
     # that Ray has started already, which have torch loaded (see machines.py), instead of new ones.
     class_cache.DEFAULT_ENV_VARS.clear()
@@ -91,7 +79,7 @@ def run_on_ray(
                 resources_per_trial=tune.PlacementGroupFactory([slots]),
                 num_samples=-1,
                 reuse_actors=True,
-                max_failures=LOST_WORKER_RETRIES,
+                max_failures=0,  # a lost worker is an attempt's end; the feed has its work done elsewhere
                 callbacks=[_Ticker(each_step)],
                 storage_path=scratch,
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -102,59 +90,6 @@ def run_on_ray(
             if failures:  # Tune has made a text of it; the error itself says more (a full disk, say)
                 raise failures[0] from None
             raise
-
-
-class WarmWorker(tune.Trainable):
-    """A worker inside a Ray actor. One `step` is one stretch to the next rung; a reset takes the next trial.
-
-    On a machine that must not train for this run it trains nothing, and says why. It keeps the slot, so that Ray gives
-    the machine no other trial.
-    """
-
-    def setup(self, config: dict[str, Any]) -> None:
-        from sweeps.engine.worker import Worker  # here, in the actor: the driver stays without torch
-
-        ground: Ground = config["ground"]
-        self.unfit = _unfit(ground, config["code"])
-        self.idle_s = IDLE_S
-        if not self.unfit:
-            self.worker = Worker(_store(ground), ground.device, timeout_s=config["timeout_s"])
-            self._take(config["assignment"])
-
-    def _take(self, assignment: Work | None) -> None:
-        self.idle_s = IDLE_S if assignment is None else 0.0
-        if assignment is not None:
-            self.worker.start(assignment)
-
-    def step(self) -> dict[str, Any]:
-        if self.idle_s:
-            time.sleep(self.idle_s)
-            self.idle_s = min(2 * self.idle_s, LONGEST_IDLE_S)
-            return {"progress": None, "unfit": self.unfit}
-        return {"progress": self.worker.advance(), "unfit": ""}
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        if self.unfit or self.worker.tainted:
-            return False  # a hung trial cannot be ended, only its process: Ray gives the next trial another one
-        self._take(new_config["assignment"])
-        return True
-
-
-def _unfit(ground: Ground, code: str) -> str:
-    """On the machine: why it must not train, "" where it may. It may have joined after the others were checked."""
-    if ground.required is not None:
-        wrong = problems(ground.required, this_node(), fetch_from(ground.required.sender), thorough=False)
-        return f"{name_of(this_node())} gets no trials: {'; '.join(wrong)}" if wrong else ""
-    if code_hash() != code:
-        return f"enhance/ has changed since the run began (it was {code}, and is {code_hash()}): start it again"
-    return ""
-
-
-def _store(ground: Ground) -> Path:
-    """On the machine: where it has the packed data."""
-    if ground.required is None:
-        return ground.store
-    return open_delivered(ground.required.parcel, fetch_from(ground.required.sender)).path
 
 
 class _Feed(Searcher):
@@ -173,6 +108,7 @@ class _Feed(Searcher):
         self._slots, self._notice = slots, notice
         self._given: dict[str, Work | None] = {}
         self._again: deque[Work] = deque()
+        self._losses: Counter[str] = Counter()
         self._unfit: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
@@ -195,6 +131,16 @@ class _Feed(Searcher):
     def has_work(self) -> bool:
         """Whether a worker would be given something."""
         return bool(self._again and not self._referee.closing) or self._referee.has_work()
+
+    def holds_work(self, trial_id: str) -> bool:
+        """Whether this attempt is one at some work: not ended, and not only there to wait."""
+        return self._given.get(trial_id) is not None
+
+    def count_loss(self, trial_id: str) -> None:
+        """The attempt's worker has died while it had the work, and its machine had not been announced to go."""
+        work = self._given.get(trial_id)
+        if work is not None:
+            self._losses[_name(work)] += 1
 
     def take_back(self, trial: Any, why: str) -> None:
         """The trial's worker is on a machine that must not train: another one gets the work."""
@@ -221,10 +167,15 @@ class _Feed(Searcher):
         return len(self._given) < (self._slots() if ground.elastic else ground.workers + len(self._unfit))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        assignment = self._given.pop(trial_id)
+        work = self._given.pop(trial_id)
         self._unfit.pop(trial_id, None)
-        if error and assignment is not None and not self._failures:
-            self._referee.lost(assignment, f"its worker died {LOST_WORKER_RETRIES + 1} times")
+        if error and work is not None and not self._failures:
+            losses = self._losses[_name(work)]
+            if losses <= LOST_WORKER_RETRIES:
+                self._again.append(work)
+                return
+            with _remembered(self._failures):
+                self._referee.lost(work, f"its worker died {losses} times")
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the ledger is the state."""
@@ -241,6 +192,7 @@ class _Rungs(TrialScheduler):
 
     def __init__(self, referee: Referee, feed: _Feed, failures: list[Exception]) -> None:
         self._referee, self._feed, self._failures = referee, feed, failures
+        self._waiting: dict[str, float] = {}  # attempts that have no machine yet, and since when
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         with _remembered(self._failures):
@@ -249,16 +201,39 @@ class _Rungs(TrialScheduler):
                 return self.STOP if self._referee.over else self.CONTINUE
             if result["progress"] is None:
                 idle = not (self._referee.over or self._feed.has_work())
-                return self.CONTINUE if idle else self.STOP
+                keeps = idle and not self._must_give_way(tune_controller.get_live_trials())
+                return self.CONTINUE if keeps else self.STOP
             return self.CONTINUE if self._referee.hear(result["progress"]) else self.STOP
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        waiting = (t for t in tune_controller.get_live_trials() if t.status in ("PENDING", "PAUSED"))
-        return next(waiting, None)
+        waiting = [t for t in tune_controller.get_live_trials() if t.status in ("PENDING", "PAUSED")]
+        return max(waiting, key=lambda trial: self._feed.holds_work(trial.trial_id), default=None)
+
+    def _must_give_way(self, live: Iterable[Any]) -> bool:
+        """Whether an idle worker must leave its place to an attempt that has waited long for one.
+
+        Where a machine was lost, or never came, there are fewer places than attempts; the work of one of them may be
+        what the idle ones wait for.
+        """
+        now = time.monotonic()
+        waiting = [t.trial_id for t in live if t.status == "PENDING" and self._feed.holds_work(t.trial_id)]
+        self._waiting = {name: self._waiting.get(name, now) for name in waiting}
+        longest = min(waiting, key=self._waiting.__getitem__, default=None)
+        if longest is None or now - self._waiting[longest] < GIVE_WAY_S:
+            return False
+        self._waiting[longest] = now  # one place for each
+        return True
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None: ...
 
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None: ...
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Before the feed hears that the attempt is over.
+
+        A worker that refused the work (PENDING) is not lost, and Tune counts no failure of a machine that was drained
+        before it went.
+        """
+        if trial.status == "RUNNING" and trial.num_failures:
+            self._feed.count_loss(trial.trial_id)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Tune keeps every trial to its end: what is in them is let go, or a driver of thousands would grow."""
@@ -273,6 +248,10 @@ class _Rungs(TrialScheduler):
 
     def debug_string(self) -> str:
         return "the referee's rungs"
+
+
+def _name(work: Work) -> str:
+    return work.network if isinstance(work, Measurement) else work.trial
 
 
 @contextlib.contextmanager

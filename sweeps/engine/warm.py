@@ -7,7 +7,7 @@ import gc
 import importlib
 
 gc.disable()
-for _name in ("sweeps.engine.worker", "sweeps.engine.tuning"):
+for _name in ("sweeps.engine.worker", "sweeps.engine.actor"):
     importlib.import_module(_name)
 gc.freeze()
 gc.enable()

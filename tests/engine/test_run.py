@@ -247,7 +247,7 @@ def plain(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def test_a_trial_that_hangs_ends_with_its_reason_and_its_process_is_replaced(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    """A training step that never returns, in one of the trials of a worker on Ray."""
+    """A training step that never returns, in one of the trials of the only worker on Ray: others come after it."""
     hang = tmp_path / "sitecustomize.py"
     hang.write_text(
         "import os, sys, time, importlib.abc\n"
@@ -266,7 +266,7 @@ def test_a_trial_that_hangs_ends_with_its_reason_and_its_process_is_replaced(
     )
     own = {**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment.get('PYTHONPATH', '')}"}
     out = tmp_path / "run"
-    options = ("--trials", "1", "--seeds", "4", "--steps", "9", "--stopping", "none", "--workers", "2")
+    options = ("--trials", "1", "--seeds", "4", "--steps", "9", "--stopping", "none", "--workers", "1")
     finish(out, own, *options, "--timeout", "5")
     trials = load(out).trials.set_index("seed")
     assert trials["ending"].to_dict() == {0: "completed", 1: "failed", 2: "completed", 3: "completed"}

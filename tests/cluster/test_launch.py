@@ -1,4 +1,4 @@
-"""`ray up`, `ray submit cluster.yaml sweeps/fast_arch.py` and `ray down`, literally, on several hosts.
+"""`ray up`, `ray submit cluster.yaml sweeps/fast_arch.py` and `ray down`, literally, on several hosts; and hosts lost.
 
 The hosts are namespaces of this machine (hosts.py); SSH, rsync, Ray's launcher and its daemons are the real ones, and
 the cluster file is cluster/onprem.yaml with its first values changed (conftest.py says what else).
@@ -7,6 +7,7 @@ the cluster file is cluster/onprem.yaml with its first values changed (conftest.
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.engine]
 
 SWEEP = ["--reproducible", "--trials", "9", "--steps", "180", "--set", "net.channels=4", "--set", "train.val_images=6"]
 SWEEP += ["--set", "train.crop_px=32", "--confirm", "1", "--confirm-seeds", "2", "--audit-share", "0.2"]
+MIDDLE = (
+    12  # of 18 reports: each worker is at one of the last two trials of the second rung, and will wait for the other
+)
+CUT_S = 30.0
 WORKERS = {"one", "two"}
 
 
@@ -35,6 +40,33 @@ def undisturbed(cluster: Cluster) -> Path:
 
 def submit(out: Path) -> str:
     return typed(f"ray submit cluster.yaml sweeps/optimizers.py -- {' '.join(SWEEP)} --out {out}")
+
+
+@dataclass
+class Submitted:
+    """A sweep that was submitted from the laptop, and where it is written what that shows."""
+
+    process: subprocess.Popen[str]
+    shown: Path
+
+    def finish(self) -> None:
+        try:
+            assert self.process.wait(timeout=240) == 0, self.shown.read_text()
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the sweep does not end\n{self.shown.read_text()[-5000:]}") from None
+
+
+def submit_and_wait_for(cluster: Cluster, out: Path, reports: int) -> Submitted:
+    """Submit the sweep; returns when so many reports are in the ledger."""
+    shown = out.with_suffix(".log")  # a pipe that nobody reads would stop the sweep when it is full
+    with shown.open("w") as file:
+        process = cluster.laptop.start(submit(out), stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 120
+    while len(list((out / "reports").glob("part-*.parquet"))) < reports:
+        assert process.poll() is None, shown.read_text()
+        assert time.monotonic() < deadline, "there are too few reports"
+        time.sleep(0.1)
+    return Submitted(process, shown)
 
 
 def same_ledgers(one: Path, other: Path) -> None:
@@ -85,10 +117,29 @@ def test_a_cluster_does_what_one_process_does_on_every_worker(cluster: Cluster, 
     assert set(load(out).trials["run.host"]) == WORKERS
 
 
+def test_a_cable_that_is_out_for_half_a_minute_changes_no_row(cluster: Cluster, undisturbed: Path) -> None:
+    out = cluster.shared / "cut"
+    submitted = submit_and_wait_for(cluster, out, MIDDLE)
+    cluster.hosts.cut("two")
+    time.sleep(CUT_S)
+    cluster.hosts.mend("two")
+    submitted.finish()
+    same_ledgers(undisturbed, out)
+
+
+def test_a_host_that_loses_power_changes_no_row(cluster: Cluster, undisturbed: Path) -> None:
+    out = cluster.shared / "power"
+    submitted = submit_and_wait_for(cluster, out, MIDDLE)
+    cluster.hosts["two"].fail()
+    submitted.finish()
+    same_ledgers(undisturbed, out)
+    assert "one" in set(load(out).trials["run.host"])
+
+
 def test_ray_down_leaves_nothing_running(cluster: Cluster) -> None:
     cluster.type("ray down -y cluster.yaml")
     deadline = time.monotonic() + 90
-    for name in ("head", "one", "two"):
+    for name in ("head", "one"):
         while "raylet" in cluster.hosts[name].run("ps -e -o comm"):
             assert time.monotonic() < deadline, f"Ray still runs on {name}"
             time.sleep(0.5)

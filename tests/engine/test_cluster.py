@@ -8,13 +8,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from analysis.load import load
 from tests.engine.cluster_host import Cluster, running_nodes
-from tests.engine.test_run import ROOT, SMALL, environment  # noqa: F401
+from tests.engine.test_draining import Service
+from tests.engine.test_run import ROOT, SMALL, command, environment, numbers  # noqa: F401
 
 pytestmark = pytest.mark.engine
 
@@ -110,3 +116,98 @@ def test_what_is_wrong_on_any_node_is_refused_before_the_first_trial(cluster: Cl
     assert wrong.returncode == 2
     assert "refuses the token of this machine (RAY_AUTH_TOKEN)" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+COUNTING_EVERY_LOSS = (
+    "import sys; import sweeps.engine.tuning as tuning; tuning.LOST_WORKER_RETRIES = 0;"
+    "from sweeps.engine.command import run; from sweeps.loss_weights import SWEEP; sys.exit(run(SWEEP, sys.argv[1:]))"
+)
+
+
+@pytest.mark.cluster
+def test_nodes_come_and_go_and_one_that_is_taken_away_costs_no_trial(cluster: Cluster, tmp_path: Path) -> None:
+    """A trial that lost its worker but once would have failed; the one on the drained node goes on elsewhere."""
+    out = tmp_path / "run"
+    first = cluster.add(1)
+    options = ["--trials", "4", "--steps", "360", "--stopping", "none", "--set", "net.channels=8"]
+    with Driver([sys.executable, "-c", COUNTING_EVERY_LOSS, *sweep(cluster, out, *options)[2:]], cluster) as driver:
+        driver.wait_until(lambda: any((out / "reports").glob("part-*")))
+        bad = cluster.add(1, **other_code(tmp_path / "code"))
+        driver.wait_until(lambda: "gets no trials: it runs other code" in driver.said())
+        assert bad[:8] in next(line for line in driver.said().splitlines() if "gets no trials" in line)
+        cluster.add(1)
+        announce_and_take_away(cluster, first)
+        driver.finish()
+    assert "has joined the cluster" in driver.said()
+    assert "has left the cluster; its trials start again elsewhere" in driver.said()
+    assert load(out).trials["ending"].tolist() == ["completed"] * 4
+
+
+@pytest.mark.cluster
+def test_a_node_that_is_lost_and_not_replaced_changes_no_row(cluster: Cluster, tmp_path: Path) -> None:
+    """Its trial waits for a place that only a worker can give up that waits for this trial."""
+    out, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
+    options = ["--reproducible", "--trials", "4", "--steps", "90", "--set", "net.channels=8"]
+    cluster.add(1)
+    lost = cluster.add(1)
+    with Driver(sweep(cluster, out, *options, "--workers", "2"), cluster) as driver:
+        driver.wait_until(lambda: any((out / "reports").glob("part-*")))
+        cluster.kill(lost)
+        driver.finish()
+    finish(cluster, command(undisturbed, *options, "--workers", "0"))
+    here, there = load(out), load(undisturbed)
+    for dataset in ("starts", "reports", "trials"):
+        one, other = numbers(getattr(here, dataset)), numbers(getattr(there, dataset))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+class Driver:
+    """A sweep that runs beside the test, and what it has said so far."""
+
+    def __init__(self, arguments: list[str], cluster: Cluster) -> None:
+        self._log = Path(arguments[arguments.index("--out") + 1]).with_suffix(".log")
+        with self._log.open("w") as file:
+            self._process = subprocess.Popen(
+                arguments, env=cluster.environment, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT
+            )
+
+    def __enter__(self) -> "Driver":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait(timeout=30)
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def wait_until(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 120
+        while not true():
+            assert self._process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.1)
+
+    def finish(self) -> None:
+        try:
+            assert self._process.wait(timeout=200) == 0, self.said()
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end:\n{self.said()}") from None
+
+
+def announce_and_take_away(cluster: Cluster, node: str) -> None:
+    """As AWS does it with a machine of its spot market: a notice to the machine, then the end."""
+    with Service("aws") as service:
+        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        service.taken, service.until = True, datetime.now(UTC) + timedelta(seconds=12)
+        watcher = [sys.executable, "-m", "sweeps.engine.draining", "--metadata", service.url, "--node-id", node]
+        watcher += ["--address", cluster.address]
+        drained = subprocess.run(
+            watcher, env=cluster.environment, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+        )
+        service.shutdown()
+        thread.join()
+    assert f"node {node} drained" in drained.stdout
+    time.sleep(3)  # its time is over
+    cluster.kill(node)

@@ -74,14 +74,15 @@ def test_a_ledger_in_a_store_is_the_one_in_a_folder(local: Path, run: StorePath)
 def test_figures_go_beside_the_run_or_home(
     local: Path, run: StorePath, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    stored = upload(local, run / local.name)  # a run goes by its folder's name, in the figure's numbers too
     assert main(["frontier", str(local), "--out", str(tmp_path / "local")]) == 0
-    assert main(["frontier", str(upload(local, run)), "--out", str(tmp_path / "home")]) == 0
-    assert main(["frontier", str(run)]) == 0
-    assert f"{run}/analysis/frontier.parquet" in capsys.readouterr().out
+    assert main(["frontier", str(stored), "--out", str(tmp_path / "home")]) == 0
+    assert main(["frontier", str(stored)]) == 0
+    assert f"{stored}/analysis/frontier.parquet" in capsys.readouterr().out
     for name in ("frontier.png", "frontier.svg", "frontier.parquet"):
         expected = (tmp_path / "local" / name).read_bytes()
         assert (tmp_path / "home" / name).read_bytes() == expected
-        assert (run / "analysis" / name).read().to_pybytes() == expected
+        assert (stored / "analysis" / name).read().to_pybytes() == expected
 
 
 def test_a_damaged_object_is_put_aside_in_the_store(local: Path, run: StorePath) -> None:

@@ -57,10 +57,9 @@ class Columns:
         return table if self._unique is None else table.filter(pa.array(self._unique))
 
     def frame(self, patterns: Sequence[str], trials: Iterable[str] | None = None) -> pd.DataFrame:
-        """`table` in pandas, or the rows of `trials` of it."""
-        table = self.table(patterns)
-        if trials is not None:
-            table = table.filter(pc.is_in(table["trial"], value_set=pa.array(list(trials), pa.string())))
+        """`table` in pandas; or the rows of `trials` of it, for which few files at a time are held whole."""
+        wanted = matching(self.names, patterns)
+        table = self.table(patterns) if trials is None else self._taken(self._rows_of(trials), wanted)
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
@@ -70,18 +69,36 @@ class Columns:
         Of a large table this holds the columns of few files at a time.
         """
         self.table([by])
-        wanted, seen, found = [by, *matching(self.names, patterns)], pa.array([], pa.string()), []
+        wanted, seen = [by, *matching(self.names, patterns)], pa.array([], pa.string())
         new: dict[Location, NDArray[np.intp]] = {}
         for path, part in self._parts.items():
             values = part[by].combine_chunks()
             rows = _first_rows(values, seen)
             if rows.size:
                 new[path], seen = rows, pa.concat_arrays([seen, values.take(rows)])
-        for paths in _batches(list(new), REQUESTS):
-            for path, part in self._with(paths, wanted).items():
-                found.append(part.select(_there(wanted, part)).take(new[path]))
-        frame: pd.DataFrame = self._united(found).to_pandas()
+        frame: pd.DataFrame = self._taken(new, wanted).to_pandas()
         return frame
+
+    # --- the rows ------------------------------------------------------------------------------------------------
+
+    def _rows_of(self, trials: Iterable[str]) -> dict[Location, NDArray[np.intp]]:
+        """Which rows of each file are of `trials`, each key once."""
+        known = pa.array(list(trials), pa.string())
+        wanted = [pc.is_in(part["trial"], value_set=known).to_numpy() for part in self._parts.values()]
+        if self._unique is not None:
+            ends = np.cumsum([len(own) for own in wanted])
+            wanted = [own & first for own, first in zip(wanted, np.split(self._unique, ends[:-1]), strict=True)]
+        return {path: np.flatnonzero(own) for path, own in zip(self._parts, wanted, strict=True)}
+
+    def _taken(self, rows: dict[Location, NDArray[np.intp]], wanted: Sequence[str]) -> pa.Table:
+        """Some columns of some rows of the files. Of a large table this holds the columns of few files at a time."""
+        found = []
+        for paths in _batches([path for path, own in rows.items() if own.size], REQUESTS):
+            for path, part in self._with(paths, wanted).items():
+                found.append(part.select(_there(wanted, part)).take(rows[path]))
+        everything = self._fitting(pa.unify_schemas, list(dict.fromkeys(self._schemas.values())))
+        none = _with_floats(everything.empty_table().select(wanted))  # a file that is not read may have more columns
+        return self._united([none, *found])
 
     # --- the files -----------------------------------------------------------------------------------------------
 

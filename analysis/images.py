@@ -127,7 +127,8 @@ def _networks(
 
 
 def _check_data(ledgers: Sequence[Ledger]) -> None:
-    data = {str(ledger.path): sorted(set(ledger.trials["run.data"].astype(str))) for ledger in ledgers}
+    told = {str(ledger.path): ledger.read("trials", ["run.data"])["run.data"] for ledger in ledgers}
+    data = {path: sorted(own.astype(str).unique()) for path, own in told.items()}
     names = [ledger.path.name for ledger in ledgers]
     if len(set(names)) < len(names):
         raise LedgerError(f"the runs must have different names, but are {', '.join(names)}")
@@ -151,8 +152,8 @@ def _not_shown(ledger: Ledger, front: _Front, count: int) -> list[str]:
 
 def _named(ledger: Ledger, scores: pd.DataFrame) -> pd.DataFrame:
     """Every completed trial with samples, as a network of the name of its identity's first digits."""
-    trials = ledger.trials[ledger.trials["trial"].isin(set(scores["trial"]))]
-    label = trials["configuration"].map(labels(ledger.trials))
+    trials = ledger.read("trials", ["*"], set(scores["trial"]))
+    label = trials["configuration"].map(labels(ledger.settings.reset_index()))
     return trials.assign(name=trials["trial"].str[:8], run=ledger.path.name, label=label)
 
 

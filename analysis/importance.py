@@ -154,7 +154,8 @@ def sample_lines(ledgers: Sequence[Ledger], objective: Objective, rung: int) -> 
 
 
 def _search(ledger: Ledger) -> pd.DataFrame:
-    return ledger.trials[ledger.trials["stage"] == "search"]
+    trials = ledger.read("trials", ["trial", _ID, "seed", "stage", "ending", "rung", "config.*"])
+    return trials[trials["stage"] == "search"]
 
 
 def _at(ledger: Ledger, objective: Objective, step: int) -> pd.DataFrame:

@@ -158,13 +158,18 @@ class Ledger:
     def read(self, name: str, patterns: Sequence[str], trials: Iterable[str] | None = None) -> pd.DataFrame:
         """The columns of the table `name` that match: names, or their beginnings with a "*" behind.
 
-        Of `trials`, their rows alone, for which `trial` must be among the columns; None: all rows.
+        Of `trials`, their rows alone; None: all rows.
         Columns that the table lacks are left out. Only `spared` and those of the objectives are always there.
         """
         if name not in vars(self):
             return self._read(name, patterns, trials)
         frame = self._chosen(name, patterns)
-        return frame if trials is None else frame[frame["trial"].isin(list(trials))].reset_index(drop=True)
+        return frame if trials is None else frame[vars(self)[name]["trial"].isin(list(trials))].reset_index(drop=True)
+
+    def columns(self, name: str) -> list[str]:
+        """The names of the columns that the table `name` has; see `read` for those that are always there."""
+        there = vars(self)[name].columns if name in vars(self) else self.tables[name].names
+        return list(map(str, there))
 
     def _chosen(self, name: str, patterns: Sequence[str]) -> pd.DataFrame:
         """Columns of a table that has been read whole."""

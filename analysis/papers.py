@@ -269,7 +269,8 @@ def _timing(frame: pd.DataFrame) -> str:
 
 def _recipes(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
     """How the training of the compared trials differs from the paper's."""
-    trials = pd.concat([ledger.trials for ledger in ledgers], ignore_index=True)
+    told = ["configuration", *_PAPER_RECIPE]
+    trials = pd.concat([ledger.read("trials", told) for ledger in ledgers], ignore_index=True)
     trials = trials[trials["configuration"].isin(frame["configuration"].dropna())]
     parts = []
     for column, theirs in _PAPER_RECIPE.items():

@@ -42,7 +42,7 @@ def run_data(reading: Reading) -> dict[str, Any]:
 def _metrics(reading: Reading) -> list[dict[str, Any]]:
     ledger = reading.ledger
     directions = {objective.metric: objective.sign for objective in ledger.objectives}
-    there = [column.removeprefix("metric.") for column in ledger.trials.columns if column.startswith("metric.")]
+    there = [column.removeprefix("metric.") for column in ledger.columns("trials") if column.startswith("metric.")]
     order = [*directions, *(name for name in there if name not in directions)]
     return [
         {
@@ -61,7 +61,7 @@ def _metrics(reading: Reading) -> list[dict[str, Any]]:
 def _configurations(frame: pd.DataFrame, metrics: list[str], reading: Reading) -> list[dict[str, Any]]:
     """The configurations of a view, one dict each; those of trials that are not shown are left out."""
     kept = frame["configuration"].isin(reading.trials["configuration"])
-    numbers = dict(reading.ledger.trials.groupby("configuration")["number"].min()) if "number" in reading.trials else {}
+    numbers = _first_numbers(reading)
     return [
         {
             "id": row["configuration"],
@@ -78,13 +78,22 @@ def _configurations(frame: pd.DataFrame, metrics: list[str], reading: Reading) -
     ]
 
 
+def _first_numbers(reading: Reading) -> dict[str, int]:
+    """The number of each configuration's first trial, in the order of the search."""
+    if "number" not in reading.trials:
+        return {}
+    told = reading.ledger.read("trials", ["configuration", "number"])
+    own = told[told["configuration"].isin(reading.trials["configuration"])]
+    return dict(own.groupby("configuration")["number"].min())
+
+
 def _parameters(reading: Reading) -> dict[str, str]:
-    return varying(reading.ledger.trials)
+    return varying(reading.ledger.settings)
 
 
 def _trials(reading: Reading, metrics: list[str]) -> dict[str, Any]:
     shown = reading.trials
-    known = labels(reading.ledger.trials)
+    known = labels(reading.ledger.settings.reset_index())
     return {
         "id": shown["trial"].tolist(),
         "configuration": shown["configuration"].tolist(),

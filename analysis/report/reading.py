@@ -51,7 +51,7 @@ def read(run: Location) -> Reading:
     except LedgerError as error:
         own, search, why = None, None, str(error)
     front = set() if own is None else set(own.loc[own["front"], "configuration"])
-    trials, trials_note = shown_trials(ledger.trials, front)
+    trials, trials_note = shown_trials(ledger, front)
     reports, reports_note = shown_reports(trials, ledger.read("reports", ["*"], trials["trial"]))
     name = run.resolve().name if isinstance(run, Path) else run.name
     pictures, pictures_why = _pictures(ledger)

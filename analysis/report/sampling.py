@@ -19,21 +19,23 @@ MOST_CONFIGURATIONS = 200
 """Configurations that importances are taken of: the forests of a bootstrap over more take minutes."""
 
 
-def shown_trials(trials: pd.DataFrame, kept: Collection[str], most: int = MOST_TRIALS) -> tuple[pd.DataFrame, str]:
-    """At most `most` of `trials`, in the order of their numbers, and the sentence that says which (or "").
+def shown_trials(ledger: Ledger, kept: Collection[str], most: int = MOST_TRIALS) -> tuple[pd.DataFrame, str]:
+    """At most `most` trials of the ledger, in the order of their numbers, and the sentence that says which (or "").
 
     Confirmations and the trials of the configurations `kept` come first; of the others every so-manieth is shown.
     """
-    ordered = trials.sort_values(["number", "trial"] if "number" in trials else ["time.ended", "trial"])
+    place = "number" if "number" in ledger.columns("trials") else "time.ended"
+    told = ledger.read("trials", ["trial", place, "stage", "configuration"])
+    ordered = told.sort_values([place, "trial"])
     if len(ordered) <= most:
-        return ordered.reset_index(drop=True), ""
+        return _rows(ledger, ordered["trial"]), ""
     first = ((ordered["stage"] == "confirm") | ordered["configuration"].isin(list(kept))).to_numpy()
     chosen = np.concatenate([_spread(np.flatnonzero(first), most), _spread(np.flatnonzero(~first), most - first.sum())])
     text = (
         f"Shown: {len(chosen):,} of {len(ordered):,} trials: those of the front and the confirmations, "
         "and of the others a sample spread evenly over the search."
     )
-    return ordered.iloc[np.sort(chosen)].reset_index(drop=True), text
+    return _rows(ledger, ordered["trial"].iloc[np.sort(chosen)]), text
 
 
 def shown_reports(trials: pd.DataFrame, reports: pd.DataFrame, most: int = MOST_REPORTS) -> tuple[pd.DataFrame, str]:
@@ -53,15 +55,23 @@ def some_configurations(ledger: Ledger, most: int = MOST_CONFIGURATIONS) -> tupl
 
     They are drawn at random, the same every time; a ledger with no more than that is given back as it is.
     """
-    trials = ledger.trials
+    trials = ledger.read("trials", ["trial", "stage", "configuration"])
     known = np.sort(trials.loc[trials["stage"] == "search", "configuration"].unique().astype(str))
     if len(known) <= most:
         return ledger, ""
     drawn = np.random.default_rng(0).choice(known, most, replace=False)
-    own = trials[trials["configuration"].isin(drawn)].reset_index(drop=True)
+    own = ledger.read("trials", ["*"], trials.loc[trials["configuration"].isin(drawn), "trial"])
     part = dataclasses.replace(ledger)
     vars(part).update(trials=own, reports=ledger.read("reports", ["*"], own["trial"]))
     return part, f"Of {most:,} of {len(known):,} configurations of the search, drawn at random."
+
+
+def _rows(ledger: Ledger, trials: "pd.Series[str]") -> pd.DataFrame:
+    """All that the ledger says of `trials`, in their order."""
+    frame = ledger.read("trials", ["*"], trials)
+    order = pd.Index(frame["trial"]).get_indexer(pd.Index(trials))
+    found: pd.DataFrame = frame.iloc[order].reset_index(drop=True)
+    return found
 
 
 def _spread(places: NDArray[np.intp], most: int) -> NDArray[np.intp]:

@@ -89,6 +89,20 @@ def test_some_columns_are_those_of_the_whole_table(write: Write) -> None:
     assert list(ledger.settings["config.net.stride"].dropna()) == [2]
 
 
+@pytest.mark.parametrize("patterns", [["*"], ["trial", "metric.*"], ["metric.psnr_db", "loss.new"]])
+@pytest.mark.parametrize("asked", [["trial00001", "trial00003"], ["trial00002"], ["nobody's"], []])
+def test_the_rows_of_some_trials_are_those_of_the_whole_table(
+    write: Write, patterns: list[str], asked: list[str]
+) -> None:
+    run = write([trial_row(number) for number in range(4)], [report_row(number, 150, 19.0, 0.9) for number in range(3)])
+    write_rows(run / "reports" / "0002.parquet", [report_row(1, 150, 7.0, 0.1), report_row(3, 300, 20.0, 0.9)])
+    write_rows(run / "reports" / "0003.parquet", [report_row(1, 300, 21.0, 0.9) | {"loss.new": 0.5}])
+    rows = load(run).read("reports", patterns, asked)
+    columns = load(run).read("reports", patterns).columns
+    expected = load(run).reports.query("trial in @asked")[columns].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rows, expected, check_dtype=False)  # without a null whole numbers stay whole
+
+
 def test_repeated_keys_are_found_among_nulls_and_across_columns() -> None:
     keys = pa.table({"a": ["x", None, "x", None, "y", "x"], "b": [1, 1, 2, 1, 1, 1]})
     assert columns.repeated(keys).tolist() == [False, False, False, True, False, True]

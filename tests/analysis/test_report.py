@@ -212,7 +212,7 @@ def test_a_large_run_is_sampled_and_says_so(write: Write) -> None:
     *_, last = (row["configuration"] for row in trials if row["ending"] == "completed")
     extra = confirmed(trials, {last: 3}, seed=1)
     ledger = read(write(trials + extra, reports)).ledger
-    shown, sentence = shown_trials(ledger.trials, {last}, most=100)
+    shown, sentence = shown_trials(ledger, {last}, most=100)
     assert sentence.startswith("Shown: 100 of 303 trials")
     assert len(shown) == 100
     assert set(shown["trial"]) >= {row["trial"] for row in extra} | {trials[int(last[4:])]["trial"]}

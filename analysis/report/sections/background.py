@@ -25,11 +25,12 @@ _DATA = ("run.data", "run.data_spec", "run.run")  # the first two have a section
 def data(reading: Reading) -> Told:
     """Which data were used, and what the untouched phone images score on them."""
     ledger = reading.ledger
-    pairs = [("data", _several(ledger.trials, "run.data_spec") or str(ledger.runs["run.data_spec"].iloc[-1]))]
-    if digest := _several(ledger.trials, "run.data"):
+    trials = ledger.read("trials", ["run.data_spec", "run.data", "images"])
+    pairs = [("data", _several(trials, "run.data_spec") or str(ledger.runs["run.data_spec"].iloc[-1]))]
+    if digest := _several(trials, "run.data"):
         pairs.append(("fingerprint", digest))
-    pairs.append(("validation images", _several(ledger.trials, "images") or "not reported"))
-    names = [column.removeprefix("metric.") for column in _columns(ledger.trials, "metric.")]
+    pairs.append(("validation images", _several(trials, "images") or "not reported"))
+    names = [column.removeprefix("metric.") for column in ledger.columns("trials") if column.startswith("metric.")]
     scores = [(name, baseline(ledger, name)) for name in names if name not in COSTS and name != "psnr_gain_db"]
     rows = [[metric_label(name), metric_text(name, value)] for name, value in scores if value is not None]
     blocks: list[Block] = [Facts(pairs)]
@@ -40,8 +41,8 @@ def data(reading: Reading) -> Told:
 
 def environment(reading: Reading) -> Told:
     """Versions, hosts, devices and the digest of the code: of every trial, so that a mixture shows."""
-    trials = reading.ledger.trials
-    columns = [column for column in _columns(trials, "run.") if column not in _DATA]
+    trials = reading.ledger.read("trials", ["run.*"])
+    columns = [column for column in trials.columns if column not in _DATA]
     pairs = [(_NAMES.get(column, column.removeprefix("run.")), _several(trials, column)) for column in columns]
     mixed = [name for name, text in pairs if ";" in text]
     lead = f"The trials differ in: {', '.join(mixed)}." if mixed else "The same for all trials."
@@ -80,14 +81,11 @@ def _several(trials: pd.DataFrame, column: str) -> str:
     return "; ".join(f"{_text(value)} ({count:,} trials)" for value, count in ordered)
 
 
-def _columns(frame: pd.DataFrame, prefix: str) -> list[str]:
-    return [column for column in frame.columns if column.startswith(prefix)]
-
-
 def _fixed(ledger: Ledger) -> list[tuple[str, str]]:
-    changing = varying(ledger.trials)
-    columns = [column for column in _columns(ledger.trials, "config.") if column not in changing]
-    pairs = [(column.removeprefix("config."), _several(ledger.trials, column)) for column in columns]
+    changing = varying(ledger.settings)
+    seed = "config.seed"  # of the trial, not of what was trained
+    columns = [name for name in ledger.settings.columns if name.startswith("config.") and name not in (*changing, seed)]
+    pairs = [(column.removeprefix("config."), _several(ledger.settings, column)) for column in columns]
     return [pair for pair in pairs if pair[1]]
 
 

@@ -10,7 +10,7 @@ _MOST_REASONS = 25
 
 def endings(reading: Reading) -> Told:
     """Counts, rates with their intervals, and reasons."""
-    trials = reading.ledger.trials
+    trials = reading.ledger.read("trials", ["ending"])
     n = len(trials)
     counts = {ending: int((trials["ending"] == ending).sum()) for ending in ENDINGS}
     rows = [[ending, f"{count:,}", *_rate(count, n)] for ending, count in counts.items()]
@@ -32,7 +32,7 @@ def _rate(count: int, n: int) -> list[str]:
 
 
 def _reasons(reading: Reading) -> list[Block]:
-    trials = reading.ledger.trials
+    trials = reading.ledger.read("trials", ["ending", "reason"])
     told = trials[(trials["reason"] != "") & (trials["ending"] != "completed")]
     if told.empty:
         return []

@@ -39,12 +39,13 @@ def comparison(readings: Sequence[Reading]) -> Table:
         (
             reading.name,
             str(reading.ledger.runs["question"].iloc[-1]),
-            f"{len(reading.ledger.trials):,}",
-            _completed(reading),
+            f"{len(trials):,}",
+            _completed(trials),
             _front(reading),
             _best(reading),
         )
         for reading in readings
+        for trials in [reading.ledger.read("trials", ["ending"])]
     ]
     columns = ("run", "question", "trials ended", "completed", "on the front", "best in the first objective")
     return Table(columns, rows, numbers=(2, 3, 4))
@@ -53,15 +54,16 @@ def comparison(readings: Sequence[Reading]) -> Table:
 def _figures(reading: Reading) -> list[tuple[str, str]]:
     ledger = reading.ledger
     open_trials = not_ended(ledger)
+    trials = ledger.read("trials", ["ending", "steps", "time.wall_s"])
     figures = [
-        (f"{len(ledger.trials):,}", "trials ended" if len(ledger.trials) != 1 else "trial ended"),
-        (_completed(reading), "completed"),
+        (f"{len(trials):,}", "trials ended" if len(trials) != 1 else "trial ended"),
+        (_completed(trials), "completed"),
         *([(f"{open_trials:,}", "started, not ended")] if open_trials else []),
         (_front(reading), "on the front"),
-        (f"{ledger.trials['steps'].sum():,.0f}", "steps trained"),
+        (f"{trials['steps'].sum():,.0f}", "steps trained"),
     ]
-    if "time.wall_s" in ledger.trials:
-        figures.append((duration_text(float(ledger.trials["time.wall_s"].sum())), "of work in trials"))
+    if "time.wall_s" in trials:
+        figures.append((duration_text(float(trials["time.wall_s"].sum())), "of work in trials"))
     return figures
 
 
@@ -72,8 +74,8 @@ def duration_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def _completed(reading: Reading) -> str:
-    return f"{int((reading.ledger.trials['ending'] == 'completed').sum()):,}"
+def _completed(trials: pd.DataFrame) -> str:
+    return f"{int((trials['ending'] == 'completed').sum()):,}"
 
 
 def _front(reading: Reading) -> str:

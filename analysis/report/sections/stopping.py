@@ -16,7 +16,8 @@ def stopping(reading: Reading) -> Told:
         rungs, rule = contract(ledger, "rungs"), str(contract(ledger, "stopping"))
     except LedgerError as error:
         return Told(f"Not known: {error}.")
-    search = ledger.trials[ledger.trials["stage"] == "search"]
+    trials = ledger.read("trials", ["stage", "ending", "steps", "spared"])
+    search = trials[trials["stage"] == "search"]
     if search.empty:
         return Told("The search has no trial that ended.")
     if rule == "none" or len(rungs) < 2:
@@ -28,7 +29,7 @@ def stopping(reading: Reading) -> Told:
         saved = f"stopping saved {savings(ledger).saved:.0%} of the search's steps"
         lines = [f"{saved}; no trial was spared to audit it (--audit-share), so what it cost is not known"]
     blocks.insert(0, Text([f"{line[0].upper()}{line[1:]}." for line in lines]))
-    blocks += _audit(ledger)
+    blocks += _audit(ledger, search)
     return Told(lead, blocks)
 
 
@@ -42,10 +43,10 @@ def _rungs(search: pd.DataFrame, rungs: list[int]) -> Table:
     return Table(["rung", "step", "trials that reached it", "stopped there", "spared there"], rows, range(5))
 
 
-def _audit(ledger: Ledger) -> list[Block]:
-    search = ledger.trials[(ledger.trials["stage"] == "search") & (ledger.trials["ending"] == "completed")]
+def _audit(ledger: Ledger, search: pd.DataFrame) -> list[Block]:
+    completed = search[search["ending"] == "completed"]
     objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
-    if not (search["spared"] >= 0).any() or not objectives:
+    if not (completed["spared"] >= 0).any() or not objectives:
         return []
     frame = agreement(ledger, objectives)
     rows = [

@@ -37,7 +37,7 @@ def common_rung(ledgers: Sequence[Ledger]) -> int:
     The last of all where none was stopped. Trials that diverged or failed before count as lost, not as stopped.
     """
     last = len(contract(ledgers[0], "rungs")) - 1
-    stopped = [_search(ledger).query("ending == 'stopped'")["rung"].min() for ledger in ledgers]
+    stopped = [_search(ledger, "rung").query("ending == 'stopped'")["rung"].min() for ledger in ledgers]
     return int(min([last, *(rung for rung in stopped if pd.notna(rung))]))
 
 
@@ -153,14 +153,15 @@ def sample_lines(ledgers: Sequence[Ledger], objective: Objective, rung: int) -> 
 # --- the steps ---------------------------------------------------------------------------------------------------
 
 
-def _search(ledger: Ledger) -> pd.DataFrame:
-    trials = ledger.read("trials", ["trial", _ID, "seed", "stage", "ending", "rung", "config.*"])
+def _search(ledger: Ledger, *columns: str) -> pd.DataFrame:
+    """The search's trials: how they ended, and these columns."""
+    trials = ledger.read("trials", ["stage", "ending", *columns])
     return trials[trials["stage"] == "search"]
 
 
 def _at(ledger: Ledger, objective: Objective, step: int) -> pd.DataFrame:
     """The search's trials with the column `score`: the objective as reported at `step`, NaN where it was not."""
-    trials = _search(ledger)
+    trials = _search(ledger, "trial", _ID, "seed", "config.*")
     reports = ledger.read("reports", ["trial", "step", objective.column])
     at_step = reports[reports["step"] == step].set_index("trial")[objective.column]
     return trials.assign(score=trials["trial"].map(at_step).astype("float64"))

@@ -82,5 +82,7 @@ def _middle(rows: Floats, weight: Floats | None = None) -> Floats:
     upper = np.cumsum(weight[order], axis=1) / weight.sum()
     lower = upper - weight[order] / weight.sum()
     share = np.clip(np.minimum(upper, 0.75) - np.maximum(lower, 0.25), 0, None)
-    weighed: Floats = np.where(share > 0, ranked * share, 0.0).sum(axis=1) / share.sum(axis=1)
+    # A lost run is infinite, and infinity times a share of nothing would be no number.
+    parts = np.multiply(ranked, share, where=share > 0, out=np.zeros_like(ranked))
+    weighed: Floats = parts.sum(axis=1) / share.sum(axis=1)
     return weighed

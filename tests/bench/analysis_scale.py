@@ -14,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from analysis.commands import COMMANDS  # noqa: E402
-from tests.bench.big_ledger import write  # noqa: E402
+from tests.bench.big_ledger import SEEDS, write  # noqa: E402
 
 ASKED = ("frontier", "stability")
 OPTUNA_FIRST = 250
@@ -46,6 +47,7 @@ def optuna_front(run: str, most: str) -> None:
 
     trials = pd.read_parquet(f"{run}/trials", columns=["configuration", "metric.psnr_db", "metric.latency_ratio"])
     means = trials.groupby("configuration").mean().head(int(most))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.add_trials([optuna.trial.create_trial(values=list(values)) for values in means.itertuples(index=False)])
     print(len({tuple(trial.values) for trial in study.best_trials}))
@@ -91,18 +93,22 @@ def main() -> None:
             seconds, gib = zip(*(one[name] for one in rounds), strict=True)  # type: ignore[misc]
             low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
             print(f"{name:<40} {middle:>9.1f} {low:>7.1f} {high:>8.1f} {max(gib):>9.2f}")
-        size, done = OPTUNA_FIRST, None
-        while (
-            found := measured([str(Path(__file__)), "optuna_front", str(run), str(size)], options.within)
-        ) is not None:
-            done, size = (size, *found), 2 * size
-            print(
-                f"{f'Optuna: the front of {done[0]:,} means':<40} {done[1]:>9.1f} {'':>16} {done[2]:>9.2f}", flush=True
-            )
-            if size > 2 * options.trials / 20:
+        for size in doubled(OPTUNA_FIRST, options.trials // SEEDS):
+            found = measured([str(Path(__file__)), "optuna_front", str(run), str(size)], options.within)
+            if found is None:
+                print(f"Optuna: {size:,} means take longer than {options.within:g} s")
                 break
-        else:
-            print(f"Optuna: {size:,} means take longer than {options.within:g} s")
+            print(
+                f"{f'Optuna: the front of {size:,} means':<40} {found[0]:>9.1f} {'':>16} {found[1]:>9.2f}", flush=True
+            )
+
+
+def doubled(first: int, last: int) -> Iterator[int]:
+    """`first`, twice that and so on, and `last` at the end."""
+    while first < last:
+        yield first
+        first *= 2
+    yield last
 
 
 if __name__ == "__main__":

@@ -69,11 +69,11 @@ def chance_lines(found: Chances, frame: pd.DataFrame) -> list[str]:
     """The knee and the hypervolume in sentences, or why there are no chances."""
     lines = [found.why] if found.why else []
     if found.knee is not None:
-        chance = "" if np.isnan(found.knee_chance) else f", with a chance of {found.knee_chance:.0%}"
+        chance = "" if np.isnan(found.knee_chance) else f", with a chance of {100 * found.knee_chance:.0f} %"
         lines.append(f"knee of the front: {frame['number'].iloc[found.knee]}{chance}")
     if found.volume is not None:
-        ends = "{1:.2f} to {2:.2f}".format(*found.volume)
-        lines.append(f"hypervolume of the front: {found.volume.mean:.2f} (95 % interval {ends}) of the box around it")
+        mean, low, high = (f"{value:.{_decimals(found.volume)}f}" for value in found.volume)
+        lines.append(f"hypervolume of the front: {mean} (95 % interval {low} to {high}) of the box around it")
     return lines
 
 
@@ -143,6 +143,12 @@ def _scores(
         members.append(member[member >= 0])
     seeds = summarised(np.concatenate(parts), np.concatenate(members))
     return true_means(seeds, generator, wanted=np.arange(len(near)))
+
+
+def _decimals(interval: Interval) -> int:
+    """So many that the ends of the interval differ by ten units of the last one or more; 2 to 6."""
+    wide = interval.high - interval.low
+    return int(np.clip(np.ceil(1 - np.log10(wide)), 2, 6)) if wide > 0 else 2
 
 
 def _volume(front: Floats, points: Floats, maximise: Sequence[bool]) -> Interval | None:

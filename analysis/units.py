@@ -57,3 +57,8 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     lasts = {name: name.rsplit(".", 1)[-1] for name in names}
     times = Counter(lasts.values())
     return {name: last if times[last] == 1 else name for name, last in lasts.items()}
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital in front."""
+    return f"{text[:1].upper()}{text[1:]}"

@@ -13,7 +13,7 @@ from analysis.figures.sheet import PLOT_IN, WIDE_IN, grid, legend, sheet
 from analysis.frontier import baseline, confirmed
 from analysis.load import ENDINGS, Ledger, LedgerError, Objective
 from analysis.plots.front import Dimension, plot_front, plot_published, plot_ranking, plot_rings
-from analysis.units import COSTS, metric_label, metric_unit
+from analysis.units import COSTS, metric_label, metric_unit, sentence
 
 _MOST_OBJECTIVES = 3
 _MOST_ROWS = 30  # of a ranking
@@ -43,7 +43,7 @@ def frontier_figure(
     if len(objectives) == 1:
         return _ranking(ledgers, frame, objectives[0], said)
     some, stopped, words = _drawn(ledgers, frame)
-    foot = [*_caption(ledgers, frame), *words, *said, *_key(frame)]
+    foot = [*_caption(ledgers, frame), *words, *(f"{sentence(text)}." for text in said), *_key(frame)]
     dimensions = [_dimension(ledgers[0], some, objective, stopped) for objective in objectives]
     number, called = some["number"].to_numpy(), run_names(ledgers)
     if len(objectives) == 2:
@@ -69,7 +69,7 @@ def run_names(ledgers: Sequence[Ledger]) -> list[str]:
 
 def _ranking(ledgers: Sequence[Ledger], frame: pd.DataFrame, objective: Objective, said: Sequence[str]) -> Figure:
     shown = frame.head(_MOST_ROWS)
-    caption = [*_caption(ledgers, frame), *said]
+    caption = [*_caption(ledgers, frame), *(f"{sentence(text)}." for text in said)]
     if len(shown) < len(frame):
         caption.append(f"Shown: the best {len(shown)} of {len(frame)} configurations.")
     names = [textwrap.shorten(label, 60, placeholder=" ...") for label in shown["label"]]
@@ -125,7 +125,7 @@ def _question(ledgers: Sequence[Ledger]) -> str:
 
 def _caption(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
     counts = pd.concat([ledger.read("trials", ["ending"]) for ledger in ledgers])["ending"].value_counts()
-    endings = ", ".join(f"{counts[ending]} {ending}" for ending in ENDINGS if ending in counts)
+    endings = ", ".join(f"{counts[ending]:,} {ending}" for ending in ENDINGS if ending in counts)
     seeds = int((frame["interval_over"] == "seeds").sum())
     images = len(frame) - seeds
     over = [f"seeds ({_configurations(seeds)})"] if seeds else []
@@ -134,7 +134,7 @@ def _caption(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
     timed = "; those of latency over rounds of timing" if has else ""
     specs = ", ".join(sorted({str(ledger.runs["run.data_spec"].iloc[-1]) for ledger in ledgers}))
     return [
-        f"{counts.sum()} trials: {endings}.",
+        f"{counts.sum():,} trials: {endings}.",
         f"Bars: 95 % intervals over {' or '.join(over)}{timed}.",
         f"Data: {specs}, {frame['images'].max()} validation images.",
         *_stage(ledgers, frame),
@@ -151,7 +151,7 @@ def _stage(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
 
 
 def _configurations(count: int) -> str:
-    return "1 configuration" if count == 1 else f"{count} configurations"
+    return "1 configuration" if count == 1 else f"{count:,} configurations"
 
 
 def _key(frame: pd.DataFrame) -> list[str]:

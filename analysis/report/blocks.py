@@ -103,8 +103,3 @@ class Section:
     title: str
     lead: str
     blocks: Sequence[Block] = ()
-
-
-def sentence(text: str) -> str:
-    """`text` with a capital in front."""
-    return f"{text[:1].upper()}{text[1:]}"

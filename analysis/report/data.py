@@ -67,6 +67,7 @@ def _configurations(frame: pd.DataFrame, metrics: list[str], reading: Reading) -
             "id": row["configuration"],
             "label": row["label"],
             "front": row["number"],
+            "chance": row["chance"],
             "first": numbers.get(row["configuration"]),
             "over": f"{row['n_seeds']} seeds" if row["interval_over"] == "seeds" else f"{row['images']} images",
             "lost": row["n_diverged"] + row["n_failed"] + row["n_refused"],

@@ -1,10 +1,12 @@
 """A run as the report reads it: its ledger, its configurations, and what of it is shown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.chances import chance_lines, chances
 from analysis.frontier import configurations, confirmed, ranked, results
 from analysis.images import Shown, shown
 from analysis.load import Ledger, LedgerError, load
@@ -15,18 +17,19 @@ from analysis.report.sampling import shown_reports, shown_trials
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One run. `results` and `search` are frames as `frontier.ranked` gives them.
+    """One run. `results` and `search` are frames as `frontier.ranked` gives them, with `chance` as `chances` does.
 
     `results` has what may be called a result (the confirmed configurations, where there are any) and `search` the
     search's own scores, None where nothing was confirmed, so that both are the same. Where no configuration completed,
-    `results` is None as well and `why` says what happened instead. `trials` and `reports` are those that are shown, and
-    the notes say which these are; both are "" where everything is. `pictures` are of networks of the front; None where
-    there are none to show, and `pictures_why` says why.
+    `results` is None as well and `why` says what happened instead. `chance_lines` are about the front of the results.
+    `trials` and `reports` are those that are shown, and the notes say which these are; both are "" where everything is.
+    `pictures` are of networks of the front; None where there are none to show, and `pictures_why` says why.
     """
 
     name: str
     ledger: Ledger
     results: pd.DataFrame | None
+    chance_lines: Sequence[str]
     search: pd.DataFrame | None
     why: str
     trials: pd.DataFrame
@@ -45,17 +48,26 @@ def read(run: Location) -> Reading:
     """Read the run at `run`. Raises LedgerError as `load` does."""
     ledger = load(run)
     try:
-        own = ranked(results(configurations(ledger)), ledger.objectives)
-        search = ranked(configurations(ledger, search=True), ledger.objectives) if confirmed(ledger) else None
+        own, said = _ranked(ledger)
+        search = _ranked(ledger, search=True)[0] if confirmed(ledger) else None
         why = ""
     except LedgerError as error:
-        own, search, why = None, None, str(error)
+        own, said, search, why = None, [], None, str(error)
     front = set() if own is None else set(own.loc[own["front"], "configuration"])
     trials, trials_note = shown_trials(ledger, front)
     reports, reports_note = shown_reports(trials, ledger.read("reports", ["*"], trials["trial"]))
     name = run.resolve().name if isinstance(run, Path) else run.name
     pictures, pictures_why = _pictures(ledger)
-    return Reading(name, ledger, own, search, why, trials, trials_note, reports, reports_note, pictures, pictures_why)
+    parts = (trials, trials_note, reports, reports_note, pictures, pictures_why)
+    return Reading(name, ledger, own, said, search, why, *parts)
+
+
+def _ranked(ledger: Ledger, search: bool = False) -> tuple[pd.DataFrame, list[str]]:
+    """The configurations with their chances to be on the front, and what is said of these."""
+    found = configurations(ledger, search)
+    frame = ranked(found if search else results(found), ledger.objectives)
+    sure = chances([ledger], frame.assign(run=0), ledger.objectives, search)
+    return frame.assign(chance=sure.front), chance_lines(sure, frame)
 
 
 def _pictures(ledger: Ledger) -> tuple[Shown | None, str]:

@@ -22,7 +22,8 @@ MOST_CONFIGURATIONS = 200
 def shown_trials(ledger: Ledger, kept: Collection[str], most: int = MOST_TRIALS) -> tuple[pd.DataFrame, str]:
     """At most `most` trials of the ledger, in the order of their numbers, and the sentence that says which (or "").
 
-    Confirmations and the trials of the configurations `kept` come first; of the others every so-manieth is shown.
+    Confirmations and the trials of the configurations `kept` come first, up to half of `most`; of the others every
+    so-manieth is shown.
     """
     place = "number" if "number" in ledger.columns("trials") else "time.ended"
     told = ledger.read("trials", ["trial", place, "stage", "configuration"])
@@ -30,9 +31,11 @@ def shown_trials(ledger: Ledger, kept: Collection[str], most: int = MOST_TRIALS)
     if len(ordered) <= most:
         return _rows(ledger, ordered["trial"]), ""
     first = ((ordered["stage"] == "confirm") | ordered["configuration"].isin(list(kept))).to_numpy()
-    chosen = np.concatenate([_spread(np.flatnonzero(first), most), _spread(np.flatnonzero(~first), most - first.sum())])
+    leading = _spread(np.flatnonzero(first), most // 2)
+    chosen = np.concatenate([leading, _spread(np.flatnonzero(~first), most - len(leading))])
+    those = "those" if len(leading) == first.sum() else f"{len(leading):,} of the {first.sum():,}"
     text = (
-        f"Shown: {len(chosen):,} of {len(ordered):,} trials: those of the front and the confirmations, "
+        f"Shown: {len(chosen):,} of {len(ordered):,} trials: {those} of the front and the confirmations, "
         "and of the others a sample spread evenly over the search."
     )
     return _rows(ledger, ordered["trial"].iloc[np.sort(chosen)]), text

@@ -13,6 +13,8 @@ from analysis.pirm import WEIGHTS
 from analysis.statistics.intervals import rate_interval
 from analysis.units import COSTS, metric_label, metric_text
 
+CHANCE = "chance: that the configuration is on the true front, given the spread over seeds"
+
 
 def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others: int | None) -> Table:
     """The front of `frame` (as `frontier.ranked` gives it) and at most `others` further rows (None: all of them)."""
@@ -33,13 +35,14 @@ def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others:
         number = str(row["number"]) if row["front"] else ""
         cells = [estimate(row, objective.metric) for objective in objectives]
         style = "bold" if row["front"] else ""
-        chance = [_chance(row["chance"])] if sure else []
+        chance = [chance_text(row["chance"])] if sure else []
         table.add_row(number, *chance, Text(row["label"]), *cells, over(row), _lost(row), style=style)
     return table
 
 
-def _chance(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.0%}"
+def chance_text(value: float) -> str:
+    """A chance as a cell says it; nothing where it is not known."""
+    return "" if pd.isna(value) else f"{100 * value:.0f} %"
 
 
 def pirm_table(frame: pd.DataFrame, most: int) -> Table:
@@ -92,7 +95,7 @@ def legend_lines(frame: pd.DataFrame, objectives: Sequence[Objective]) -> list[s
         "\N{PLUS-MINUS SIGN} is half a 95 % t interval of the mean: over seeds, or, where there is only one seed, over",
         "the validation images, which does not say what another seed would give.",
         "lost: trials of the configuration that diverged, failed or were refused; the mean is over those that did not.",
-        *(["chance: that the configuration is on the true front, given the spread over seeds."] if sure else []),
+        *([f"{CHANCE}."] if sure else []),
         *(["latency: in brackets the interval over the rounds of timing, in turns with DPED."] if timed else []),
     ]
 
@@ -105,10 +108,10 @@ def endings_line(ledger: Ledger) -> str:
     for ending in ENDINGS:
         count = int(counts.get(ending, 0))
         rate = f" ({_rate(count, n)})" if count and ending in LOST else ""
-        parts.append(f"{count} {ending}{rate}")
+        parts.append(f"{count:,} {ending}{rate}")
     open_trials = not_ended(ledger)
-    waiting = f"; {open_trials} started and not ended" if open_trials else ""
-    return f"{n} {'trial' if n == 1 else 'trials'} ended: {', '.join(parts)}{waiting}"
+    waiting = f"; {open_trials:,} started and not ended" if open_trials else ""
+    return f"{n:,} {'trial' if n == 1 else 'trials'} ended: {', '.join(parts)}{waiting}"
 
 
 def estimate(row: dict[Hashable, Any], metric: str) -> str:

@@ -218,6 +218,10 @@ def test_a_large_run_is_sampled_and_says_so(write: Write) -> None:
     assert set(shown["trial"]) >= {row["trial"] for row in extra} | {trials[int(last[4:])]["trial"]}
     spread = shown.loc[shown["stage"] == "search", "number"].diff().dropna()
     assert spread.max() <= 6  # nowhere a hole: every third of 300, and the front
+    front = set(ledger.trials["configuration"][:80])
+    shown, sentence = shown_trials(ledger, front, most=100)
+    assert re.match(r"Shown: 100 of 303 trials: 50 of the \d+ of the front", sentence)
+    assert shown["configuration"].isin(front).sum() <= 50  # a large front leaves room for what it is better than
     curves, sentence = shown_reports(shown, ledger.reports, most=60)
     assert re.match(r"Shown: the curves of \d+ of \d+ trials", sentence)
     assert 40 <= len(curves) <= 80

@@ -51,6 +51,10 @@ function plain(value) {
   return text.replace("-", "\u2212").replace(/\.?0+e/, "e").replace("e+", "e");
 }
 
+function percent(share) {
+  return `${fixed(100 * share, 0)} %`;
+}
+
 function seconds(value) {
   if (value === null) return "";
   return value < 100 ? fixed(value, 1) : fixed(value, 0);

@@ -84,10 +84,7 @@ function drawFrontier(run, state, width, drawing, key) {
   drawLevels(frame, x, y);
   if (state.bars) for (const point of known) drawBars(frame, point, x, y, at(point), known.length);
   const shapes = drawPoints(run, frame, known, at, drawing);
-  for (const point of known.filter((one) => one.front)) {
-    const [across, up] = at(point);
-    frame.inner.append(drawn("text", { class: "mark halo", x: across + 8, y: up - 8 }, String(point.front)));
-  }
+  drawNumbers(frame, known, at);
   markSelected(run, frame, known, x, y, at);
   hoverNearest(run, frame, known, at, shapes, drawing);
   writeKey(key, run, state, known, x, y, points);
@@ -155,6 +152,18 @@ function drawPoints(run, frame, known, at, drawing) {
   return shapes;
 }
 
+/* The numbers of the front, the lowest first; one that would hide another is left to the pointer. */
+function drawNumbers(frame, known, at) {
+  const placed = [];
+  const front = known.filter((point) => point.front).sort((a, b) => a.front - b.front);
+  for (const point of front) {
+    const [across, up] = at(point);
+    if (placed.some(([x, y]) => Math.abs(x - across) < 22 && Math.abs(y - up) < 13)) continue;
+    placed.push([across, up]);
+    frame.inner.append(drawn("text", { class: "mark halo", x: across + 8, y: up - 8 }, String(point.front)));
+  }
+}
+
 function moveAmong(event, ordered, point, shapes, at, select) {
   const place = ordered.indexOf(point);
   const higher = [...ordered].sort((a, b) => at(b)[1] - at(a)[1]);
@@ -219,6 +228,7 @@ function tipOf(run, point) {
   return [
     element("b", {}, point.front ? `${point.front}  ${point.label}` : point.label),
     element("dl", {}, ...rows),
+    ...(point.chance === null ? [] : [element("span", { class: "soft" }, `on the front with a chance of ${percent(point.chance)}`)]),
     element("span", { class: "soft" }, `intervals over ${point.over}${lost}`),
     ...cropsOf(run, point.id, 1),
   ];
@@ -229,7 +239,8 @@ function spoken(run, point) {
     const metric = run.data.metrics[index];
     return `${metric.label} ${estimateText(metric, point.mean[index], point.low[index], point.high[index])}`;
   });
-  return `${point.front ? `number ${point.front} on the front: ` : ""}${point.label}, ${scores.join(", ")}`;
+  const chance = point.chance === null ? "" : `, on the front with a chance of ${percent(point.chance)}`;
+  return `${point.front ? `number ${point.front} on the front: ` : ""}${point.label}, ${scores.join(", ")}${chance}`;
 }
 
 function writeKey(key, run, state, known, x, y, points) {

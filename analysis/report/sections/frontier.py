@@ -7,8 +7,8 @@ from analysis.frontier import confirmed, remarks
 from analysis.load import LOST, Objective
 from analysis.report.blocks import Block, Folded, Interactive, Table, Text, Told
 from analysis.report.reading import Reading
-from analysis.tables.frontier import estimate, held_against, over
-from analysis.units import COSTS, metric_label
+from analysis.tables.frontier import CHANCE, chance_text, estimate, held_against, over
+from analysis.units import COSTS, metric_label, sentence
 
 _MOST = 40
 
@@ -23,9 +23,13 @@ def frontier(reading: Reading) -> Told:
     lead = f"Configurations {what} that no other one beats in {_names(objectives)}; bars are 95 % intervals."
     blocks: list[Block] = []
     if found := remarks(ledger, frame, objectives):
-        blocks.append(Text([f"{text[0].upper()}{text[1:]}." for text in found], note=True))
+        blocks.append(Text([f"{sentence(text)}." for text in found], note=True))
     blocks.append(Interactive("frontier"))
-    blocks.append(_table(frame[frame["front"]], objectives))
+    front = frame[frame["front"]]
+    said = [*reading.chance_lines, *([CHANCE] if frame["chance"].notna().any() else [])]
+    blocks += [_table(front.head(_MOST), objectives), Text([f"{sentence(line)}." for line in said])]
+    if len(front) > _MOST:
+        blocks.append(Folded(f"{len(front) - _MOST:,} more on the front", [_table(front.iloc[_MOST:], objectives)]))
     if len(rest := frame[~frame["front"]]):
         more = "" if len(rest) <= _MOST else f", the best {_MOST} of them"
         one = "configuration" if len(rest) == 1 else "configurations"
@@ -50,7 +54,7 @@ def confirmations(reading: Reading) -> Told:
             names = [row["label"], seeds] if index == 0 else ["", ""]
             rows.append([*names, metric_label(objective.metric), *held_against(row, objective.metric)])
     lead = "The best of many scores is partly luck; seeds that the search has not seen say how much."
-    lines = [f"{line[0].upper()}{line[1:]}." for line in luck_lines(ledger, objectives)]
+    lines = [f"{sentence(line)}." for line in luck_lines(ledger, objectives)]
     return Told(lead, [Text(lines), Table(columns, rows, numbers=(3, 4, 5))])
 
 
@@ -65,9 +69,11 @@ def _names(objectives: tuple[Objective, ...]) -> str:
 def _table(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Table:
     arrows = {True: "\N{UPWARDS ARROW}", False: "\N{DOWNWARDS ARROW}"}
     columns = [f"{metric_label(objective.metric)} {arrows[objective.maximize]}" for objective in objectives]
+    sure = bool(frame["chance"].notna().any())
     rows = [
         [
             str(row["number"]) if row["front"] else "",
+            *([chance_text(row["chance"])] if sure else []),
             row["label"],
             *(estimate(row, objective.metric) for objective in objectives),
             over(row),
@@ -75,5 +81,6 @@ def _table(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Table:
         ]
         for row in frame.to_dict("records")
     ]
-    numbers = (0, *range(2, 2 + len(objectives)), 3 + len(objectives))
-    return Table(["no.", "configuration", *columns, "interval over", "lost"], rows, numbers)
+    names = ["no.", *(["chance"] if sure else []), "configuration", *columns, "interval over", "lost"]
+    numbers = [place for place, name in enumerate(names) if name not in ("configuration", "interval over")]
+    return Table(names, rows, numbers)

@@ -2,10 +2,11 @@
 
 from analysis.image_numbers import picture_summary
 from analysis.images import Shown
-from analysis.report.blocks import Block, Interactive, Table, Text, Told, sentence
+from analysis.report.blocks import Block, Interactive, Table, Text, Told
 from analysis.report.pictures import MOST_CROPS
 from analysis.report.reading import Reading
 from analysis.tables.images import picture_cells
+from analysis.units import sentence
 
 
 def images(reading: Reading) -> Told:

@@ -71,7 +71,8 @@ def duration_text(seconds: float) -> str:
     """A time in the unit that fits it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+    hours = seconds / 3600
+    return f"{seconds / 60:.0f} min" if hours < 1.5 else f"{hours:.1f} h" if hours < 100 else f"{hours:,.0f} h"
 
 
 def _completed(trials: pd.DataFrame) -> str:

@@ -1,7 +1,6 @@
 """The figure of `analysis stopping`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -9,23 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.audit import Audit
 from analysis.figures.sheet import WIDE_IN, grid, legend
 from analysis.load import Objective
 from analysis.losses import ALL_RUNGS
 from analysis.plots.stopping import plot_arms, plot_by_rung, plot_early_end, plot_saved
 from analysis.units import metric_label
-
-
-@dataclass(frozen=True, eq=False)
-class Audit:
-    """The frames of `analysis.stopping`, `analysis.losses` and `analysis.replays` (`arms`, which may be empty)."""
-
-    objectives: Sequence[Objective]
-    scores: pd.DataFrame
-    agreement: pd.DataFrame
-    losses: pd.DataFrame
-    saved: pd.DataFrame
-    arms: pd.DataFrame
 
 
 def stopping_figure(title: str, audit: Audit, foot: Sequence[str]) -> Figure:
@@ -92,11 +80,3 @@ def _saved(audit: Audit, axes: Axes) -> None:
 def _arms(audit: Audit, axes: Axes) -> None:
     plot_arms(axes, audit.arms)
     legend(axes, 4)
-
-
-def numbers(audit: Audit) -> pd.DataFrame:
-    """The frames under one another, told apart by the column `answer`."""
-    parts = {name: getattr(audit, name) for name in ("agreement", "losses", "saved", "arms", "scores")}
-    told = [part.assign(answer=name) for name, part in parts.items() if len(part)]
-    frame: pd.DataFrame = pd.concat(told, ignore_index=True)
-    return frame

@@ -34,7 +34,7 @@ def effect_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
     """The change with its interval, the p value, pairs and lost pairs of one effect, as cells say them."""
     ends = "no interval" if pd.isna(row["low"]) else f"{signed(metric, row['low'])} to {signed(metric, row['high'])}"
     mean = "unknown" if pd.isna(row["mean"]) else signed(metric, row["mean"])
-    p = "" if pd.isna(row["p_holm"]) else f"{row['p_holm']:.3f}"
+    p = "" if pd.isna(row["p_holm"]) else "< 0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}"
     return [mean, ends, p, str(row["pairs"]), str(row["lost"]) if row["lost"] else ""]
 
 

@@ -1,63 +1,94 @@
-"""The tables of `analysis stopping`."""
+"""The tables of an audit of early stopping: their cells, which the command and the report draw each in its way."""
 
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from analysis.audit import Audit
 from analysis.losses import ALL_RUNGS, FRONT
 from analysis.units import metric_label, metric_text
 
 
-def agreement_table(frame: pd.DataFrame) -> Table:
+class Cells(NamedTuple):
+    """Rows of texts under names, of which the first `left` stand to the left; the last row is a sum, or is not."""
+
+    names: Sequence[str]
+    left: int
+    rows: Sequence[Sequence[str]]
+    sum: bool = False
+
+    def drawn(self) -> Table:
+        """A table for a terminal."""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for place, name in enumerate(self.names):
+            table.add_column(name, justify="left" if place < self.left else "right", overflow="fold")
+        for place, row in enumerate(self.rows):
+            last = self.sum and place == len(self.rows) - 1
+            table.add_row(*map(Text, row), style="bold" if last else "")
+        return table
+
+
+def audit_cells(found: Audit) -> list[Cells]:
+    """The tables of what is known: how well rungs predict the end, what was lost, what was saved, and replays."""
+    parts = [
+        agreement_cells(found.agreement) if len(found.agreement) else None,
+        losses_cells(found.losses) if len(found.losses) else None,
+        saved_cells(found.saved),
+        arms_cells(found.arms, found.best) if len(found.arms) else None,
+    ]
+    return [part for part in parts if part is not None]
+
+
+def agreement_cells(frame: pd.DataFrame) -> Cells:
     """How well each rung predicts the end, of `stopping.agreement`."""
-    table = _table("score", right=("rung at step", "rank correlation", "95 % interval", "trials", "spared"))
+    rows = []
     for row in frame.to_dict("records"):
         rho = "unknown" if pd.isna(row["rho"]) else f"{row['rho']:.2f}"
         ends = "" if pd.isna(row["low"]) else f"{row['low']:.2f} to {row['high']:.2f}"
-        table.add_row(metric_label(row["metric"]), f"{row['step']:,}", rho, ends, str(row["n"]), str(row["n_spared"]))
-    return table
+        rows.append([metric_label(row["metric"]), f"{row['step']:,}", rho, ends, str(row["n"]), str(row["n_spared"])])
+    return Cells(("score", "rung at step", "rank correlation", "95 % interval", "trials", "spared"), 1, rows)
 
 
-def losses_table(frame: pd.DataFrame) -> Table:
+def losses_cells(frame: pd.DataFrame) -> Cells:
     """What each rung lost by stopping, of `losses.losses`."""
-    right = ("rung at step", "stopped", "spared", "better", "of the stopped", "regret", "95 % interval")
-    table = _table("better than what was let through in", right=right)
+    rows = []
     for row in frame.to_dict("records"):
         name = "front (all)" if row["metric"] == FRONT else metric_label(row["metric"])
         rung = "all" if row["rung"] == ALL_RUNGS else f"{row['step']:,}"
         counts = [str(row[column]) for column in ("stopped", "spared", "better")]
-        table.add_row(Text(name), rung, *counts, _lost(row), *_regret(row))
-    return table
+        rows.append([name, rung, *counts, _lost(row), *_regret(row)])
+    names = ("rung at step", "stopped", "spared", "better", "of the stopped", "regret", "95 % interval")
+    return Cells(("better than what was let through in", *names), 1, rows)
 
 
-def saved_table(frame: pd.DataFrame) -> Table:
+def saved_cells(frame: pd.DataFrame) -> Cells:
     """What each rung saved and its audit cost, of `stopping.saved_by_rung`; the last row is their sum."""
-    right = ("reached", "stopped", "spared", "steps saved", "seconds saved", "audit: steps", "audit: seconds")
-    table = _table("rung at step", right=right)
     shares = ("saved_steps", "saved_seconds", "audit_steps", "audit_seconds")
+    rows = []
     for row in frame.to_dict("records"):
         counts = [str(row[name]) for name in ("reached", "stopped", "spared")]
-        table.add_row(f"{row['step']:,}", *counts, *(_percent(row[name]) for name in shares))
-    if len(frame) > 1:
+        rows.append([f"{row['step']:,}", *counts, *(_percent(row[name]) for name in shares)])
+    several = len(frame) > 1
+    if several:
         sums = frame[["stopped", "spared"]].sum()
         totals = [_percent(frame[name].sum(skipna=False)) for name in shares]
-        table.add_row("all", "", *map(str, sums), *totals, style="bold")
-    return table
+        rows.append(["all", "", *map(str, sums), *totals])
+    names = ("reached", "stopped", "spared", "steps saved", "seconds saved", "audit: steps", "audit: seconds")
+    return Cells(("rung at step", *names), 1, rows, sum=several)
 
 
-def arms_table(frame: pd.DataFrame, best: str) -> Table:
+def arms_cells(frame: pd.DataFrame, best: str) -> Cells:
     """What replays came to, of `replays.arms`; `best` is the first objective's metric."""
-    table = _table("stopping", "sampler", "rungs at", right=("seeds", "% of steps", "% of hypervolume", "best"))
+    rows = []
     for row in frame.to_dict("records"):
         shares = [_quartiles(row, name) for name in ("steps_share", "volume_share")]
         found = "none" if pd.isna(row["best"]) else metric_text(best, row["best"])
-        names = (row["stopping"], row["sampler"], row["rung_steps"])
-        table.add_row(*names, str(row["seeds"]), *shares, found)
-    return table
+        rows.append([*(row[name] for name in ("stopping", "sampler", "rung_steps")), str(row["seeds"]), *shares, found])
+    return Cells(("stopping", "sampler", "rungs at", "seeds", "% of steps", "% of hypervolume", "best"), 3, rows)
 
 
 def legend_lines() -> list[str]:
@@ -92,12 +123,3 @@ def _percent(share: float) -> str:
 
 def _quartiles(row: dict[Hashable, Any], name: str) -> str:
     return "{:.1f} ({:.1f} to {:.1f})".format(*(100 * row[f"{name}{end}"] for end in ("", "_low", "_high")))
-
-
-def _table(*left: str, right: tuple[str, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in left:
-        table.add_column(name, overflow="fold")
-    for name in right:
-        table.add_column(name, justify="right")
-    return table

@@ -45,4 +45,5 @@ def importance_cells(row: dict[Hashable, Any], kind: str) -> list[str]:
     if pd.isna(row[kind]):
         return ["too few", ""]
     ends = f" ({row[f'{kind}_low']:.2f} to {row[f'{kind}_high']:.2f})"
-    return [f"{row[kind]:.2f}{ends}", f"{row[f'{kind}_p']:.2f}"]
+    p = row[f"{kind}_p"]
+    return [f"{row[kind]:.2f}{ends}", f"{p:.3f}" if p < 0.1 else f"{p:.2f}"]  # 1 / 21 is below 0.05, and not 0.05

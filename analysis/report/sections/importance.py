@@ -48,8 +48,9 @@ def _legend(frame: pd.DataFrame) -> list[str]:
 
 
 def _table(frame: pd.DataFrame, objective: Objective) -> Table:
+    conditional = bool((frame["where"] != "").any())
     rows = [
-        [row["parameter"], row["where"] or "everywhere", f"{row['n']:,}", *_cells(row)]
+        [row["parameter"], *([row["where"] or "everywhere"] if conditional else []), f"{row['n']:,}", *_cells(row)]
         for row in frame.to_dict("records")
     ]
     strong = ((frame["fanova_p"] < 0.05) | (frame["ped_anova_p"] < 0.05)).tolist()
@@ -59,8 +60,10 @@ def _table(frame: pd.DataFrame, objective: Objective) -> Table:
     marks = Marks.of(mean, low, high, strong, (0, 1), chance, ("0", "1"))
     line = "; drawn: fANOVA, with a line at what chance alone reaches one time in twenty" if chance is not None else ""
     caption = f"{metric_label(objective.metric)}{line}."
-    columns = ["parameter", "where", "n", "fANOVA", "p", "PED-ANOVA", "p"]
-    return Table(columns, rows, range(2, 7), caption, marks, strong)
+    names = ["parameter", *(["where"] if conditional else [])]
+    numbers = ["n", "fANOVA", "p", "PED-ANOVA", "p"]
+    places = range(len(names), len(names) + len(numbers))
+    return Table([*names, *numbers], rows, places, caption, marks, strong)
 
 
 def _cells(row: dict[Hashable, Any]) -> list[str]:

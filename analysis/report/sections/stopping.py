@@ -1,5 +1,7 @@
 """Early stopping: where trials were stopped, what that saved, and what the audit says it cost."""
 
+from collections.abc import Sequence
+
 from analysis.audit import FEWEST_COMPLETED, audit, foot_lines
 from analysis.figures.sheet import svg_text
 from analysis.figures.stopping import stopping_figure
@@ -29,20 +31,24 @@ def stopping(reading: Reading) -> Told:
     if not lines:
         saved = f"stopping saved {100 * savings(ledger).saved:.0f} % of the search's steps"
         lines = [f"{saved}; no trial was spared to audit it (--audit-share), so what it cost is not known"]
-    said = Text([f"{sentence(line)}." for line in lines])
     if int((search["ending"] == "completed").sum()) < FEWEST_COMPLETED:
         few = Text(["Too few trials completed for the rungs to be held against the end."])
-        return Told(lead, [said, _table(saved_cells(saved_by_rung(ledger))), few])
-    return Told(lead, [said, *_audit(ledger)])
+        return Told(lead, [_sentences(lines), _table(saved_cells(saved_by_rung(ledger))), few])
+    return Told(lead, [*_audit(ledger, lines[0])])
 
 
-def _audit(ledger: Ledger) -> list[Block]:
-    """The tables and the figure of `analysis stopping`."""
+def _audit(ledger: Ledger, saved: str) -> list[Block]:
+    """What was `saved`, and the tables and the figure of `analysis stopping`."""
     found = audit(ledger)
     figure = stopping_figure("What rungs told of the end, and what was saved", found, foot_lines(ledger, found))
     words = "Plots: scores at a rung against those at the end; regret and rank correlation by rung; what was saved."
-    legend = [sentence(line) for line in legend_lines()]
-    return [*map(_table, audit_cells(found)), Text(legend), Picture(svg_text(figure), words)]
+    legend = Text([sentence(line) for line in legend_lines()])
+    said = _sentences([saved, *found.said])
+    return [said, *map(_table, audit_cells(found)), legend, Picture(svg_text(figure), words)]
+
+
+def _sentences(lines: Sequence[str]) -> Text:
+    return Text([f"{sentence(line)}." for line in lines])
 
 
 def _table(cells: Cells) -> Table:

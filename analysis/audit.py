@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.load import Ledger, LedgerError, Objective, contract
 from analysis.losses import FEWEST_FOR_REGRET, losses
 from analysis.replays import arms, replays
-from analysis.stopping import FEWEST, agreement, audited, saved_by_rung, scores, stopped_trials
+from analysis.stopping import FEWEST, agreement, audited, sample_lines, saved_by_rung, scores, stopped_trials
 from analysis.units import COSTS, sentence
 
 FEWEST_COMPLETED = 2
@@ -51,7 +51,7 @@ def audit(ledger: Ledger) -> Audit:
         saved_by_rung(ledger),
         arms(played),
         json.loads(played["objectives"].iloc[0])[0] if len(played) else "",
-        [*_audit_lines(ledger), *_replay_lines(ledger, played)],
+        [*_audit_lines(ledger), *sample_lines(ledger), *_replay_lines(ledger, played)],
         notes,
     )
 

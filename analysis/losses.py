@@ -24,7 +24,9 @@ ALL_RUNGS = -1
 FEWEST_FOR_REGRET = 5
 """With fewer spared trials of a rung the line through them says nothing of the others."""
 
-DRAWS = 4000
+DRAWS, FEWEST_DRAWS, MOST_NUMBERS = 4000, 500, 40_000_000
+"""Draws of a regret; fewer where so many stopped trials would take more random numbers than that."""
+
 COLUMNS = ("metric", "rung", "step", "stopped", "spared", "better", "share", "low", "high",
            "regret", "regret_low", "regret_high")  # fmt: skip
 
@@ -51,10 +53,14 @@ def losses(ledger: Ledger, objectives: Sequence[Objective], confidence: float = 
     rows = []
     if len(ledger.objectives) > 1:
         rows += _rows(FRONT, rungs, [_unbeaten(rung.spared, through, ledger.objectives) for rung in rungs], confidence)
-    reports = ledger.read("reports", ["trial", "step", "metric.*"])
+    asked = pd.concat(
+        [part["trial"] for rung in rungs for part in (rung.stopped, rung.spared)] or [trials["trial"][:0]]
+    )
+    reports = ledger.read("reports", ["trial", "step", *(own.column for own in objectives)], asked)
+    draws = int(np.clip(MOST_NUMBERS // max(1, sum(len(rung.stopped) for rung in rungs)), FEWEST_DRAWS, DRAWS))
     for objective in objectives:
         ahead = [_ahead(rung, through, objective) for rung in rungs]
-        drawn = [_regrets(rung, reports, through, objective) for rung in rungs]
+        drawn = [_regrets(rung, reports, through, objective, draws) for rung in rungs]
         rows += _rows(objective.metric, rungs, [one > 0 for one in ahead], confidence, drawn)
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -92,19 +98,21 @@ def _unbeaten(spared: pd.DataFrame, through: pd.DataFrame, objectives: Sequence[
     return unbeaten
 
 
-def _regrets(rung: _Rung, reports: pd.DataFrame, through: pd.DataFrame, objective: Objective) -> Floats | None:
-    """Draws (DRAWS,) of the rung's regret; None where too few were spared."""
+def _regrets(
+    rung: _Rung, reports: pd.DataFrame, through: pd.DataFrame, objective: Objective, draws: int
+) -> Floats | None:
+    """Draws (draws,) of the rung's regret; None where too few were spared."""
     best, ends = _ends(through, objective).max(), _ends(rung.spared, objective)
     early, late = (
         objective.sign * scores_at(reports, part, rung.step, objective.column) for part in (rung.spared, rung.stopped)
     )
     known, asked = np.isfinite(early) & np.isfinite(ends), late[np.isfinite(late)]
-    seen = np.full(DRAWS, max(0.0, float((ends - best).max(initial=0.0))))
+    seen = np.full(draws, max(0.0, float((ends - best).max(initial=0.0))))
     if not asked.size:
         return seen
     if known.sum() < FEWEST_FOR_REGRET or not np.isfinite(best):
         return None
-    drawn = predicted(early[known], ends[known], asked, np.random.default_rng(rung.number), DRAWS)
+    drawn = predicted(early[known], ends[known], asked, np.random.default_rng(rung.number), draws)
     regrets: Floats = np.maximum(seen, drawn.max(axis=1) - best)
     return regrets
 

@@ -23,6 +23,9 @@ from analysis.units import COSTS, metric_label, metric_text
 FEWEST = 3
 """With fewer spared trials nothing is estimated."""
 
+MOST_TRIALS = 5000
+"""Scores at rungs are held against the end for so many trials: a correlation is then known to 0.03."""
+
 
 class Regret(NamedTuple):
     """Of `n` spared trials that completed, `better` ended with a better score than the best that was let through.
@@ -69,9 +72,10 @@ def scores(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFrame:
 
     A row per objective, rung and trial: `metric`, `rung`, `step`, `trial`, `configuration`, `spared` (the rung that
     would have stopped it; -1: none), `weight`, and `early` and `end` in the metric's unit, NaN where not reported.
+    Of more than MOST_TRIALS trials those of configurations that are drawn at random, the same every time.
     """
-    trials, rungs = audited(ledger), contract(ledger, "rungs")
-    reports = ledger.read("reports", ["trial", "step", "metric.*"])
+    trials, rungs = _some(audited(ledger)), contract(ledger, "rungs")
+    reports = ledger.read("reports", ["trial", "step", "metric.*"], trials["trial"])
     parts = [
         trials[["trial", "configuration", "spared", "weight"]].assign(
             metric=objective.metric,
@@ -94,6 +98,7 @@ def agreement(ledger: Ledger, objectives: Sequence[Objective], confidence: float
     correlation over `audited` trials, -1 to 1), `low` and `high` (its bootstrap interval, see `spearman_interval`).
     The population is at every rung the same, all trials of the search that would have completed, so rungs compare.
     Where trials were stopped and fewer than FEWEST spared ones completed nothing is known of the former: NaN.
+    Of a large run `n` are those that `scores` has drawn, and `sample_lines` says so.
     """
     columns = ["metric", "rung", "step", "n", "n_spared", "rho", "low", "high"]
     blind = bool(len(stopped_trials(ledger)))
@@ -102,6 +107,17 @@ def agreement(ledger: Ledger, objectives: Sequence[Objective], confidence: float
         for (metric, rung, step), part in scores(ledger, objectives).groupby(["metric", "rung", "step"], sort=False)
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def sample_lines(ledger: Ledger) -> list[str]:
+    """That the correlations are of a part of the trials, where they are."""
+    trials = audited(ledger)
+    if len(trials) <= MOST_TRIALS:
+        return []
+    return [
+        f"rank correlations: of {len(_some(trials)):,} of the {len(trials):,} completed trials, whole configurations "
+        "drawn at random"
+    ]
 
 
 def regret(ledger: Ledger, objective: Objective) -> Regret:
@@ -179,7 +195,7 @@ def stopping_lines(ledger: Ledger) -> list[str]:
     for objective in objectives:
         lines.append(_agreement_line(frame[frame["metric"] == objective.metric], objective))
         lines.append(_regret_line(regret(ledger, objective), objective))
-    return lines
+    return [*lines, *sample_lines(ledger)]
 
 
 # --- the steps ---------------------------------------------------------------------------------------------------
@@ -192,6 +208,16 @@ def _share(ledger: Ledger) -> float:
             f"trials of {ledger.path} were spared, but audit_share is {share:g}; 0 < share <= 1 must hold"
         )
     return share
+
+
+def _some(trials: pd.DataFrame) -> pd.DataFrame:
+    """At most MOST_TRIALS of `trials`, the seeds of a configuration together."""
+    if len(trials) <= MOST_TRIALS:
+        return trials
+    codes, names = pd.factorize(trials["configuration"], sort=True)
+    order = np.random.default_rng(0).permutation(len(names))
+    kept = order[np.cumsum(np.bincount(codes)[order]) <= MOST_TRIALS]
+    return trials[np.isin(codes, kept)].reset_index(drop=True)
 
 
 def scores_at(reports: pd.DataFrame, trials: pd.DataFrame, step: int, column: str) -> Floats:

@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 from scipy import stats
 from written_ledgers import RUNGS, Row, lost_row, report_row, run_row, trial_row
 
+from analysis import stopping
 from analysis.load import Ledger, LedgerError, Objective, load
 from analysis.statistics.correlation import spearman_interval, weighted_spearman
 from analysis.stopping import (
     agreement,
     audited,
     regret,
+    sample_lines,
     saved_by_rung,
     savings,
+    scores,
     stopping_lines,
 )
 
@@ -140,6 +143,24 @@ def test_weighting_undoes_what_stopping_has_hidden(write: Write) -> None:
     assert first["low"] < whole < first["high"]
     assert first["rho"] == pytest.approx(whole, abs=0.03)
     assert stats.spearmanr(early[seen], end[seen]).statistic < whole - 0.1  # what no weights would say
+
+
+def test_of_a_large_run_whole_configurations_are_drawn_and_it_is_said(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    pairs = [(2 * n + seed, f"conf{n}", seed) for n in range(6) for seed in range(2)]
+    curves = [curve(t, rng.normal(size=4), configuration=conf, seed=seed) for t, conf, seed in pairs]
+    ledger = written(write, curves)
+    assert sample_lines(ledger) == []
+    monkeypatch.setattr(stopping, "MOST_TRIALS", 7)
+    drawn = scores(ledger, [PSNR])
+    assert drawn.equals(scores(ledger, [PSNR]))
+    first = drawn[drawn["rung"] == 0]
+    assert first["configuration"].value_counts().tolist() == [2, 2, 2]
+    assert np.isfinite(drawn[["early", "end"]].to_numpy()).all()
+    assert agreement(ledger, [PSNR])["n"].tolist() == [6, 6, 6]
+    assert sample_lines(ledger)[0].startswith("rank correlations: of 6 of the 12 completed trials")
 
 
 def test_regret_is_what_the_spared_gained_on_the_best_let_through(write: Write) -> None:

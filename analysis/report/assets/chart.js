@@ -40,8 +40,8 @@ function tipAt(host, tip) {
 function framed(width, height, x, y, name) {
   const margin = { left: 58, right: 14, top: 12, bottom: 46 };
   const box = { left: margin.left, right: width - margin.right, top: margin.top, bottom: height - margin.bottom };
-  const across = scaleOf(x.domain, [box.left, box.right], x.log);
-  const up = scaleOf(y.domain, [box.bottom, box.top], y.log);
+  const across = scaleOf(x.domain, [box.left, box.right], x);
+  const up = scaleOf(y.domain, [box.bottom, box.top], y);
   const [columns, levels] = [across.ticks(Math.max(2, Math.floor(width / 110))), up.ticks(6)];
   const [columnText, levelText] = [across.text(columns), up.text(levels)];
   const id = `clip-${(clips += 1)}`;

@@ -43,7 +43,7 @@ function axisOf(run, state, which, points) {
   if (state[which] === ORDER) {
     const value = (point) => point.first;
     return { label: "order of the search (number of the trial)", value, ends: () => [null, null], trial: (row) => data.trials.number[row],
-      domain: extent(points.map(value), 0.04, false), log: false, baseline: null };
+      domain: extent(points.map(value), 0.04, false), log: false, whole: true, baseline: null };
   }
   const index = state[which];
   const metric = data.metrics[index];

@@ -1,13 +1,13 @@
 /* From values to pixels and back to round numbers. */
 
-function scaleOf(domain, range, log) {
+function scaleOf(domain, range, { log = false, whole = false }) {
   const to = log ? Math.log10 : (value) => value;
   const [low, high] = domain.map(to);
   const factor = (range[1] - range[0]) / (high - low);
   const scale = (value) => range[0] + (to(value) - low) * factor;
   scale.domain = domain;
   scale.range = range;
-  scale.ticks = (count) => (log ? decades(domain, count) : round(domain, count));
+  scale.ticks = (count) => (log ? decades(domain, count) : round(domain, count).filter((one) => !whole || Number.isInteger(one)));
   scale.text = log ? () => plain : tickText; // of the ticks that are drawn, so that none reads like its neighbour
   return scale;
 }

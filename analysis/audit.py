@@ -94,10 +94,12 @@ def _audit_lines(ledger: Ledger) -> list[str]:
     if not stopped:
         return ["nothing was stopped, so every end is known and needs no audit"]
     if not share:
-        return [f"{stopped} trials were stopped and none was spared, so how they would have ended is not known: start "
-                "a run with --audit-share 0.1, which spares one in ten"]  # fmt: skip
+        return [
+            f"{stopped:,} trials were stopped and none was spared, so how they would have ended is not known: "
+            "start a run with --audit-share 0.1, which spares one in ten"
+        ]
     spared = int((audited(ledger)["spared"] >= 0).sum())
-    counted = f"{stopped} trials were stopped; of those spared instead (audit_share {share:g}) {spared} completed"
+    counted = f"{stopped:,} trials were stopped; of those spared instead (audit_share {share:g}) {spared:,} completed"
     if spared < FEWEST:
         return [f"{counted}, too few to judge the rungs by: {FEWEST} are needed, {FEWEST_FOR_REGRET} for a regret"]
     return [counted]
@@ -107,5 +109,5 @@ def _replay_lines(ledger: Ledger, played: pd.DataFrame) -> list[str]:
     if played.empty:
         return []
     search = int((ledger.read("trials", ["stage"])["stage"] == "search").sum())
-    used = f"{played['curves'].iloc[0]} curves of {search} trials, those to the end, one seed of each configuration"
+    used = f"{played['curves'].iloc[0]} curves of {search:,} trials, those to the end, one seed of each configuration"
     return [f"arms: medians and quartiles over replays of {used}"]

@@ -53,7 +53,8 @@ def audited(ledger: Ledger) -> pd.DataFrame:
     score at the end; what is estimated is about those that would have completed. Raises LedgerError where trials were
     spared and the run does not say with which share.
     """
-    trials = ledger.read("trials", ["trial", "configuration", "stage", "ending", "spared", "metric.*"])
+    columns = [objective.column for objective in ledger.objectives]
+    trials = ledger.read("trials", ["trial", "configuration", "stage", "ending", "spared", *columns])
     seen = trials[(trials["stage"] == "search") & (trials["ending"] == "completed")].reset_index(drop=True)
     spared = seen["spared"] >= 0
     weight = 1 / _share(ledger) if spared.any() else 1.0
@@ -75,7 +76,8 @@ def scores(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFrame:
     Of more than MOST_TRIALS trials those of configurations that are drawn at random, the same every time.
     """
     trials, rungs = _some(audited(ledger)), contract(ledger, "rungs")
-    reports = ledger.read("reports", ["trial", "step", "metric.*"], trials["trial"])
+    columns = [objective.column for objective in objectives]
+    reports = ledger.read("reports", ["trial", "step", *columns], trials["trial"])
     parts = [
         trials[["trial", "configuration", "spared", "weight"]].assign(
             metric=objective.metric,
@@ -87,8 +89,8 @@ def scores(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFrame:
         for objective in objectives
         for rung, step in enumerate(rungs[:-1])
     ]
-    columns = ["metric", "rung", "step", "trial", "configuration", "spared", "weight", "early", "end"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    names = ["metric", "rung", "step", "trial", "configuration", "spared", "weight", "early", "end"]
+    return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
 
 
 def agreement(ledger: Ledger, objectives: Sequence[Objective], confidence: float = 0.95) -> pd.DataFrame:
@@ -136,18 +138,18 @@ def regret(ledger: Ledger, objective: Objective) -> Regret:
 
 def savings(ledger: Ledger) -> Savings:
     """What stopping saved of the search's steps, and what of them the audit has cost, at all rungs together."""
-    frame = saved_by_rung(ledger)
+    frame = saved_by_rung(ledger, ["steps"])
     return Savings(float(frame["saved_steps"].sum()), float(frame["audit_steps"].sum()))
 
 
-def saved_by_rung(ledger: Ledger) -> pd.DataFrame:
+def saved_by_rung(ledger: Ledger, units: Sequence[str] = ("steps", "seconds")) -> pd.DataFrame:
     """What each rung but the last saved, and what its audit cost: a row per rung.
 
     Columns: `rung`, `step`, `reached` (trials of the search that reported there), `stopped`, `spared`; `saved_steps`,
     `saved_seconds`, `audit_steps` and `audit_seconds` are shares of what the same trials would have taken with nothing
     stopped: what they have taken, up to their last reports, and what the stopped ones would have taken on to the end,
     in seconds of training and evaluation at the pace that they had (NaN where no seconds are known). The audit's cost
-    is what spared trials have taken beyond the rung that would have stopped them.
+    is what spared trials have taken beyond the rung that would have stopped them. With `units` in one of them alone.
     """
     rungs = np.asarray(contract(ledger, "rungs"), dtype=np.int64)
     trials = ledger.read("trials", ["trial", "stage", "ending", "spared", "steps", "time.train_s", "time.eval_s"])
@@ -155,12 +157,6 @@ def saved_by_rung(ledger: Ledger) -> pd.DataFrame:
     stopped = trials[trials["ending"] == "stopped"]
     spared = trials[trials["spared"] >= 0]
     at = np.searchsorted(rungs, stopped["steps"].to_numpy(dtype=np.int64))
-    gains = {"steps": rungs[-1] - stopped["steps"].to_numpy(dtype=np.float64), "seconds": _rest_s(stopped, rungs)}
-    extra = {
-        "steps": (spared["steps"] - rungs[spared["spared"]]).clip(lower=0).to_numpy(dtype=np.float64),
-        "seconds": _beyond_s(ledger, spared, rungs),
-    }
-    taken = {"steps": float(trials["steps"].sum()), "seconds": float(_taken_s(trials).sum())}
     numbers = range(len(rungs) - 1)
     frame = pd.DataFrame(
         {
@@ -171,10 +167,17 @@ def saved_by_rung(ledger: Ledger) -> pd.DataFrame:
             "spared": [int((spared["spared"] == rung).sum()) for rung in numbers],
         }
     )
-    for unit in ("steps", "seconds"):
-        whole = taken[unit] + gains[unit].sum()
+    for unit in units:
+        if unit == "steps":
+            taken = float(trials["steps"].sum())
+            gains = rungs[-1] - stopped["steps"].to_numpy(dtype=np.float64)
+            extra = (spared["steps"] - rungs[spared["spared"]]).clip(lower=0).to_numpy(dtype=np.float64)
+        else:
+            taken, gains = float(_taken_s(trials).sum()), _rest_s(stopped, rungs)
+            extra = _beyond_s(ledger, spared, rungs)
+        whole = taken + gains.sum()
         for name, amounts, rung_of in (("saved", gains, at), ("audit", extra, spared["spared"].to_numpy())):
-            sums = np.array([amounts[unit][rung_of == rung].sum() for rung in numbers])
+            sums = np.array([amounts[rung_of == rung].sum() for rung in numbers])
             frame[f"{name}_{unit}"] = sums / whole if whole else 0.0 if unit == "steps" else np.nan
     return frame
 
@@ -185,8 +188,8 @@ def stopping_lines(ledger: Ledger) -> list[str]:
     spared = trials[(trials["stage"] == "search") & (trials["spared"] >= 0)]
     if spared.empty:
         return []
-    share = savings(ledger)
-    lines = [f"stopping saved {share.saved:.0%} of the search's steps; the audit of it cost {share.audit:.0%}"]
+    saved, cost = (f"{100 * share:.0f} %" for share in savings(ledger))
+    lines = [f"stopping saved {saved} of the search's steps; the audit of it cost {cost}"]
     count = int((spared["ending"] == "completed").sum())
     if count < FEWEST:
         return [*lines, f"audit: {count} spared trials completed, too few to say what stopping lost ({FEWEST} needed)"]
@@ -283,6 +286,6 @@ def _regret_line(found: Regret, objective: Objective) -> str:
     label = metric_label(objective.metric)
     if not np.isfinite(found.most):
         return f"audit: no trial with a {label} was let through, so there is nothing to compare spared ones with"
-    count = f"{found.better or 'none'} of {found.n} spared trials"
+    count = f"{f'{found.better:,}' if found.better else 'none'} of {found.n:,} spared trials"
     by = f", by up to {metric_text(objective.metric, found.most)}" if found.better else ""
     return f"audit: {count} ended with a better {label} than the best that was let through{by}"

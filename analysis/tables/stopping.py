@@ -49,7 +49,9 @@ def agreement_cells(frame: pd.DataFrame) -> Cells:
     for row in frame.to_dict("records"):
         rho = "unknown" if pd.isna(row["rho"]) else f"{row['rho']:.2f}"
         ends = "" if pd.isna(row["low"]) else f"{row['low']:.2f} to {row['high']:.2f}"
-        rows.append([metric_label(row["metric"]), f"{row['step']:,}", rho, ends, str(row["n"]), str(row["n_spared"])])
+        rows.append(
+            [metric_label(row["metric"]), f"{row['step']:,}", rho, ends, f"{row['n']:,}", f"{row['n_spared']:,}"]
+        )
     return Cells(("score", "rung at step", "rank correlation", "95 % interval", "trials", "spared"), 1, rows)
 
 
@@ -59,7 +61,7 @@ def losses_cells(frame: pd.DataFrame) -> Cells:
     for row in frame.to_dict("records"):
         name = "front (all)" if row["metric"] == FRONT else metric_label(row["metric"])
         rung = "all" if row["rung"] == ALL_RUNGS else f"{row['step']:,}"
-        counts = [str(row[column]) for column in ("stopped", "spared", "better")]
+        counts = [f"{row[column]:,}" for column in ("stopped", "spared", "better")]
         rows.append([name, rung, *counts, _lost(row), *_regret(row)])
     names = ("rung at step", "stopped", "spared", "better", "of the stopped", "regret", "95 % interval")
     return Cells(("better than what was let through in", *names), 1, rows)
@@ -70,13 +72,13 @@ def saved_cells(frame: pd.DataFrame) -> Cells:
     shares = ("saved_steps", "saved_seconds", "audit_steps", "audit_seconds")
     rows = []
     for row in frame.to_dict("records"):
-        counts = [str(row[name]) for name in ("reached", "stopped", "spared")]
+        counts = [f"{row[name]:,}" for name in ("reached", "stopped", "spared")]
         rows.append([f"{row['step']:,}", *counts, *(_percent(row[name]) for name in shares)])
     several = len(frame) > 1
     if several:
         sums = frame[["stopped", "spared"]].sum()
         totals = [_percent(frame[name].sum(skipna=False)) for name in shares]
-        rows.append(["all", "", *map(str, sums), *totals])
+        rows.append(["all", "", *(f"{count:,}" for count in sums), *totals])
     names = ("reached", "stopped", "spared", "steps saved", "seconds saved", "audit: steps", "audit: seconds")
     return Cells(("rung at step", *names), 1, rows, sum=several)
 
@@ -105,7 +107,7 @@ def _lost(row: dict[Hashable, Any]) -> str:
     if pd.isna(row["share"]):
         return "unknown"
     middle, low, high = (row["stopped"] * row[name] for name in ("share", "low", "high"))
-    return f"{middle:.1f} ({low:.1f} to {high:.1f})"
+    return f"{middle:,.1f} ({low:,.1f} to {high:,.1f})"
 
 
 def _regret(row: dict[Hashable, Any]) -> tuple[str, str]:

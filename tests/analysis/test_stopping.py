@@ -248,7 +248,7 @@ def test_an_old_ledger_is_read_without_a_word_about_the_audit(write: Write) -> N
 def test_few_spared_trials_are_said_to_be_few(write: Write) -> None:
     ledger = written(write, [curve(0, [1, 2, 3, 4]), *(curve(n, [0, 1, 2, 3], spared=0) for n in (1, 2))])
     saved, few = stopping_lines(ledger)
-    assert saved == "stopping saved 0% of the search's steps; the audit of it cost 50%"
+    assert saved == "stopping saved 0 % of the search's steps; the audit of it cost 50 %"
     assert few == "audit: 2 spared trials completed, too few to say what stopping lost (3 needed)"
 
 

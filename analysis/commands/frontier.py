@@ -119,7 +119,7 @@ def _say(
             screen.print(confirmation_table(confirmation(ledger, objectives), objectives))
         said = [*luck_lines(ledger, objectives), *stopping_lines(ledger)]
         print("\n".join(said), end="\n" if said else "")
-    hidden = f" ({rest - _OTHERS} not listed; --all lists them)" if not options.all and rest > _OTHERS else ""
-    print(f"\n{on} on the front, {rest} others{hidden}")
+    hidden = f" ({rest - _OTHERS:,} not listed; --all lists them)" if not options.all and rest > _OTHERS else ""
+    print(f"\n{on:,} on the front, {rest:,} {'other' if rest == 1 else 'others'}{hidden}")
     for name, ledger in zip(run_names(ledgers), ledgers, strict=True):
         print((f"{name}: " if len(ledgers) > 1 else "") + endings_line(ledger))

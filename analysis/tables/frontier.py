@@ -1,5 +1,6 @@
 """The tables and sentences of a front and its confirmations."""
 
+import textwrap
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from analysis.load import ENDINGS, LOST, Ledger, Objective, not_ended
 from analysis.pirm import WEIGHTS
 from analysis.statistics.intervals import rate_interval
 from analysis.units import COSTS, metric_label, metric_text
+
+_HEAD = 18
 
 CHANCE = "chance: that the configuration is on the true front, given the spread over seeds"
 
@@ -26,7 +29,8 @@ def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others:
     table.add_column("configuration", overflow="fold")
     for objective in objectives:
         arrow = "\N{UPWARDS ARROW}" if objective.maximize else "\N{DOWNWARDS ARROW}"
-        table.add_column(f"{metric_label(objective.metric)} {arrow}", justify="right", no_wrap=True)
+        head = textwrap.fill(f"{metric_label(objective.metric)} {arrow}", _HEAD)  # a long one takes no room from labels
+        table.add_column(head, justify="right", no_wrap=True)
     table.add_column("\N{PLUS-MINUS SIGN} over", no_wrap=True)
     table.add_column("lost", justify="right", no_wrap=True)
     rest = frame[~frame["front"]]
@@ -72,7 +76,7 @@ def confirmation_table(frame: pd.DataFrame, objectives: Sequence[Objective]) -> 
     for row in frame.to_dict("records"):
         names = [row["label"], f"{row['n_search']} / {row['n_confirm']}"]
         for metric in measured:
-            table.add_row(*map(Text, names), metric_label(metric), *held_against(row, metric))
+            table.add_row(*map(Text, names), textwrap.fill(metric_label(metric), _HEAD), *held_against(row, metric))
             names = ["", ""]  # once for all of its scores
     return table
 

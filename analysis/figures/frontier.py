@@ -76,7 +76,7 @@ def _ranking(ledgers: Sequence[Ledger], frame: pd.DataFrame, objective: Objectiv
     left_in = 0.3 + 0.068 * max(len(name) for name in names)
     figure, axes = sheet(_question(ledgers), caption, 0.3 + 0.22 * len(shown), left_in)
     plot_ranking(axes, _dimension(ledgers[0], shown, objective), shown["number"].to_numpy(), names)
-    legend(axes)
+    legend(axes, right=True)  # over the names there is room
     return figure
 
 
@@ -136,7 +136,7 @@ def _caption(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
     return [
         f"{counts.sum():,} trials: {endings}.",
         f"Bars: 95 % intervals over {' or '.join(over)}{timed}.",
-        f"Data: {specs}, {frame['images'].max()} validation images.",
+        f"Data: {specs}, {frame['images'].max():.0f} validation images.",
         *_stage(ledgers, frame),
     ]
 

@@ -4,7 +4,7 @@ import io
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -91,9 +91,10 @@ def grid(
     return page.figure, [[page.axes(left, top, wide_in, high_in) for left in lefts] for top in tops]
 
 
-def legend(axes: Axes, columns: int = 4) -> None:
-    """The names of what is drawn, above the plot."""
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, frameon=False, fontsize=8.5,
+def legend(axes: Axes, columns: int = 4, right: bool = False) -> None:
+    """The names of what is drawn, above the plot, from its left or up to its right."""
+    place: Literal["lower right", "lower left"] = "lower right" if right else "lower left"
+    axes.legend(loc=place, bbox_to_anchor=(1.01 if right else -0.01, 1.0), ncols=columns, frameon=False, fontsize=8.5,
                 handletextpad=0.35, columnspacing=1.6, borderaxespad=0.2, borderpad=0.2)  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 Colours are those of Okabe and Ito (jfly.uni-koeln.de/color), which stay apart for colour-blind readers.
 """
 
+import textwrap
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -11,6 +13,9 @@ LINES = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", SKY, INK, GREY)
 """Colours of lines side by side, in this order."""
 PAPER = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
 """The box behind a label that may lie on lines."""
+
+
+_LETTER_IN = 0.085  # of a label, on average
 
 
 def scale(axes: Axes, name: str, log: bool) -> None:
@@ -26,7 +31,8 @@ def scale(axes: Axes, name: str, log: bool) -> None:
 
 def dressed(axes: Axes, x_label: str, y_label: str) -> Axes:
     axes.set_xlabel(x_label, fontsize=11, color=INK)
-    axes.set_ylabel(y_label, fontsize=11, color=INK)
+    height_in = axes.get_window_extent().height / axes.figure.dpi
+    axes.set_ylabel(textwrap.fill(y_label, max(12, int(height_in / _LETTER_IN))), fontsize=11, color=INK)
     axes.grid(color="#E6E6E6", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

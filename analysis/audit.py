@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.load import Ledger, LedgerError, Objective, contract
 from analysis.losses import FEWEST_FOR_REGRET, losses
 from analysis.replays import arms, replays
-from analysis.stopping import FEWEST, agreement, audited, sample_lines, saved_by_rung, scores, stopped_trials
+from analysis.stopping import FEWEST, agreement_of, audited, sample_lines, saved_by_rung, scores, stopped_trials
 from analysis.units import COSTS, sentence
 
 FEWEST_COMPLETED = 2
@@ -35,23 +35,24 @@ class Audit:
 
 
 def audit(ledger: Ledger) -> Audit:
-    """The audit of a run. Raises LedgerError where no rung can stop anything, and where fewer
-    than FEWEST_COMPLETED trials of the search completed.
+    """The audit of a run, but of what networks cost: that is known before training.
 
-    What networks cost is known before training and needs none.
+    Raises LedgerError where no rung can stop anything, and where fewer than FEWEST_COMPLETED trials of the search
+    completed.
     """
     _check(ledger)
     objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
+    early_end, stopped = scores(ledger, objectives), len(stopped_trials(ledger))
     played, notes = replays(ledger.path)
     return Audit(
         objectives,
-        scores(ledger, objectives),
-        agreement(ledger, objectives),
+        early_end,
+        agreement_of(early_end, stopped > 0),
         losses(ledger, objectives),
         saved_by_rung(ledger),
         arms(played),
         json.loads(played["objectives"].iloc[0])[0] if len(played) else "",
-        [*_audit_lines(ledger), *sample_lines(ledger), *_replay_lines(ledger, played)],
+        [*_audit_lines(ledger, stopped), *sample_lines(ledger), *_replay_lines(ledger, played)],
         notes,
     )
 
@@ -88,9 +89,9 @@ def _check(ledger: Ledger) -> None:
         )
 
 
-def _audit_lines(ledger: Ledger) -> list[str]:
+def _audit_lines(ledger: Ledger, stopped: int) -> list[str]:
     """What the tables can say, and what they cannot."""
-    stopped, share = len(stopped_trials(ledger)), float(contract(ledger, "audit_share"))
+    share = float(contract(ledger, "audit_share"))
     if not stopped:
         return ["nothing was stopped, so every end is known and needs no audit"]
     if not share:

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from analysis.frontier import counted
 from analysis.load import Ledger, Objective
 from analysis.statistics.fronts import DRAWS, knee, on_front, summarised, true_means, volume
-from analysis.statistics.intervals import Floats, Interval
+from analysis.statistics.intervals import Z_95, Floats, Interval
 from analysis.units import COSTS
 
 _MOST = 400
 """Configurations that are drawn: those nearest to the front. More would take longer and never be on it."""
-
-_Z = 1.959964  # half a 95 % interval of a normal distribution, in standard errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +111,7 @@ def _draws(
             mean, low, high = (
                 frame[f"{part}.{own.metric}"].to_numpy(dtype=np.float64)[near] for part in ("metric", "low", "high")
             )
-            error = np.nan_to_num((high - low) / (2 * _Z))  # a count of parameters has none
+            error = np.nan_to_num((high - low) / (2 * Z_95))  # a count of parameters has none
             points[:, :, place] = generator.normal(mean, error, (DRAWS, len(near)))
     return points
 

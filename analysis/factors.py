@@ -117,5 +117,6 @@ def _bins(numbers: Floats, log: bool, bins: int) -> Levels:
 
 
 def _number(value: object) -> float:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
-    return float(value) if number else float("nan")  # type: ignore[arg-type]
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        return float(value)
+    return float("nan")

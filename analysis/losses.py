@@ -46,16 +46,14 @@ def losses(ledger: Ledger, objectives: Sequence[Objective], confidence: float = 
     trials = ledger.read("trials", ["trial", "stage", "ending", "spared", "steps", "metric.*"])
     trials = trials[trials["stage"] == "search"]
     through = trials[(trials["ending"] == "completed") & (trials["spared"] < 0)]
-    if through.empty:
-        return pd.DataFrame(columns=COLUMNS)
     rungs = [_Rung(trials, rung, step) for rung, step in enumerate(contract(ledger, "rungs")[:-1])]
     rungs = [rung for rung in rungs if rung.stopped.size or len(rung.spared)]
+    if through.empty or not rungs:
+        return pd.DataFrame(columns=COLUMNS)
     rows = []
     if len(ledger.objectives) > 1:
         rows += _rows(FRONT, rungs, [_unbeaten(rung.spared, through, ledger.objectives) for rung in rungs], confidence)
-    asked = pd.concat(
-        [part["trial"] for rung in rungs for part in (rung.stopped, rung.spared)] or [trials["trial"][:0]]
-    )
+    asked = pd.concat([part["trial"] for rung in rungs for part in (rung.stopped, rung.spared)])
     reports = ledger.read("reports", ["trial", "step", *(own.column for own in objectives)], asked)
     draws = int(np.clip(MOST_NUMBERS // max(1, sum(len(rung.stopped) for rung in rungs)), FEWEST_DRAWS, DRAWS))
     for objective in objectives:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from analysis.costs import comparable, conditions_text, network_keys, other_conditions
 from analysis.frontier import configurations, confirmed, front, results
 from analysis.load import LATENCY_RATIO, Ledger, LedgerError, Objective
+from analysis.statistics.intervals import Z_95
 
 TABLES = ("fpie1", "fpie2")
 BASELINE = "3/64/4"
@@ -130,7 +131,7 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Correlation:
     rho = float(spearmanr(first, second).statistic)
     if n < _FEWEST or abs(rho) > 1 - 1e-9:
         return Correlation(rho, nothing, nothing, n)
-    half = 1.959964 * np.sqrt((1 + rho**2 / 2) / (n - 3))
+    half = Z_95 * np.sqrt((1 + rho**2 / 2) / (n - 3))
     low, high = np.tanh(np.arctanh(rho) + np.array([-half, half]))
     return Correlation(rho, float(low), float(high), n)
 

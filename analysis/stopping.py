@@ -102,13 +102,16 @@ def agreement(ledger: Ledger, objectives: Sequence[Objective], confidence: float
     Where trials were stopped and fewer than FEWEST spared ones completed nothing is known of the former: NaN.
     Of a large run `n` are those that `scores` has drawn, and `sample_lines` says so.
     """
-    columns = ["metric", "rung", "step", "n", "n_spared", "rho", "low", "high"]
-    blind = bool(len(stopped_trials(ledger)))
+    return agreement_of(scores(ledger, objectives), bool(len(stopped_trials(ledger))), confidence)
+
+
+def agreement_of(frame: pd.DataFrame, stopped: bool, confidence: float = 0.95) -> pd.DataFrame:
+    """`agreement` of a frame as `scores` gives it, of a search in which some trial was `stopped` by a rung, or none."""
     rows = [
-        {"metric": metric, "rung": rung, "step": step} | _agreement(part, blind, confidence)
-        for (metric, rung, step), part in scores(ledger, objectives).groupby(["metric", "rung", "step"], sort=False)
+        {"metric": metric, "rung": rung, "step": step} | _agreement(part, stopped, confidence)
+        for (metric, rung, step), part in frame.groupby(["metric", "rung", "step"], sort=False)
     ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["metric", "rung", "step", "n", "n_spared", "rho", "low", "high"])
 
 
 def sample_lines(ledger: Ledger) -> list[str]:
@@ -140,6 +143,12 @@ def savings(ledger: Ledger) -> Savings:
     """What stopping saved of the search's steps, and what of them the audit has cost, at all rungs together."""
     frame = saved_by_rung(ledger, ["steps"])
     return Savings(float(frame["saved_steps"].sum()), float(frame["audit_steps"].sum()))
+
+
+def savings_line(ledger: Ledger) -> str:
+    """`savings` in a sentence."""
+    saved, cost = (f"{100 * share:.0f} %" for share in savings(ledger))
+    return f"stopping saved {saved} of the search's steps; the audit of it cost {cost}"
 
 
 def saved_by_rung(ledger: Ledger, units: Sequence[str] = ("steps", "seconds")) -> pd.DataFrame:
@@ -188,8 +197,7 @@ def stopping_lines(ledger: Ledger) -> list[str]:
     spared = trials[(trials["stage"] == "search") & (trials["spared"] >= 0)]
     if spared.empty:
         return []
-    saved, cost = (f"{100 * share:.0f} %" for share in savings(ledger))
-    lines = [f"stopping saved {saved} of the search's steps; the audit of it cost {cost}"]
+    lines = [savings_line(ledger)]
     count = int((spared["ending"] == "completed").sum())
     if count < FEWEST:
         return [*lines, f"audit: {count} spared trials completed, too few to say what stopping lost ({FEWEST} needed)"]
@@ -214,13 +222,13 @@ def _share(ledger: Ledger) -> float:
 
 
 def _some(trials: pd.DataFrame) -> pd.DataFrame:
-    """At most MOST_TRIALS of `trials`, the seeds of a configuration together."""
+    """At most MOST_TRIALS of `trials`, the seeds of a configuration together, and one configuration at least."""
     if len(trials) <= MOST_TRIALS:
         return trials
     codes, names = pd.factorize(trials["configuration"], sort=True)
     order = np.random.default_rng(0).permutation(len(names))
-    kept = order[np.cumsum(np.bincount(codes)[order]) <= MOST_TRIALS]
-    return trials[np.isin(codes, kept)].reset_index(drop=True)
+    fitting = int(np.searchsorted(np.cumsum(np.bincount(codes)[order]), MOST_TRIALS, side="right"))
+    return trials[np.isin(codes, order[: max(1, fitting)])].reset_index(drop=True)
 
 
 def scores_at(reports: pd.DataFrame, trials: pd.DataFrame, step: int, column: str) -> Floats:

@@ -1,6 +1,7 @@
 """`analysis frontier`: the configurations that no other one beats."""
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -54,20 +55,20 @@ def run(options: argparse.Namespace) -> None:
         say_notes(remarks(ledger, frame[frame["run"] == index], objectives))
     sure = chances(ledgers, frame, objectives, options.search)
     frame = frame.assign(chance=sure.front)
-    figure = frontier_figure(ledgers, frame, objectives, chance_lines(sure, frame), points)
+    said = chance_lines(sure, frame)
+    figure = frontier_figure(ledgers, frame, objectives, said, points)
     names = run_names(ledgers)
     numbers = frame.assign(run=[names[index] for index in frame["run"]])
     files = written(numbers, figure, options.out or options.runs[0] / "analysis", "frontier")
-    _say(ledgers, found, frame, objectives, chance_lines(sure, frame), options)
+    _say(ledgers, found, frame, objectives, said, options)
     say_written(files)
     print(f'\nthe numbers in pandas: import pandas; pandas.read_parquet("{files[-1]}").query("front")')
 
 
 def _common(ledgers: Sequence[Ledger], named: Sequence[str] | None) -> tuple[Objective, ...]:
     """The objectives, the same in all runs, which must have been judged on the same pictures to share a front."""
-    again = [
-        str(ledger.path) for index, ledger in enumerate(ledgers) if ledger.path in [o.path for o in ledgers[:index]]
-    ]
+    times = Counter(str(ledger.path) for ledger in ledgers)
+    again = [path for path, count in times.items() if count > 1]
     if again:
         raise LedgerError(f"{again[0]} is named twice; name each run once")
     first = objectives_named(ledgers[0], named)

@@ -9,6 +9,10 @@ from scipy.special import chdtri, ndtri, stdtrit  # quantiles; all of scipy.stat
 Floats = NDArray[np.float64]
 
 
+Z_95 = float(ndtri(0.975))
+"""Half a 95 % interval of a normal distribution, in standard deviations."""
+
+
 class Interval(NamedTuple):
     """An estimate and the ends of its confidence interval, in the unit of the values."""
 

@@ -95,7 +95,8 @@ def _lost(ledger: Ledger, digests: pd.Series, stage: str) -> dict[int, int]:
     trials = ledger.read("trials", [_ID, "stage", "ending"])
     trials = trials[trials["ending"].isin(LOST) & ((trials["stage"] == "confirm") == (stage == "confirm"))]
     counts = trials[_ID].value_counts()
-    return {int(number): int(counts.get(digest, 0)) for number, digest in digests.items()}  # type: ignore[call-overload]
+    pairs = zip(digests.index.tolist(), digests.tolist(), strict=True)
+    return {number: int(counts.get(digest, 0)) for number, digest in pairs}
 
 
 def _counts(row: int, lost: Sequence[dict[int, int]]) -> dict[str, int]:

@@ -11,12 +11,18 @@ from written_ledgers import TWO, run_row, trial_row
 
 from analysis.__main__ import main
 from analysis.chances import Chances, chance_lines, chances
+from analysis.figures.frontier import frontier_figure
 from analysis.frontier import configurations, ranked
-from analysis.load import Ledger, LedgerError, load
+from analysis.load import Ledger, LedgerError, Objective, load
 from analysis.papers import published
 from analysis.pirm import SRCNN_RATIO, pirm_scores, with_pirm
+from analysis.report.blocks import Folded, Table, Text
+from analysis.report.data import run_data
+from analysis.report.reading import read
+from analysis.report.sections import sections
 
 Write = Callable[..., Path]
+FAST = (Objective("latency_ratio", "minimize"), Objective("ms_ssim", "maximize"))
 SEEDS = (-0.01, 0.0, 0.01)
 
 
@@ -27,6 +33,12 @@ def seeded(*points: tuple[float, float], **same: object) -> list[dict[str, objec
         for c, (psnr, ms) in enumerate(points)
         for s, shift in enumerate(SEEDS)
     ]
+
+
+def timed(write: Write, data: str) -> Ledger:
+    """A front of latency and MS-SSIM on some data."""
+    rows = [row | {"metric.latency_ratio": 0.2 * (1 + n)} for n, row in enumerate(seeded((25.0, 0.8), (22.0, 0.9)))]
+    return load(write(rows, runs=[run_row(**{"run.data_spec": data})]))
 
 
 def found(ledger: Ledger) -> tuple[pd.DataFrame, Chances]:
@@ -112,3 +124,33 @@ def test_the_papers_points_are_refused_where_they_are_not_comparable(write: Writ
     ledger = load(write(seeded((25.0, 0.8), (22.0, 0.9))))
     with pytest.raises(LedgerError, match=r"comparable in latency_ratio and ms_ssim only, not in psnr_db, ms_ssim"):
         published("fpie1", [ledger], ledger.objectives)
+    with pytest.raises(LedgerError, match=r"MS-SSIM is of DPED's patches; that of demo is not comparable"):
+        published("fpie1", [timed(write, "demo")], FAST)
+
+
+def test_the_papers_points_are_drawn_and_none_lies_outside(write: Write) -> None:
+    ledger = timed(write, "dped:iphone")
+    points = published("fpie1", [ledger], FAST)
+    frame = ranked(configurations(ledger).assign(run=0), FAST)
+    (axes,) = frontier_figure([ledger], frame, FAST, published=points).axes
+    (crosses,) = [line for line in axes.get_lines() if line.get_label() == "published"]
+    x, y = crosses.get_data()
+    assert (len(x), max(y)) == (17, points["ms_ssim"].max())
+    for values, (low, high) in ((x, axes.get_xlim()), (y, axes.get_ylim())):
+        assert low <= min(values) < max(values) <= high
+
+
+def test_the_report_says_how_sure_the_front_is(write: Write) -> None:
+    points = [(20 + n / 5, 0.95 - n / 500) for n in range(45)]
+    reading = read(write(seeded(*points)))
+    (view,) = run_data(reading)["views"].values()
+    assert [own["chance"] for own in view] == found(reading.ledger)[1].front.tolist()
+    (told,) = [section for section in sections(reading) if section.key == "front"]
+    table, said, rest = [block for block in told.blocks if isinstance(block, Table | Text | Folded)]
+    assert isinstance(table, Table)
+    assert (list(table.columns[:2]), len(table.rows)) == (["no.", "chance"], 40)
+    assert isinstance(said, Text)
+    said_of = [line.split(":")[0] for line in said.sentences]
+    assert said_of == ["Hypervolume of the front", "Chance"]  # a straight front has no knee
+    assert isinstance(rest, Folded)
+    assert rest.title == "5 more on the front"

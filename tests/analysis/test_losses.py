@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from scipy import stats
 from written_ledgers import report_row, run_row, trial_row
 
 from analysis.load import Ledger, Objective, load
-from analysis.losses import ALL_RUNGS, DRAWS, FRONT, losses
+from analysis.losses import ALL_RUNGS, DRAWS, FEWEST_DRAWS, FRONT, losses
 from analysis.statistics.prediction import predicted
 
 Write = Callable[..., Path]
@@ -88,6 +89,28 @@ def test_the_regret_covers_what_was_hidden(write: Write) -> None:
         covered += row["regret_low"] <= truth <= row["regret_high"]
     assert 0 < np.mean(np.array(hidden) > 0) < 1  # it is sometimes nothing and sometimes something
     assert covered / 60 >= 0.88
+
+
+def test_where_very_many_were_stopped_fewer_draws_say_the_same(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    early = rng.normal(0, 1, 30)
+    rows = [("completed" if n < 10 else "stopped", 0, float(e), float(20 + e), 0.9) for n, e in enumerate(early)]
+    ledger = ledger_of(write, [("completed", -1, 3.0, 20.0, 0.9), *rows])
+    (many,) = losses(ledger, [PSNR]).to_dict("records")
+    seen: list[int] = []
+
+    def counted(*parts: Any) -> Any:
+        seen.append(parts[-1])
+        return predicted(*parts)
+
+    monkeypatch.setattr("analysis.losses.predicted", counted)
+    monkeypatch.setattr("analysis.losses.MOST_NUMBERS", 20 * 700)
+    (some,) = losses(ledger, [PSNR]).to_dict("records")
+    monkeypatch.setattr("analysis.losses.MOST_NUMBERS", 1)
+    (few,) = losses(ledger, [PSNR]).to_dict("records")
+    assert seen == [700, FEWEST_DRAWS]
+    for name in ("regret", "regret_low", "regret_high"):
+        assert [some[name], few[name]] == pytest.approx([many[name]] * 2, abs=0.05)
 
 
 def write_each(write: Write, rows: list[tuple[str, int, float, float, float]], number: int) -> Ledger:

@@ -161,6 +161,8 @@ def test_of_a_large_run_whole_configurations_are_drawn_and_it_is_said(
     assert np.isfinite(drawn[["early", "end"]].to_numpy()).all()
     assert agreement(ledger, [PSNR])["n"].tolist() == [6, 6, 6]
     assert sample_lines(ledger)[0].startswith("rank correlations: of 6 of the 12 completed trials")
+    alone = [curve(t, rng.normal(size=4), configuration="conf", seed=t) for t in range(9)]
+    assert agreement(written(write, alone), [PSNR])["n"].tolist() == [9, 9, 9]  # one cannot be drawn in part
 
 
 def test_regret_is_what_the_spared_gained_on_the_best_let_through(write: Write) -> None:

@@ -20,9 +20,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.engine]
 
 SWEEP = ["--reproducible", "--trials", "9", "--steps", "180", "--set", "net.channels=4", "--set", "train.val_images=6"]
 SWEEP += ["--set", "train.crop_px=32", "--confirm", "1", "--confirm-seeds", "2", "--audit-share", "0.2"]
-MIDDLE = (
-    12  # of 18 reports: each worker is at one of the last two trials of the second rung, and will wait for the other
-)
+# Of 18 reports: each worker is at one of the last two trials of the second rung, and will wait for the other.
+MIDDLE = 12
 CUT_S = 30.0
 WORKERS = {"one", "two"}
 

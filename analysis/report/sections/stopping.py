@@ -8,7 +8,7 @@ from analysis.figures.stopping import stopping_figure
 from analysis.load import Ledger, LedgerError, contract
 from analysis.report.blocks import Block, Picture, Table, Text, Told
 from analysis.report.reading import Reading
-from analysis.stopping import saved_by_rung, savings, stopping_lines
+from analysis.stopping import saved_by_rung, savings_line
 from analysis.tables.stopping import Cells, audit_cells, legend_lines, saved_cells
 from analysis.units import sentence
 
@@ -27,23 +27,19 @@ def stopping(reading: Reading) -> Told:
     if rule == "none" or len(rungs) < 2:
         return Told("No trial was stopped by a rung: the sweep trains every trial to the end.")
     lead = f"The rule {rule!r} compared the trials at {len(rungs) - 1} of the rungs; the last is the end."
-    lines = stopping_lines(ledger)
-    if not lines:
-        saved = f"stopping saved {100 * savings(ledger).saved:.0f} % of the search's steps"
-        lines = [f"{saved}; no trial was spared to audit it (--audit-share), so what it cost is not known"]
     if int((search["ending"] == "completed").sum()) < FEWEST_COMPLETED:
-        few = Text(["Too few trials completed for the rungs to be held against the end."])
-        return Told(lead, [_sentences(lines), _table(saved_cells(saved_by_rung(ledger))), few])
-    return Told(lead, [*_audit(ledger, lines[0])])
+        few = "too few trials completed for the rungs to be held against the end"
+        return Told(lead, [_sentences([savings_line(ledger), few]), _table(saved_cells(saved_by_rung(ledger)))])
+    return Told(lead, _audit(ledger))
 
 
-def _audit(ledger: Ledger, saved: str) -> list[Block]:
-    """What was `saved`, and the tables and the figure of `analysis stopping`."""
+def _audit(ledger: Ledger) -> list[Block]:
+    """The tables and the figure of `analysis stopping`."""
     found = audit(ledger)
     figure = stopping_figure("What rungs told of the end, and what was saved", found, foot_lines(ledger, found))
     words = "Plots: scores at a rung against those at the end; regret and rank correlation by rung; what was saved."
     legend = Text([sentence(line) for line in legend_lines()])
-    said = _sentences([saved, *found.said])
+    said = _sentences([savings_line(ledger), *found.said])
     return [said, *map(_table, audit_cells(found)), legend, Picture(svg_text(figure), words)]
 
 

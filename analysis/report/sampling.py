@@ -22,8 +22,8 @@ MOST_CONFIGURATIONS = 200
 def shown_trials(ledger: Ledger, kept: Collection[str], most: int = MOST_TRIALS) -> tuple[pd.DataFrame, str]:
     """At most `most` trials of the ledger, in the order of their numbers, and the sentence that says which (or "").
 
-    Confirmations and the trials of the configurations `kept` come first, up to half of `most`; of the others every
-    so-manieth is shown.
+    Confirmations and the trials of the configurations `kept` come first, up to half of `most` or what the others
+    leave; of the others every so-manieth is shown.
     """
     place = "number" if "number" in ledger.columns("trials") else "time.ended"
     told = ledger.read("trials", ["trial", place, "stage", "configuration"])
@@ -31,7 +31,7 @@ def shown_trials(ledger: Ledger, kept: Collection[str], most: int = MOST_TRIALS)
     if len(ordered) <= most:
         return _rows(ledger, ordered["trial"]), ""
     first = ((ordered["stage"] == "confirm") | ordered["configuration"].isin(list(kept))).to_numpy()
-    leading = _spread(np.flatnonzero(first), most // 2)
+    leading = _spread(np.flatnonzero(first), max(most // 2, most - int((~first).sum())))
     chosen = np.concatenate([leading, _spread(np.flatnonzero(~first), most - len(leading))])
     those = "those" if len(leading) == first.sum() else f"{len(leading):,} of the {first.sum():,}"
     text = (

@@ -223,6 +223,8 @@ def test_a_large_run_is_sampled_and_says_so(write: Write) -> None:
     shown, sentence = shown_trials(ledger, front, most=100)
     assert re.match(r"Shown: 100 of 303 trials: 50 of the \d+ of the front", sentence)
     assert shown["configuration"].isin(front).sum() <= 50  # a large front leaves room for what it is better than
+    everything = set(ledger.trials["configuration"][:290])
+    assert len(shown_trials(ledger, everything, most=100)[0]) == 100  # and takes what few others leave
     curves, sentence = shown_reports(shown, ledger.reports, most=60)
     assert re.match(r"Shown: the curves of \d+ of \d+ trials", sentence)
     assert 40 <= len(curves) <= 80

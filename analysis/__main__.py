@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from analysis.commands import COMMANDS
-from analysis.load import LedgerError
+from analysis.ledger.load import LedgerError
 from analysis.output import say_notes
 
 
@@ -31,7 +31,7 @@ def _late_notes_said() -> Iterator[None]:
     """Say what is found damaged only when it is read, which the ledger logs, as other notes are said."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("note: %(message)s"))
-    logger = logging.getLogger("analysis.load")
+    logger = logging.getLogger("analysis.ledger.load")
     logger.addHandler(handler)
     try:
         yield

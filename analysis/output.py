@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from analysis.figures.sheet import save
-from analysis.load import LedgerError
-from analysis.location import Location, filled
+from analysis.drawing.sheet import save
+from analysis.ledger.load import LedgerError
+from analysis.ledger.location import Location, filled
 
 _PIPED_WIDTH = 120
 

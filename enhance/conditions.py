@@ -5,7 +5,7 @@ a driver reads both without torch.
 import dataclasses
 from dataclasses import dataclass
 
-from enhance.config import ConfigError, Law, choice, leaf
+from enhance.config import ConfigError, Domain, choice, leaf
 from enhance.config.nets import NetConfig, ResNetConfig
 
 BASELINE: NetConfig = ResNetConfig(kernel=3, channels=64, blocks=4, norm="instance", activation="relu")
@@ -25,7 +25,7 @@ class Conditions:
     min_rounds, max_s, precision: at least so many rounds are timed. Then it ends after `max_s` seconds, warm-up
         included, or as soon as the 95 % interval of the ratio to the baseline is narrower than +-`precision` of it.
 
-    Raises ConfigError with every value that breaks its law.
+    Raises ConfigError with every value that breaks its domain.
     """
 
     width_px: int = leaf(1280, minimum=1)
@@ -40,14 +40,16 @@ class Conditions:
     precision: float = leaf(0.05, above=0, maximum=1)
 
     def __post_init__(self) -> None:
-        problems = [p for name, law in condition_laws().items() if (p := law.problem(name, getattr(self, name)))]
+        problems = [
+            p for name, domain in condition_domains().items() if (p := domain.problem(name, getattr(self, name)))
+        ]
         if problems:
             raise ConfigError(problems)
 
 
-def condition_laws() -> dict[str, Law]:
+def condition_domains() -> dict[str, Domain]:
     """The law of every field of Conditions, in the order of declaration."""
-    return {field.name: field.metadata["law"] for field in dataclasses.fields(Conditions)}
+    return {field.name: field.metadata["domain"] for field in dataclasses.fields(Conditions)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

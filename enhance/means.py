@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Means:
-    """Sums of named figures of shape (). Which names there are may change from step to step."""
+    """Sums of named stats of shape (). Which names there are may change from step to step."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -17,10 +17,10 @@ class Means:
         self._sums: dict[tuple[str, ...], Tensor] = {}
         self._counts: dict[tuple[str, ...], int] = {}
 
-    def add(self, figures: dict[str, Tensor]) -> None:
-        """Count one step; one addition for all of its figures."""
-        names = tuple(figures)
-        values = torch.stack([value.double() for value in figures.values()])
+    def add(self, stats: dict[str, Tensor]) -> None:
+        """Count one step; one addition for all of its stats."""
+        names = tuple(stats)
+        values = torch.stack([value.double() for value in stats.values()])
         self._sums[names] = self._sums[names] + values if names in self._sums else values
         self._counts[names] = self._counts.get(names, 0) + 1
 

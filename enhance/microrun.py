@@ -28,7 +28,7 @@ from enhance.means import Means
 from enhance.nets import Network, apply, parameter_count
 from enhance.optimizers import Average
 from enhance.report import Report
-from enhance.rules import Figures, build_rule
+from enhance.rules import StepStats, build_rule
 from enhance.samples import Photo, Sample, extreme_places, fixed_places, jpeg, png, validation_image
 
 EVAL_BATCH = 20
@@ -124,12 +124,12 @@ class MicroRun:
             self.average.load_state_dict(state["average"])
         self.step, self._judged = state["step"], None
 
-    def _count(self, figures: Figures) -> None:
-        guarded = {"size": figures.size, "grad_norm": figures.grad_norm}
+    def _count(self, stats: StepStats) -> None:
+        guarded = {"size": stats.size, "grad_norm": stats.grad_norm}
         self._in_window.add(guarded)
-        terms = {f"term.{name}": value for name, value in figures.terms.items()}
-        signals = {f"signal.{name}": value for name, value in figures.signals.items()}
-        self._since_report.add({**guarded, "total": figures.total, **terms, **signals})
+        terms = {f"term.{name}": value for name, value in stats.terms.items()}
+        signals = {f"signal.{name}": value for name, value in stats.signals.items()}
+        self._since_report.add({**guarded, "total": stats.total, **terms, **signals})
 
     def _check_window(self) -> None:
         means = self._in_window.take()
@@ -213,8 +213,8 @@ class MicroRun:
         return means, spread, len(pairs.source)
 
 
-def _under(prefix: str, figures: dict[str, float]) -> dict[str, float]:
-    return {name.removeprefix(prefix): value for name, value in figures.items() if name.startswith(prefix)}
+def _under(prefix: str, stats: dict[str, float]) -> dict[str, float]:
+    return {name.removeprefix(prefix): value for name, value in stats.items() if name.startswith(prefix)}
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SampleRequest:
     """The samples that are wanted of a trial that completes; `fixed` 0 and no photo: none.
 
     `fixed` is the number of validation pictures whose outputs are kept: the same for every trial, spread over the

@@ -23,7 +23,8 @@ GRID = Sweep(
         "net.strided_kernel": When("net.family", "strided", Choice(3, 4)),
         "net.activation": Choice("relu", "prelu"),
     },
-    first={  # Table 1: kernel/channels/blocks; Table 2: kernel (with -4: 4 in strided layers), channels at both scales
+    # Table 1: kernel/channels/blocks; Table 2: kernel (with -4: 4 in strided layers), channels at both scales
+    enqueue={
         "3/64/4": {**RESNET, "net.kernel": 3, "net.channels": 64, "net.blocks": 4},
         "3/16/1": {**RESNET, "net.kernel": 3, "net.channels": 16, "net.blocks": 1},
         "3/16/2": {**RESNET, "net.kernel": 3, "net.channels": 16, "net.blocks": 2},
@@ -94,7 +95,7 @@ OPEN = replace(
         "net.factor": When("net.family", "shuffle", Choice(2, 4)),
         "net.activation": Choice("relu", "prelu"),
     },
-    first={
+    enqueue={
         "3/16/1": {**RESNET, "net.kernel": 3, "net.channels": 16, "net.blocks": 1},
         "3-4 16-64": {**STRIDED, "net.kernel": 3, "net.channels": 16, "net.blocks": 2, "net.strided_kernel": 4},
     },

@@ -46,7 +46,7 @@ SWEEP = Sweep(
         "adversarial.critic_steps": Choice(1, 2, 5),
         "critic.norm": Choice("instance", "none"),  # no batch norm: a gradient penalty forbids it
     },
-    first={
+    enqueue={
         "Wasserstein with penalty, phase 3": PHASE_3,
         "attempt 1: BCE and Adam": PHASE_3 | ATTEMPT_1,
         "attempt 2: WGAN-GP pivot": PHASE_3 | ATTEMPT_2,

@@ -28,7 +28,7 @@ SWEEP = Sweep(
         "loss.adversarial": Choice(0.0, 0.5),
         "loss.tv": Choice(0.0, 20.0),
     },
-    first={  # Table 3 says nothing of tv, which belongs to DPED's loss: here it is in all four of its columns
+    enqueue={  # Table 3 says nothing of tv, which belongs to DPED's loss: here it is in all four of its columns
         "DPED color+content+texture": OFF | COLOR | CONTENT | TEXTURE | TV,
         "DPED content+texture": OFF | CONTENT | TEXTURE | TV,
         "DPED MSE+texture": OFF | MSE | TEXTURE | TV,

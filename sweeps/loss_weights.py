@@ -16,7 +16,7 @@ SWEEP = Sweep(
         "loss.adversarial": Log(0.001, 1.0),
         "loss.tv": Log(0.01, 100.0),
     },
-    first={
+    enqueue={
         # In means per element and sample, at 100 px and batches of 50, the code weighs 10, 7500, 50 and 2000, the paper
         # 1, 3000, 0.4 and 400. Under Adam only the ratio counts.
         "DPED code": {"loss.content": 0.1, "loss.color": 75.0, "loss.adversarial": 0.5, "loss.tv": 20.0},

@@ -26,7 +26,7 @@ SWEEP = Sweep(
         "optimizer.hold_share": When("optimizer.schedule", "linear", Choice(0.0, 0.5)),
         "optimizer.warmup_share": Uniform(0.0, 0.2),
     },
-    first={
+    enqueue={
         "DPED": ADAM | {"optimizer.lr": 5e-4, "optimizer.beta1": 0.9, "optimizer.beta2": 0.999},
         "pix2pix x 3": ADAM | {"optimizer.lr": 2e-4, "optimizer.beta1": 0.5, "optimizer.beta2": 0.99},
         "EnhanceGAN re-implemented": RMSPROP | {"optimizer.lr": 5e-5, "optimizer.alpha": 0.99},

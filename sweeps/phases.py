@@ -13,7 +13,7 @@ SWEEP = Sweep(
     # Shares of the same number of steps at which each joins, from the weights trained so far: 0 at once, 1 never.
     space={"phases.curve_at": Choice(1.0, 1 / 3, 0.0), "phases.adversarial_at": Choice(1.0, 2 / 3, 0.0)},
     design=Grid(),
-    first={
+    enqueue={
         "phase 1: base": {"phases.curve_at": 1.0, "phases.adversarial_at": 1.0},
         "phase 2: + CurveBlock": {"phases.curve_at": 1 / 3, "phases.adversarial_at": 1.0},
         "phase 3: + adversarial": {"phases.curve_at": 1 / 3, "phases.adversarial_at": 2 / 3},

@@ -14,7 +14,7 @@ SWEEP = Sweep(
         "loss.identity": Log(0.1, 100.0),
         "cycle.pool_images": Choice(0, 50),
     },
-    first={  # their weights are for pictures in [-1, 1]: on [0, 1] differences are half as large
+    enqueue={  # their weights are for pictures in [-1, 1]: on [0, 1] differences are half as large
         "CycleGAN": {"net.blocks": 9, "loss.cycle": 20.0, "loss.identity": 10.0, "cycle.pool_images": 50},
         "Keras example": {"net.blocks": 9, "loss.cycle": 20.0, "loss.identity": 10.0, "cycle.pool_images": 0},
     },

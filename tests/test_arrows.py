@@ -55,13 +55,13 @@ def _excused(path: Path) -> set[str]:
 
 def test_only_what_trains_knows_torch_in_the_engine() -> None:
     users = {path.name for path in sources("sweeps/engine") if {"torch", "enhance.microrun"} & imported(path)}
-    assert users == {"worker.py", "estimate.py", "probe.py"}  # probe.py: whether a node's torch can use its GPU
+    assert users == {"worker.py", "estimate.py", "node_check.py"}  # node_check.py: whether a node's torch can use its GPU
 
 
 def test_few_files_know_ray() -> None:
     users = {path.name for path in sources("sweeps") if any(name.split(".")[0] == "ray" for name in imported(path))}
     # Starting and joining; carrying trials; the nodes of a cluster; asking it who it is, before it is joined.
-    assert users == {"machines.py", "actor.py", "tuning.py", "nodes.py", "knock.py"}
+    assert users == {"ray_session.py", "ray_actor.py", "ray_tune.py", "nodes.py", "auth_probe.py"}
 
 
 def test_the_engine_knows_no_sweep_and_no_script_knows_another() -> None:

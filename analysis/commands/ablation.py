@@ -2,14 +2,14 @@
 
 import argparse
 
-from analysis.ablation import ablation
+from analysis.ablation.answer import ablation
+from analysis.ablation.figure import ablation_figure
+from analysis.ablation.table import ablation_table, legend_lines
 from analysis.commands.arguments import RUN, run_location
-from analysis.confirmation import luck_lines
-from analysis.figures.ablation import ablation_figure
-from analysis.load import Ledger, load
-from analysis.location import Location
+from analysis.frontier.confirmation import luck_lines
+from analysis.ledger.load import Ledger, load
+from analysis.ledger.location import Location
 from analysis.output import console, say_notes, say_written, written
-from analysis.tables.ablation import ablation_table, legend_lines
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

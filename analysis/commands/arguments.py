@@ -2,7 +2,7 @@
 
 import argparse
 
-from analysis.location import KINDS, Location, LocationError, StoreError, locate
+from analysis.ledger.location import KINDS, Location, LocationError, StoreError, locate
 
 RUN = f"where the run lies: {KINDS}"
 

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.commands.arguments import RUN, run_location
-from analysis.figures.two_runs import two_runs_figure
-from analysis.load import Ledger, Objective, load
+from analysis.compare.comparable import comparable
+from analysis.compare.endings import discordant, ending_differences
+from analysis.compare.figure import two_runs_figure
+from analysis.compare.front import Best, best
+from analysis.compare.latency import latency_differences
+from analysis.compare.pairs import pairing, sameness, sameness_lines
+from analysis.compare.scores import score_differences
+from analysis.compare.setup import setup_differences
+from analysis.compare.table import endings_table, latency_table, scores_table, setup_table
+from analysis.compare.words import best_line, discordant_line, legend_lines, made_line, verdict_lines
+from analysis.ledger.load import Ledger, Objective, load
+from analysis.ledger.units import COSTS
 from analysis.output import console, say_notes, say_written, write_numbers, written
-from analysis.tables.two_runs import endings_table, latency_table, scores_table, setup_table
-from analysis.two_runs.comparable import comparable
-from analysis.two_runs.endings import discordant, ending_differences
-from analysis.two_runs.front import Best, best
-from analysis.two_runs.latency import latency_differences
-from analysis.two_runs.pairs import pairing, sameness, sameness_lines
-from analysis.two_runs.scores import score_differences
-from analysis.two_runs.setup import setup_differences
-from analysis.two_runs.words import best_line, discordant_line, legend_lines, made_line, verdict_lines
-from analysis.units import COSTS
 
 _MOST = 15
 

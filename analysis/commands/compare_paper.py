@@ -3,11 +3,11 @@
 import argparse
 
 from analysis.commands.arguments import RUN, run_location
-from analysis.figures.comparison import comparison_figure
-from analysis.load import load
+from analysis.ledger.load import load
 from analysis.output import console, say_notes, say_written, written
-from analysis.papers import TABLES, compared, comparison_lines, conventions
-from analysis.tables.comparison import comparison_table
+from analysis.paper.answer import TABLES, compared, comparison_lines, conventions
+from analysis.paper.figure import comparison_figure
+from analysis.paper.table import comparison_table
 
 _TABLE_NAMES = {"fpie1": "Table 1", "fpie2": "Table 2", "all": "Tables 1 and 2"}
 

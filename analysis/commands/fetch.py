@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from analysis.commands.arguments import RUN, run_location
-from analysis.fetch import Fetched, fetch
-from analysis.load import LedgerError
-from analysis.location import StorePath
+from analysis.ledger.fetch import Fetched, fetch
+from analysis.ledger.load import LedgerError
+from analysis.ledger.location import StorePath
 from analysis.output import say_notes
 
 

@@ -6,17 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.chances import chance_lines, chances
 from analysis.commands.arguments import RUN, run_location
-from analysis.confirmation import confirmation, luck_lines
-from analysis.figures.frontier import frontier_figure, run_names
-from analysis.frontier import configurations, confirmed, ranked, remarks, results
-from analysis.load import Ledger, LedgerError, Objective, load, objectives_named
-from analysis.output import console, say_notes, say_written, written
-from analysis.papers import TABLES, published
-from analysis.pirm import conventions, with_pirm
-from analysis.stopping import stopping_lines
-from analysis.tables.frontier import (
+from analysis.frontier.chances import chance_lines, chances
+from analysis.frontier.configurations import configurations, confirmed, ranked, remarks, results
+from analysis.frontier.confirmation import confirmation, luck_lines
+from analysis.frontier.figure import frontier_figure, run_names
+from analysis.frontier.pirm import conventions, with_pirm
+from analysis.frontier.table import (
     confirmation_table,
     endings_line,
     frontier_table,
@@ -24,6 +20,10 @@ from analysis.tables.frontier import (
     legend_lines,
     pirm_table,
 )
+from analysis.ledger.load import Ledger, LedgerError, Objective, load, objectives_named
+from analysis.output import console, say_notes, say_written, written
+from analysis.paper.answer import TABLES, published
+from analysis.stopping.answer import stopping_lines
 
 _OTHERS = 15
 

@@ -5,13 +5,13 @@ import argparse
 from matplotlib.figure import Figure
 
 from analysis.commands.arguments import RUN, run_location
-from analysis.figures.images import colors_figure, crops_figure, extremes_figure, photo_figure
-from analysis.image_numbers import picture_summary
-from analysis.images import Shown, shown
-from analysis.load import Ledger, load
+from analysis.images.answer import Shown, shown
+from analysis.images.figure import colors_figure, crops_figure, extremes_figure, photo_figure
+from analysis.images.numbers import picture_summary
+from analysis.images.table import images_table
+from analysis.ledger.load import Ledger, load
+from analysis.ledger.samples import picture_name
 from analysis.output import console, say_notes, say_written, written_all
-from analysis.samples import picture_name
-from analysis.tables.images import images_table
 
 _MOST = 4
 

@@ -5,8 +5,7 @@ import argparse
 import pandas as pd
 
 from analysis.commands.arguments import RUN, run_location
-from analysis.figures.importance import contours_figure, importance_figure, parallel_figure, slices_figure
-from analysis.importance import (
+from analysis.importance.answer import (
     RESAMPLES,
     common_rung,
     curves,
@@ -17,12 +16,13 @@ from analysis.importance import (
     scored,
     surface,
 )
-from analysis.load import Ledger, LedgerError, Objective, contract, load, objectives_named
-from analysis.location import Location
+from analysis.importance.figure import contours_figure, importance_figure, parallel_figure, slices_figure
+from analysis.importance.table import importance_table, legend_lines
+from analysis.ledger.load import Ledger, LedgerError, Objective, contract, load, objectives_named
+from analysis.ledger.location import Location
+from analysis.ledger.units import metric_label
 from analysis.output import console, say_notes, say_written, written
 from analysis.statistics.importance import FEWEST, best_share
-from analysis.tables.importance import importance_table, legend_lines
-from analysis.units import metric_label
 
 _SLICES = 6
 """So many parameters of each objective, of those that enough configurations have, get a plot of their own."""

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from analysis.commands.arguments import RUN, run_location
-from analysis.load import LedgerError
+from analysis.ledger.load import LedgerError
 from analysis.output import say_notes, say_written, writing
 from analysis.report.page import page
 from analysis.report.reading import read

@@ -4,14 +4,11 @@ import argparse
 
 import pandas as pd
 
-from analysis.answers import Answers, Curves, answered, curves_lines, curves_of, pair_of, trials_lines
 from analysis.commands.arguments import RUN, run_location
-from analysis.curves import DIAGNOSTICS, diagnostics_by
-from analysis.factors import factor_named, learning_rate, searched
-from analysis.figures.stability import curves_figure, rates_figure, stability_figure
-from analysis.load import Objective, load
+from analysis.ledger.load import Objective, load
+from analysis.ledger.units import metric_label
 from analysis.output import console, say_notes, say_written, write_numbers, written
-from analysis.stability import (
+from analysis.stability.answer import (
     MOST_CONFIGURATIONS,
     divergence,
     first_objective,
@@ -21,8 +18,11 @@ from analysis.stability import (
     side,
     varied,
 )
-from analysis.tables.stability import diagnostics_table, divergence_table, spreads_table
-from analysis.units import metric_label
+from analysis.stability.curves import DIAGNOSTICS, diagnostics_by
+from analysis.stability.factors import factor_named, learning_rate, searched
+from analysis.stability.figure import curves_figure, rates_figure, stability_figure
+from analysis.stability.study import Answers, Curves, answered, curves_lines, curves_of, pair_of, trials_lines
+from analysis.stability.table import diagnostics_table, divergence_table, spreads_table
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -2,14 +2,14 @@
 
 import argparse
 
-from analysis.audit import audit, foot_lines, numbers
 from analysis.commands.arguments import RUN, run_location
-from analysis.figures.stopping import stopping_figure
-from analysis.load import Ledger, LedgerError, load
-from analysis.location import Location
+from analysis.ledger.load import Ledger, LedgerError, load
+from analysis.ledger.location import Location
 from analysis.output import console, say_notes, say_written, written
-from analysis.replays import replay_command
-from analysis.tables.stopping import audit_cells, legend_lines
+from analysis.stopping.audit import audit, foot_lines, numbers
+from analysis.stopping.figure import stopping_figure
+from analysis.stopping.replays import replay_command
+from analysis.stopping.table import audit_cells, legend_lines
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frontier import baseline, labels, varying
+from analysis.frontier.configurations import baseline, labels, varying
+from analysis.ledger.units import COSTS, metric_decimals, metric_label, metric_unit
 from analysis.report.pictures import crops
 from analysis.report.reading import Reading
-from analysis.units import COSTS, metric_decimals, metric_label, metric_unit
 
 _CURVES = ("metric.", "loss.", "signal.")
 _ALONE = ("grad_norm", "learning_rate")

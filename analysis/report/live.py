@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
 
-from analysis.files import LedgerError
-from analysis.load import KEYS
+from analysis.ledger.files import LedgerError
+from analysis.ledger.load import KEYS
 from analysis.output import say_notes
 from analysis.report.page import page, waiting_page
 from analysis.report.reading import read

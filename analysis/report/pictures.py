@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from analysis.figures.images import spread
-from analysis.images import Shown
-from analysis.samples import Pixels, picture_name
+from analysis.images.answer import Shown
+from analysis.images.figure import spread
+from analysis.ledger.samples import Pixels, picture_name
 
 MOST_NETWORKS, MOST_CROPS = 10, 3
 """So many networks of a front are shown, and so many crops of each."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.chances import chance_lines, chances
-from analysis.frontier import configurations, confirmed, ranked, results
-from analysis.images import Shown, shown
-from analysis.load import Ledger, LedgerError, load
-from analysis.location import Location
+from analysis.frontier.chances import chance_lines, chances
+from analysis.frontier.configurations import configurations, confirmed, ranked, results
+from analysis.images.answer import Shown, shown
+from analysis.ledger.load import Ledger, LedgerError, load
+from analysis.ledger.location import Location
 from analysis.report.pictures import MOST_NETWORKS
 from analysis.report.sampling import shown_reports, shown_trials
 

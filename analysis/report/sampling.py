@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.load import Ledger
+from analysis.ledger.load import Ledger
 
 MOST_TRIALS = 3000
 """Rows of the trial table; more would make a page that a phone cannot scroll."""

@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from scipy.special import ndtri
 from sklearn.ensemble import RandomForestRegressor
 
-from analysis.space import Parameter
+from analysis.ledger.space import Parameter
 from analysis.statistics.intervals import Floats
 
 TREES = 64

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from enhance.config.law import choice, leaf
+from enhance.config.domain import choice, leaf
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ from enhance.config.adversaries import (
     DPEDCriticConfig,
     ObjectiveConfig,
 )
-from enhance.config.law import ConfigError, Law, Scalar, unknown_name
+from enhance.config.domain import ConfigError, Domain, Scalar, unknown_name
 from enhance.config.nets import BASE_CONFIGS, NET_CONFIGS, CurveConfig, NetConfig, ResNetConfig
 from enhance.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig
 from enhance.config.training import AugmentConfig, CycleConfig, GuardConfig, LossConfig, PhasesConfig, TrainConfig
@@ -58,20 +58,20 @@ VARIANTS: dict[str, tuple[str, Mapping[str, type], str]] = {
 _PARTS = {part.name: part.type for part in dataclasses.fields(Config)}
 
 
-def laws(values: Mapping[str, Scalar] | None = None) -> dict[str, Law]:
+def domains(values: Mapping[str, Scalar] | None = None) -> dict[str, Domain]:
     """The law of every flat name, in the order of declaration, for the variants that `values` choose (else defaults).
 
     Raises ConfigError where `values` choose a variant that does not exist.
     """
     chosen = _chosen(values or {})
-    found: dict[str, Law] = {}
+    found: dict[str, Domain] = {}
     for part in _PARTS:
         for leaf in _leaves(chosen.get(part, _PARTS[part])):
-            found[f"{part}.{leaf.name}"] = leaf.metadata["law"]
+            found[f"{part}.{leaf.name}"] = leaf.metadata["domain"]
         if chosen.get(part) is CurveConfig:
-            found["net.base"] = _variant_law("net.base")
-            found |= {f"net.{leaf.name}": leaf.metadata["law"] for leaf in _leaves(chosen["base"])[1:]}
-    found |= {name: _variant_law(name) for name in VARIANTS if name in found}
+            found["net.base"] = _variant_domain("net.base")
+            found |= {f"net.{leaf.name}": leaf.metadata["domain"] for leaf in _leaves(chosen["base"])[1:]}
+    found |= {name: _variant_domain(name) for name in VARIANTS if name in found}
     return found
 
 
@@ -91,9 +91,9 @@ def from_flat(values: Mapping[str, Scalar]) -> Config:
     """The configuration with the flat `values`, and defaults where nothing is said.
 
     Raises ConfigError with every problem at once: unknown names (with the nearest known ones), wrong kinds, values
-    outside their law. Whether the parts go together is another question: see `enhance.config.conflicts`.
+    outside their domain. Whether the parts go together is another question: see `enhance.config.conflicts`.
     """
-    known = laws(values)
+    known = domains(values)
     problems = [unknown_leaf(name, known) for name in values if name not in known]
     problems += [p for name, v in values.items() if name in known and (p := known[name].problem(name, v))]
     if problems:
@@ -121,7 +121,9 @@ def digest(config: Config) -> str:
 def _chosen(values: Mapping[str, Scalar]) -> dict[str, Any]:
     """The dataclass of every part that comes in variants, and under "base" that of a curve's base network."""
     problems = [
-        problem for name in VARIANTS if name in values and (problem := _variant_law(name).problem(name, values[name]))
+        problem
+        for name in VARIANTS
+        if name in values and (problem := _variant_domain(name).problem(name, values[name]))
     ]
     if problems:
         raise ConfigError(problems)
@@ -131,12 +133,12 @@ def _chosen(values: Mapping[str, Scalar]) -> dict[str, Any]:
     }
 
 
-def _variant_law(name: str) -> Law:
-    return Law(kind=str, choices=tuple(VARIANTS[name][1]))
+def _variant_domain(name: str) -> Domain:
+    return Domain(kind=str, choices=tuple(VARIANTS[name][1]))
 
 
 def _leaves(part: Any) -> list[dataclasses.Field[Any]]:
-    return [leaf for leaf in dataclasses.fields(part) if "law" in leaf.metadata]
+    return [leaf for leaf in dataclasses.fields(part) if "domain" in leaf.metadata]
 
 
 def _curve_leaves(leaves: dict[str, Any], base: type[NetConfig]) -> dict[str, Any]:
@@ -146,7 +148,7 @@ def _curve_leaves(leaves: dict[str, Any], base: type[NetConfig]) -> dict[str, An
     return {name: value for name, value in leaves.items() if name in own} | {"base": base(**inner)}
 
 
-def unknown_leaf(name: str, known: Mapping[str, Law]) -> str:
+def unknown_leaf(name: str, known: Mapping[str, Domain]) -> str:
     """The sentence for a name that this configuration does not have, but perhaps another variant of it."""
     for key, (part, table, default) in VARIANTS.items():
         owners = [variant for variant, cls in table.items() if name in {f"{part}.{leaf.name}" for leaf in _leaves(cls)}]

@@ -7,7 +7,7 @@ configurations only: by a sweep of its first settings and corners, and by a micr
 from collections.abc import Callable, Iterator
 
 from enhance.config.config import Config
-from enhance.config.law import listed
+from enhance.config.domain import listed
 from enhance.config.nets import CurveConfig
 from enhance.config.optimizers import SGDConfig
 from enhance.config.training import CycleConfig, PhasesConfig
@@ -19,7 +19,7 @@ TERMS = (*PAIRED_TERMS, "tv", "adversarial", *CYCLE_TERMS)
 
 def conflicts(config: Config) -> list[str]:
     """A sentence for every two things in `config` that do not go together; empty where it can be trained."""
-    return [problem for law in _LAWS for problem in law(config)]
+    return [problem for domain in _CONFLICTS for problem in domain(config)]
 
 
 def _net(config: Config) -> Iterator[str]:
@@ -104,4 +104,4 @@ def _optimizers(config: Config) -> Iterator[str]:
             )
 
 
-_LAWS: tuple[Callable[[Config], Iterator[str]], ...] = (_net, _losses, _critic, _rule, _optimizers)
+_CONFLICTS: tuple[Callable[[Config], Iterator[str]], ...] = (_net, _losses, _critic, _rule, _optimizers)

@@ -6,7 +6,7 @@ as often as it has levels), so they stand here, where a driver reads them withou
 
 from dataclasses import dataclass, field
 
-from enhance.config.law import choice, leaf, weights
+from enhance.config.domain import choice, leaf, weights
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

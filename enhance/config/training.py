@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from enhance.config.law import choice, leaf, weights
+from enhance.config.domain import choice, leaf, weights
 
 # --- what the generator is trained for ---------------------------------------------------------------------------
 

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch._dynamo.exc import TorchDynamoException
 
-from enhance.conditions import BASELINE, Conditions, Cost, condition_laws
+from enhance.conditions import BASELINE, Conditions, Cost, condition_domains
 from enhance.config import ConfigError
-from enhance.config.law import listed
+from enhance.config.domain import listed
 from enhance.config.nets import NetConfig
 from enhance.cost.contention import Snapshot, noticed, snapshot
 from enhance.cost.macs import macs
@@ -29,7 +29,17 @@ from enhance.nets import build_net, parameter_count
 from enhance.pretrained import WeightsUnavailable
 from enhance.processor import cpu_field
 
-__all__ = ["BASELINE", "Conditions", "Cost", "condition_laws", "expected_s", "holds_here", "macs", "measure", "refuse"]
+__all__ = [
+    "BASELINE",
+    "Conditions",
+    "Cost",
+    "condition_domains",
+    "expected_s",
+    "holds_here",
+    "macs",
+    "measure",
+    "refuse",
+]
 
 
 def measure(net: NetConfig, conditions: Conditions, on_beat: Callable[[], None] = lambda: None) -> Cost:

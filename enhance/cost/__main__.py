@@ -5,8 +5,8 @@ import re
 import sys
 from collections.abc import Sequence
 
-from enhance.conditions import Conditions, Cost, condition_laws
-from enhance.config import VARIANTS, ConfigError, Scalar, from_flat, laws, listed, unknown_leaf
+from enhance.conditions import Conditions, Cost, condition_domains
+from enhance.config import VARIANTS, ConfigError, Scalar, domains, from_flat, listed, unknown_leaf
 from enhance.config.nets import NET_CONFIGS, NetConfig
 from enhance.cost import expected_s, measure, refuse
 from enhance.pretrained import WeightsUnavailable
@@ -52,7 +52,7 @@ def network(family: str, settings: Sequence[str]) -> NetConfig:
             problems.append(f"--set {setting}: the family is chosen by --net")
         else:
             texts[name] = text
-    known = laws({name: text for name, text in texts.items() if name in VARIANTS})
+    known = domains({name: text for name, text in texts.items() if name in VARIANTS})
     values: dict[str, Scalar] = {}
     for name, text in texts.items():
         if name not in known:
@@ -119,7 +119,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    known = condition_laws()
+    known = condition_domains()
     default = Conditions()
     parser = argparse.ArgumentParser(prog="python -m enhance.cost", description=__doc__, allow_abbrev=False)
     add = parser.add_argument

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from enhance.config import Law
+from enhance.config import Domain
 from enhance.data.errors import DataError
 from enhance.data.srgb import LIGHT, Light, encode
 from enhance.data.store import Pixels
@@ -28,8 +28,8 @@ _LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # of linear sRGB, 
 
 
 def _parameter(default: float, minimum: float, maximum: float) -> Any:
-    law = Law(kind=type(default), minimum=minimum, maximum=maximum)
-    return dataclasses.field(default=default, metadata={"law": law})
+    domain = Domain(kind=type(default), minimum=minimum, maximum=maximum)
+    return dataclasses.field(default=default, metadata={"domain": domain})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +70,8 @@ class Camera:
     CODE: ClassVar[tuple[str, ...]] = ("camera.py", "srgb.py")
 
     def __post_init__(self) -> None:
-        laws = {field.name: field.metadata["law"] for field in dataclasses.fields(self)}
-        problems = [problem for name, law in laws.items() if (problem := law.problem(name, getattr(self, name)))]
+        laws = {field.name: field.metadata["domain"] for field in dataclasses.fields(self)}
+        problems = [problem for name, domain in laws.items() if (problem := domain.problem(name, getattr(self, name)))]
         if problems:
             raise DataError("the camera cannot be built:\n" + "\n".join(f"  - {problem}" for problem in problems))
 

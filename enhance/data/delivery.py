@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.patches")
 
 
 @dataclass(frozen=True)
-class Parcel:
+class StoreTransfer:
     """A store as it is announced to other machines: where its maker has it, what is in it, and how large it is."""
 
     path: Path
@@ -28,7 +28,7 @@ class Parcel:
     size_bytes: int
 
     @classmethod
-    def of(cls, store: PatchStore) -> "Parcel":
+    def of(cls, store: PatchStore) -> "StoreTransfer":
         """The announcement of an opened store."""
         return cls(store.path, store.fingerprint, store.path.stat().st_size)
 
@@ -45,7 +45,7 @@ class Parcel:
 
 
 def open_delivered(
-    parcel: Parcel, fetch: Callable[[int], bytes], *, cache: Path | None = None, verify: bool = False
+    transfer: StoreTransfer, fetch: Callable[[int], bytes], *, cache: Path | None = None, verify: bool = False
 ) -> PatchStore:
     """The store on this machine: where its maker has it, if that is seen here, else from the cache, else fetched.
 
@@ -53,43 +53,43 @@ def open_delivered(
     the cache has, too. Any number of processes may call this at once: one fetches, the others wait for it. Raises
     DataError where the store cannot be had, with a message for the user.
     """
-    shared = _same(parcel.path, parcel, verify=False)
+    shared = _same(transfer.path, transfer, verify=False)
     if shared is not None:
         return shared
-    if not _NAME.fullmatch(parcel.path.name):
-        raise DataError(f"{parcel.path.name!r} is no name of packed data")
+    if not _NAME.fullmatch(transfer.path.name):
+        raise DataError(f"{transfer.path.name!r} is no name of packed data")
     folder = cache_folder(cache)
-    path = folder / parcel.path.name
+    path = folder / transfer.path.name
     with clear_words_for_the_folder(folder):
-        found = _same(path, parcel, verify)
+        found = _same(path, transfer, verify)
         if found is None:
             folder.mkdir(parents=True, exist_ok=True)
             with locked(path.with_name(f".{path.name}.lock"), lambda sentence: None):
                 # Another process may have fetched it while this one waited.
-                found = _same(path, parcel, verify) or _fetched(path, parcel, fetch)
+                found = _same(path, transfer, verify) or _fetched(path, transfer, fetch)
     return found
 
 
-def _same(path: Path, parcel: Parcel, verify: bool) -> PatchStore | None:
+def _same(path: Path, transfer: StoreTransfer, verify: bool) -> PatchStore | None:
     """The store at `path` if it is whole and the one announced."""
     try:
         store = PatchStore.open(path, verify=verify)
     except DataError:
         return None
-    return store if store.fingerprint == parcel.fingerprint else None
+    return store if store.fingerprint == transfer.fingerprint else None
 
 
-def _fetched(path: Path, parcel: Parcel, fetch: Callable[[int], bytes]) -> PatchStore:
+def _fetched(path: Path, transfer: StoreTransfer, fetch: Callable[[int], bytes]) -> PatchStore:
     remove_temporaries(path)
     free = shutil.disk_usage(path.parent).free
-    if free < parcel.size_bytes:
-        need = f"{parcel.size_bytes >> 20:,} MiB are needed and {free >> 20:,} MiB are free"
+    if free < transfer.size_bytes:
+        need = f"{transfer.size_bytes >> 20:,} MiB are needed and {free >> 20:,} MiB are free"
         raise DataError(f"cannot keep packed data in {path.parent}: {need}; name another folder in TESTSTRIP_CACHE")
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        _write(temporary, (fetch(index) for index in range(parcel.chunks)))
+        _write(temporary, (fetch(index) for index in range(transfer.chunks)))
         store = PatchStore.open(temporary, verify=True)
-        if store.fingerprint != parcel.fingerprint:
+        if store.fingerprint != transfer.fingerprint:
             raise DataError(f"what was sent as {path.name} holds other data ({store.fingerprint})")
         os.replace(temporary, path)
     finally:

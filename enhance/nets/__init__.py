@@ -106,7 +106,7 @@ def build(family: str, *, seed: int, **parameters: Scalar) -> Network:
     """The network of `family` with `parameters` (its defaults where not named), initialised from `seed`.
 
     Raises ConfigError (a ValueError) with every problem at once: an unknown family or parameter, a value outside its
-    law.
+    domain.
     """
     flat = {"net.family": family, **{f"net.{name}": value for name, value in parameters.items()}}
     return build_net(from_flat(flat).net, seed)

@@ -28,7 +28,7 @@ class Network(nn.Module):
         return self.forward_deep(images)[0]
 
     def signals(self) -> dict[str, Tensor]:
-        """Figures about the last forward pass that are worth a report: names and detached tensors of shape ()."""
+        """StepStats about the last forward pass that are worth a report: names and detached tensors of shape ()."""
         return {}
 
     def follow(self, other: "Network") -> None:

@@ -38,7 +38,7 @@ class Adversary:
         return self.objective.generator_loss(self._scores(enhanced, inputs))
 
     def learn(self, real: Tensor, enhanced: Tensor, inputs: Tensor, autocast: Callable[[], Any]) -> dict[str, Tensor]:
-        """One update: real pictures against enhanced ones, both shown. Detached figures of shape ()."""
+        """One update: real pictures against enhanced ones, both shown. Detached stats of shape ()."""
         enhanced = enhanced.detach()
         self.critic.requires_grad_(True)
         with autocast():  # one after the other: a batch norm must not mix what is to be told apart
@@ -77,8 +77,8 @@ class Adversary:
         self.objective.after_step(self.critic)
         self.updates += 1
         accuracy = self.objective.accuracy(scores.detach(), is_real)
-        figures = {"critic_loss": loss.detach(), "critic_grad_norm": grad_norm, "critic_accuracy": accuracy}
-        return figures if penalty is None else figures | {"critic_penalty": penalty.detach()}
+        stats = {"critic_loss": loss.detach(), "critic_grad_norm": grad_norm, "critic_accuracy": accuracy}
+        return stats if penalty is None else stats | {"critic_penalty": penalty.detach()}
 
     def _scores(self, images: Tensor, inputs: Tensor) -> Tensor:
         scores: Tensor = self.critic(images, self._shown(inputs))

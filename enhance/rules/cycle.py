@@ -15,13 +15,13 @@ from enhance.metrics import psnr_db
 from enhance.nets import Network, apply
 from enhance.rules.adversary import Adversary
 from enhance.rules.pool import Pool
-from enhance.rules.rule import Figures, Generators, Stateful
+from enhance.rules.rule import Stateful, StepStats, TrainedNetworks
 from enhance.seeds import Seeds
 
 _SECOND = 1 << 31  # apart from the seeds that people choose; of more than 32 bits torch's CPU generator drops the rest
 
 
-class Cycle(Generators):
+class Cycle(TrainedNetworks):
     """Both generators take one step together, then both critics learn from the same pictures.
 
     One optimizer holds the weights of both generators; clipping, if it is on, sees the two as one. With several critic
@@ -48,7 +48,7 @@ class Cycle(Generators):
         """Everything with a state, by name."""
         return super().parts() | self.judges | {f"{name}_pool": pool for name, pool in self.pools.items()}
 
-    def train_step(self, step: int) -> Figures:
+    def train_step(self, step: int) -> StepStats:
         """One step of both generators, and the critics' share of them."""
         self.begin(step)
         if step == 0:
@@ -58,13 +58,13 @@ class Cycle(Generators):
         with self.autocast():
             enhanced, degraded = self.net(phone), self.back(good)
             terms = self._terms(phone, good, enhanced, degraded)
-        figures = self.descend(terms, self.net.signals())
+        stats = self.descend(terms, self.net.signals())
         if self.judges:
-            figures.signals.update(self._learn(phone, good, enhanced, degraded, self._batch(step, 0)))
+            stats.signals.update(self._learn(phone, good, enhanced, degraded, self._batch(step, 0)))
             for turn in range(1, self.config.adversarial.critic_steps):
                 batch = self._batch(step, turn)
-                figures.signals.update(self._learn(*self._fresh(batch), batch))
-        return figures
+                stats.signals.update(self._learn(*self._fresh(batch), batch))
+        return stats
 
     def scores(self, source: Tensor, output: Tensor) -> dict[str, Tensor]:
         """ "cycle_psnr_db": how well the way back restores the input from what was made of it, in dB per image."""

@@ -7,14 +7,14 @@ from enhance.config import Config
 from enhance.data import PatchStore
 from enhance.data.batches import Stream
 from enhance.rules.adversary import Adversary
-from enhance.rules.rule import Figures, Generators, Stateful
+from enhance.rules.rule import Stateful, StepStats, TrainedNetworks
 from enhance.seeds import Seeds
 
 
-class Supervised(Generators):
+class Supervised(TrainedNetworks):
     """The output is compared with its target."""
 
-    def train_step(self, step: int) -> Figures:
+    def train_step(self, step: int) -> StepStats:
         """One step of the generator."""
         self.begin(step)
         source, target = self.feed.pairs(step, Stream.GENERATOR)
@@ -43,18 +43,18 @@ class Adversarial(Supervised):
         self.takes_part = first_step == 0
         self.adversary = Adversary(config, seeds, device, config.train.steps - first_step)
 
-    def train_step(self, step: int) -> Figures:
+    def train_step(self, step: int) -> StepStats:
         """One step of the generator, and the critic's share of them."""
         self.takes_part = step >= self.first_step
         if step == self.first_step:
             self.begin(step)  # an evaluation may have left the networks in evaluation mode
             for _ in range(self.config.adversarial.pretrain_steps):
                 self._critic_step()
-        figures = super().train_step(step)
+        stats = super().train_step(step)
         if self.takes_part:
             for _ in range(self.config.adversarial.critic_steps):
-                figures.signals.update(self._critic_step())
-        return figures
+                stats.signals.update(self._critic_step())
+        return stats
 
     def terms(self, source: Tensor, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The picture terms, and the critic's verdict once it takes part."""

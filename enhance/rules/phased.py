@@ -14,7 +14,7 @@ from enhance.config import Config
 from enhance.data import PatchStore
 from enhance.nets.curve import Curve
 from enhance.rules.paired import Adversarial, Supervised
-from enhance.rules.rule import Figures
+from enhance.rules.rule import StepStats
 from enhance.seeds import Seeds
 
 
@@ -34,7 +34,7 @@ class Phased:
         self._content = float(config.loss.content)
         self._switch(0)
 
-    def train_step(self, step: int) -> Figures:
+    def train_step(self, step: int) -> StepStats:
         """Train step number `step`; the first one of a phase starts the optimizer afresh."""
         self._switch(step)
         if step and step in (self.curve_from, self.critic_from):

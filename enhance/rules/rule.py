@@ -23,7 +23,7 @@ from enhance.seeds import Seeds
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class StepStats:
     """What one step says of itself: detached tensors of shape () on the device.
 
     `terms` are the unweighted loss terms, `total` their weighted sum, `size` the sum of the absolute weighted terms
@@ -52,7 +52,7 @@ class Rule(Protocol):
     net: Network
     optimizer: Optimizer
 
-    def train_step(self, step: int) -> Figures:
+    def train_step(self, step: int) -> StepStats:
         """Train step number `step`, counted from 0."""
         ...
 
@@ -69,7 +69,7 @@ class Rule(Protocol):
         ...
 
 
-class Generators:
+class TrainedNetworks:
     """What the rules share: one or more generators, with one optimizer for all of them."""
 
     def __init__(self, config: Config, seeds: Seeds, data: PatchStore, device: torch.device) -> None:
@@ -114,7 +114,7 @@ class Generators:
             net.train()
             reseed(net, noise_seed(self.seeds.data, step, Stream.DROPOUT) + index)
 
-    def descend(self, terms: dict[str, Tensor], signals: dict[str, Tensor]) -> Figures:
+    def descend(self, terms: dict[str, Tensor], signals: dict[str, Tensor]) -> StepStats:
         """One step of the optimizer down the weighted sum of `terms`."""
         weighted = self.losses.weighted(terms)
         total = weighted.sum()
@@ -122,7 +122,7 @@ class Generators:
         total.backward()  # type: ignore[no-untyped-call]
         grad_norm = self.optimizer.step()
         size = weighted.detach().abs().sum()
-        return Figures({n: t.detach() for n, t in terms.items()}, total.detach(), size, grad_norm, signals)
+        return StepStats({n: t.detach() for n, t in terms.items()}, total.detach(), size, grad_norm, signals)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The precision of the training step."""

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 
-from analysis.files import LedgerError
-from analysis.location import Location, StoreError
+from analysis.ledger.files import LedgerError
+from analysis.ledger.location import Location, StoreError
 from enhance.config import ConfigError
 from enhance.data import DataError, open_data
-from sweeps.engine.driver import RunMismatch, drive, read_rows
-from sweeps.engine.ledger import LedgerBusy, LedgerLost, check_writable
-from sweeps.engine.live import aside
-from sweeps.engine.options import Options, UsageError, parse, resumed_run
-from sweeps.engine.place import NotReady
-from sweeps.engine.plan import render_plan
-from sweeps.engine.script import StaleCode, check_script, command_of
+from sweeps.engine.cli.driver import RunMismatch, drive, read_rows
+from sweeps.engine.cli.live import aside
+from sweeps.engine.cli.options import Options, UsageError, parse, resumed_run
+from sweeps.engine.cli.plan import render_plan
+from sweeps.engine.cli.script import StaleCode, check_script, command_of
+from sweeps.engine.cluster.resources import NotReady
+from sweeps.engine.ledger.writer import LedgerBusy, LedgerLost, check_writable
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
 
 if TYPE_CHECKING:
-    from sweeps.engine.preflight import Cluster
+    from sweeps.engine.cli.preflight import Cluster
 
 ALL = "all"
 PIPED_WIDTH = 120
@@ -136,7 +136,7 @@ def _run(sweep: Sweep, argv: list[str], script: str, console: Console) -> int:
 
 
 def _joined(options: Options, console: Console) -> "contextlib.AbstractContextManager[Cluster]":
-    from sweeps.engine.preflight import joined  # here: most runs join nothing
+    from sweeps.engine.cli.preflight import joined  # here: most runs join nothing
 
     return joined(options, aside(console, "yellow"))
 
@@ -154,22 +154,22 @@ def _carried_out(
     again = f"{script} --resume {options.out}"
     console.print(f"\nstarting; if it is interrupted, go on with: {again}\n", style="dim", soft_wrap=True)
     try:
-        referee = drive(sweep, options, argv, console, cluster)
+        controller = drive(sweep, options, argv, console, cluster)
     except KeyboardInterrupt:
         console.print(f"\ninterrupted; every ended trial is in {options.out}; go on with: {again}", soft_wrap=True)
         return 130
-    if referee.closing and referee.closing.startswith("SIG"):
+    if controller.closing and controller.closing.startswith("SIG"):
         console.print(
-            f"\nended by {referee.closing} at the next rung of every running trial; what ended is in {options.out}; "
+            f"\nended by {controller.closing} at the next rung of every running trial; what ended is in {options.out}; "
             f"go on with: {again}",
             soft_wrap=True,
         )
         return 130
-    from sweeps.engine.summary import print_summary  # here: pandas and moocore are not needed until the end
+    from sweeps.engine.cli.summary import print_summary  # here: pandas and moocore are not needed until the end
 
-    print_summary(options.out, sweep.answered_by, referee.exhausted, console)
-    if referee.closing:
-        console.print(f"stopped because {referee.closing}; go on with: {again}", soft_wrap=True)
+    print_summary(options.out, sweep.answered_by, controller.exhausted, console)
+    if controller.closing:
+        console.print(f"stopped because {controller.closing}; go on with: {again}", soft_wrap=True)
     return 0
 
 
@@ -182,7 +182,7 @@ def _check_writable(run: Location) -> None:
 
 def _cost(sweep: Sweep, options: Options, console: Console) -> str:
     """What the run will cost, by a measurement."""
-    from sweeps.engine.estimate import estimate  # here: it brings torch
+    from sweeps.engine.cli.estimate import estimate  # here: it brings torch
 
     store = open_data(sweep.data, progress=aside(console))
     return estimate(sweep, store, options.device).words(options.price_per_hour)

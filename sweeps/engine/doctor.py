@@ -18,15 +18,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from analysis.location import KINDS, LocationError, StoreError, locate
+from analysis.ledger.location import KINDS, LocationError, StoreError, locate
 from enhance.data import DataError, open_data
 from enhance.data.cache import cache_folder
-from sweeps.engine import sight
+from sweeps.engine.cluster import shared_folder
+from sweeps.engine.cluster.auth import AccessError, readable_by_others, settle_access, token_source
+from sweeps.engine.cluster.node_check import decisive_versions, facts
+from sweeps.engine.cluster.resources import cluster_address, runs_folder
 from sweeps.engine.environment import ENHANCE, code_hash, default_device, has_bf16
-from sweeps.engine.ledger import check_writable
-from sweeps.engine.place import cluster_address, runs_folder
-from sweeps.engine.probe import decisive_versions, facts
-from sweeps.engine.security import AccessError, readable_by_others, settle_access, token_source
+from sweeps.engine.ledger.writer import check_writable
 
 GOOD, POOR, MISSING = "ok", "weak", "missing"
 STYLES = {GOOD: "green", POOR: "yellow", MISSING: "red"}
@@ -83,7 +83,7 @@ def _cuda() -> Iterator[Finding]:
     if default_device() != "cuda":
         yield Finding("GPU", GOOD, "none; trials are trained on the processor")
         return
-    from sweeps.engine.probe import gpu_problem
+    from sweeps.engine.cluster.node_check import gpu_problem
 
     problem = gpu_problem()
     names = ", ".join(facts().gpus) or "an NVIDIA device"
@@ -133,7 +133,7 @@ def folder(address: str) -> Finding:
     try:
         out = locate(address)
         if isinstance(out, Path):
-            sight.hide(sight.show(out))
+            shared_folder.hide(shared_folder.show(out))
         else:
             check_writable(out)
     except (LocationError, StoreError) as error:
@@ -164,15 +164,15 @@ def cluster(address: str) -> Iterator[Finding]:
         return
     for warning in access.warnings:
         yield Finding("cluster", POOR, warning)
-    from sweeps.engine.machines import join_cluster, stop_ray  # here: Ray must know by now how it gets in
-    from sweeps.engine.nodes import Scouts, living_nodes
+    from sweeps.engine.cluster.nodes import NodeAgents, living_nodes
+    from sweeps.engine.cluster.ray_session import join_cluster, stop_ray  # here: Ray must know by now how it gets in
 
     join_cluster(access.address)
     try:
         nodes = living_nodes()
-        scouts = Scouts(nodes)
-        known, silent = scouts.facts()
-        scouts.dismiss()
+        agents = NodeAgents(nodes)
+        known, silent = agents.facts()
+        agents.dismiss()
     finally:
         stop_ray()
     for node in nodes:

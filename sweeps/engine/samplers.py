@@ -26,7 +26,7 @@ from optuna.samplers import (
 )
 
 from enhance.config import Scalar
-from enhance.config.law import Law, choice, leaf, unknown_name
+from enhance.config.domain import Domain, choice, leaf, unknown_name
 from sweeps.engine.designs import endless
 from sweeps.engine.space import Choice, Space, When, inner
 
@@ -52,9 +52,9 @@ class Sampler(ABC):
         return []
 
     @classmethod
-    def options(cls) -> dict[str, Law]:
+    def options(cls) -> dict[str, Domain]:
         """The law of each option."""
-        return {field.name: field.metadata["law"] for field in dataclasses.fields(cls)}
+        return {field.name: field.metadata["domain"] for field in dataclasses.fields(cls)}
 
 
 @dataclass(frozen=True, kw_only=True)

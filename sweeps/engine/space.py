@@ -26,7 +26,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from enhance.config import VARIANTS, ConfigError, Scalar, laws, unknown_leaf
+from enhance.config import VARIANTS, ConfigError, Scalar, domains, unknown_leaf
 
 
 class SpaceError(ValueError):
@@ -167,7 +167,7 @@ def _law_problems(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[
     found = []
     for given in _variants(name, space, fixed):
         try:
-            known = laws(given)
+            known = domains(given)
         except ConfigError as error:
             return list(error.problems)
         if name not in known:

@@ -134,7 +134,7 @@ class Sweep:
     smoke: Budget
     full: Budget
     full_fixed: Mapping[str, Scalar] = field(default_factory=dict)
-    first: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
+    enqueue: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     data: str = "demo"
     sampler: str = "tpe"
     sampler_options: Mapping[str, Scalar] = field(default_factory=dict)
@@ -195,7 +195,7 @@ class Sweep:
             return found
         if self.design is not None:
             found += self.design.problems(self.space)
-        pairs = self.first.items()
+        pairs = self.enqueue.items()
         found += [f"first[{name!r}]: {p}" for name, values in pairs if (p := contains(self.space, values))]
         return found or self._point_problems()
 
@@ -213,7 +213,7 @@ class Sweep:
                 found |= dict.fromkeys(error.problems)
         if not found:
             found |= dict.fromkeys(clashes[0] if all(clashes) else ())
-            for name, values in self.first.items():
+            for name, values in self.enqueue.items():
                 found |= {f"first[{name!r}]: {problem}": None for problem in conflicts(self.config(values))}
         return list(found)
 

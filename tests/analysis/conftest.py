@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from written_ledgers import Row, write_run
+
+from tests.analysis.written_ledgers import Row, write_run
 
 
 @pytest.fixture

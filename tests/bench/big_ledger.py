@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from enhance.config import flatten
-from sweeps.engine.ledger import SCHEMA_VERSION
+from sweeps.engine.ledger.writer import SCHEMA_VERSION
 from sweeps.engine.space import Log
 from sweeps.loss_weights import SWEEP
 

@@ -25,9 +25,9 @@ import pandas as pd
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from analysis.load import load  # noqa: E402
+from analysis.ledger.load import load  # noqa: E402
 from enhance.data import open_data  # noqa: E402
-from tests.engine.cluster_host import Cluster, running_nodes  # noqa: E402
+from tests.sweeps.engine.cluster.cluster_host import Cluster, running_nodes  # noqa: E402
 
 SLEEPING = Path(__file__).parent / "sleeping"
 WAYS = ("--steps", "90", "--stopping", "none", "--sampler", "random", "--confirm", "0", "--samples", "0")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.load import load
+from analysis.ledger.load import load
 from tests.cluster.conftest import BULKY, ROOT, SECRETS, Cluster, typed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.engine]

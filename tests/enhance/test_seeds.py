@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from enhance.config import VARIANTS, Config, digest, from_flat, laws
+from enhance.config import VARIANTS, Config, digest, domains, from_flat
 from enhance.data import PatchStore, open_data
 from enhance.data.batches import Stream
 from enhance.microrun import MicroRun
@@ -44,7 +44,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
 def config(kind: str, vary: str) -> Config:
     """SMALL with changes; of SMALL only what the chosen parts have."""
     changes: dict[str, Any] = {**KINDS[kind], "train.vary": vary}
-    known = laws({name: value for name, value in changes.items() if name in VARIANTS})
+    known = domains({name: value for name, value in changes.items() if name in VARIANTS})
     return from_flat({name: value for name, value in {**SMALL, **changes}.items() if name in known})
 
 

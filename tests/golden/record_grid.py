@@ -19,7 +19,7 @@ from enhance.config import Scalar, digest, flatten, from_flat
 from enhance.data import PatchStore, open_data
 from enhance.guard import Diverged
 from enhance.microrun import MicroRun
-from sweeps.engine.ledger import to_table
+from sweeps.engine.ledger.writer import to_table
 
 FILE = Path(__file__).with_name("grid.parquet")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from pyarrow import fs
 
-from analysis.location import StorePath, locate
+from analysis.ledger.location import StorePath, locate
 
 BUCKET = "darkroom"
 WRITER, READER = ("writer", "writers-secret"), ("reader", "readers-secret")

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.load import load
-from analysis.location import StorePath, files
-from sweeps.engine.ledger import Ledger
-from sweeps.engine.referee import Referee
-from tests.engine.conftest import SETTING, PretendedWorker, play, small_sweep
+from analysis.ledger.load import load
+from analysis.ledger.location import StorePath, files
+from sweeps.engine.ledger.writer import Ledger
+from sweeps.engine.run.controller import RunController
+from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, play, small_sweep
 
 TABLES = ("runs", "starts", "reports", "trials")
 RUN_ROW = {
@@ -29,10 +29,10 @@ def test_a_run_in_progress_is_brought_home_and_what_is_new_later(
     ledger, home = Ledger(run), tmp_path / "home"
     try:
         sweep = small_sweep()
-        referee = Referee(sweep, ledger, SETTING)
+        controller = RunController(sweep, ledger, CONTEXT)
         ledger.commit("runs", [RUN_ROW | {"started": pd.Timestamp("2026-03-01", tz="UTC").to_pydatetime()}])
         for trials in (3, 2):
-            play(referee, PretendedWorker(), trials)
+            play(controller, PretendedWorker(), trials)
             assert main(["fetch", str(run), str(home), *options]) == 0
         assert files(run / "_drivers") != []
     finally:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from pyarrow import fs
 
-from analysis.location import StorePath, files
-from sweeps.engine import holding
-from sweeps.engine.holding import Lease, LedgerBusy, LedgerLost, hold
-from sweeps.engine.ledger import Ledger
+from analysis.ledger.location import StorePath, files
+from sweeps.engine.ledger import lock
+from sweeps.engine.ledger.lock import Lease, LedgerBusy, LedgerLost, hold
+from sweeps.engine.ledger.writer import Ledger
 
 
 def silent(sentence: str) -> None:
@@ -28,11 +28,11 @@ def silent(sentence: str) -> None:
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Call it between two drivers, and the second runs on another machine: what became of the first it cannot see."""
     machines = itertools.count()
-    monkeypatch.setattr(holding, "LOOK_S", 0.05)
+    monkeypatch.setattr(lock, "LOOK_S", 0.05)
 
     def move() -> None:
         number = next(machines)
-        monkeypatch.setattr(holding, "_machine", lambda: f"machine {number}")
+        monkeypatch.setattr(lock, "_machine", lambda: f"machine {number}")
 
     move()
     return move
@@ -50,7 +50,8 @@ def test_a_second_driver_is_refused_while_the_first_lives_and_not_after(run: Sto
 
 def test_a_killed_driver_of_this_machine_holds_nothing(run: StorePath) -> None:
     code = (
-        "import sys, os, signal; from analysis.location import locate; from sweeps.engine.ledger import Ledger;"
+        "import sys, os, signal; from analysis.ledger.location import locate;"
+        "from sweeps.engine.ledger.writer import Ledger;"
         "Ledger(locate(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(run)], check=False, timeout=60)
@@ -61,7 +62,7 @@ def test_a_killed_driver_of_this_machine_holds_nothing(run: StorePath) -> None:
 def test_a_driver_elsewhere_is_alive_as_long_as_it_beats(
     run: StorePath, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "BEAT_S", 0.1)
+    monkeypatch.setattr(lock, "BEAT_S", 0.1)
     first, said = hold(run, silent), []
     elsewhere()
     with pytest.raises(LedgerBusy, match="another driver is writing"):
@@ -75,7 +76,7 @@ def test_a_driver_elsewhere_is_alive_as_long_as_it_beats(
 def test_a_driver_that_is_not_heard_of_is_replaced_and_writes_no_more(
     run: StorePath, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "STALE_S", 0.5)
+    monkeypatch.setattr(lock, "STALE_S", 0.5)
     first = Ledger(run)
     first.commit("trials", [{"trial": "a"}])
     elsewhere()
@@ -96,13 +97,13 @@ def test_a_beat_notices_a_successor(
     run: StorePath, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though its own beats come through again: the higher term decides, not who speaks last."""
-    monkeypatch.setattr(holding, "STALE_S", 0.2)
+    monkeypatch.setattr(lock, "STALE_S", 0.2)
     first = hold(run, silent)
     assert isinstance(first, Lease)
     elsewhere()
     second = hold(run, silent)
     first._say()  # on its way when the second took over
-    monkeypatch.setattr(holding, "STALE_S", 60.0)
+    monkeypatch.setattr(lock, "STALE_S", 60.0)
     first._beat()
     with pytest.raises(LedgerLost):
         first.check()
@@ -118,8 +119,8 @@ def test_time_that_the_machine_sleeps_counts(run: StorePath, monkeypatch: pytest
     (claim,) = files(run / "_drivers")
     claim.remove()
     held.check()  # beaten a moment ago
-    now_s = holding._now_s() + 31
-    monkeypatch.setattr(holding, "_now_s", lambda: now_s)
+    now_s = lock._now_s() + 31
+    monkeypatch.setattr(lock, "_now_s", lambda: now_s)
     with pytest.raises(LedgerLost):
         held.check()
     held.release()
@@ -179,7 +180,7 @@ def test_of_drivers_that_start_together_never_two_hold(
         with monkeypatch.context() as patch:
             for name, request in original.items():
                 patch.setattr(StorePath, name, in_turn(request))
-            patch.setattr(holding.time, "sleep", lambda seconds, turns=turns: turns.wait())
+            patch.setattr(lock.time, "sleep", lambda seconds, turns=turns: turns.wait())
             patch.setattr(Lease, "_renew", lambda self: None)
             held = _contend(run, drivers, turns)
         assert len(held) <= 1
@@ -212,6 +213,6 @@ def test_a_claim_says_nothing_of_a_process_that_is_hidden(run: StorePath, monkey
     assert isinstance(held, Lease)
     assert held._claim.fate() == "alive"
     assert dataclasses.replace(held._claim, begun="1").fate() == "dead"  # another process with the same number
-    monkeypatch.setattr(holding, "_begun", lambda process: None)
+    monkeypatch.setattr(lock, "_begun", lambda process: None)
     assert held._claim.fate() == "unknown"
     held.release()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from analysis.files import read_table
-from analysis.location import StoreError, StorePath, files, locate
-from sweeps.engine.ledger import Ledger, check_writable
+from analysis.ledger.files import read_table
+from analysis.ledger.location import StoreError, StorePath, files, locate
+from sweeps.engine.ledger.writer import Ledger, check_writable
 from tests.stores.conftest import READER, Server
 
 DATASETS = ("starts", "reports", "trials")
@@ -111,7 +111,7 @@ def _write(run: StorePath, acknowledged: list[str]) -> bool:
 def _kill_at(request: int, before: bool, patch: pytest.MonkeyPatch) -> None:
     """End the driver at the given request to the store, counted from 0; all later ones too, as it is dead."""
     # The dead driver's process lives on here, and so would its claim.
-    patch.setattr("sweeps.engine.holding._begun", lambda process: "never")
+    patch.setattr("sweeps.engine.ledger.lock._begun", lambda process: "never")
     made = 0
 
     def counted(original: Callable[..., object]) -> Callable[..., object]:

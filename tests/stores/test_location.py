@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from analysis.__main__ import main
-from analysis.files import LedgerError
-from analysis.load import load
-from analysis.location import LocationError, StoreError, StorePath, files, locate
+from analysis.ledger.files import LedgerError
+from analysis.ledger.load import load
+from analysis.ledger.location import LocationError, StoreError, StorePath, files, locate
 from tests.analysis.written_ledgers import trial_row, write_run
 from tests.stores.conftest import BUCKET, READER, Server, free_ports
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.files import table_files
-from analysis.load import load
+from analysis.ledger.files import table_files
+from analysis.ledger.load import load
 from tests.stores.conftest import BUCKET, READER, Server
 
 ROOT = Path(__file__).parents[2]

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from sweeps.engine.records import Trial, renumbered
-from tests.engine.conftest import small_sweep
+from sweeps.engine.run.trials import Trial, renumbered
+from tests.sweeps.engine.pretended import small_sweep
 
 
 def trial(number: int, color: float, seed: int = 0) -> Trial:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.load import load
+from analysis.ledger.load import load
 from sweeps.engine.sweep import Sweep
-from tests.engine.test_run import plain
 from tests.ray_cluster import running_cluster
+from tests.sweeps.engine.cli.test_driver import plain
 from tests.sweeps.test_questions import QUESTIONS, ROOT, small
 
 pytestmark = [pytest.mark.engine, pytest.mark.endurance, pytest.mark.timeout(900)]

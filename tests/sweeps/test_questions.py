@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis.load import load
-from enhance.config import Config, Scalar, conflicts, laws
+from analysis.ledger.load import load
+from enhance.config import Config, Scalar, conflicts, domains
 from enhance.nets import build_net, parameter_count
 from sweeps.engine import command
 from sweeps.engine.command import run
-from sweeps.engine.messages import ENDINGS
+from sweeps.engine.protocol import ENDINGS
 from sweeps.engine.space import corner_points
 from sweeps.engine.sweep import Sweep
 
@@ -77,7 +77,7 @@ def test_a_file_is_short_in_the_readme_and_starts_its_sweep_only_as_a_script(
 @every_question
 def test_every_corner_is_a_configuration_with_a_network(name: str, scale: str) -> None:
     sweep = QUESTIONS[name].at(scale)
-    points = [*corner_points(sweep.space), *sweep.first.values()]
+    points = [*corner_points(sweep.space), *sweep.enqueue.values()]
     lawful = [config for point in points if not conflicts(config := sweep.config(point))]
     assert lawful
     nets = {config.net: config for config in lawful}
@@ -96,13 +96,13 @@ def size(config: Config) -> int:
 @every_question
 def test_first_settings_go_together_and_every_key_is_a_leaf(name: str, scale: str) -> None:
     sweep = QUESTIONS[name].at(scale)
-    known = set().union(*(laws({**sweep.fixed, **point}) for point in corner_points(sweep.space)))
-    keys = {*sweep.space, *sweep.fixed, *(key for values in sweep.first.values() for key in values)}
+    known = set().union(*(domains({**sweep.fixed, **point}) for point in corner_points(sweep.space)))
+    keys = {*sweep.space, *sweep.fixed, *(key for values in sweep.enqueue.values() for key in values)}
     assert keys - known == set()
-    assert {label: wrong for label, values in sweep.first.items() if (wrong := conflicts(sweep.config(values)))} == {}
+    assert {label: wrong for label, values in sweep.enqueue.items() if (wrong := conflicts(sweep.config(values)))} == {}
     if sweep.design is not None:
         points = [point for _, point in sweep.design.points(sweep.space)]
-        listed = {tuple(sorted(point.items())) for point in (*points, *sweep.first.values())}
+        listed = {tuple(sorted(point.items())) for point in (*points, *sweep.enqueue.values())}
         assert sweep.budget.trials <= len(listed)  # the budget promises no point that the design does not have
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from analysis.load import LedgerError
+from analysis.ledger.load import LedgerError
 from analysis.report.blocks import Section, Told
 from analysis.report.reading import Reading
 from analysis.report.sections.ablation import ablation

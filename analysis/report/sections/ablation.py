@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from analysis.ablation import ablation as effects_of
+from analysis.ablation.answer import ablation as effects_of
+from analysis.ablation.table import effect_cells, legend_lines, signed
+from analysis.ledger.units import metric_label
 from analysis.report.blocks import Block, Table, Text, Told
 from analysis.report.marks import Marks
 from analysis.report.reading import Reading
-from analysis.tables.ablation import effect_cells, legend_lines, signed
-from analysis.units import metric_label
 
 _MOST_ROWS = 60
 

@@ -4,11 +4,11 @@ import json
 
 import pandas as pd
 
-from analysis.frontier import baseline, varying
-from analysis.load import Ledger
+from analysis.frontier.configurations import baseline, varying
+from analysis.ledger.load import Ledger
+from analysis.ledger.units import COSTS, metric_label, metric_text
 from analysis.report.blocks import Block, Code, Facts, Folded, Table, Told
 from analysis.report.reading import Reading
-from analysis.units import COSTS, metric_label, metric_text
 
 _NAMES = {
     "run.host": "host",

@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.costs import conditions_text
-from analysis.load import CONDITIONS, LATENCY_RATIO
+from analysis.ledger.costs import conditions_text
+from analysis.ledger.load import CONDITIONS, LATENCY_RATIO
+from analysis.ledger.units import metric_text
 from analysis.report.blocks import Block, Table, Told
 from analysis.report.reading import Reading
-from analysis.units import metric_text
 
 
 def costs(reading: Reading) -> Told:

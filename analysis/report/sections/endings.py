@@ -1,6 +1,6 @@
 """How the trials ended, and for what reasons."""
 
-from analysis.load import ENDINGS, LOST, not_ended
+from analysis.ledger.load import ENDINGS, LOST, not_ended
 from analysis.report.blocks import Block, Shares, Table, Text, Told
 from analysis.report.reading import Reading
 from analysis.statistics.intervals import rate_interval

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from analysis.confirmation import confirmation, luck_lines
-from analysis.frontier import confirmed, remarks
-from analysis.load import LOST, Objective
+from analysis.frontier.configurations import confirmed, remarks
+from analysis.frontier.confirmation import confirmation, luck_lines
+from analysis.frontier.table import CHANCE, chance_text, estimate, held_against, over
+from analysis.ledger.load import LOST, Objective
+from analysis.ledger.units import COSTS, metric_label, sentence
 from analysis.report.blocks import Block, Folded, Interactive, Table, Text, Told
 from analysis.report.reading import Reading
-from analysis.tables.frontier import CHANCE, chance_text, estimate, held_against, over
-from analysis.units import COSTS, metric_label, sentence
 
 _MOST = 40
 

@@ -1,12 +1,12 @@
 """What the networks of the front make of the same pictures."""
 
-from analysis.image_numbers import picture_summary
-from analysis.images import Shown
+from analysis.images.answer import Shown
+from analysis.images.numbers import picture_summary
+from analysis.images.table import picture_cells
+from analysis.ledger.units import sentence
 from analysis.report.blocks import Block, Interactive, Table, Text, Told
 from analysis.report.pictures import MOST_CROPS
 from analysis.report.reading import Reading
-from analysis.tables.images import picture_cells
-from analysis.units import sentence
 
 
 def images(reading: Reading) -> Told:

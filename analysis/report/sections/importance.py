@@ -5,16 +5,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.importance import common_rung, sample_lines
-from analysis.importance import importance as importance_of
-from analysis.load import LedgerError, Objective
+from analysis.importance.answer import common_rung, sample_lines
+from analysis.importance.answer import importance as importance_of
+from analysis.importance.table import importance_cells, legend_lines
+from analysis.ledger.load import LedgerError, Objective
+from analysis.ledger.units import metric_label, sentence
 from analysis.report.blocks import Block, Table, Text, Told
 from analysis.report.marks import Marks
 from analysis.report.reading import Reading
 from analysis.report.sampling import some_configurations
 from analysis.statistics.importance import best_share
-from analysis.tables.importance import importance_cells, legend_lines
-from analysis.units import metric_label, sentence
 
 RESAMPLES = 20
 """Of a bootstrap; `analysis importance` takes more, and needs a minute where a report needs seconds."""

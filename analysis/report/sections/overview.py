@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.load import not_ended
+from analysis.frontier.table import estimate
+from analysis.ledger.load import not_ended
+from analysis.ledger.units import metric_label
 from analysis.report.blocks import Table
 from analysis.report.reading import Reading
-from analysis.tables.frontier import estimate
-from analysis.units import metric_label
 
 
 @dataclass(frozen=True)

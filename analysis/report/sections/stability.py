@@ -4,15 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.answers import Answers, answered, curves_lines, curves_of, pair_of, trials_lines
-from analysis.factors import Factor, learning_rate, searched
-from analysis.figures.sheet import svg_text
-from analysis.figures.stability import curves_figure, stability_figure
-from analysis.load import Ledger
+from analysis.drawing.sheet import svg_text
+from analysis.ledger.load import Ledger
+from analysis.ledger.units import metric_label
 from analysis.report.blocks import Block, Folded, Picture, Table, Text, Told
 from analysis.report.marks import Marks
 from analysis.report.reading import Reading
-from analysis.stability import (
+from analysis.stability.answer import (
     MOST_CONFIGURATIONS,
     divergence,
     first_objective,
@@ -22,8 +20,10 @@ from analysis.stability import (
     side,
     varied,
 )
-from analysis.tables.stability import spread_cell
-from analysis.units import metric_label
+from analysis.stability.factors import Factor, learning_rate, searched
+from analysis.stability.figure import curves_figure, stability_figure
+from analysis.stability.study import Answers, answered, curves_lines, curves_of, pair_of, trials_lines
+from analysis.stability.table import spread_cell
 
 _MOST_LEVELS = 60
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from analysis.audit import FEWEST_COMPLETED, audit, foot_lines
-from analysis.figures.sheet import svg_text
-from analysis.figures.stopping import stopping_figure
-from analysis.load import Ledger, LedgerError, contract
+from analysis.drawing.sheet import svg_text
+from analysis.ledger.load import Ledger, LedgerError, contract
+from analysis.ledger.units import sentence
 from analysis.report.blocks import Block, Picture, Table, Text, Told
 from analysis.report.reading import Reading
-from analysis.stopping import saved_by_rung, savings_line
-from analysis.tables.stopping import Cells, audit_cells, legend_lines, saved_cells
-from analysis.units import sentence
+from analysis.stopping.answer import saved_by_rung, savings_line
+from analysis.stopping.audit import FEWEST_COMPLETED, audit, foot_lines
+from analysis.stopping.figure import stopping_figure
+from analysis.stopping.table import Cells, audit_cells, legend_lines, saved_cells
 
 
 def stopping(reading: Reading) -> Told:

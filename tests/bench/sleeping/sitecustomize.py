@@ -17,7 +17,7 @@ class Sleeping(importlib.abc.MetaPathFinder):
     """Before the worker is loaded, what it trains is replaced."""
 
     def find_spec(self, name, path, target=None):
-        if name == "sweeps.engine.worker":
+        if name == "sweeps.engine.workers.worker":
             sys.meta_path.remove(self)
             import enhance.microrun
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from enhance import cost, memory
-from enhance.conditions import BASELINE, Conditions, condition_laws
+from enhance.conditions import BASELINE, Conditions, condition_domains
 from enhance.config import ConfigError, Scalar
 from enhance.cost import expected_s, macs, measure, passes
 from enhance.nets import build, parameter_count
@@ -159,7 +159,7 @@ def test_conditions_are_refused_all_at_once() -> None:
     assert len(caught.value.problems) == 7
     assert "device='tpu' is not a choice; choose from cpu, cuda" in said
     assert "min_rounds must be a whole number >= 3" in said
-    assert list(condition_laws()) == [field.name for field in dataclasses.fields(Conditions)]
+    assert list(condition_domains()) == [field.name for field in dataclasses.fields(Conditions)]
 
 
 def test_a_driver_reads_conditions_without_torch() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from enhance import losses
-from enhance.config import laws
+from enhance.config import domains
 from enhance.config.training import LossConfig
 from enhance.losses import RULE_TERMS, TERMS, Losses, content, pixel, tv
 from enhance.losses.color import BLURS, ColorLoss
@@ -31,7 +31,7 @@ from tests.enhance.losses.pictures import images
     }.items(),
 )
 def test_every_choice_is_implemented_and_no_other(leaf: str, table: dict[str, object]) -> None:
-    assert set(table) == set(laws()[f"loss.{leaf}"].choices)
+    assert set(table) == set(domains()[f"loss.{leaf}"].choices)
 
 
 WEIGHTS = {"pixel": 1.0, "color": 2.0, "content": 4.0, "style": 6.0, "tv": 5.0}
@@ -39,7 +39,7 @@ ALL = LossConfig(**WEIGHTS, adversarial=3.0, cycle=7.0, identity=8.0, content_la
 
 
 def test_every_weight_of_the_configuration_has_a_term() -> None:
-    weights = [name for name in LossConfig.__dataclass_fields__ if laws()[f"loss.{name}"].kind is float]
+    weights = [name for name in LossConfig.__dataclass_fields__ if domains()[f"loss.{name}"].kind is float]
     assert [*TERMS, *RULE_TERMS] == weights
 
 

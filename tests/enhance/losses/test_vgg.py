@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from enhance.config import laws
+from enhance.config import domains
 from enhance.config.training import LossConfig
 from enhance.losses import Losses, vgg
 from enhance.losses.vgg import INPUTS, LAYERS, VGG19Features
@@ -19,7 +19,7 @@ from tests.enhance.losses.vgg_oracle import CUTS, normalised
 
 @pytest.mark.parametrize("leaf, choices", {"content_layer": LAYERS, "style_layer": LAYERS}.items())
 def test_layers_are_the_choices_of_the_configuration(leaf: str, choices: dict[str, int]) -> None:
-    assert set(choices) == set(laws()[f"loss.{leaf}"].choices)
+    assert set(choices) == set(domains()[f"loss.{leaf}"].choices)
 
 
 @pytest.mark.parametrize("normalisation", INPUTS)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enhance.config import Law, Scalar, flatten, from_flat, laws
+from enhance.config import Domain, Scalar, domains, flatten, from_flat
 from enhance.config.nets import NetConfig
 from enhance.nets import FAMILIES, Network
 from enhance.nets.network import reseed
@@ -18,28 +18,28 @@ SMALL: dict[str, Scalar] = {"net.channels": 4, "net.blocks": 1, "net.levels": 3}
 SMALL_BASE = "resnet"
 
 
-def changed(name: str, law: Law, default: Scalar) -> Iterator[Scalar]:
+def changed(name: str, domain: Domain, default: Scalar) -> Iterator[Scalar]:
     """Other allowed values of a leaf: every choice, or one other number. Weights from the network are left out."""
-    if law.choices:
-        yield from (value for value in law.choices if value not in (default, "imagenet"))
+    if domain.choices:
+        yield from (value for value in domain.choices if value not in (default, "imagenet"))
     else:
-        yield next(v for v in (default + 1, default + 2, default / 2) if law.problem(name, v) is None)
+        yield next(v for v in (default + 1, default + 2, default / 2) if domain.problem(name, v) is None)
 
 
 def small(chosen: dict[str, Scalar]) -> dict[str, Scalar]:
     """Flat names of a network: those `chosen`, small sizes where the family has any, and nothing else."""
-    if "net.base" in laws(chosen):
+    if "net.base" in domains(chosen):
         chosen = {"net.base": SMALL_BASE, **chosen}
-    return {**{name: SMALL[name] for name in laws(chosen) if name in SMALL}, **chosen}
+    return {**{name: SMALL[name] for name in domains(chosen) if name in SMALL}, **chosen}
 
 
 def variants(family: str) -> dict[str, NetConfig]:
     """A small network of a family, and the same with one option changed, by name."""
     default = from_flat(small({"net.family": family}))
     values, found = flatten(default), {family: default.net}
-    for name, law in laws(small({"net.family": family})).items():
+    for name, domain in domains(small({"net.family": family})).items():
         if name.startswith("net.") and name != "net.family":
-            for value in changed(name, law, values[name]):
+            for value in changed(name, domain, values[name]):
                 config = from_flat(small({"net.family": family, name: value}))
                 found[f"{family} {name.removeprefix('net.')}={value}"] = config.net
     return found

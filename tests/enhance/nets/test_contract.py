@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from enhance.config import laws
+from enhance.config import domains
 from enhance.config.nets import NET_CONFIGS
 from enhance.nets import FAMILIES, apply, build, build_net
 from enhance.nets.network import reseed
@@ -138,7 +138,7 @@ def test_channels_last_changes_nothing(variant: str) -> None:
 @every_variant
 def test_claims_are_possible(variant: str) -> None:
     config = VARIANTS[variant]
-    assert set(config.dtypes) <= set(laws()["train.dtype"].choices)
+    assert set(config.dtypes) <= set(domains()["train.dtype"].choices)
     assert "fp32" in config.dtypes
     assert config.multiple_of >= 1
     assert config.minimum_px >= config.multiple_of

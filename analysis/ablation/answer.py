@@ -1,0 +1,218 @@
+"""What each part of a configuration is worth: effects from runs whose design has pairs, seed by seed.
+
+An effect is a mean over seeds of differences between trials that share their seed. Its interval is Student's, over
+seeds; p values are corrected for the number of effects asked for in one metric (Holm). Only effects are estimated that
+the design keeps apart; where a trial of a pair did not complete, the pair is left out for all seeds and counted.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.ledger.design import AROUND, Design, canonical_text, design_of, scores, shown
+from analysis.ledger.load import Ledger, LedgerError, Objective
+from analysis.ledger.space import Parameter, space
+from analysis.ledger.units import COSTS
+from analysis.statistics.effects import holm, paired_effects
+from analysis.statistics.intervals import Floats
+
+CONFIDENT = 0.05
+"""An effect whose corrected p value is below this is told apart from nothing."""
+
+FEWEST_SEEDS = 2
+_OFF = ("0.0", "False", "none")
+
+
+class Contrast(NamedTuple):
+    """A question: `kind` ("left out", "instead", "named", "main" or "interaction"), what is compared, and the
+    differences: `pairs` (pairs, seeds), NaN where a trial is missing; their mean over pairs is a seed's difference."""
+
+    kind: str
+    effect: str
+    pairs: Floats
+
+
+def ablation(ledger: Ledger, objectives: Sequence[Objective] | None = None) -> pd.DataFrame:
+    """The effects of a run with a design, a row per effect and metric, in the order of the space.
+
+    Columns: `metric`, `kind`, `effect` (what is compared with what), `seeds`, `pairs` (pairs of configurations that
+    completed on every seed), `lost` (those that did not), `mean`, `low`, `high` (in the metric's unit; positive where
+    the metric is larger with the change), `p`, `p_holm`, `sure` (p_holm below CONFIDENT). Costs have no effects.
+    Raises LedgerError where the run followed no design with pairs, or has fewer than FEWEST_SEEDS seeds.
+    """
+    design, settings = design_of(ledger), space(ledger)
+    chosen = [one for one in objectives or ledger.objectives if one.metric not in COSTS]
+    parts = []
+    for objective in chosen:
+        table, texts = scores(ledger, objective, settings)
+        if table.shape[1] < FEWEST_SEEDS:
+            raise LedgerError(
+                f"{ledger.path} has {table.shape[1]} seed: the spread between seeds is unknown, so no effect has an "
+                f"interval; go on with --seeds {FEWEST_SEEDS} or more in a new run"
+            )
+        parts.append(effects(contrasts(table, texts, design, settings)).assign(metric=objective.metric))
+    frame: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return frame[["metric", *(column for column in frame.columns if column != "metric")]]
+
+
+def contrasts(
+    table: pd.DataFrame, texts: pd.DataFrame, design: Design, settings: Sequence[Parameter]
+) -> list[Contrast]:
+    """The questions that a design answers, of scores and settings as `design.scores` gives them."""
+    varying = [setting for setting in settings if texts[setting.name].replace("", pd.NA).nunique() > 1]
+    if design.name in AROUND:
+        return list(_around(table, texts, design, settings))
+    if design.name == "FractionalFactorial":
+        return list(_fraction(table, texts, varying))
+    return [*_mains(table, texts, varying), *_interactions(table, texts, varying)]
+
+
+def effects(questions: Sequence[Contrast]) -> pd.DataFrame:
+    """The answers to questions that all have the same seeds; see `ablation`."""
+    rows = []
+    for question in questions:
+        whole = np.isfinite(question.pairs).all(axis=1)
+        mean, low, high, p = paired_effects(question.pairs[whole].mean(axis=0) if whole.any() else np.empty((1, 0)))
+        rows.append(
+            {"kind": question.kind, "effect": question.effect, "seeds": question.pairs.shape[1]}
+            | {"pairs": int(whole.sum()), "lost": int((~whole).sum())}
+            | {"mean": mean[0], "low": low[0], "high": high[0], "p": p[0]}
+        )
+    names = ["kind", "effect", "seeds", "pairs", "lost", "mean", "low", "high", "p"]
+    frame = pd.DataFrame(rows, columns=names)
+    frame["p_holm"] = holm(frame["p"])
+    return frame.assign(sure=frame["p_holm"] < CONFIDENT)
+
+
+# --- around a base -----------------------------------------------------------------------------------------------
+
+
+def _around(
+    table: pd.DataFrame, texts: pd.DataFrame, design: Design, settings: Sequence[Parameter]
+) -> Iterator[Contrast]:
+    """Every other configuration less the base: first those that differ in one setting, then those with a name."""
+    wanted = {name: canonical_text(value) for name, value in design.base.items()}
+    names = [setting.name for setting in settings]
+    same = pd.Series(True, index=texts.index)
+    for name in names:
+        same &= (texts[name] == wanted.get(name, "")) | (texts[name] == "")
+    same &= (texts[[setting.name for setting in settings if setting.condition is None]] != "").all(axis=1)
+    if not same.any():
+        raise LedgerError("no trial of the design's base configuration was made; there is nothing to compare with")
+    base = texts.index[same][0]
+    found = [_step(table, texts, settings, base, other) for other in texts.index.drop(base)]
+    order = {kind: place for place, kind in enumerate(("left out", "instead", "named"))}
+    names_in_order = {name: place for place, name in enumerate([*(setting.name for setting in settings), ""])}
+    for question, _ in sorted(found, key=lambda one: (order[one[0].kind], names_in_order[one[1]], one[0].effect)):
+        yield question
+
+
+def _step(
+    table: pd.DataFrame, texts: pd.DataFrame, settings: Sequence[Parameter], base: str, other: str
+) -> tuple[Contrast, str]:
+    """The question what `other` gives instead of `base`, and the one setting in which they differ ("" for several).
+
+    A setting that applies in one of them only, because another one differs, is no difference of its own.
+    """
+    here, there = (texts.loc[one].astype(str).to_dict() for one in (other, base))
+    free = [one.name for one in settings if one.condition is None and here[one.name] != there[one.name]]
+    both = [one.name for one in settings if one.condition and here[one.name] and there[one.name]]
+    changed = [*free, *(name for name in both if here[name] != there[name])]
+    pairs = (table.loc[[other]] - table.loc[base]).to_numpy(dtype=np.float64)
+    if len(changed) != 1:
+        label = here["label"] or ", ".join(f"{name}={shown(here[name])}" for name in changed)
+        return Contrast("named", label, pairs), ""
+    name = changed[0]
+    if here[name] in _OFF:
+        return Contrast("left out", f"without {name}", pairs), name
+    return Contrast("instead", f"{name} = {shown(here[name])} (not {shown(there[name])})", pairs), name
+
+
+# --- combinations ------------------------------------------------------------------------------------------------
+
+
+def _mains(table: pd.DataFrame, texts: pd.DataFrame, varying: Sequence[Parameter]) -> Iterator[Contrast]:
+    """Each level of each setting less the first that the space lists, in pairs that are equal in all else."""
+    for setting in varying:
+        cells = _by_level(table, texts, [setting], varying)
+        reference, *others = _levels(texts, setting)
+        for level in others:
+            said = f"{setting.name} = {shown(level)} (not {shown(reference)})"
+            yield Contrast("main", said, _difference(cells, (level,), (reference,)))
+
+
+def _interactions(table: pd.DataFrame, texts: pd.DataFrame, varying: Sequence[Parameter]) -> Iterator[Contrast]:
+    """By how much the effect of one setting differs with another one: the difference of their differences."""
+    free = [setting for setting in varying if setting.condition is None]
+    for one, other in itertools.combinations(free, 2):
+        cells = _by_level(table, texts, [one, other], varying)
+        (a, *changed), (b, *with_them) = _levels(texts, one), _levels(texts, other)
+        for level, given in itertools.product(changed, with_them):
+            said = f"{one.name} = {shown(level)} \N{MULTIPLICATION SIGN} {other.name} = {shown(given)}"
+            pairs = _difference(cells, (level, given), (a, given)) - _difference(cells, (level, b), (a, b))
+            yield Contrast("interaction", said, pairs)
+
+
+def _by_level(
+    table: pd.DataFrame, texts: pd.DataFrame, settings: Sequence[Parameter], varying: Sequence[Parameter]
+) -> dict[tuple[str, ...], pd.DataFrame]:
+    """The scores at each combination of levels of `settings`, by what all other settings are.
+
+    A setting that applies only under a condition on one of `settings` cannot be held equal; its levels are averaged.
+    """
+    names = [setting.name for setting in settings]
+    rest = [one.name for one in varying if one.name not in names and not (one.condition and one.condition[0] in names)]
+    key = texts[rest].agg("\n".join, axis=1) if rest else pd.Series("", index=texts.index)
+    found = {}
+    for level, rows in texts.groupby(names, sort=False):
+        part = table.loc[rows.index]
+        grouped = part.groupby(key.loc[rows.index])
+        means = grouped.mean().where(part.isna().groupby(key.loc[rows.index]).sum() == 0)
+        found[tuple(map(str, level))] = means
+    return found
+
+
+def _difference(cells: dict[tuple[str, ...], pd.DataFrame], one: tuple[str, ...], other: tuple[str, ...]) -> Floats:
+    """(pairs, seeds): the scores at `one` less those at `other`, in the order of what else is set."""
+    keys = next(iter(cells.values())).index
+    for frame in cells.values():
+        keys = keys.union(frame.index)
+    seeds = next(iter(cells.values())).columns
+    empty = pd.DataFrame(np.nan, index=keys, columns=seeds)
+    sides = (cells.get(side, empty).reindex(keys) for side in (one, other))
+    first, second = (side.to_numpy(dtype=np.float64) for side in sides)
+    difference: Floats = first - second
+    return difference
+
+
+def _levels(texts: pd.DataFrame, setting: Parameter) -> list[str]:
+    """The values of a setting that occur: those of a choice in the order of the space, others ascending."""
+    found = set(texts[setting.name]) - {""}
+    listed = [text for text in map(canonical_text, setting.choices) if text in found]
+    return listed or sorted(found, key=float)
+
+
+def _fraction(table: pd.DataFrame, texts: pd.DataFrame, varying: Sequence[Parameter]) -> Iterator[Contrast]:
+    """Main effects and two-factor interactions as contrasts over all runs; those that cannot be told apart share a row.
+
+    A run that did not complete on every seed would leave the columns no longer orthogonal, so all are needed.
+    """
+    whole = bool(np.isfinite(table.to_numpy()).all())
+    values = table.to_numpy(dtype=np.float64) if whole else np.full(table.shape, np.nan)
+    signs = {one.name: np.where(texts[one.name] == _levels(texts, one)[1], 1.0, -1.0) for one in varying}
+    questions: dict[tuple[float, ...], list[tuple[str, str]]] = {}
+    columns: dict[tuple[float, ...], Floats] = {}
+    for size, kind in ((1, "main"), (2, "interaction")):
+        for some in itertools.combinations(signs, size):
+            column = np.prod([signs[name] for name in some], axis=0)
+            said = " \N{MULTIPLICATION SIGN} ".join(some)
+            key = tuple(column * column[0])
+            columns.setdefault(key, column)
+            questions.setdefault(key, []).append((kind, said))
+    for key, asked in questions.items():
+        kind = asked[0][0]
+        difference = 2 * (columns[key][:, None] * values).mean(axis=0, keepdims=True) * (2 if kind != "main" else 1)
+        yield Contrast(kind, " or ".join(said for _, said in asked), difference)

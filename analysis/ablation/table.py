@@ -1,0 +1,57 @@
+"""The table of `analysis ablation`."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from analysis.ablation.answer import CONFIDENT
+from analysis.ledger.design import AROUND, design_of
+from analysis.ledger.load import Ledger
+from analysis.ledger.units import metric_label, metric_text
+
+
+def ablation_table(frame: pd.DataFrame) -> Table:
+    """The effects of one metric, of `frame` as `ablation.ablation` gives it; sure ones are bold."""
+    metric = str(frame["metric"].iloc[0])
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("kind", no_wrap=True)
+    table.add_column(f"change of {metric_label(metric)} with", overflow="fold")
+    for name in ("change", "95 % interval", "p (Holm)", "pairs", "lost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    before = None
+    for row in frame.to_dict("records"):
+        kind = "" if row["kind"] == before else str(row["kind"])
+        before = row["kind"]
+        table.add_row(kind, Text(str(row["effect"])), *effect_cells(row, metric), style="bold" if row["sure"] else "")
+    return table
+
+
+def effect_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
+    """The change with its interval, the p value, pairs and lost pairs of one effect, as cells say them."""
+    ends = "no interval" if pd.isna(row["low"]) else f"{signed(metric, row['low'])} to {signed(metric, row['high'])}"
+    mean = "unknown" if pd.isna(row["mean"]) else signed(metric, row["mean"])
+    p = "" if pd.isna(row["p_holm"]) else "< 0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}"
+    return [mean, ends, p, str(row["pairs"]), str(row["lost"]) if row["lost"] else ""]
+
+
+def legend_lines(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
+    """What the rows of `ablation_table` are, of the run's `frame` of all metrics."""
+    design, asked = design_of(ledger), int((frame["metric"] == frame["metric"].iloc[0]).sum())
+    against = "Each row: the configuration less the full one, on the same seeds."
+    between = "Each row: a change with all else equal, averaged over everything else, on the same seeds."
+    left_out = "Pairs with a trial that did not complete are left out: what diverges is not in its effect."
+    return [
+        f"{against if design.name in AROUND else between} Bars: 95 % t intervals over {frame['seeds'].iloc[0]} seeds.",
+        f"Blue, or bold: told apart from no effect at {CONFIDENT:g} after Holm's correction for {asked} effects.",
+        f"Design: {design.name}. Data: {ledger.runs['run.data_spec'].iloc[-1]}.",
+        *([left_out] if frame["lost"].any() else []),
+    ]
+
+
+def signed(metric: str, value: float) -> str:
+    """A change of a metric with its sign, in the label's unit."""
+    return f"{'+' if value >= 0 else ''}{metric_text(metric, value)}"

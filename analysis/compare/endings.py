@@ -1,0 +1,60 @@
+"""How often trials ended in each way in two runs."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.compare.pairs import Pairing
+from analysis.ledger.load import LOST, Ledger
+from analysis.statistics.differences import discordant_p, rate_differences
+
+_TRAINED = ("completed", "stopped", "diverged")
+_ENDINGS = ("stopped", *LOST)
+
+
+class Discordant(NamedTuple):
+    """Of `both` trials (configuration and seed) that trained in two runs, those that diverged in one of them alone."""
+
+    both: int
+    only_a: int
+    only_b: int
+    p: float
+
+
+def ending_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
+    """B less A of each ending's rate, a row per ending: "diverged", and the others that occurred.
+
+    Columns: `ending`, `count_a`, `n_a`, `count_b`, `n_b`, `a`, `b` (rates, 0 to 1), `mean` (B less A), `low`, `high`
+    (Newcombe's 95 % interval over trials, each by itself), `sure` (the interval is without 0). `stopped` and `diverged`
+    are rates of the trials that trained, `failed` and `refused` of all.
+    """
+    counts = [ledger.read("trials", ["ending"])["ending"].value_counts() for ledger in (a, b)]
+    rows = []
+    for ending in _ENDINGS:
+        times = [int(own.get(ending, 0)) for own in counts]
+        of = [own.reindex(_TRAINED).sum() if ending in _TRAINED else own.sum() for own in counts]
+        if any(times) or ending == "diverged":
+            rows.append((ending, times[0], int(of[0]), times[1], int(of[1])))
+    frame = pd.DataFrame(rows, columns=["ending", "count_a", "n_a", "count_b", "n_b"])
+    frame = frame.sort_values("ending", key=lambda own: own != "diverged", kind="stable", ignore_index=True)
+    for side in "ab":
+        frame[side] = frame[f"count_{side}"] / frame[f"n_{side}"].where(frame[f"n_{side}"] > 0)
+    frame["mean"], frame["low"], frame["high"] = rate_differences(
+        frame["count_a"], frame["n_a"], frame["count_b"], frame["n_b"]
+    )
+    return frame.assign(sure=(frame["low"] > 0) | (frame["high"] < 0))
+
+
+def discordant(a: Ledger, b: Ledger, pairs: Pairing) -> Discordant:
+    """Divergence of the same configurations on the same seeds, with McNemar's exact p value."""
+    sides = []
+    for ledger, key in ((a, "a"), (b, "b")):
+        trials = ledger.read("trials", ["configuration", "seed", "ending", "time.ended"]).sort_values("time.ended")
+        trials = trials[trials["ending"].isin(_TRAINED)].drop_duplicates(["configuration", "seed"], keep="last")
+        numbers = pd.Series(pairs.table.index, index=pairs.table[key].to_numpy())
+        trials = trials.assign(pair=trials["configuration"].map(numbers)).dropna(subset="pair")
+        sides.append(trials[["pair", "seed", "ending"]])
+    both = sides[0].merge(sides[1], on=["pair", "seed"], suffixes=("_a", "_b"))
+    one, other = (both[f"ending_{side}"] == "diverged" for side in "ab")
+    only_a, only_b = int((one & ~other).sum()), int((other & ~one).sum())
+    return Discordant(len(both), only_a, only_b, discordant_p(only_a, only_b))

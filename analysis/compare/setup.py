@@ -1,0 +1,147 @@
+"""What differs in how two runs were made: space, fixed settings, budget, search, code, environment and data."""
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from analysis.ledger.design import canonical_text
+from analysis.ledger.load import Ledger, contract_facts
+
+PARTS = (
+    "objectives",
+    "space",
+    "fixed",
+    "default",
+    "budget",
+    "search",
+    "timing",
+    "data",
+    "code",
+    "environment",
+    "other",
+)
+"""In the order in which they are listed. `default`: leaves that neither run fixed or searched, and that differ all the
+same: what the code gives them has changed. `other`: facts that this reader does not know."""
+
+_PLACES = {
+    **dict.fromkeys(("sweep", "objectives"), "objectives"),
+    **dict.fromkeys(("rungs", "reduction", "seeds", "audit_share"), "budget"),
+    **dict.fromkeys(
+        ("sampler", "sampler_options", "design", "stopping", "constraints", "reproducible"),
+        "search",
+    ),
+    **dict.fromkeys(("run.data", "run.data_spec"), "data"),
+    **dict.fromkeys(("run.code", "run.teststrip"), "code"),
+}
+_NESTED = {"space": "space", "fixed": "fixed", "cost": "timing"}
+_ALREADY = ("data", "code")  # of the contract: the trials say it themselves
+_SEARCH_OPTIONS = ("--warm-start", "--costs-from")
+
+Facts = dict[tuple[str, str], str]
+
+
+def setup(ledger: Ledger) -> Facts:
+    """How a run was made: (part, name) to a text; part is one of PARTS. Where trials differ, all that they say."""
+    facts: Facts = {}
+    for name, value in contract_facts(ledger).items():
+        if name in _NESTED and isinstance(value, dict):
+            facts |= {(_NESTED[name], leaf): _text(own) for leaf, own in value.items()}
+        elif name not in _ALREADY:
+            facts[_PLACES.get(name, "other"), name] = _text(value)
+    if "trials" in ledger.runs.columns and pd.notna(ledger.runs["trials"].iloc[-1]):
+        facts["budget", "trials"] = _text(ledger.runs["trials"].iloc[-1])
+    facts |= _seeds(ledger) | _options(ledger)
+    for column, values in ledger.read("trials", ["run.*"]).items():
+        if column != "run.run":
+            different = sorted(set(map(_text, values.dropna().unique())))
+            facts[_PLACES.get(str(column), "environment"), str(column).removeprefix("run.")] = ", ".join(different)
+    return facts
+
+
+def setup_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
+    """What differs, a row per fact, in the order of PARTS: `part`, `name`, `a`, `b` (texts; "" where a run says
+    nothing of it)."""
+    one, other = setup(a), setup(b)
+    leaves = _leaves(a, b, {name for part, name in (*one, *other) if part in ("fixed", "space")})
+    one, other = (_with_defaults(own | more, names, ledger) for own, more, names, ledger in
+                  ((one, leaves[0], other, a), (other, leaves[1], one, b)))  # fmt: skip
+    keys = sorted({**one, **other}, key=lambda key: PARTS.index(key[0]))
+    rows = [(*key, one.get(key, ""), other.get(key, "")) for key in keys if one.get(key, "") != other.get(key, "")]
+    return pd.DataFrame(rows, columns=["part", "name", "a", "b"], dtype="str")
+
+
+# --- the steps ---------------------------------------------------------------------------------------------------
+
+
+def _seeds(ledger: Ledger) -> Facts:
+    """The seeds that were run, by stage."""
+    trials = ledger.read("trials", ["stage", "seed"]).drop_duplicates()
+    stages = {str(stage): sorted(map(int, own["seed"])) for stage, own in trials.groupby("stage")}
+    return {("budget", f"seeds of {stage}"): ", ".join(map(str, seeds)) for stage, seeds in stages.items()}
+
+
+def _options(ledger: Ledger) -> Facts:
+    """What the newest invocation was given of other runs, which the contract does not hold."""
+    text = ledger.runs["argv"].iloc[-1] if "argv" in ledger.runs.columns else None
+    words = [] if pd.isna(text) else json.loads(text)
+    facts: Facts = {}
+    for option in _SEARCH_OPTIONS:
+        given = [words[place + 1] for place, word in enumerate(words[:-1]) if word == option]
+        given += [word.split("=", 1)[1] for word in words if word.startswith(f"{option}=")]
+        if given:
+            facts["search", option.removeprefix("--")] = ", ".join(given)
+    return facts
+
+
+def _leaves(a: Ledger, b: Ledger, said: set[str]) -> tuple[Facts, Facts]:
+    """Leaves of the configuration that neither run speaks of, where they have one value in each, and not the same."""
+    changed = [name for name in constant_apart(a.settings, b.settings) if name not in said]
+    sides = []
+    for ledger in (a, b):
+        own = ledger.settings
+        facts: Facts = {}
+        for name in changed:
+            known = own[f"config.{name}"].dropna() if f"config.{name}" in own.columns else pd.Series(dtype="object")
+            facts["default", name] = _text(known.iloc[0]) if len(known) else ""
+        sides.append(facts)
+    return sides[0], sides[1]
+
+
+def _with_defaults(facts: Facts, others: Facts, ledger: Ledger) -> Facts:
+    """`facts` with the value of each leaf that only the other run fixed, where this one's trials have one value."""
+    found = dict(facts)
+    settings = ledger.settings
+    for part, name in others:
+        column = f"config.{name}"
+        if part == "fixed" and ("space", name) not in facts and (part, name) not in facts and column in settings:
+            values = settings[column].dropna().unique()
+            if len(values) == 1:
+                found[part, name] = _text(values[0])
+    return found
+
+
+def constant_apart(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
+    """The leaves (without "config.") that have at most one value in each of two frames with `config.*`, not the same.
+
+    Nulls, which are the leaves that a configuration does not have, are no values. The seed is no setting.
+    """
+    columns = dict.fromkeys(name for name in (*one.columns, *other.columns) if name.startswith("config."))
+    found = []
+    for column in columns:
+        values = [set(map(canonical_text, side[column].dropna().unique())) if column in side.columns else set()
+                  for side in (one, other)]  # fmt: skip
+        if column != "config.seed" and values[0] != values[1] and max(map(len, values)) <= 1:
+            found.append(column.removeprefix("config."))
+    return found
+
+
+def _text(value: Any) -> str:
+    """A fact in words; 3 and 3.0 are the same, since a column with gaps makes the one to the other."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {_text(own)}" for name, own in value.items()) or "none"
+    return str(value)

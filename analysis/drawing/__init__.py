@@ -1,0 +1,1 @@
+"""What the figures of several questions share: the page, the style, the forest plot."""

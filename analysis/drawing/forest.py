@@ -1,0 +1,40 @@
+"""Rows of estimates with their intervals, in groups: a forest plot."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from analysis.drawing.style import BLUE, GREY, INK, dressed
+from analysis.statistics.intervals import Floats
+
+
+def plot_forest(
+    axes: Axes,
+    labels: Sequence[str],
+    mean: Floats,
+    low: Floats,
+    high: Floats,
+    strong: NDArray[np.bool_],
+    x_label: str,
+    zero: float | None = 0.0,
+    heads: Sequence[int] = (),
+) -> Axes:
+    """n rows, the first on top: a dot at `mean`, a bar from `low` to `high` (NaN: none), blue where `strong`.
+
+    `zero` is a line across all rows (None: none). A thin line stands above the rows numbered in `heads`.
+    """
+    rows = np.arange(len(labels), dtype=np.float64)
+    colors = [BLUE if one else GREY for one in strong]
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    if zero is not None:
+        axes.axvline(zero, color=INK, lw=0.9, zorder=1)
+    for row in heads:
+        axes.axhline(row - 0.5, color="#DDDDDD", lw=0.7, zorder=0.5)
+    axes.hlines(rows, low, high, colors=colors, lw=1.8, alpha=0.8, zorder=2)
+    axes.scatter(mean, rows, c=colors, s=36, edgecolors="white", linewidths=0.8, zorder=3)
+    axes.set_yticks(rows, labels, fontsize=8.5, parse_math=False)
+    dressed(axes, x_label, "")
+    axes.grid(axis="y", visible=False)
+    return axes

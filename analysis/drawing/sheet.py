@@ -1,0 +1,118 @@
+"""The sheet that every figure stands on: a title, plots, and the words below; and how it is saved."""
+
+import io
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.drawing.style import INK
+
+PLOT_IN = 4.4
+"""Height of an ordinary plot."""
+
+WIDE_IN = 11.0
+"""Width of a page with several plots side by side."""
+
+_WIDTH_IN = 8.5
+_LINE_IN = 0.18
+
+
+def sheet(title: str, foot: Sequence[str], plot_in: float, left_in: float) -> tuple[Figure, Axes]:
+    """A figure that is as tall as its words need, around a plot that always has the height `plot_in`."""
+    page = Page(title, foot, plot_in, below_in=0.62)
+    return page.figure, page.axes(left_in, 0, _WIDTH_IN - left_in - 0.3, plot_in)
+
+
+class Page:
+    """A figure `width_in` wide: the title, a place `inside_in` high for whatever is placed there, and the foot below.
+
+    `below_in` is left free between the two, for what stands under an axis. Places are given in inches from the left
+    edge of the page and from the top of the place between title and foot.
+    """
+
+    def __init__(
+        self, title: str, foot: Sequence[str], inside_in: float, width_in: float = _WIDTH_IN, below_in: float = 0.1
+    ) -> None:
+        share = width_in / _WIDTH_IN
+        title_lines = textwrap.wrap(title, int(74 * share)) or [""]
+        foot_lines = [
+            part for line in foot for part in (textwrap.wrap(line, int(122 * share), subsequent_indent="    ") or [""])
+        ]
+        self.top_in = 0.2 + 0.26 * len(title_lines) + 0.32
+        bottom_in = below_in + _LINE_IN * len(foot_lines) + 0.12
+        self.width_in, self.height_in = width_in, self.top_in + inside_in + bottom_in
+        self.figure = Figure(figsize=(self.width_in, self.height_in))
+        self.figure.text(0.2 / self.width_in, 1 - 0.18 / self.height_in, "\n".join(title_lines), va="top", fontsize=13,
+                         color=INK, fontweight="bold", linespacing=1.25, parse_math=False)  # fmt: skip
+        self.text(0.2, inside_in + below_in, "\n".join(foot_lines), va="top", fontsize=8.5, color="#555555",
+                  linespacing=1.35)  # fmt: skip
+
+    def axes(self, left_in: float, top_in: float, wide_in: float, high_in: float) -> Axes:
+        """Axes with their upper left corner at a place."""
+        bottom = 1 - (self.top_in + top_in + high_in) / self.height_in
+        box = (left_in / self.width_in, bottom, wide_in / self.width_in, high_in / self.height_in)
+        return self.figure.add_axes(box)
+
+    def text(self, left_in: float, top_in: float, text: str, **style: Any) -> None:
+        """Words at a place."""
+        up = 1 - (self.top_in + top_in) / self.height_in
+        self.figure.text(left_in / self.width_in, up, text, parse_math=False, **{"color": INK, **style})
+
+
+def grid(
+    title: str,
+    foot: Sequence[str],
+    rows: int,
+    columns: int,
+    high_in: float,
+    *,
+    width_in: float = _WIDTH_IN,
+    left_in: float = 0.85,
+    right_in: float = 0.3,
+    across_in: float = 0.75,
+    up_in: float = 0.75,
+    above_in: float = 0.0,
+    below_in: float = 0.62,
+) -> tuple[Figure, list[list[Axes]]]:
+    """A page with `rows` x `columns` plots, each `high_in` high; the axes by row, then by column.
+
+    Between plots `across_in` and `up_in` are left free, beside all of them `left_in` and `right_in`, above the first
+    row `above_in` (for a legend of several lines), under the last `below_in`.
+    """
+    page = Page(title, foot, above_in + rows * high_in + (rows - 1) * up_in, width_in, below_in)
+    wide_in = (width_in - left_in - right_in - (columns - 1) * across_in) / columns
+    lefts = [left_in + column * (wide_in + across_in) for column in range(columns)]
+    tops = [above_in + row * (high_in + up_in) for row in range(rows)]
+    return page.figure, [[page.axes(left, top, wide_in, high_in) for left in lefts] for top in tops]
+
+
+def legend(axes: Axes, columns: int = 4, right: bool = False) -> None:
+    """The names of what is drawn, above the plot, from its left or up to its right."""
+    place: Literal["lower right", "lower left"] = "lower right" if right else "lower left"
+    axes.legend(loc=place, bbox_to_anchor=(1.01 if right else -0.01, 1.0), ncols=columns, frameon=False, fontsize=8.5,
+                handletextpad=0.35, columnspacing=1.6, borderaxespad=0.2, borderpad=0.2)  # fmt: skip
+
+
+def svg_text(figure: Figure) -> str:
+    """The figure as an SVG without dates, versions or random names in it."""
+    text = io.StringIO()
+    _save_svg(figure, text)
+    return text.getvalue()
+
+
+def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
+    """Write STEM.png and STEM.svg without dates, versions or random names in them. Raises OSError."""
+    png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
+    figure.savefig(png, dpi=160, metadata={"Software": None})
+    _save_svg(figure, svg)
+    return [png, svg]
+
+
+def _save_svg(figure: Figure, where: Path | io.StringIO) -> None:
+    with matplotlib.rc_context({"svg.hashsalt": "teststrip", "svg.fonttype": "path"}):
+        figure.savefig(where, format="svg", metadata={"Date": None, "Creator": None})

@@ -1,0 +1,1 @@
+"""Which configurations no other one beats, and how sure that is."""

@@ -1,0 +1,160 @@
+"""How sure a front is: the chance of each configuration to be on it, its knee, and the hypervolume with an interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import moocore
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.frontier.configurations import counted
+from analysis.ledger.load import Ledger, Objective
+from analysis.ledger.units import COSTS
+from analysis.statistics.fronts import DRAWS, knee, on_front, summarised, true_means, volume
+from analysis.statistics.intervals import Z_95, Floats, Interval
+
+_MOST = 400
+"""Configurations that are drawn: those nearest to the front. More would take longer and never be on it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chances:
+    """What is known of the front of a frame. Where nothing is, `why` says so and the others are NaN or None.
+
+    `front` (n,) is the chance of each row to be on the true front, NaN for rows that were not drawn; `knee` the row of
+    the knee, None where the front has none, and `knee_chance` that it is the true one's. `volume` is the
+    hypervolume in units of the box between the front's best values and a tenth of its range beyond its worst; None
+    where the front has no range.
+    """
+
+    front: Floats
+    knee: int | None
+    knee_chance: float
+    volume: Interval | None
+    why: str = ""
+
+
+def chances(
+    ledgers: Sequence[Ledger], frame: pd.DataFrame, objectives: Sequence[Objective], search: bool = False
+) -> Chances:
+    """The chances of the rows of `frame` (as `frontier.ranked` gives it, with `run`, a number of `ledgers`).
+
+    Scores are drawn by `statistics.fronts.true_means`, and what a network costs from the interval of its timing. The
+    same ledgers give the same chances.
+    """
+    values = frame[[own.column for own in objectives]].to_numpy(dtype=np.float64)
+    maximise = [own.maximize for own in objectives]
+    own_front = np.flatnonzero(frame["front"])
+    finite = np.flatnonzero(np.isfinite(values).all(axis=1))
+    row = _knee(values, frame["front"].to_numpy(), maximise, np.arange(len(frame)))
+    near = _nearest(values, finite, maximise)
+    try:
+        points = _draws(ledgers, frame, objectives, near, search)
+    except ValueError as error:
+        nothing = np.full(len(frame), np.nan)
+        return Chances(nothing, row, float("nan"), None, f"no chances of being on the front: {error}")
+    mask = on_front(points, maximise)
+    share = np.full(len(frame), np.nan)
+    share[near] = mask.mean(axis=0)
+    hit = float("nan")
+    if row is not None:
+        hit = float(np.mean([_knee(one, on, maximise, near) == row for one, on in zip(points, mask, strict=True)]))
+    return Chances(share, row, hit, _volume(values[own_front], points, maximise))
+
+
+def chance_lines(found: Chances, frame: pd.DataFrame) -> list[str]:
+    """The knee and the hypervolume in sentences, or why there are no chances."""
+    lines = [found.why] if found.why else []
+    if found.knee is not None:
+        chance = "" if np.isnan(found.knee_chance) else f", with a chance of {100 * found.knee_chance:.0f} %"
+        lines.append(f"knee of the front: {frame['number'].iloc[found.knee]}{chance}")
+    if found.volume is not None:
+        mean, low, high = (f"{value:.{_decimals(found.volume)}f}" for value in found.volume)
+        lines.append(f"hypervolume of the front: {mean} (95 % interval {low} to {high}) of the box around it")
+    return lines
+
+
+# --- the steps ---------------------------------------------------------------------------------------------------
+
+
+def _knee(points: Floats, on: NDArray[np.bool_], maximise: Sequence[bool], rows: NDArray[np.intp]) -> int | None:
+    """Which of `rows`, whose values are `points`, is the knee of those that are `on` the front."""
+    found = knee(points[on], maximise)
+    return None if found is None else int(rows[np.flatnonzero(on)[found]])
+
+
+def _nearest(values: Floats, finite: NDArray[np.intp], maximise: Sequence[bool]) -> NDArray[np.intp]:
+    """At most _MOST of the rows `finite`, in their order: those of the first fronts (moocore's Pareto ranks)."""
+    if len(finite) <= _MOST:
+        return finite
+    signs = np.where(maximise, -1.0, 1.0)
+    rank = moocore.pareto_rank(np.ascontiguousarray(values[finite] * signs))
+    return np.sort(finite[np.argsort(rank, kind="stable")[:_MOST]])
+
+
+def _draws(
+    ledgers: Sequence[Ledger],
+    frame: pd.DataFrame,
+    objectives: Sequence[Objective],
+    near: NDArray[np.intp],
+    search: bool,
+) -> Floats:
+    """Draws (draws, near, objectives) of what the rows `near` are worth. Raises ValueError as `true_means` does."""
+    generator = np.random.default_rng(0)
+    points = np.empty((DRAWS, len(near), len(objectives)))
+    scores = [place for place, own in enumerate(objectives) if own.metric not in COSTS]
+    if scores:
+        points[:, :, scores] = _scores(ledgers, frame, [objectives[place] for place in scores], near, search, generator)
+    for place, own in enumerate(objectives):
+        if own.metric in COSTS:
+            mean, low, high = (
+                frame[f"{part}.{own.metric}"].to_numpy(dtype=np.float64)[near] for part in ("metric", "low", "high")
+            )
+            error = np.nan_to_num((high - low) / (2 * Z_95))  # a count of parameters has none
+            points[:, :, place] = generator.normal(mean, error, (DRAWS, len(near)))
+    return points
+
+
+def _scores(
+    ledgers: Sequence[Ledger],
+    frame: pd.DataFrame,
+    objectives: Sequence[Objective],
+    near: NDArray[np.intp],
+    search: bool,
+    generator: np.random.Generator,
+) -> Floats:
+    """The model learns from the rows `near` and _MOST others, drawn evenly: what is near alone would look too good."""
+    columns = [own.column for own in objectives]
+    finite = np.isfinite(frame[columns].to_numpy(dtype=np.float64)).all(axis=1)
+    others = np.setdiff1d(np.flatnonzero(finite), near)
+    if len(others) > _MOST:
+        others = np.sort(generator.choice(others, _MOST, replace=False))
+    rows = np.concatenate([near, others])
+    keys = zip(frame["run"].iloc[rows], frame["configuration"].iloc[rows], strict=True)
+    place = {key: at for at, key in enumerate(keys)}
+    parts, members = [], []
+    for run, ledger in enumerate(ledgers):
+        trials = counted(ledger, search)
+        member = trials["configuration"].map(lambda digest, run=run: place.get((run, digest), -1)).to_numpy()
+        parts.append(trials[columns].to_numpy(dtype=np.float64)[member >= 0])
+        members.append(member[member >= 0])
+    seeds = summarised(np.concatenate(parts), np.concatenate(members))
+    return true_means(seeds, generator, wanted=np.arange(len(near)))
+
+
+def _decimals(interval: Interval) -> int:
+    """So many that the ends of the interval differ by ten units of the last one or more; 2 to 6."""
+    wide = interval.high - interval.low
+    return int(np.clip(np.ceil(1 - np.log10(wide)), 2, 6)) if wide > 0 else 2
+
+
+def _volume(front: Floats, points: Floats, maximise: Sequence[bool]) -> Interval | None:
+    span = np.ptp(front, axis=0)
+    if (span <= 0).any():
+        return None
+    least, most = front.min(axis=0), front.max(axis=0)
+    best, worst = np.where(maximise, most, least), np.where(maximise, least - span / 10, most + span / 10)
+    volumes = [volume(one, maximise, worst, best) for one in points]
+    low, middle, high = np.quantile(volumes, [0.025, 0.5, 0.975])
+    return Interval(float(middle), float(low), float(high))

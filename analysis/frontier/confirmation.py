@@ -1,0 +1,121 @@
+"""Confirmations: what the search said of its best configurations, held against what fresh seeds say.
+
+The best of many scores is partly the luck of its seeds (the winner's curse), so a search's own best score is too good
+on average. Configurations that were trained again on seeds that the search has not seen say by how much.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.frontier.configurations import configurations, confirmed
+from analysis.ledger.load import Ledger, Objective
+from analysis.ledger.units import COSTS, metric_label, metric_text
+from analysis.statistics.intervals import mean_interval
+
+_ID = "configuration"
+
+
+class Luck(NamedTuple):
+    """By how much the search's scores were too good, on average over `configurations`, with a 95 % t interval.
+
+    In the unit of the metric, positive where the search was too optimistic. `low` and `high` are NaN with one of the
+    `seeds`; all three are NaN where there is nothing to compare.
+    """
+
+    mean: float
+    low: float
+    high: float
+    configurations: int
+    seeds: int
+
+
+def confirmation(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFrame:
+    """One row per configuration with a completed confirmation, the best in the first objective first.
+
+    Columns: `configuration`, `label`, `n_search` and `n_confirm` (completed seeds), then for every objective M
+    `search.M` (the search's score: the mean over its seeds), `metric.M` with `low.M` and `high.M` (mean over fresh
+    seeds, 95 % t interval; NaN with one seed), `luck.M` with `luck_low.M` and `luck_high.M`.
+
+    Luck is the search's score minus the confirmed mean, signed so that positive means that the search was too
+    optimistic. The search's score is a fact, not an estimate: it is what the configuration was picked by. So the
+    interval of luck is that of the confirmed mean alone, and holds, 19 times out of 20, the distance from that score to
+    what the configuration gives on average over seeds. (A Welch interval would ask whether two means differ, and there
+    is no spread of one seed to put into it.) A luck far from 0 is no sign of an error: one seed is never the average.
+    """
+    fresh = configurations(ledger)
+    fresh = fresh[fresh["stage"] == "confirm"].set_index(_ID)
+    search = configurations(ledger, search=True).set_index(_ID).reindex(fresh.index)
+    frame = pd.DataFrame({"label": fresh["label"]})
+    frame["n_search"] = search["n_seeds"].fillna(0).astype("int64")
+    frame["n_confirm"] = fresh["n_seeds"]
+    for objective in objectives:
+        frame = frame.join(_compared(objective, search[objective.column], fresh))
+    first = objectives[0]
+    return frame.reset_index().sort_values([first.column, _ID], ascending=[not first.maximize, True], ignore_index=True)
+
+
+def mean_luck(ledger: Ledger, objective: Objective) -> Luck:
+    """The mean luck of the confirmed configurations in one objective.
+
+    The average is taken fresh seed by fresh seed, and the interval is over these: configurations share their seeds, so
+    their lucks are not independent of each other, but one seed is of the next. Seeds on which a confirmed configuration
+    did not complete are left out. It says how far these configurations' scores were from what they give on average over
+    seeds; configurations that the search did not pick have other luck.
+    """
+    scores = configurations(ledger, search=True).set_index(_ID)[objective.column]
+    trials = ledger.read("trials", [_ID, "seed", "stage", "ending", "time.ended", objective.column])
+    fresh = trials[(trials["stage"] == "confirm") & (trials["ending"] == "completed")].sort_values("time.ended")
+    luck = objective.sign * (fresh[_ID].map(scores).astype("float64") - fresh[objective.column])
+    table = luck.where(np.isfinite(luck)).groupby([fresh[_ID], fresh["seed"]]).last().unstack()
+    table = table.dropna(axis="index", how="all").dropna(axis="columns")
+    means = table.mean(axis="index").to_numpy(dtype=np.float64)
+    if means.size < 2:
+        mean = float(means[0]) if means.size else float("nan")
+        return Luck(mean, float("nan"), float("nan"), len(table), means.size)
+    return Luck(*mean_interval(means), len(table), means.size)
+
+
+def luck_lines(ledger: Ledger, objectives: Sequence[Objective]) -> list[str]:
+    """A sentence on the mean luck for each objective that has any; none where nothing was confirmed."""
+    if not confirmed(ledger):
+        return []
+    found = [(o.metric, mean_luck(ledger, o)) for o in objectives if o.metric not in COSTS]
+    return [_sentence(metric, luck) for metric, luck in found if luck.configurations]
+
+
+# --- the steps ---------------------------------------------------------------------------------------------------
+
+
+def _compared(objective: Objective, search: pd.Series, fresh: pd.DataFrame) -> pd.DataFrame:
+    """The columns of one objective; `search` and `fresh` have the same index."""
+    metric, sign = objective.metric, objective.sign
+    over_seeds = fresh["interval_over"] == "seeds"
+    mean = fresh[objective.column]
+    low, high = (fresh[f"{end}.{metric}"].where(over_seeds) for end in ("low", "high"))
+    worst, best = (low, high) if objective.maximize else (high, low)
+    return pd.DataFrame(
+        {
+            f"search.{metric}": search,
+            f"metric.{metric}": mean,
+            f"low.{metric}": low,
+            f"high.{metric}": high,
+            f"luck.{metric}": sign * (search - mean),
+            f"luck_low.{metric}": sign * (search - best),
+            f"luck_high.{metric}": sign * (search - worst),
+        }
+    )
+
+
+def _sentence(metric: str, luck: Luck) -> str:
+    of = "1 configuration" if luck.configurations == 1 else f"{luck.configurations} configurations"
+    seeds = "1 seed" if luck.seeds == 1 else f"{luck.seeds} seeds"
+    if not np.isfinite(luck.mean):
+        return f"luck in {metric_label(metric)}: unknown, no fresh seed completed for all of {of}"
+    low, high, word = (luck.low, luck.high, "better") if luck.mean >= 0 else (-luck.high, -luck.low, "worse")
+    ends = f"95 % interval {metric_text(metric, low)} to {metric_text(metric, high)}"
+    ends = ends if np.isfinite(low) else "no interval"
+    size = f"{metric_text(metric, abs(luck.mean))} {word}"
+    return f"luck in {metric_label(metric)}: the search's scores were {size} than fresh seeds' ({ends}, {of}, {seeds})"

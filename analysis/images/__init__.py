@@ -1,0 +1,1 @@
+"""What the best networks make of the same pictures."""

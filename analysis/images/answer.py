@@ -1,0 +1,191 @@
+"""Which networks are shown as pictures, and what their pictures say in numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.frontier.configurations import configurations, labels, ranked, results
+from analysis.images.numbers import picture_numbers
+from analysis.ledger.load import Ledger, LedgerError
+from analysis.ledger.samples import is_photo, picture_name, sample_pictures, sample_scores
+
+_NETWORK = ["name", "run", "label", "configuration", "trial", "seed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What there is to see of some networks.
+
+    `networks` as `shown_networks` gives it. `pictures` has a row per network and kept picture: `name` of the network,
+    `image`, `fixed`, `input`, `output`, `target` (None where there is none). `numbers` has a row per network and
+    picture of its evaluation, as `picture_numbers` gives it. `notes` are sentences about what is left out.
+    """
+
+    networks: pd.DataFrame
+    pictures: pd.DataFrame
+    numbers: pd.DataFrame
+    notes: tuple[str, ...]
+
+    @property
+    def crops(self) -> list[str]:
+        """The validation pictures, chosen beforehand, that are kept of every network; in the order of the set."""
+        fixed = self.pictures[self.pictures["fixed"] & ~self.pictures["image"].map(is_photo)]
+        return self._of_all(fixed)
+
+    @property
+    def photos(self) -> list[str]:
+        """The whole photographs that at least one network has enhanced."""
+        return sorted({image for image in self.pictures["image"] if is_photo(image)})
+
+    @property
+    def paired(self) -> bool:
+        """Whether there are targets to hold outputs against."""
+        return "metric.psnr_db" in self.numbers.columns
+
+    def picture(self, name: str, image: str) -> pd.Series | None:
+        """The row of `pictures` of one network and image; None where it is not kept."""
+        found = self.pictures[(self.pictures["name"] == name) & (self.pictures["image"] == image)]
+        return None if found.empty else found.iloc[0]
+
+    def _of_all(self, pictures: pd.DataFrame) -> list[str]:
+        counts = pictures.groupby("image")["name"].nunique()
+        common = counts[counts == len(self.networks)].index
+        return sorted(common, key=lambda image: int(image.partition("/")[2]))
+
+
+def shown(ledgers: Sequence[Ledger], most: int, trials: Sequence[str] = ()) -> Shown:
+    """What there is to see of the networks that `shown_networks` chooses, of runs on the same data.
+
+    Raises LedgerError where the runs differ in their data, have no samples, or have no picture in common.
+    """
+    _check_data(ledgers)
+    scores = [sample_scores(ledger) for ledger in ledgers]
+    fronts = [_front(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
+    networks, left_out = _networks(ledgers, scores, fronts, most, trials), []
+    pictures, numbers = [], []
+    for ledger, scored, front in zip(ledgers, scores, fronts, strict=True):
+        own = networks.loc[networks["run"] == ledger.path.name, ["name", "trial"]]
+        pictures.append(own.merge(sample_pictures(ledger, own["trial"]), on="trial"))
+        numbers.append(own.merge(scored[~scored["image"].map(is_photo)], on="trial"))
+        left_out += _failures(own.merge(scored, on="trial"))
+        left_out += [] if trials else _not_shown(ledger, front, len(own))
+    kept = pd.concat(pictures, ignore_index=True).drop(columns="trial")
+    evaluated = pd.concat(numbers, ignore_index=True).drop(columns="trial")
+    found = Shown(networks, kept, picture_numbers(networks, evaluated, kept), tuple(left_out))
+    if not found.crops and not found.photos:
+        raise LedgerError("the networks have no picture in common; choose others with --trial, or run sweeps alike")
+    return found
+
+
+def shown_networks(
+    ledgers: Sequence[Ledger], scores: Sequence[pd.DataFrame], most: int, trials: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One row per network to show: at most `most` of the fronts, or those of `trials` (identities, or how they begin).
+
+    Columns: `name` (the number on the front, else the first digits of the trial; several runs have letters before it),
+    `run` (the folder's name), `label`, `configuration`, `trial`, `seed`. Of a front with more networks its ends are
+    taken and others evenly between. A configuration is shown by the seed that is in the middle of its seeds by the
+    first objective: neither its luckiest nor its unluckiest. Raises LedgerError for a trial that is not there.
+    """
+    fronts = [_front(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
+    return _networks(ledgers, scores, fronts, most, trials)
+
+
+# --- choosing ----------------------------------------------------------------------------------------------------
+
+
+class _Front(NamedTuple):
+    """The networks of a front that have samples, and how many there are on it."""
+
+    networks: pd.DataFrame
+    size: int
+
+
+def _networks(
+    ledgers: Sequence[Ledger],
+    scores: Sequence[pd.DataFrame],
+    fronts: Sequence[_Front],
+    most: int,
+    trials: Sequence[str],
+) -> pd.DataFrame:
+    parts = [front.networks for front in fronts]
+    if trials:
+        named = [_named(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
+        parts = _chosen(parts, named, trials)
+    else:
+        parts = [part.iloc[_spread(len(part), most // len(parts) or 1)] for part in parts]
+    if len(parts) > 1:
+        parts = [part.assign(name=letter + part["name"]) for letter, part in zip(ascii_uppercase, parts, strict=False)]
+    networks: pd.DataFrame = pd.concat(parts, ignore_index=True)[_NETWORK]
+    if networks.empty:
+        raise LedgerError("no network on the front has samples; name trials that have with --trial, or run it again")
+    return networks
+
+
+def _check_data(ledgers: Sequence[Ledger]) -> None:
+    told = {str(ledger.path): ledger.read("trials", ["run.data"])["run.data"] for ledger in ledgers}
+    data = {path: sorted(own.astype(str).unique()) for path, own in told.items()}
+    names = [ledger.path.name for ledger in ledgers]
+    if len(set(names)) < len(names):
+        raise LedgerError(f"the runs must have different names, but are {', '.join(names)}")
+    if len({tuple(found) for found in data.values()}) > 1:
+        each = "; ".join(f"{path}: {', '.join(found)}" for path, found in data.items())
+        raise LedgerError(f"the runs were made on different data, so no picture is the same in all of them: {each}")
+
+
+def _failures(scored: pd.DataFrame) -> list[str]:
+    failed = scored[scored["failure"] != ""].to_dict("records")
+    return [f"network {row['name']} could not enhance {picture_name(row['image'])}: {row['failure']}" for row in failed]
+
+
+def _not_shown(ledger: Ledger, front: _Front, count: int) -> list[str]:
+    """How many networks of the front are not shown, and why."""
+    on, there = front.size, len(front.networks)
+    why = [f"{there - count} of the {on} networks on the front of {ledger.path} are not shown; --most N shows more"]
+    lost = [f"{on - there} of the {on} networks on the front of {ledger.path} have no samples"]
+    return (why if there > count else []) + (lost if on > there else [])
+
+
+def _named(ledger: Ledger, scores: pd.DataFrame) -> pd.DataFrame:
+    """Every completed trial with samples, as a network of the name of its identity's first digits."""
+    trials = ledger.read("trials", ["*"], set(scores["trial"]))
+    label = trials["configuration"].map(labels(ledger.settings.reset_index()))
+    return trials.assign(name=trials["trial"].str[:8], run=ledger.path.name, label=label)
+
+
+def _front(ledger: Ledger, scores: pd.DataFrame) -> _Front:
+    """Of the front's networks each is shown by one of its seeds."""
+    frame = ranked(results(configurations(ledger)), ledger.objectives)
+    front = frame.loc[frame["front"], ["configuration", "stage", "number"]].rename(columns={"number": "front"})
+    named = _named(ledger, scores).merge(front, on=["configuration", "stage"])
+    named = named.sort_values([ledger.objectives[0].column, "trial"])
+    place, count = named.groupby("front").cumcount(), named.groupby("front")["trial"].transform("size")
+    middle = named[place == (count - 1) // 2].sort_values("front")
+    return _Front(middle.assign(name=middle["front"].astype(str)), len(front))
+
+
+def _chosen(fronts: Sequence[pd.DataFrame], named: Sequence[pd.DataFrame], trials: Sequence[str]) -> list[pd.DataFrame]:
+    """The named trials, under their number on the front where they stand for it."""
+    every = pd.concat(named)
+    for wanted in trials:
+        matching = every[every["trial"].str.startswith(wanted)]
+        if len(matching) != 1:
+            few = ", ".join(every["trial"].head(8)) + (", ..." if len(every) > 8 else "")
+            what = "no completed trial with samples" if matching.empty else f"{len(matching)} trials"
+            raise LedgerError(f"--trial {wanted} names {what}; choose from {few}")
+    parts = []
+    for front, own in zip(fronts, named, strict=True):
+        numbers = dict(zip(front["trial"], front["name"], strict=True))
+        rows = [own[own["trial"].str.startswith(wanted)] for wanted in dict.fromkeys(trials)]
+        found = pd.concat(rows).drop_duplicates("trial")
+        parts.append(found.assign(name=found["trial"].map(numbers).fillna(found["name"])))
+    return parts
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most `most` of `count` places: the first and the last, and others evenly between."""
+    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist())) if count else []

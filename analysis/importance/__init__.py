@@ -1,0 +1,1 @@
+"""Which of the searched parameters mattered."""

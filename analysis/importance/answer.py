@@ -1,0 +1,262 @@
+"""Which parameters of a run mattered: scores of its configurations at one rung, and what they depend on.
+
+A search stops most trials early, and what completed was chosen for being good: among the good ones a parameter that
+ruins the others has no importance left. So configurations are compared at a common rung, the last one that nobody was
+stopped before. `rung=-1` compares the completed ones at the end instead.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from analysis.ledger.load import LOST, Ledger, LedgerError, Objective, contract
+from analysis.ledger.space import Parameter, conditions, conditions_text, counts, space
+from analysis.ledger.units import metric_label
+from analysis.statistics.importance import (
+    FEW_TREES,
+    FEWEST,
+    TREES,
+    Marginals,
+    assessed,
+    fanova,
+    grid,
+    ped_anova,
+)
+
+RESAMPLES = 50
+SEED = 0
+_CURVE, _SURFACE = 40, 25  # points of a marginal along one parameter, and along each of two
+_ID = "configuration"
+
+
+def common_rung(ledgers: Sequence[Ledger]) -> int:
+    """The last rung that every trial of the search was let come to: the first one at which any was stopped.
+
+    The last of all where none was stopped. Trials that diverged or failed before count as lost, not as stopped.
+    """
+    last = len(contract(ledgers[0], "rungs")) - 1
+    stopped = [_search(ledger, "rung").query("ending == 'stopped'")["rung"].min() for ledger in ledgers]
+    return int(min([last, *(rung for rung in stopped if pd.notna(rung))]))
+
+
+def pooled(ledgers: Sequence[Ledger]) -> tuple[Parameter, ...]:
+    """The space that all `ledgers` share. Raises LedgerError where they are not of one question, with what differs."""
+    first = ledgers[0]
+    for other in ledgers[1:]:
+        wrong = [name for name in ("space", "fixed", "rungs", "data") if contract(first, name) != contract(other, name)]
+        if wrong:
+            raise LedgerError(
+                f"{first.path} and {other.path} differ in {', '.join(wrong)}: their scores are no common sample; "
+                "give one at a time, or hold them against each other with analysis compare"
+            )
+    return space(first)
+
+
+def scored(ledgers: Sequence[Ledger], objective: Objective, rung: int) -> pd.DataFrame:
+    """One row per configuration of the search with a finite score at `rung` (-1: the end), sorted by its digest.
+
+    Columns: `configuration`, `n_seeds`, `score` (mean over its seeds, in the unit of the metric), and one for each
+    parameter of the space, None where a condition switches it off. Raises LedgerError for a value outside the space.
+    """
+    parameters = pooled(ledgers)
+    step = contract(ledgers[0], "rungs")[rung]
+    trials = pd.concat([_at(ledger, objective, step) for ledger in ledgers], ignore_index=True)
+    trials = trials[np.isfinite(trials["score"])].drop_duplicates([_ID, "seed", "trial"])
+    grouped = trials.groupby(_ID, sort=True)
+    first = grouped.nth(0).set_index(_ID).sort_index()
+    frame = pd.DataFrame({"n_seeds": grouped.size(), "score": grouped["score"].mean()})
+    return frame.join(_values(first, parameters)).reset_index(names=_ID)
+
+
+def importance(
+    ledgers: Sequence[Ledger], objectives: Sequence[Objective], rung: int, resamples: int = RESAMPLES
+) -> pd.DataFrame:
+    """How much each parameter mattered, a row per objective and parameter.
+
+    Parameters without a condition come first, then those under each; inside, the most important one first.
+
+    Columns: `metric`, `rung`, `step`, `parameter`, `where` (the condition under which it counts, "" for none), `n`
+    (configurations), `explained` (see `Marginals`), `fanova` (share of the variance over the space, 0 to 1, of a
+    conditional parameter: over the part of the space in which it counts) and `ped_anova` (share of what sets the best
+    apart, all parameters together 1), both with `_low`, `_high` (95 % interval over configurations), `_p` and `_chance`
+    (see `assessed`). fANOVA is NaN for a parameter that fewer than FEWEST configurations have.
+    Raises LedgerError for runs that do not belong together and where an objective has fewer than FEWEST configurations.
+    """
+    parameters = pooled(ledgers)
+    rows = [_of_objective(ledgers, parameters, objective, rung, resamples) for objective in objectives]
+    return pd.concat(rows, ignore_index=True)
+
+
+def leading_pair(frame: pd.DataFrame, scores: pd.DataFrame, metric: str) -> tuple[str, str] | None:
+    """The two parameters that mattered most for `metric` of those that enough configurations have both.
+
+    `frame` as `importance` gives it, `scores` as `scored` does. None where there are no two.
+    """
+    names = list(frame.loc[frame["metric"] == metric, "parameter"])
+    pairs = ((one, two) for place, two in enumerate(names) for one in names[:place])
+    return next((pair for pair in pairs if scores[list(pair)].notna().all(axis=1).sum() >= FEWEST), None)
+
+
+def curves(ledgers: Sequence[Ledger], objective: Objective, rung: int, names: Sequence[str]) -> pd.DataFrame:
+    """What the forest predicts along each of the parameters `names`, averaged over the others, in the metric's unit.
+
+    Columns `metric`, `parameter`, `value` (number or text), `predicted`. Where a parameter is switched off, it is not
+    predicted for: the average is over the configurations that have it.
+    """
+    parameters, frame = pooled(ledgers), scored(ledgers, objective, rung)
+    rows = []
+    for name in names:
+        own = _named(parameters, name)
+        values = grid(own, _CURVE)
+        predicted = _marginals(frame, parameters, [own]).at(pd.DataFrame({name: values}, dtype="object"))
+        rows.append(pd.DataFrame({"parameter": name, "value": values, "predicted": predicted}, dtype="object"))
+    result = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["parameter", "value", "predicted"])
+    return result.assign(metric=objective.metric, predicted=result["predicted"].astype("float64"))
+
+
+def surface(ledgers: Sequence[Ledger], objective: Objective, rung: int, names: tuple[str, str]) -> pd.DataFrame:
+    """What the forest predicts over two parameters, averaged over the others: columns `metric`, `x`, `y` (names),
+    `x_value`, `y_value`, `predicted`; y changes fastest. The average is over the configurations that have both.
+    """
+    parameters, frame = pooled(ledgers), scored(ledgers, objective, rung)
+    both = [_named(parameters, name) for name in names]
+    across, up = (grid(own, _SURFACE) for own in both)
+    pairs = [(x, y) for x in across for y in up]
+    points = pd.DataFrame({name: [pair[i] for pair in pairs] for i, name in enumerate(names)}, dtype="object")
+    predicted = _marginals(frame, parameters, both).at(points)
+    named = points.set_axis(["x_value", "y_value"], axis="columns")
+    return named.assign(metric=objective.metric, x=names[0], y=names[1], predicted=predicted)
+
+
+def sample_lines(ledgers: Sequence[Ledger], objective: Objective, rung: int) -> list[str]:
+    """Which trials an importance rests on, and which it does not, in sentences."""
+    rungs = contract(ledgers[0], "rungs")
+    search = pd.concat([_search(ledger) for ledger in ledgers])
+    used, end = len(scored(ledgers, objective, rung)), rungs[rung] == rungs[-1]
+    stopped = int((search["ending"] == "stopped").sum())
+    lost = int(search["ending"].isin(LOST).sum())
+    where = f"at the end (step {rungs[-1]})" if end else f"at step {rungs[rung]} of {rungs[-1]}"
+    lines = [f"{used} configurations of the search, compared by their {metric_label(objective.metric)} {where}"]
+    if stopped and end:
+        lines.append(
+            f"{stopped} trials were stopped before and are left out: what follows holds among the survivors only"
+        )
+    elif stopped:
+        lines.append(f"{stopped} trials were stopped there or later; that step is the last one that all had come to")
+    if lost:
+        lines.append(f"{lost} trials gave no result (diverged, failed or refused); they count up to their last report")
+    return lines
+
+
+# --- the steps ---------------------------------------------------------------------------------------------------
+
+
+def _search(ledger: Ledger, *columns: str) -> pd.DataFrame:
+    """The search's trials: how they ended, and these columns."""
+    trials = ledger.read("trials", ["stage", "ending", *columns])
+    return trials[trials["stage"] == "search"]
+
+
+def _at(ledger: Ledger, objective: Objective, step: int) -> pd.DataFrame:
+    """The search's trials with the column `score`: the objective as reported at `step`, NaN where it was not."""
+    trials = _search(ledger, "trial", _ID, "seed", "config.*")
+    reports = ledger.read("reports", ["trial", "step", objective.column])
+    at_step = reports[reports["step"] == step].set_index("trial")[objective.column]
+    return trials.assign(score=trials["trial"].map(at_step).astype("float64"))
+
+
+def _values(first: pd.DataFrame, parameters: Sequence[Parameter]) -> pd.DataFrame:
+    columns: dict[str, list[object]] = {}
+    for own in parameters:
+        if own.column not in first.columns:
+            raise LedgerError(f"the trials have no column {own.column}, which the contract says was searched")
+        there = list(first[own.column])
+        try:
+            active = counts(first, own, parameters)
+            columns[own.name] = [own.value(v) if on else None for v, on in zip(there, active, strict=True)]
+        except ValueError as error:
+            raise LedgerError(f"a configuration lies outside the space of the contract: {error}") from error
+    return pd.DataFrame(columns, index=first.index, dtype="object")
+
+
+def _of_objective(
+    ledgers: Sequence[Ledger], parameters: Sequence[Parameter], objective: Objective, rung: int, resamples: int
+) -> pd.DataFrame:
+    frame = scored(ledgers, objective, rung)
+    step = contract(ledgers[0], "rungs")[rung]
+    if len(frame) < FEWEST:
+        raise LedgerError(
+            f"{len(frame)} configurations have a {metric_label(objective.metric)} at step {step}; importance needs "
+            f"{FEWEST}, so that the best {FEWEST // 4} are at most a quarter of them"
+        )
+    if np.ptp(frame["score"]) == 0:
+        raise LedgerError(
+            f"all {len(frame)} configurations have the same {metric_label(objective.metric)} at step {step}"
+        )
+    found = pd.DataFrame({"where": {own.name: conditions_text(conditions(own, parameters)) for own in parameters}})
+    found["n"] = frame[list(found.index)].notna().sum()
+    found["explained"] = _marginals(frame, parameters, []).explained
+    for name, table in (
+        ("ped_anova", _ped_anova(frame, parameters, objective, resamples)),
+        ("fanova", _fanova(frame, parameters, resamples)),
+    ):
+        renamed = {part: name if part == "estimate" else f"{name}_{part}" for part in table.columns}
+        found = found.join(table.rename(columns=renamed))
+    found = found.sort_values(["where", "fanova", "ped_anova"], ascending=[True, False, False], kind="stable")
+    place = pd.DataFrame({"metric": objective.metric, "rung": rung, "step": step}, index=found.index)
+    return place.join(found).reset_index(names="parameter")
+
+
+def _ped_anova(
+    frame: pd.DataFrame, parameters: Sequence[Parameter], objective: Objective, resamples: int
+) -> pd.DataFrame:
+    values, losses = frame[[own.name for own in parameters]], -objective.sign * frame["score"].to_numpy(np.float64)
+    return assessed(
+        ped_anova(values, losses, parameters),
+        lambda drawn, y, seed: ped_anova(drawn, y, parameters),
+        values,
+        losses,
+        np.random.default_rng(SEED),
+        resamples,
+        relative=True,
+    )
+
+
+def _fanova(frame: pd.DataFrame, parameters: Sequence[Parameter], resamples: int) -> pd.DataFrame:
+    """Of all configurations for parameters without a condition, and of those under each condition for the others."""
+    free = [own for own in parameters if own.condition is None]
+    tables = [_branch(frame, free, resamples)]
+    for condition in dict.fromkeys(conditions(own, parameters) for own in parameters if own.condition is not None):
+        own = [one for one in parameters if conditions(one, parameters) == condition]
+        given = {name for name, _ in condition}
+        beside = [one for one in free if one.name not in given]
+        there = frame[frame[own[0].name].notna()]
+        if len(there) >= FEWEST and np.ptp(there["score"]) > 0:
+            tables.append(_branch(there, [*beside, *own], resamples).loc[[one.name for one in own]])
+    return pd.concat(tables)
+
+
+def _branch(frame: pd.DataFrame, parameters: Sequence[Parameter], resamples: int) -> pd.DataFrame:
+    values, scores = frame[[own.name for own in parameters]], frame["score"].to_numpy(np.float64)
+    few = partial(_few_trees, parameters)
+    estimate = fanova(values, scores, parameters, SEED, TREES)
+    return assessed(estimate, few, values, scores, np.random.default_rng(SEED), resamples)
+
+
+def _few_trees(parameters: Sequence[Parameter], values: pd.DataFrame, scores: np.ndarray, seed: int) -> pd.Series:
+    return fanova(values, scores, parameters, seed, FEW_TREES)
+
+
+def _marginals(frame: pd.DataFrame, parameters: Sequence[Parameter], needed: Iterable[Parameter]) -> Marginals:
+    """The forest of the configurations that have all parameters `needed`."""
+    mask = np.ones(len(frame), dtype=np.bool_)
+    for own in needed:
+        mask &= frame[own.name].notna().to_numpy()
+    there = frame[mask]
+    return Marginals(there, there["score"], parameters, SEED)
+
+
+def _named(parameters: Sequence[Parameter], name: str) -> Parameter:
+    return next(own for own in parameters if own.name == name)

@@ -1,0 +1,90 @@
+"""What networks cost, held against what was trained: rows of the ledger's `costs` are found by the network's leaves."""
+
+import json
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.ledger.load import CONDITIONS, LATENCY_RATIO
+
+_NET = "config.net."
+
+
+def network_keys(frame: pd.DataFrame) -> pd.Series:
+    """A text for the network of each row, equal where all leaves of the network (`config.net.*`) are.
+
+    A leaf that a family does not have is null, or has no column where no network has it: both are the same here. So are
+    3 and 3.0, since a column of whole numbers with a null in it comes back as floats.
+    """
+    leaves = sorted(column for column in frame.columns if column.startswith(_NET))
+    texts = [_text(row) for row in frame[leaves].to_dict("records")]
+    return pd.Series(texts, index=frame.index, dtype="object")
+
+
+def with_latency_intervals(frame: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+    """`frame` (as `frontier.configurations` makes it) with the ends of the timed ratio where `costs` has them.
+
+    A network can have been timed under several conditions. The interval is taken from the row whose ratio is the
+    metric's, so that it always belongs to the number that it stands beside.
+    """
+    if "metric.latency_ratio" not in frame.columns or costs.empty:
+        return frame
+    timed = costs.assign(key=network_keys(costs))[["key", *LATENCY_RATIO]]
+    pairs = frame.assign(key=network_keys(frame), row=frame.index)[["key", "row", "metric.latency_ratio"]]
+    pairs = pairs.merge(timed, on="key")
+    same = np.isclose(pairs["metric.latency_ratio"], pairs[LATENCY_RATIO[0]], rtol=1e-9, atol=0)
+    found = pairs[same].drop_duplicates("row").set_index("row").reindex(frame.index)
+    ends = {"low.latency_ratio": found[LATENCY_RATIO[1]], "high.latency_ratio": found[LATENCY_RATIO[2]]}
+    return frame.assign(**ends)
+
+
+def comparable(costs: pd.DataFrame, keys: pd.Series) -> pd.DataFrame:
+    """The rows of `costs` for the networks `keys` (as `network_keys` gives them) under one set of conditions.
+
+    The index is the key. The conditions are those that cover most of these networks; of several, those with the largest
+    picture, then those that come last. Rows without a ratio (a failed measurement) do not count. Empty where there is
+    none.
+    """
+    known = costs.assign(key=network_keys(costs))
+    known = known[known["key"].isin(keys) & np.isfinite(known[LATENCY_RATIO[0]].astype("float64"))]
+    if known.empty:
+        return known.set_index("key")
+    groups = [group for _, group in known.groupby(list(CONDITIONS), dropna=False, sort=False)]
+    best = max(reversed(groups), key=lambda group: (group["key"].nunique(), _pixels(group)))
+    return best.drop_duplicates("key", keep="last").set_index("key")
+
+
+def other_conditions(costs: pd.DataFrame) -> int:
+    """Under how many sets of conditions beside one `costs` was timed."""
+    return max(0, len(costs[list(CONDITIONS)].drop_duplicates()) - 1)
+
+
+def conditions_text(row: dict[Hashable, Any]) -> str:
+    """The conditions of a row of `costs` in words."""
+    name, threads, compiled = row["cost.device_name"], row["cost.threads"], row["cost.compiled"]
+    parts = [
+        str(row["cost.device"]) + (f" ({name})" if pd.notna(name) and name else ""),
+        f"{row['cost.width_px']:.0f} x {row['cost.height_px']:.0f} px",
+        *([f"{threads:.0f} {'thread' if threads == 1 else 'threads'}"] if pd.notna(threads) else []),
+        *(str(row[name]) for name in ("cost.dtype", "cost.memory_format") if pd.notna(row[name])),
+        *(["compiled"] if pd.notna(compiled) and compiled else []),
+    ]
+    return ", ".join(parts)
+
+
+# --- the steps ---------------------------------------------------------------------------------------------------
+
+
+def _text(row: dict[Hashable, Any]) -> str:
+    return json.dumps({str(name): _leaf(value) for name, value in row.items() if pd.notna(value)}, sort_keys=True)
+
+
+def _leaf(value: Any) -> str:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
+    return repr(float(value)) if number else str(value)
+
+
+def _pixels(group: pd.DataFrame) -> float:
+    return float(group["cost.width_px"].iloc[0]) * float(group["cost.height_px"].iloc[0])

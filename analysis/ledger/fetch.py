@@ -1,0 +1,254 @@
+"""Getting a ledger home: what a run in a shared folder or an object store has, and a folder here has not yet.
+
+The files of a ledger never change, so a copy is brought up to date by bringing the files that it lacks, also while the
+sweep still runs. Every row refers to rows that were committed before it: a trial to its reports, these to their start,
+that to its run. So the files of trials are listed first and brought last, and what lies in the folder is a ledger at
+any moment, whenever the sweep goes on or the copying is broken off.
+
+What is brought is checked like everything that is read (`files.py`) and gets its name when it is complete. With
+`compact` the small files, one for each commit of the sweep, become few large ones with the same rows in the same order;
+each has the names of its parts in its metadata, by which the next fetch knows what is there.
+"""
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.ledger.durable import named, remove_temporaries
+from analysis.ledger.files import (
+    KNOWN_VERSIONS,
+    PARTS_KEY,
+    REQUESTS,
+    VERSION_KEY,
+    Content,
+    Damaged,
+    LedgerError,
+    is_complete,
+    parsed,
+    put_aside,
+    read_files,
+    table_files,
+)
+from analysis.ledger.load import KEYS, check_place, earlier_quarantine
+from analysis.ledger.location import Location, StorePath, sizes
+
+ORDER = ("runs", "starts", "originals", "samples", "costs", "reports", "trials")
+"""The datasets of a ledger, each after those that its rows refer to."""
+
+PACK_BYTES = 2**27
+"""A packed file is made of at most so many bytes of small ones, which are in memory together."""
+
+_KEYS = {**KEYS, "samples": ["trial", "image"], "originals": ["image"]}
+_PACKED = {"compression": "zstd", "write_statistics": False, "write_page_checksum": True}
+"""Statistics lie where no checksum covers them; a reader that believes damaged ones would skip rows."""
+
+
+@dataclass
+class Fetched:
+    """What a fetch did: the files brought of each dataset and their bytes, those that were there; what was damaged."""
+
+    files: dict[str, int] = field(default_factory=dict)
+    size_bytes: int = 0
+    there: int = 0
+    damaged: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+Listed = Mapping[Location, int]
+"""Files and their bytes, in the order of their names."""
+
+
+def fetch(run: Location, folder: Path, *, compact: bool = False) -> Fetched:
+    """Bring the files of the ledger in `run` that `folder` lacks. Nothing of `run` is changed.
+
+    A file that is there already stays as it is; one that is damaged there is put aside and brought again; one that is
+    damaged in `run` is left out, counted and noted. Raises LedgerError where there is no ledger in `run`, where
+    `folder` holds anything else than a copy of it, where another process writes there, and for a schema version that
+    is not known; StoreError where the store refuses or does not answer; OSError where `folder` cannot be written.
+    """
+    check_place(run)
+    if isinstance(run, Path) and run.resolve() == folder.resolve():
+        raise LedgerError(f"{folder} is the run itself; name another folder")
+    listed = {dataset: _listed(run / dataset) for dataset in reversed(ORDER)}
+    done = Fetched(notes=earlier_quarantine(run))
+    _check_empty(folder)
+    with _held(folder):
+        there = {dataset: _there(folder, dataset, listed[dataset], done) for dataset in ORDER}
+        _check_same_run(run, list(listed["runs"]), folder)
+        for dataset in ORDER:
+            lacking = {path: size for path, size in listed[dataset].items() if path.name not in there[dataset]}
+            done.there += len(listed[dataset]) - len(lacking)
+            _bring(lacking, folder / dataset, there[dataset], done, compact)
+    return done
+
+
+def _listed(folder: Location) -> Listed:
+    return {path: size for path, size in sizes(folder).items() if is_complete(path.name)}
+
+
+# --- the folder --------------------------------------------------------------------------------------------------
+
+
+def _check_empty(folder: Path) -> None:
+    """A folder that has no runs must have nothing else either: `runs` is what is brought first."""
+    if folder.exists() and not folder.is_dir():
+        raise LedgerError(f"{folder} is not a folder; name one that is new, or an earlier copy of the run")
+    if folder.is_dir() and not table_files(folder, "runs"):
+        others = sorted({path.name for path in folder.iterdir()} - {"runs", ".lock"})
+        if others:
+            shown = ", ".join(others[:3]) + (" and more" if len(others) > 3 else "")
+            raise LedgerError(
+                f"{folder} holds {shown}, and no ledger; name a new folder, or an earlier copy of the run"
+            )
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """The folder for this process alone, by the lock that a driver takes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LedgerError(f"another process is writing to {folder}; wait for it, or name another folder") from None
+        for dataset in ORDER:
+            if (folder / dataset).is_dir():
+                remove_temporaries(folder / dataset)
+        yield
+
+
+def _there(folder: Path, dataset: str, listed: Listed, done: Fetched) -> set[str]:
+    """The names of the files that need not be brought: intact ones, and those that are packed in intact ones."""
+    expected = {path.name: size for path, size in listed.items()}
+    here = _listed(folder / dataset)
+    names: set[str] = set()
+    for path, found in zip(here, read_files(list(here), _KEYS[dataset], _KEYS[dataset]), strict=True):
+        if isinstance(found, Damaged):
+            done.notes.append(put_aside(folder, path, str(found)))
+            continue
+        if expected.get(path.name, here[path]) != here[path]:
+            raise LedgerError(
+                f"{path} has {here[path]} bytes, and {expected[path.name]} where it is to come from, though it is "
+                "intact: it is of another run; name another folder"
+            )
+        names |= {path.name, *found.parts}
+    return names
+
+
+def _check_same_run(run: Location, theirs: Sequence[Location], folder: Path) -> None:
+    """What is in the folder must be of invocations that the run knows."""
+    known, here = _invocations(theirs), _invocations(table_files(folder, "runs"))
+    if not known:
+        raise LedgerError(f"{run} says nothing of itself: no readable file in {run / 'runs'}")
+    if here and not here & known:
+        raise LedgerError(f"{folder} holds another run ({min(here)}, not {min(known)}); name another folder")
+    if here - known:
+        raise LedgerError(
+            f"{folder} has been gone on with: {run} knows nothing of its invocation {min(here - known)}; name another "
+            "folder"
+        )
+
+
+def _invocations(paths: Sequence[Location]) -> set[str]:
+    found = read_files(paths, _KEYS["runs"], ["run"])
+    return {str(name) for own in found if isinstance(own, Content) for name in own.table["run"].to_pylist()}
+
+
+# --- the files ---------------------------------------------------------------------------------------------------
+
+
+def _bring(lacking: Listed, folder: Path, there: set[str], done: Fetched, compact: bool) -> None:
+    """Bring the files of one dataset, many at a time, in the order of their names."""
+    groups = _groups(lacking) if compact else [list(lacking.items())] if lacking else []
+    for group in groups:
+        folder.mkdir(exist_ok=True)
+        one_by_one = not compact or len(group) == 1
+        work: Callable[[Location, int], Any] = partial(_copied, folder=folder, there=there) if one_by_one else _content
+        with ThreadPoolExecutor(REQUESTS) as requests:
+            found = list(requests.map(_or_damaged(work), *zip(*group, strict=True)))
+        intact = []
+        for (path, size), own in zip(group, found, strict=True):
+            if isinstance(own, Damaged):
+                done.damaged += 1
+                done.notes.append(f"{path} is unreadable ({own}) and was not fetched")
+            elif own is False:
+                done.there += 1
+            else:
+                intact.append((path, own))
+                done.files[folder.name] = done.files.get(folder.name, 0) + 1
+                done.size_bytes += size
+        if intact and not one_by_one:
+            _pack(intact, folder)
+
+
+def _groups(lacking: Listed) -> Iterator[list[tuple[Location, int]]]:
+    """Consecutive files, as many as are packed into one."""
+    group: list[tuple[Location, int]] = []
+    for path, size in lacking.items():
+        if group and sum(known for _, known in group) + size > PACK_BYTES:
+            yield group
+            group = []
+        group.append((path, size))
+    if group:
+        yield group
+
+
+def _or_damaged(work: Callable[[Location, int], Any]) -> Callable[[Location, int], Any]:
+    def call(path: Location, size: int) -> Any:
+        try:
+            return work(path, size)
+        except Damaged as damage:
+            return damage
+
+    return call
+
+
+def _bytes(path: Location, size: int) -> pa.Buffer:
+    try:
+        data = path.read() if isinstance(path, StorePath) else pa.py_buffer(path.read_bytes())
+    except FileNotFoundError as error:
+        raise LedgerError(f"{path} is gone: somebody has put it aside, or removed the run; fetch again") from error
+    if data.size != size:
+        raise Damaged(f"it has {data.size} bytes, and was listed with {size}")
+    return data
+
+
+def _content(path: Location, size: int) -> Content:
+    return parsed(path, _bytes(path, size), _KEYS[path.parent.name])
+
+
+def _copied(path: Location, size: int, *, folder: Path, there: set[str]) -> bool:
+    """Copy one file; False where all that it is packed of is there already."""
+    data = _bytes(path, size)
+    parts = parsed(path, data, _KEYS[folder.name]).parts
+    if parts and there.issuperset(parts):
+        return False
+    with named(folder / path.name) as temporary:
+        temporary.write_bytes(data)
+        if temporary.read_bytes() != data:
+            raise OSError(f"{temporary} does not read back as it was written")
+    return True
+
+
+def _pack(intact: Sequence[tuple[Location, Content]], folder: Path) -> None:
+    """Make one file of several, under the name of the last: new files of the run come after it."""
+    try:
+        table = pa.concat_tables([own.table for _, own in intact], promote_options="permissive").combine_chunks()
+    except pa.ArrowException as error:
+        raise LedgerError(f"the files of {intact[0][0].parent} do not fit together: {error}") from error
+    parts = [name for path, own in intact for name in (path.name, *own.parts)]
+    metadata = {VERSION_KEY: KNOWN_VERSIONS[-1].encode(), PARTS_KEY: json.dumps(parts).encode()}
+    final = folder / f"{intact[-1][0].name.removesuffix('.parquet')}-packed.parquet"
+    with named(final) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, **_PACKED)
+        if not parsed(final, temporary, _KEYS[folder.name]).table.equals(table):
+            raise OSError(f"{temporary} does not read back as it was written")

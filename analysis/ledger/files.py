@@ -1,0 +1,193 @@
+"""One table of the ledger, from its Parquet files: complete files are read, damaged ones put aside and reported.
+
+A run lies in a folder or in an object store (`location.py`). Of a store whole objects are taken, many at a time: what
+goes wrong then is the store's, what goes wrong afterwards is damage.
+
+A page checksum covers the values only. The footer has none, and one flipped bit in it can rename a column or shorten a
+file without any error, so the footer is held against the copy of the schema that pyarrow keeps inside the file.
+"""
+
+import base64
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.ledger.location import Location, StoreError, StorePath, files, move
+
+VERSION_KEY = b"teststrip.schema"
+PARTS_KEY = b"teststrip.parts"
+"""Under this the metadata of a file that was packed of several (`fetch --compact`) has their names, as a JSON list."""
+
+KNOWN_VERSIONS = ("1",)
+QUARANTINE = "_quarantine"
+KNOWN_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", "UTC"), pa.null(), pa.binary())
+
+REQUESTS = 16
+"""So many objects are asked for at a time: the answer to each takes some 10 to 100 ms, however small it is."""
+
+WHOLE_BYTES = 2**20
+"""Files of at most so many bytes are read whole, whatever is asked for."""
+
+# What pyarrow raises on damaged bytes; a plain OSError with an errno is the file system's and is no damage.
+_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError, ValueError)
+
+
+class LedgerError(ValueError):
+    """A ledger that cannot be analysed; `notes` holds what was put aside or dropped before that became clear."""
+
+    def __init__(self, message: str, notes: Sequence[str] = ()) -> None:
+        self.notes = tuple(notes)
+        super().__init__(message)
+
+
+class Damaged(ValueError):
+    """A file whose bytes are not what was written."""
+
+
+class Content(NamedTuple):
+    """What was read of a file, the schema of all that it holds, and the names of the files that it was packed of."""
+
+    table: pa.Table
+    schema: pa.Schema
+    parts: tuple[str, ...] = ()
+
+
+def is_complete(name: str) -> bool:
+    """Whether a file of this name is one of the ledger's; its writer's temporaries are not."""
+    return name.endswith(".parquet") and not name.startswith(".")
+
+
+def table_files(run: Location, name: str) -> list[Location]:
+    """The complete files of one table in the order of their names; temporaries are left out. Raises StoreError."""
+    return [path for path in files(run / name) if is_complete(path.name)]
+
+
+def read_table(
+    run: Location, name: str, key: Sequence[str], each: Callable[[pa.Table], pa.Table] = lambda table: table
+) -> tuple[pa.Table | None, list[str]]:
+    """All readable rows of table `name`, files in the order of their names, and a note for each file put aside.
+
+    Columns are united by name; a column that a file lacks is null there. None where no file is readable. `each` may
+    make less of what a file holds before the next is read: pictures are large.
+    Raises LedgerError for a schema version that is not known, for a file that the system or the store refuses to read
+    and for columns whose types cannot be united.
+    """
+    tables: list[pa.Table] = []
+    notes: list[str] = []
+    try:
+        paths = table_files(run, name)
+        for path, found in zip(paths, read_files(paths, key), strict=True):
+            if isinstance(found, Damaged):
+                notes.append(put_aside(run, path, str(found)))
+            else:
+                tables.append(each(found.table))
+    except (LedgerError, StoreError) as error:
+        raise LedgerError(str(error), notes) from error
+    if not tables:
+        return None, notes
+    try:
+        return pa.concat_tables(tables, promote_options="permissive"), notes
+    except pa.ArrowException as error:
+        raise LedgerError(f"the files of {run / name} do not fit together: {_first_line(error)}", notes) from error
+
+
+def read_files(
+    paths: Sequence[Location], key: Sequence[str], columns: Sequence[str] | None = None
+) -> Iterator[Content | Damaged]:
+    """What each file holds, or what is wrong with it, in order.
+
+    Some `columns` (None: all of them) of large files; those of up to WHOLE_BYTES are read whole, since opening them
+    costs more. The checksums of what is read are verified; damage to other columns goes unseen, and does no harm.
+    Raises LedgerError and StoreError as `read_table` does.
+    """
+
+    def content(path: Location) -> Content | Damaged:
+        try:
+            return parsed(path, path.read() if isinstance(path, StorePath) else path, key, columns)
+        except Damaged as damage:
+            return damage
+
+    if not any(isinstance(path, StorePath) for path in paths):
+        yield from map(content, paths)
+        return
+    with ThreadPoolExecutor(REQUESTS) as requests:
+        yield from requests.map(content, paths)
+
+
+def parsed(path: Location, held: Path | pa.Buffer, key: Sequence[str], columns: Sequence[str] | None = None) -> Content:
+    """What the file at `path` holds, whose bytes `held` has. Raises Damaged, and LedgerError as `read_table` does."""
+    source = pa.BufferReader(held) if isinstance(held, pa.Buffer) else held
+    try:
+        size = held.size if isinstance(held, pa.Buffer) else held.stat().st_size
+        with pq.ParquetFile(source, page_checksum_verification=True) as file:
+            schema = file.schema_arrow  # made anew each time it is asked for
+            _check_footer(file, schema, key)
+            _check_version(path, schema)
+            table = file.read(columns=None if size <= WHOLE_BYTES else columns, use_threads=False)
+            if table.num_rows != file.metadata.num_rows:
+                raise Damaged("its number of rows is not the one that was written")
+            parts = json.loads((schema.metadata or {}).get(PARTS_KEY, b"[]"))
+            return Content(table.replace_schema_metadata(None), schema.remove_metadata(), tuple(parts))
+    except (LedgerError, Damaged):
+        raise
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise LedgerError(f"{path} could not be read: {os.strerror(error.errno)}") from error
+        raise Damaged(_first_line(error)) from error
+
+
+def _check_footer(file: pq.ParquetFile, schema: pa.Schema, key: Sequence[str]) -> None:
+    """Refuse names and types that were not written; pyarrow may crash, not raise, on reading columns of such types."""
+    stored = (file.metadata.metadata or {}).get(b"ARROW:schema")
+    if stored is None:
+        raise Damaged("it lacks the schema that pyarrow writes")
+    written = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(stored)))
+    if not written.equals(schema):
+        raise Damaged("its columns are not those that were written")
+    strange = [f"{field.name} ({field.type})" for field in written if field.type not in KNOWN_TYPES]
+    if strange:
+        raise Damaged(f"a ledger holds no column such as {strange[0]!a}")
+    missing = [column for column in key if column not in written.names]
+    if missing:
+        raise Damaged(f"it has no column {', '.join(missing)}")
+
+
+def _check_version(path: Location, schema: pa.Schema) -> None:
+    version = (schema.metadata or {}).get(VERSION_KEY)
+    if version is None:
+        raise Damaged(f"it carries no {VERSION_KEY.decode()} version, so it is no ledger file")
+    text = version.decode(errors="replace")
+    if text not in KNOWN_VERSIONS:
+        known = ", ".join(KNOWN_VERSIONS)
+        raise LedgerError(f"{path} has ledger schema version {text!r}; this reader knows {known}")
+
+
+def put_aside(run: Location, path: Location, reason: str) -> str:
+    """Move a damaged file to the quarantine where that is allowed; the sentence that says what became of it."""
+    where = f"{path.parent.name}/{path.name}"
+    folder = run / QUARANTINE
+    try:
+        target = _free_name(folder, f"{path.parent.name}-{path.name}")
+        move(path, target)
+    except OSError as error:
+        why = error.strerror or error
+        return f"{where} is unreadable ({reason}) and was skipped; it could not be moved: {why}"
+    return f"{where} is unreadable ({reason}) and was put aside as {folder.name}/{target.name}"
+
+
+def _free_name(folder: Location, name: str) -> Location:
+    taken = {path.name for path in files(folder)}
+    numbered = (f"{name}.{number}" for number in itertools.count(2))
+    return folder / next(free for free in itertools.chain([name], numbered) if free not in taken)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

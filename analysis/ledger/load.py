@@ -1,0 +1,378 @@
+"""The ledger of a run as pandas tables, complete and checked, with a note for everything that was left out."""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.ledger.columns import Columns, matching
+from analysis.ledger.files import QUARANTINE, LedgerError, table_files
+from analysis.ledger.location import Location, StorePath, files, locate
+
+__all__ = [
+    "CONDITIONS",
+    "ENDINGS",
+    "LATENCY_RATIO",
+    "LOST",
+    "Ledger",
+    "LedgerError",
+    "Objective",
+    "contract",
+    "contract_facts",
+    "load",
+    "not_ended",
+    "objectives_named",
+]
+
+LOST = ("diverged", "failed", "refused")
+ENDINGS = ("completed", "stopped", *LOST)
+DIRECTIONS = ("maximize", "minimize")
+
+CONDITIONS = tuple(
+    f"cost.{name}"
+    for name in ("device", "device_name", "width_px", "height_px", "threads", "dtype", "memory_format", "compiled")
+)
+"""Under what a network was timed: latencies are comparable only where all of these are equal."""
+
+LATENCY_RATIO = ("cost.latency_ratio", "cost.latency_ratio_low", "cost.latency_ratio_high")
+"""The latency in units of the baseline's, which was timed in turns with it, and the ends of its interval."""
+
+KEYS: dict[str, list[str]] = {
+    "runs": ["run"],
+    "trials": ["trial"],
+    "reports": ["trial", "step"],
+    "starts": ["trial"],
+    "costs": ["network", *CONDITIONS, "cost.failure"],  # a failed measurement does not hide one that came later
+}
+_NEEDED: dict[str, list[str]] = {
+    "runs": ["run", "question", "objectives", "started", "run.data_spec"],
+    "trials": ["trial", "stage", "configuration", "seed", "images", "ending", "reason", "steps", "time.ended"],
+    "reports": ["trial", "step"],
+    "starts": ["trial"],
+    "costs": ["network", *CONDITIONS, "cost.failure", *LATENCY_RATIO],
+}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the sweep sought: a metric (the name behind `metric.`) and "maximize" or "minimize"."""
+
+    metric: str
+    direction: str
+
+    @property
+    def column(self) -> str:
+        """The column of the ledger that holds it."""
+        return f"metric.{self.metric}"
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more is better."""
+        return self.direction == "maximize"
+
+    @property
+    def sign(self) -> int:
+        """The factor that makes more better: 1 or -1."""
+        return 1 if self.maximize else -1
+
+
+class Notes:
+    """Sentences about what is not in a ledger. Those that come up after `load` are logged as well."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.texts = list(texts)
+        self.loaded = False
+
+    def add(self, text: str) -> None:
+        """Keep a sentence, and log it if the ledger is in use already."""
+        self.texts.append(text)
+        if self.loaded:
+            logging.getLogger(__name__).warning(text)
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """The tables of a run, each with unique keys, read when they are first asked for.
+
+    `trials`, `reports` and `starts` are whole tables. Of a run with millions of rows ask for the columns that an answer
+    needs: `ledger.read("reports", ["step", "metric.*"])`.
+
+    `runs` is sorted by start, so that its last row is the newest invocation; `objectives` are that invocation's.
+    `spared` of a trial is the rung at which it would have been stopped, were it not for the audit; -1 where there is
+    none, and in ledgers that were written before there was an audit. `costs` has a row per network and conditions of
+    timing; it has none where nothing was timed.
+    """
+
+    path: Location
+    runs: pd.DataFrame
+    costs: pd.DataFrame
+    objectives: tuple[Objective, ...]
+    tables: dict[str, Columns] = field(repr=False)
+    said: Notes = field(repr=False)
+
+    @classmethod
+    def of(cls, objectives: Sequence[Objective], trials: pd.DataFrame, **others: pd.DataFrame) -> "Ledger":
+        """A ledger of tables that are in memory: the trials, and any of reports, starts, runs and costs."""
+        frames = {name: others.pop(name, _empty(name)) for name in KEYS if name != "trials"}
+        if others:
+            raise TypeError(f"a ledger has no table {', '.join(others)}; it has {', '.join(KEYS)}")
+        ledger = cls(locate("(in memory)"), frames["runs"], frames["costs"], tuple(objectives), {}, Notes(()))
+        vars(ledger).update(trials=trials, reports=frames["reports"], starts=frames["starts"])
+        return ledger
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what is not in the tables, and why; there may be more when more has been read."""
+        return tuple(self.said.texts)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial that ended."""
+        return self.read("trials", ["*"])
+
+    @cached_property
+    def reports(self) -> pd.DataFrame:
+        """One row per trial and rung that it reported at."""
+        return self.read("reports", ["*"])
+
+    @cached_property
+    def starts(self) -> pd.DataFrame:
+        """One row per trial that was started."""
+        return self.read("starts", ["*"])
+
+    @cached_property
+    def settings(self) -> pd.DataFrame:
+        """What was trained: `config.*` and `label` for each configuration (the index), in the order of the trials."""
+        if "trials" in vars(self):
+            frame = self._chosen("trials", ["configuration", "label", "config.*"]).drop_duplicates("configuration")
+        else:
+            frame = self.tables["trials"].firsts("configuration", ["label", "config.*"])
+        return frame.set_index("configuration")
+
+    def read(self, name: str, patterns: Sequence[str], trials: Iterable[str] | None = None) -> pd.DataFrame:
+        """The columns of the table `name` that match: names, or their beginnings with a "*" behind.
+
+        Of `trials`, their rows alone; None: all rows.
+        Columns that the table lacks are left out. Only `spared` and those of the objectives are always there.
+        """
+        if name not in vars(self):
+            return self._read(name, patterns, trials)
+        frame = self._chosen(name, patterns)
+        return frame if trials is None else frame[vars(self)[name]["trial"].isin(list(trials))].reset_index(drop=True)
+
+    def columns(self, name: str) -> list[str]:
+        """The names of the columns that the table `name` has; see `read` for those that are always there."""
+        there = vars(self)[name].columns if name in vars(self) else self.tables[name].names
+        return list(map(str, there))
+
+    def _chosen(self, name: str, patterns: Sequence[str]) -> pd.DataFrame:
+        """Columns of a table that has been read whole."""
+        frame: pd.DataFrame = vars(self)[name]
+        return frame[matching(frame.columns, patterns)]
+
+    def _read(self, name: str, patterns: Sequence[str], trials: Iterable[str] | None) -> pd.DataFrame:
+        table = self.tables[name]
+        frame = table.frame(patterns, trials) if table.names else _empty(name)
+        if name in ("trials", "reports"):
+            promised = [f"{part}.{own.metric}" for own in self.objectives for part in ("metric", "spread")]
+            for column in matching(promised, patterns):
+                if column not in frame.columns:
+                    frame[column] = pd.Series(float("nan"), index=frame.index, dtype="float64")
+        if name == "trials" and matching(["spared"], patterns):
+            there = frame["spared"] if "spared" in frame.columns else pd.Series(-1, index=frame.index)
+            frame["spared"] = there.fillna(-1).astype("int64")
+        return frame
+
+
+def load(run: Location | str) -> Ledger:
+    """The ledger in `run`: a folder, or s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.
+
+    Damaged files are moved to RUN/_quarantine/ (or skipped, where that cannot be) and noted; rows whose key was
+    already seen are dropped and noted. Raises LedgerError where `run` is no folder, holds no ledger, has a schema
+    version that is not known, or has no trial that ended; LocationError where it is no address, StoreError where the
+    store refuses or does not answer.
+    """
+    run = locate(run)
+    check_place(run)
+    notes = Notes(earlier_quarantine(run))
+    try:
+        ledger = _loaded(run, notes)
+    except LedgerError as error:
+        raise LedgerError(str(error), notes.texts) from error
+    notes.loaded = True
+    return ledger
+
+
+def not_ended(ledger: Ledger) -> int:
+    """How many trials were started and have no ending in the ledger: running now, or lost with their process."""
+    started, ended = (_keys(ledger, name) for name in ("starts", "trials"))
+    return len(started) - int(pc.sum(pc.is_in(started, ended)).as_py() or 0)
+
+
+def _keys(ledger: Ledger, name: str) -> pa.Array:
+    """The trials of a table, not through pandas: a million of its texts take a second."""
+    if name in vars(ledger) or not ledger.tables[name].names:
+        return pa.array(ledger.read(name, ["trial"])["trial"], pa.string())
+    return ledger.tables[name].table(["trial"])["trial"].combine_chunks()
+
+
+def contract(ledger: Ledger, name: str) -> Any:
+    """A fact that all invocations of the run share, by its name in the contract: "rungs", "audit_share".
+
+    Raises LedgerError where the run does not say it.
+    """
+    facts = contract_facts(ledger)
+    if name not in facts:
+        raise LedgerError(f"{ledger.path / 'runs'} does not say {name} in the column contract")
+    return facts[name]
+
+
+def contract_facts(ledger: Ledger) -> dict[str, Any]:
+    """All that the contract of the run says, by name; nothing where it has none."""
+    text = ledger.runs["contract"].iloc[-1] if "contract" in ledger.runs.columns else None
+    facts: dict[str, Any] = {} if pd.isna(text) else json.loads(text)
+    return facts
+
+
+def objectives_named(ledger: Ledger, metrics: Sequence[str] | None) -> tuple[Objective, ...]:
+    """The objectives of these names, in that order and once each; those of the run where `metrics` is None.
+
+    Raises LedgerError for a name that is no objective of the run.
+    """
+    if metrics is None:
+        return ledger.objectives
+    known = {objective.metric: objective for objective in ledger.objectives}
+    unknown = [metric for metric in metrics if metric not in known]
+    if unknown:
+        raise LedgerError(f"{unknown[0]!r} is not an objective of this run; choose from {', '.join(known)}")
+    return tuple(known[metric] for metric in dict.fromkeys(metrics))
+
+
+# --- the place ---------------------------------------------------------------------------------------------------
+
+
+def check_place(run: Location) -> None:
+    """Raise LedgerError where there is no ledger in `run`, with those near it; StoreError where a store refuses."""
+    if isinstance(run, StorePath):
+        run.check()
+    elif not run.is_dir():
+        raise LedgerError(f"{run} is not a folder{_choices(run.parent)}")
+    if not _is_ledger(run):
+        looked_for = ", ".join(f"{name}/*.parquet" for name in KEYS)
+        raise LedgerError(f"there is no ledger in {run}: none of {looked_for}{_choices(run)}")
+
+
+def _is_ledger(folder: Location) -> bool:
+    return any(table_files(folder, name) for name in KEYS)
+
+
+def _choices(folder: Location, most: int = 8) -> str:
+    """The ledgers among the children of `folder`, as the end of a sentence; a store is not searched."""
+    if isinstance(folder, StorePath) or not folder.is_dir():
+        return ""
+    found = sorted(str(child) for child in folder.iterdir() if child.is_dir() and _is_ledger(child))
+    if not found:
+        return f"; no folder in {folder} holds one either"
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return f"; ledgers near it: {', '.join(found[:most])}{more}"
+
+
+def earlier_quarantine(run: Location) -> list[str]:
+    """The sentence about files that were put aside before, if there are any."""
+    folder = run / QUARANTINE
+    count = len(files(folder))
+    if not count:
+        return []
+    return [f"{folder} holds {_files(count)} put aside earlier; {'its' if count == 1 else 'their'} rows are missing"]
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
+
+
+# --- the tables --------------------------------------------------------------------------------------------------
+
+
+def _loaded(run: Location, notes: Notes) -> Ledger:
+    tables = _Tables(run, notes)
+    runs = _whole(tables["runs"]).sort_values(["started", "run"], ignore_index=True)
+    trials = tables["trials"]
+    if not len(trials):
+        started = len(tables["starts"])
+        raise LedgerError(f"no trial of {run} has ended yet ({started} started), so there is nothing to analyse")
+    if runs.empty:
+        raise LedgerError(f"{run} says nothing of its objectives: no readable file in {run / 'runs'}")
+    objectives = _objectives(runs, notes)
+    _check_endings(trials)
+    _check_metrics(trials.names, objectives)
+    return Ledger(run, runs, _whole(tables["costs"]), objectives, tables, notes)
+
+
+class _Tables(dict[str, Columns]):
+    """The tables of a run, opened when they are first asked for; each has the columns that every table of it has."""
+
+    def __init__(self, run: Location, notes: Notes) -> None:
+        super().__init__()
+        self._run, self._notes = run, notes
+
+    def __missing__(self, name: str) -> Columns:
+        table = Columns(self._run, name, KEYS[name], self._notes.add)
+        missing = [column for column in _NEEDED[name] if column not in table.names] if table.names else []
+        if missing:
+            raise LedgerError(f"{self._run / name} has no column {', '.join(missing)}")
+        self[name] = table
+        return table
+
+
+def _whole(table: Columns) -> pd.DataFrame:
+    return table.frame(["*"]) if table.names else _empty(table.name)
+
+
+def _empty(name: str) -> pd.DataFrame:
+    return pd.DataFrame({column: pd.Series(dtype="object") for column in _NEEDED[name]})
+
+
+def _check_endings(trials: Columns) -> None:
+    unknown = sorted({str(ending) for ending in trials.table(["ending"])["ending"].unique().to_pylist()} - set(ENDINGS))
+    if unknown:
+        raise LedgerError(f"ending {', '.join(unknown)} is not known; the endings are {', '.join(ENDINGS)}")
+
+
+def _check_metrics(names: Sequence[str], objectives: Iterable[Objective]) -> None:
+    """Every objective has its column; only a run in which nothing was ever measured may lack them."""
+    there = [name for name in names if name.startswith("metric.")]
+    for objective in objectives:
+        if there and objective.column not in there:
+            raise LedgerError(f"the trials have no {objective.column}; they have {', '.join(there)}")
+
+
+# --- the objectives ----------------------------------------------------------------------------------------------
+
+
+def _objectives(runs: pd.DataFrame, notes: Notes) -> tuple[Objective, ...]:
+    texts = list(runs["objectives"])
+    objectives = _parsed(texts[-1])
+    if any(_parsed(text) != objectives for text in set(texts[:-1])):
+        notes.add("the invocations of this run had different objectives; the newest one's are used")
+    return objectives
+
+
+def _parsed(text: str) -> tuple[Objective, ...]:
+    problem = f"the objectives of the run are {text!r}, not a JSON list of {{metric, direction}}"
+    try:
+        entries: Any = json.loads(text)
+        objectives = tuple(Objective(str(entry["metric"]), str(entry["direction"])) for entry in entries)
+    except (ValueError, TypeError, KeyError) as error:
+        raise LedgerError(problem) from error
+    unknown = [objective.direction for objective in objectives if objective.direction not in DIRECTIONS]
+    if unknown:
+        raise LedgerError(f"direction {unknown[0]!r} is not known; choose from {', '.join(DIRECTIONS)}")
+    if not objectives or len({objective.metric for objective in objectives}) < len(objectives):
+        raise LedgerError(f"{problem} with different metrics")
+    return objectives

@@ -1,0 +1,1 @@
+"""What diverges, from which learning rate on, and how much seeds decide."""

@@ -1,0 +1,248 @@
+"""How stable training was: what diverges, from which learning rate on, and how much seeds decide.
+
+A trial that failed (an exception, a lost machine) or was refused says nothing of training and is not counted. One that
+was stopped early counts as one that did not diverge, though it might have later: a sweep that asks about stability
+stops nothing (`stopping="none"`).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.ledger.load import Ledger, LedgerError, Objective
+from analysis.stability.factors import BINS, Factor, Levels, levels_of, only_where_they_count, searched
+from analysis.statistics.intervals import rate_intervals, spread_interval
+from analysis.statistics.robust import interquartile_interval
+
+MOST_CONFIGURATIONS = 200
+"""Interquartile means are taken of so many configurations, drawn at random where there are more."""
+
+SIDES = 6
+"""Levels that curves can be told apart by."""
+
+_RUN = Factor("run")
+
+
+def outcomes(ledgers: Sequence[Ledger], factors: Sequence[Factor]) -> pd.DataFrame:
+    """One row per trial that trained: how it ended, and its factors. Of a large run only these columns are read.
+
+    Columns: `run` (the folder's name), `trial`, `configuration`, `label`, `stage`, `seed`, `ending`, `reason`, `steps`,
+    `score` (the first objective, in its unit; NaN unless the trial completed), `diverged` (bool), and `config.*` of the
+    `factors`. Raises LedgerError where the runs' first objectives differ, or no trial trained.
+    """
+    objective = first_objective(ledgers)
+    names = ["trial", "configuration", "label", "stage", "seed", "ending", "reason", "steps", objective.column]
+    frames = []
+    for ledger in ledgers:
+        frame = ledger.read("trials", [*names, *(factor.column for factor in factors)])
+        frame = only_where_they_count(frame, ledger)
+        frames.append(frame.assign(run=str(ledger.path).rstrip("/").rsplit("/", 1)[-1]))
+    whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    whole = whole.drop_duplicates("trial")  # two runs may have the same trial: its identity says that it is the same
+    trained = whole[whole["ending"].isin(["completed", "stopped", "diverged"])].reset_index(drop=True)
+    if trained.empty:
+        raise LedgerError(f"none of the {len(whole)} trials trained: all failed or were refused")
+    score = trained[objective.column].where(trained["ending"] == "completed").astype("float64")
+    label = trained["label"].fillna("") if "label" in trained.columns else ""
+    return trained.assign(score=score, diverged=trained["ending"] == "diverged", label=label)
+
+
+def first_objective(ledgers: Sequence[Ledger]) -> Objective:
+    """The first objective, which all runs must share. Raises LedgerError."""
+    found = {ledger.objectives[0] for ledger in ledgers}
+    if len(found) > 1:
+        names = ", ".join(sorted(objective.metric for objective in found))
+        raise LedgerError(f"the runs have different first objectives ({names}); analyse them one by one")
+    return ledgers[0].objectives[0]
+
+
+def varied(frame: pd.DataFrame, ledgers: Sequence[Ledger]) -> list[Factor]:
+    """The searched factors that have more than one value among the trials of `frame`; the run, where there are more."""
+    found = [factor for factor in searched(ledgers) if factor.column in frame.columns]
+    several = [factor for factor in found if frame[factor.column].nunique() > 1]
+    return [*([_RUN] if len(ledgers) > 1 else []), *several]
+
+
+def levels(frame: pd.DataFrame, factor: Factor, bins: int = BINS) -> Levels:
+    """The factor's values in the rows of `frame` (as `outcomes` gives it) as levels."""
+    return levels_of(frame["run" if factor is _RUN else factor.column], factor.log, bins)
+
+
+def side(frame: pd.DataFrame, factors: Sequence[Factor], rate: Factor | None) -> Factor | None:
+    """What is told apart unless somebody says otherwise: the first factor beside `rate` with at most SIDES levels."""
+    others = (factor for factor in factors if factor != rate)
+    return next((factor for factor in others if len(levels(frame, factor).texts) <= SIDES), None)
+
+
+def divergence(frame: pd.DataFrame, factors: Sequence[Factor], bins: int = BINS) -> pd.DataFrame:
+    """The rate of divergence overall and at each level of each factor, with Wilson's 95 % interval over trials.
+
+    `frame` needs `diverged` (bool) and the factors' columns. Columns: `factor` ("" for overall), `level`, `from` and
+    `to` (ends of the level, NaN where it is no number), `n` (trials), `diverged` (of them), `rate`, `low`, `high` (0 to
+    1). Trials without a value (a condition did not hold) are in no level of that factor.
+    """
+    lost = frame["diverged"].to_numpy(dtype=np.bool_)
+    whole = Levels(np.zeros(lost.size, dtype=np.intp), ["all trials"], np.full(1, np.nan), np.full(1, np.nan))
+    parts = [_rates("", whole, lost)]
+    parts += [_rates(factor.name, levels(frame, factor, bins), lost) for factor in factors]
+    return pd.concat(parts, ignore_index=True)
+
+
+def edge(frame: pd.DataFrame, rate: Factor, by: Factor | None = None, bins: int = BINS) -> pd.DataFrame:
+    """The rate of divergence at each level of the learning `rate`, for each level of `by`: the edge of stability.
+
+    Columns as in `divergence`, with `by` (text; "" without a factor) for the level of that factor and `at` for the
+    place of the learning rate on its axis.
+    """
+    across, lost = levels(frame, rate, bins), frame["diverged"].to_numpy(dtype=np.bool_)
+    side = None if by is None else levels(frame, by, bins)
+    parts = []
+    for number, text in enumerate([""] if side is None else side.texts):
+        rows = np.ones(lost.size, dtype=np.bool_) if side is None else side.code == number
+        chosen = Levels(np.where(rows, across.code, -1), across.texts, across.low, across.high)
+        parts.append(_rates(rate.name, chosen, lost).assign(by=text))
+    found = pd.concat(parts, ignore_index=True)
+    ends = Levels(across.code, [], *(found[end].to_numpy(dtype=np.float64) for end in ("from", "to")))
+    return found.assign(at=ends.middle)
+
+
+def onset_lines(frame: pd.DataFrame) -> list[str]:
+    """Where divergence sets in, a sentence for each curve of `frame` (as `edge` gives it)."""
+    lines = []
+    for text in frame["by"].drop_duplicates().tolist():
+        curve = frame[frame["by"] == text].sort_values("at")
+        clean = curve[(curve["diverged"] > 0).cummax() == 0]
+        beyond = curve[curve["low"] > 0.5]
+        parts = []
+        if len(clean):
+            n = int(clean["n"].sum())
+            most = float(rate_intervals(0, n)[1])
+            parts.append(f"none of {n} diverged up to {clean['level'].iloc[-1]} (95 %: at most {100 * most:.0f} %)")
+        if len(clean) < len(curve):
+            first = curve[curve["diverged"] > 0].iloc[0]
+            parts.append(f"the first at {first['level']} ({first['diverged']} of {first['n']})")
+        if len(beyond):
+            parts.append(f"more than half from {beyond['level'].iloc[0]} on (its whole interval)")
+        lines.append(f"{f'{text}: ' if text else ''}{'; '.join(parts)}")
+    return lines
+
+
+def spreads(frame: pd.DataFrame, objective: Objective, by: Factor | None = None, seed: int = 0) -> pd.DataFrame:
+    """How much the score varies between seeds, and its interquartile mean, for each level of `by`.
+
+    A configuration counts with two completed seeds or more. Columns: `level`, `configurations`, `seeds` (completed
+    trials), `lost` (diverged trials of the level), `sd`, `sd_low`, `sd_high` (standard deviation between seeds, pooled
+    over configurations, in the score's unit, with its chi-squared 95 % interval), `iqm`, `iqm_low`, `iqm_high`
+    (interquartile mean over all its trials with its stratified bootstrap 95 % interval; a diverged trial counts as
+    worse than all others, so that there is none, -inf or inf, where more than a quarter diverged), `drawn`
+    (configurations that it is taken of, MOST_CONFIGURATIONS at most, drawn by a generator of `seed`).
+    """
+    ended = frame[frame["ending"].isin(["completed", "diverged"])]
+    side = None if by is None else levels(ended, by)
+    rows = []
+    for number, text in enumerate(["all trials"] if side is None else side.texts):
+        part = ended if side is None else ended[side.code == number]
+        middle = _middle(part, -objective.sign, np.random.default_rng(seed))
+        rows.append({"level": text, **_spread(part), **middle})
+    return pd.DataFrame(rows)
+
+
+def profiles(frame: pd.DataFrame, objective: Objective, by: Factor | None = None, points: int = 100) -> pd.DataFrame:
+    """Performance profiles: the share of runs with a better score than each of `points` thresholds.
+
+    The idea and name are those of Dolan and More (2002) as Agarwal et al. (2021) use it; the bands are Wilson's 95 %
+    intervals at each threshold. A diverged trial is never better; trials that were stopped early are left out. Columns:
+    `level` (of `by`), `threshold` (in the score's unit), `n`, `share`, `low`, `high`.
+    """
+    ended = frame[frame["ending"].isin(["completed", "diverged"])]
+    known = ended["score"].dropna().to_numpy(dtype=np.float64)
+    if not known.size:
+        return pd.DataFrame(columns=["level", "threshold", "n", "share", "low", "high"])
+    ends = np.quantile(known, [0.01, 0.99]) if known.size >= 200 else np.asarray([known.min(), known.max()])
+    margin = 0.02 * (ends[1] - ends[0])
+    thresholds = np.linspace(ends[0] - margin, ends[1] + margin, points)
+    side = None if by is None else levels(ended, by)
+    parts = []
+    for number, text in enumerate(["all trials"] if side is None else side.texts):
+        scores = ended["score"] if side is None else ended["score"][side.code == number]
+        gains = np.sort(objective.sign * scores.dropna().to_numpy(dtype=np.float64))
+        better = gains.size - np.searchsorted(gains, objective.sign * thresholds, side="right")
+        n = len(scores)
+        low, high = rate_intervals(better, np.full(points, n))
+        share = better / n if n else np.full(points, np.nan)
+        parts.append({"level": text, "threshold": thresholds, "n": n, "share": share, "low": low, "high": high})
+    return pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
+
+
+def heat(frame: pd.DataFrame, across: Factor, up: Factor, bins: int = BINS) -> pd.DataFrame:
+    """Every pair of levels of two factors: `x` and `y` (numbers of the levels), `across` and `up` (their texts), `n`,
+    `diverged`, `rate`, `low`, `high`, and `score`: the median of the completed trials, in the score's unit."""
+    one, other = levels(frame, across, bins), levels(frame, up, bins)
+    known = (one.code >= 0) & (other.code >= 0)
+    cell = pd.Series(one.code[known] * len(other.texts) + other.code[known], name="cell")
+    part = frame.loc[known, ["diverged", "score"]].reset_index(drop=True)
+    grouped = part.groupby(cell)
+    found = grouped["diverged"].agg(n="size", diverged="sum").join(grouped["score"].median()).reset_index()
+    found["x"], found["y"] = found["cell"] // len(other.texts), found["cell"] % len(other.texts)
+    found["across"] = [one.texts[number] for number in found["x"]]
+    found["up"] = [other.texts[number] for number in found["y"]]
+    found["low"], found["high"] = rate_intervals(found["diverged"], found["n"])
+    found["rate"] = found["diverged"] / found["n"]
+    result: pd.DataFrame = found[["x", "y", "across", "up", "n", "diverged", "rate", "low", "high", "score"]]
+    return result
+
+
+def kinds(frame: pd.DataFrame) -> pd.Series:
+    """How often each kind of divergence occurred: the first word of the reason ("nan", "explosion", ...)."""
+    reasons = frame.loc[frame["diverged"], "reason"].fillna("").astype(str)
+    counted: pd.Series = reasons.str.split(" by step ").str[0].value_counts()
+    return counted
+
+
+# --- the steps ---------------------------------------------------------------------------------------------------
+
+
+def _rates(name: str, found: Levels, lost: NDArray[np.bool_]) -> pd.DataFrame:
+    known, size = found.code >= 0, len(found.texts)
+    n = np.bincount(found.code[known], minlength=size)
+    count = np.bincount(found.code[known & lost], minlength=size)
+    low, high = rate_intervals(count, n)
+    columns = {"factor": name, "level": found.texts, "from": found.low, "to": found.high, "n": n, "diverged": count}
+    frame = pd.DataFrame(columns | {"rate": count / np.where(n, n, 1), "low": low, "high": high})
+    return frame[frame["n"] > 0]
+
+
+def _spread(part: pd.DataFrame) -> dict[str, float]:
+    """The pooled standard deviation within configurations: the root of the squares' sum over their degrees."""
+    scores = part.loc[np.isfinite(part["score"]), ["run", "stage", "configuration", "score"]]
+    grouped = scores.groupby(["run", "stage", "configuration"], sort=False)["score"]
+    count, variance = grouped.count(), grouped.var(ddof=1)
+    several = count >= 2
+    degrees = int((count[several] - 1).sum())
+    sd = float(np.sqrt(((count - 1) * variance)[several].sum() / degrees)) if degrees else float("nan")
+    low, high = spread_interval(0.0 if np.isnan(sd) else sd, degrees)
+    counts = {"configurations": int(several.sum()), "seeds": int(count[several].sum())}
+    lost = int(part["diverged"].sum())
+    return counts | {"lost": lost, "sd": sd, "sd_low": float(low) if degrees else np.nan,
+                     "sd_high": float(high) if degrees else np.nan}  # fmt: skip
+
+
+def _middle(part: pd.DataFrame, worse: int, generator: np.random.Generator) -> dict[str, float]:
+    """The interquartile mean over trials; strata are configurations with several seeds, or else one of all trials."""
+    key = part["run"].astype(str) + "/" + part["stage"].astype(str) + "/" + part["configuration"].astype(str)
+    code, names = pd.factorize(key)
+    times = np.bincount(code, minlength=len(names))
+    repeated = np.flatnonzero(times >= 2)
+    pool = repeated if repeated.size else np.arange(len(names))
+    drawn = pool if pool.size <= MOST_CONFIGURATIONS else generator.choice(pool, MOST_CONFIGURATIONS, replace=False)
+    rows = np.isin(code, drawn)
+    values = np.where(part["diverged"], worse * np.inf, part["score"])[rows]
+    strata = code[rows] if repeated.size else np.zeros(int(rows.sum()), dtype=np.intp)
+    strata, values = strata[~np.isnan(values)], values[~np.isnan(values)]
+    counts = {"drawn": int(drawn.size)}
+    if not values.size:
+        return counts | {"iqm": np.nan, "iqm_low": np.nan, "iqm_high": np.nan}
+    mean, low, high = interquartile_interval(values, strata, generator)
+    return counts | {"iqm": mean, "iqm_low": low, "iqm_high": high}

@@ -1,0 +1,71 @@
+"""Lines with bands: curves over steps, rates over a parameter, shares over a threshold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from analysis.drawing.style import LINES, dressed
+from analysis.statistics.intervals import Floats
+
+_DECADES = 1.5  # a positive quantity that spans so many is drawn in logarithms
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A named line: `x`, `y`, and the ends of its 95 % band (NaN: none), all (n,); `number` chooses its colour."""
+
+    name: str
+    x: Floats
+    y: Floats
+    low: Floats
+    high: Floats
+    number: int = 0
+
+    @property
+    def color(self) -> str:
+        """The same for the same number in all plots of a figure."""
+        return LINES[self.number % len(LINES)]
+
+    @property
+    def dashes(self) -> str:
+        """Broken where the colours begin again."""
+        return "-" if self.number < len(LINES) else "--"
+
+
+def plot_lines(
+    axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, marked: bool = True, log_x: bool = False
+) -> Axes:
+    """Lines with their bands; `marked` points are dots.
+
+    y is logarithmic where all of it is positive and spans more than a decade and a half. Bands do not set the limits:
+    those of two seeds would.
+    """
+    values = np.concatenate([line.y[np.isfinite(line.y)] for line in lines] or [np.empty(0)])
+    log_y = bool(values.size and values.min() > 0 and np.log10(values.max() / values.min()) > _DECADES)
+    if log_x:
+        axes.set_xscale("log")
+    if log_y:
+        axes.set_yscale("log")
+    for line in lines:
+        axes.plot(line.x, line.y, color=line.color, lw=1.4, ls=line.dashes, marker="o" if marked else "", ms=3.5,
+                  label=line.name)  # fmt: skip
+    axes.autoscale_view()
+    limits = axes.get_ylim()
+    for line in lines:
+        axes.fill_between(line.x, line.low, line.high, color=line.color, alpha=0.13, lw=0)
+    axes.set_ylim(limits)
+    return dressed(axes, x_label, y_label)
+
+
+def plot_rates(axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, log_x: bool) -> Axes:
+    """Shares from 0 to 1 with interval bars; lines side by side are moved apart a little so that bars can be told."""
+    if log_x:
+        axes.set_xscale("log")
+    for number, line in enumerate(lines):
+        x = line.x * 1.03 ** (number - (len(lines) - 1) / 2) if log_x else line.x
+        axes.vlines(x, line.low, line.high, color=line.color, lw=1.2, alpha=0.6)
+        axes.plot(x, line.y, color=line.color, lw=1.4, marker="o", ms=4, label=line.name)
+    axes.set_ylim(-0.04, 1.04)
+    return dressed(axes, x_label, y_label)

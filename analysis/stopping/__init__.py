@@ -1,0 +1,1 @@
+"""Whether stopping trials early was right, and what it saved."""

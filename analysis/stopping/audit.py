@@ -1,0 +1,114 @@
+"""Everything that a run says of its early stopping, for the command and the report."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.ledger.load import Ledger, LedgerError, Objective, contract
+from analysis.ledger.units import COSTS, sentence
+from analysis.stopping.answer import FEWEST, agreement_of, audited, sample_lines, saved_by_rung, scores, stopped_trials
+from analysis.stopping.regret import FEWEST_FOR_REGRET, losses
+from analysis.stopping.replays import arms, replays
+
+FEWEST_COMPLETED = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """The frames of `answer.py`, `regret.py` and `replays.py` (`arms`, which may be empty).
+
+    `best` is the metric of the arms' column of that name; `said` are sentences about what the frames rest on, and
+    `notes` about files of replays that were put aside.
+    """
+
+    objectives: Sequence[Objective]
+    scores: pd.DataFrame
+    agreement: pd.DataFrame
+    losses: pd.DataFrame
+    saved: pd.DataFrame
+    arms: pd.DataFrame
+    best: str
+    said: Sequence[str]
+    notes: Sequence[str]
+
+
+def audit(ledger: Ledger) -> Audit:
+    """The audit of a run, but of what networks cost: that is known before training.
+
+    Raises LedgerError where no rung can stop anything, and where fewer than FEWEST_COMPLETED trials of the search
+    completed.
+    """
+    _check(ledger)
+    objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
+    early_end, stopped = scores(ledger, objectives), len(stopped_trials(ledger))
+    played, notes = replays(ledger.path)
+    return Audit(
+        objectives,
+        early_end,
+        agreement_of(early_end, stopped > 0),
+        losses(ledger, objectives),
+        saved_by_rung(ledger),
+        arms(played),
+        json.loads(played["objectives"].iloc[0])[0] if len(played) else "",
+        [*_audit_lines(ledger, stopped), *sample_lines(ledger), *_replay_lines(ledger, played)],
+        notes,
+    )
+
+
+def numbers(found: Audit) -> pd.DataFrame:
+    """The frames under one another, told apart by the column `answer`."""
+    parts = {name: getattr(found, name) for name in ("agreement", "losses", "saved", "arms", "scores")}
+    told = [part.assign(answer=name) for name, part in parts.items() if len(part)]
+    frame: pd.DataFrame = pd.concat(told, ignore_index=True)
+    return frame
+
+
+def foot_lines(ledger: Ledger, found: Audit) -> list[str]:
+    """What stands under the figure of an audit."""
+    spec = ledger.runs["run.data_spec"].iloc[-1]
+    rule = f"Stopping rule: {contract(ledger, 'stopping')}. Data: {spec}. Intervals: 95 %."
+    return [rule, *(f"{sentence(line)}." for line in found.said)]
+
+
+# --- the steps ---------------------------------------------------------------------------------------------------
+
+
+def _check(ledger: Ledger) -> None:
+    """Refuse what rungs have nothing to do with."""
+    rungs, trials = contract(ledger, "rungs"), ledger.read("trials", ["stage", "ending"])
+    search = trials[trials["stage"] == "search"]
+    if len(rungs) < 2:
+        raise LedgerError(f"the only rung of {ledger.path} is its last step, {rungs[-1]}: it stops nobody")
+    completed = int((search["ending"] == "completed").sum())
+    if completed < FEWEST_COMPLETED:
+        raise LedgerError(
+            f"{completed} of the {len(search)} trials of the search in {ledger.path} completed; at least "
+            f"{FEWEST_COMPLETED} must, for the rungs to be held against the end"
+        )
+
+
+def _audit_lines(ledger: Ledger, stopped: int) -> list[str]:
+    """What the tables can say, and what they cannot."""
+    share = float(contract(ledger, "audit_share"))
+    if not stopped:
+        return ["nothing was stopped, so every end is known and needs no audit"]
+    if not share:
+        return [
+            f"{stopped:,} trials were stopped and none was spared, so how they would have ended is not known: "
+            "start a run with --audit-share 0.1, which spares one in ten"
+        ]
+    spared = int((audited(ledger)["spared"] >= 0).sum())
+    counted = f"{stopped:,} trials were stopped; of those spared instead (audit_share {share:g}) {spared:,} completed"
+    if spared < FEWEST:
+        return [f"{counted}, too few to judge the rungs by: {FEWEST} are needed, {FEWEST_FOR_REGRET} for a regret"]
+    return [counted]
+
+
+def _replay_lines(ledger: Ledger, played: pd.DataFrame) -> list[str]:
+    if played.empty:
+        return []
+    search = int((ledger.read("trials", ["stage"])["stage"] == "search").sum())
+    used = f"{played['curves'].iloc[0]} curves of {search:,} trials, those to the end, one seed of each configuration"
+    return [f"arms: medians and quartiles over replays of {used}"]

@@ -1,0 +1,57 @@
+"""Replays of a run's curves (RUN/replay): what other samplers, rungs and stopping rules would have come to."""
+
+import shlex
+
+import pandas as pd
+
+from analysis.ledger.files import read_table
+from analysis.ledger.load import LedgerError
+from analysis.ledger.location import Location
+
+KEY = ("replay", "sampler", "stopping", "rungs", "reduction", "seed")
+ARM = ["sampler", "stopping", "rungs", "reduction", "rung_steps"]
+CONDITIONS = ["objectives", "curves", "steps", "workers", "stragglers", "slowdown", "lost", "nan", "step_s"]
+"""Only where all of these are equal do arms compare."""
+
+SHARES = ("steps_share", "volume_share", "volume_share_early")
+
+
+def replay_command(run: Location) -> str:
+    """What must be typed for the run to have replays."""
+    return f"python -m sweeps.engine.replay {shlex.quote(str(run))}"
+
+
+def replays(run: Location) -> tuple[pd.DataFrame, list[str]]:
+    """The newest replays of the run, a row per arm and seed, and notes of files that were put aside.
+
+    All have the conditions of the newest; of an arm and seed that were played several times under these, the newest
+    counts. Empty where there is none. Raises LedgerError where a file cannot be read, or lacks a column.
+    """
+    table, notes = read_table(run, "replay", KEY)
+    if table is None:
+        return pd.DataFrame(columns=[*ARM, *CONDITIONS, "seed", *SHARES, "best"]), notes
+    frame = table.to_pandas()
+    missing = [name for name in (*KEY, *ARM, *CONDITIONS, *SHARES, "started", "best") if name not in frame.columns]
+    if missing:
+        raise LedgerError(f"{run / 'replay'} has no column {', '.join(missing)}", notes)
+    frame = frame.sort_values(["started", "replay"], kind="stable", ignore_index=True)
+    groups = frame.groupby(CONDITIONS, dropna=False, sort=False).ngroup()
+    same = frame[groups == groups.iloc[-1]]
+    return same.drop_duplicates([*ARM, "seed"], keep="last").reset_index(drop=True), notes
+
+
+def arms(frame: pd.DataFrame) -> pd.DataFrame:
+    """The arms of `replays`: a row each with `seeds`, and median and quartiles over them.
+
+    Of each of `steps_share` and `volume_share` (shares of all curves' steps and hypervolume, 0 to 1),
+    `volume_share_early` (at a fifth of the steps) and `best` (the first objective): NAME, NAME_low, NAME_high.
+    """
+    rows = []
+    for names, part in frame.groupby(ARM, sort=False):
+        row = dict(zip(ARM, names, strict=True)) | {"seeds": len(part)}
+        for column in (*SHARES, "best"):
+            low, middle, high = part[column].astype("float64").quantile([0.25, 0.5, 0.75])
+            row |= {column: middle, f"{column}_low": low, f"{column}_high": high}
+        rows.append(row)
+    ends = [f"{name}{end}" for name in (*SHARES, "best") for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=[*ARM, "seeds", *ends])

@@ -1,0 +1,219 @@
+"""The driver: carries a sweep out, from the plan to the closing summary. One driver holds one run at a time."""
+
+import contextlib
+import json
+import uuid
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from analysis.ledger.files import read_table
+from analysis.ledger.location import Location, StorePath
+from enhance.data import PatchStore, open_data
+from sweeps.engine import environment
+from sweeps.engine.cli.live import Board, aside
+from sweeps.engine.cli.options import Options
+from sweeps.engine.cluster import shared_folder
+from sweeps.engine.ledger.writer import Ledger, encode
+from sweeps.engine.run.cohorts import CohortController
+from sweeps.engine.run.controller import Known, RunController
+from sweeps.engine.run.measuring import MeasuringController
+from sweeps.engine.run.samples import Gallery
+from sweeps.engine.run.shutdown import Limits, signals_close
+from sweeps.engine.run.trials import RunContext
+from sweeps.engine.space import describe
+from sweeps.engine.sweep import METRICS, Sweep
+
+COST_KEY = ["network", "cost.device_name", "cost.failure"]
+"""What makes a row of `costs` of one run another one: a failure does not hide a measurement that came later."""
+
+if TYPE_CHECKING:  # a run on this machine does not load them
+    from sweeps.engine.cli.preflight import Cluster
+    from sweeps.engine.cluster.node_check import Requirements
+
+
+class RunMismatch(ValueError):
+    """The folder holds a run whose trials would not be comparable with those of this command."""
+
+
+def drive(
+    sweep: Sweep, options: Options, argv: list[str], console: Console, cluster: "Cluster | None" = None
+) -> RunController:
+    """Run `sweep` into the ledger at `options.out`, continuing what is there. Returns the controller, all trials ended.
+
+    `cluster` is the one that has been joined, None for this machine. Raises DataError, LedgerBusy, RunMismatch or
+    NotReady before anything is computed, OSError where the ledger cannot be written.
+    """
+    if options.workers and cluster is None:
+        from sweeps.engine.cluster.ray_session import start_ray  # here: a run without Ray does not load it
+
+        start_ray(options.workers)
+    store = open_data(sweep.data, progress=aside(console))
+    sweep.check_data(store.paired, store.spec)
+    with contextlib.ExitStack() as held:
+        required = None if cluster is None else held.enter_context(cluster.checked(sweep, options, store))
+        ledger = Ledger(options.out, aside(console))
+        held.callback(ledger.close)
+        if required is not None and required.folder_check is not None and isinstance(options.out, Path):
+            shared_folder.clear(options.out, but=required.folder_check)
+        controller = _referee(sweep, options, argv, store, ledger, console)
+        with Board(sweep, console) as board, signals_close(controller):
+            controller.listener = board.hear
+            board.recall(list(controller.trials.values()))
+            _carry(controller, ledger, options, store.path, board, required)
+        return controller
+
+
+def read_rows(run: Location, dataset: str, key: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a dataset in the order of their commits, the first of each key; and notes about damaged files."""
+    table, notes = read_table(run, dataset, key)
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in table.to_pylist() if table is not None else []:
+        rows.setdefault(tuple(row[name] for name in key), row)
+    return list(rows.values()), notes
+
+
+def _carry(
+    controller: RunController,
+    ledger: Ledger,
+    options: Options,
+    store: Path,
+    board: Board,
+    required: "Requirements | None",
+) -> None:
+    limits = Limits(minutes=options.max_minutes, device_hours=options.max_device_hours)
+
+    def tick() -> None:
+        limits.check(controller)
+        board.tick()
+
+    if options.workers == 0:
+        from sweeps.engine.workers.inline import run_inline
+
+        run_inline(controller, store, options.device, options.timeout_s, tick)
+    else:
+        from sweeps.engine.cluster.ray_session import stop_ray
+        from sweeps.engine.workers.ray_actor import WorkerConfig
+        from sweeps.engine.workers.ray_tune import run_on_ray
+
+        config = WorkerConfig(options.workers, options.device, store, options.elastic, required)
+        run_on_ray(controller, config, options.timeout_s, tick, aside(board.console))
+        ledger.close()  # nothing is written any more; and Ray must be stopped with no other thread running
+        stop_ray()
+
+
+def _referee(
+    sweep: Sweep, options: Options, argv: list[str], store: PatchStore, ledger: Ledger, console: Console
+) -> RunController:
+    """A controller that knows everything the folder holds, and whose invocation is on record."""
+    runs, _ = read_rows(options.out, "runs", ["run"])
+    contract = _contract(sweep, options, store)
+    if runs:
+        _check_contract(json.loads(runs[0]["contract"]), contract, options.out)
+    run = uuid.uuid4().hex[:12]
+    columns = _columns(run, options, store)
+    ledger.commit("runs", [_run_row(run, sweep, options, argv, contract) | columns])
+    known = [pair for past in options.warm_start for pair in _known(past, sweep, store, console)]
+    context = RunContext(store.fingerprint, environment.code_hash(), columns)
+    kind = CohortController if options.reproducible else RunController if sweep.cost is None else MeasuringController
+    journal = None if isinstance(options.out, StorePath) else options.out / "optuna.journal"
+    controller = kind(sweep, ledger, context, journal=journal, history=known)
+    if isinstance(controller, MeasuringController):
+        controller.notice = aside(console)
+        controller.recall_costs(read_rows(options.out, "costs", COST_KEY)[0])
+        for past in options.costs_from:
+            count = controller.recall_earlier_costs(read_rows(past, "costs", COST_KEY)[0])
+            controller.notice(f"costs from {past}: {count} networks under these conditions, with this code")
+    if options.samples or options.photos:
+        recorded = {row["image"] for row in read_rows(options.out, "originals", ["image"])[0]}
+        controller.gallery = Gallery(store, options.samples, options.photos, bool(sweep.budget.confirm), recorded)
+    if runs:
+        datasets = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
+        controller.restore(**{name: read_rows(options.out, name, key)[0] for name, key in datasets.items()})
+    return controller
+
+
+def _known(past: Location, sweep: Sweep, store: PatchStore, console: Console) -> list[Known]:
+    """What an earlier run has to say to the sampler; what it cannot say is counted by reason."""
+    from sweeps.engine.run.warm_start import history  # here: it loads pandas, which other runs do not need
+
+    found = history(past, sweep, store.fingerprint)
+    refused = "".join(f"; not used: {count} trials, {reason}" for reason, count in found.refused.items())
+    console.print(f"warm start from {past}: {len(found.known)} configurations{refused}", style="dim", highlight=False)
+    return [(known.values, known.seeds) for known in found.known]
+
+
+def _columns(run: str, options: Options, store: PatchStore) -> dict[str, Any]:
+    """The run.* columns that every trial row carries, so that each can be judged by itself."""
+    return {
+        "run.run": run,
+        "run.code": environment.code_hash(),
+        "run.data": store.fingerprint,
+        "run.data_spec": store.spec,
+        "run.device": options.device,
+        "run.threads": environment.THREADS,
+        **{f"run.{name}": version for name, version in environment.versions().items()},
+    }
+
+
+def _run_row(run: str, sweep: Sweep, options: Options, argv: list[str], contract: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "run": run,
+        "sweep": sweep.name,
+        "question": sweep.question,
+        "found": sweep.found,
+        "command": options.command,
+        "argv": encode(argv),
+        "objectives": encode([{"metric": name, "direction": METRICS[name]} for name in sweep.objectives]),
+        "space": encode({name: describe(entry) for name, entry in sweep.space.items()}),
+        "contract": encode(contract),
+        "trials": sweep.budget.trials,
+        "run.host": environment.host(),
+        "started": datetime.now(UTC),
+    }
+
+
+def _contract(sweep: Sweep, options: Options, store: PatchStore) -> dict[str, Any]:
+    """What must stay the same for the trials of several invocations to be of one run. More trials are welcome."""
+    return {
+        "sweep": sweep.name,
+        "objectives": list(sweep.objectives),
+        "space": {name: repr(entry) for name, entry in sweep.space.items()},
+        "fixed": {**sweep.fixed, "train.steps": sweep.budget.steps},
+        "rungs": list(sweep.budget.rung_steps()),
+        "reduction": sweep.budget.reduction,
+        "seeds": sweep.budget.seeds,
+        "sampler": sweep.sampler,
+        "sampler_options": dict(sweep.sampler_options),
+        "design": repr(sweep.design),
+        "stopping": sweep.stopping,
+        "constraints": {name: list(bound) for name, bound in sweep.constraints.items()},
+        "audit_share": sweep.budget.audit_share,
+        "cost": None if sweep.cost is None else asdict(sweep.cost),
+        "reproducible": options.reproducible,
+        "data": store.fingerprint,
+        "code": environment.code_hash(),
+    }
+
+
+def _check_contract(before: dict[str, Any], now: dict[str, Any], out: Location) -> None:
+    differing = [
+        f"  - {name}: there {_difference(before.get(name), now[name])}" for name in now if before.get(name) != now[name]
+    ]
+    if differing:
+        raise RunMismatch(
+            f"{out} holds a run that this command cannot continue:\n" + "\n".join(differing) + "\n"
+            f"Give the options with which it was started; or another --out, with --warm-start {out} to use what it "
+            "has found."
+        )
+
+
+def _difference(before: Any, now: Any) -> str:
+    """Two values side by side; of two mappings, only what differs."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        return ", ".join(f"{name} is {before.get(name)}, here {now.get(name)}" for name in names)
+    return f"{before}, here {now}"

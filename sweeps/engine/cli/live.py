@@ -1,0 +1,181 @@
+"""The live view of a run: a table on a terminal, a line now and then elsewhere. Shows; decides nothing."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from enhance.config import Scalar
+from sweeps.engine.cli.plan import confirmation_steps, expected_steps
+from sweeps.engine.protocol import ENDINGS
+from sweeps.engine.run.confirmation import best
+from sweeps.engine.run.trials import Trial
+from sweeps.engine.sweep import METRICS, Budget, Sweep
+
+REFRESH_S = 0.5
+LINE_S, SAME_LINE_S = 10.0, 60.0
+"""Where there is no terminal: how often a line is said, and one in which nothing is new."""
+
+BEST = 5
+
+
+def aside(console: Console, style: str = "dim") -> Callable[[str], None]:
+    """What says a sentence beside the table: about the data, the machines, what is measured."""
+    return lambda sentence: console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+class Board:
+    """Listens to the controller's trials and draws them; use it as a context around the run."""
+
+    def __init__(self, sweep: Sweep, console: Console) -> None:
+        self.sweep, self.console = sweep, console
+        self.trials: dict[str, Trial] = {}
+        self.resumed = 0
+        self._steps_before = 0
+        self._started = time.monotonic()
+        self._drawn = 0.0
+        self._said, self._said_at = "", 0.0
+        self._first_given: float | None = None
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+
+    def __enter__(self) -> "Board":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.update(self.render(), refresh=True)
+            self._live.stop()
+
+    def recall(self, trials: list[Trial]) -> None:
+        """Count trials that earlier invocations have ended; they cost nothing now."""
+        ended = [trial for trial in trials if trial.ending]
+        self.trials |= {trial.id: trial for trial in ended}
+        self.resumed = len(ended)
+        self._steps_before = self._steps()
+
+    def hear(self, trial: Trial) -> None:
+        """Note a trial whose state has changed; the controller's listener."""
+        self.trials[trial.id] = trial
+        if self._first_given is None:
+            self._first_given = time.monotonic()
+
+    def tick(self) -> None:
+        """Draw, if it is time to."""
+        now = time.monotonic()
+        if now - self._drawn < (REFRESH_S if self._live else LINE_S):
+            return
+        self._drawn = now
+        if self._live:
+            self._live.update(self.render(), refresh=True)
+        else:
+            self._say(now)
+
+    def _say(self, now: float) -> None:
+        line = self.line()
+        if line != self._said or now - self._said_at >= SAME_LINE_S:
+            self._said, self._said_at = line, now
+            self.console.print(f"[{self._clock()}] {line}", highlight=False, markup=False, soft_wrap=True)
+
+    # --- what is drawn -------------------------------------------------------------------------------------------
+
+    def line(self) -> str:
+        """One line: how far, how the trials ended, the best so far, how long still."""
+        best = self._best(1)
+        score = f"; best {self._score(best[0])}" if best else ""
+        steps = ", ".join(str(max(trial.reports, default=0)) for trial in self._running())
+        running = f"; running, last report at step {steps}" if steps else ""
+        return f"{self._count()}{running}{score}; {self._remaining()}"
+
+    def render(self) -> RenderableType:
+        """The table: progress, the best completed trials, those that are running."""
+        total = _total(self.sweep.budget)
+        head = Text(f"{self.sweep.name}  {self._count()}  {self._remaining()}")
+        bar = Table.grid()  # a bar alone ends no line
+        bar.add_row(ProgressBar(total=total, completed=sum(self._endings().values()), width=60))
+        table = Table(box=None, padding=(0, 2), show_edge=False)
+        for column in ("", "trial", *self.sweep.objectives, *self.sweep.space):
+            table.add_column(column.removeprefix("metric."), justify="left" if column in ("", "trial") else "right")
+        for trial in self._best(BEST):
+            table.add_row("best", trial.label or trial.id[:6], *self._cells(trial))
+        for trial in self._running():
+            step = max(trial.reports, default=0)
+            table.add_row(
+                Text(f"at {step}", style="dim"), trial.label or trial.id[:6], *self._cells(trial), style="dim"
+            )
+        return Group(head, bar, table)
+
+    def _endings(self) -> Counter[str]:
+        return Counter(trial.ending for trial in self.trials.values() if trial.ending)
+
+    def _count(self) -> str:
+        endings = self._endings()
+        total = _total(self.sweep.budget)
+        parts = [f"{endings[ending]} {ending}" for ending in ENDINGS if endings[ending]]
+        again = f", {self.resumed} of them before" if self.resumed else ""
+        return f"{sum(endings.values())} of {total} trials ended ({', '.join(parts) or 'none yet'}{again})"
+
+    def _running(self) -> list[Trial]:
+        return [trial for trial in self.trials.values() if not trial.ending]
+
+    def _best(self, count: int) -> list[Trial]:
+        """Of the completed trials of the search, the best ones, as a confirmation would choose them."""
+        done = [t for t in self.trials.values() if t.ending == "completed" and t.stage == "search"]
+        values = {number: [self._signed(trial)] for number, trial in enumerate(done)}
+        return [done[number] for number in best(values, count)]
+
+    def _signed(self, trial: Trial) -> tuple[float, ...]:
+        """The objectives at the last report, higher being better."""
+        metrics = trial.reports[max(trial.reports)].metrics
+        return tuple(metrics[name] * (1 if METRICS[name] == "maximize" else -1) for name in self.sweep.objectives)
+
+    def _score(self, trial: Trial) -> str:
+        report = trial.reports[max(trial.reports)]
+        return ", ".join(f"{name} {report.metrics[name]:.4g}" for name in self.sweep.objectives)
+
+    def _cells(self, trial: Trial) -> list[str]:
+        last = trial.last()
+        scores = [f"{last.metrics[name]:.4g}" if last else "" for name in self.sweep.objectives]
+        return scores + [_short(trial.values.get(name, "")) for name in self.sweep.space]
+
+    def _steps(self) -> int:
+        return sum(max(trial.reports, default=0) for trial in self.trials.values())
+
+    def _clock(self) -> str:
+        seconds = int(time.monotonic() - self._started)
+        return f"{seconds // 60}:{seconds % 60:02d}"
+
+    def _remaining(self) -> str:
+        """Steps still expected, at the pace so far: it extrapolates what trials cost, and so knows about stopping."""
+        endings = sum(self._endings().values())
+        done = self._steps() - self._steps_before
+        if done == 0 or endings == self.resumed:
+            return "remaining time not known yet"
+        budget = self.sweep.budget
+        searched = [trial for trial in self.trials.values() if trial.ending and trial.stage == "search"]
+        total = budget.trials * budget.seeds
+        plan = (expected_steps(budget, self.sweep.stopping) - confirmation_steps(budget)) / total
+        # The plan counts as one round of trials, so that the first endings (all early) do not decide alone.
+        ended_steps = sum(max(trial.reports, default=0) for trial in searched)
+        per_trial = (ended_steps + plan * budget.reduction) / (len(searched) + budget.reduction)
+        confirmed = sum(max(trial.reports, default=0) for trial in self.trials.values() if trial.stage == "confirm")
+        running = sum(max(t.reports, default=0) for t in self._running() if t.stage == "search")
+        left = max(0.0, per_trial * (total - len(searched)) - running) + confirmation_steps(budget) - confirmed
+        began = self._started if self._first_given is None else self._first_given  # what was measured before is over
+        seconds = left * (time.monotonic() - began) / done
+        return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
+
+
+def _total(budget: Budget) -> int:
+    """How many trials there will be, if everything that is to be confirmed completes in the search."""
+    return budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
+
+
+def _short(value: Scalar) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

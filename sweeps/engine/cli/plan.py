@@ -1,0 +1,135 @@
+"""The plan: what a sweep will do, in numbers, before anything is computed."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from analysis.ledger.location import StorePath
+from enhance.conditions import Conditions
+from sweeps.engine.cli.options import Options
+from sweeps.engine.environment import ENHANCE, code_hash
+from sweeps.engine.rungs import RULES
+from sweeps.engine.space import describe
+from sweeps.engine.sweep import METRICS, Budget, Sweep
+
+SAMPLE_MB = 0.02
+"""A picture of 100 x 100 px as PNG is 10 to 20 kB."""
+
+COLUMNS = 5
+"""So many first settings are shown in full; of more only the names."""
+
+
+def expected_steps(budget: Budget, stopping: str = "pareto") -> int:
+    """Training steps of the whole run if at every rung one trial in `reduction` goes on, and the audit's share."""
+    rungs = budget.rung_steps()
+    keep = {"none": 1.0, "median": 0.5}.get(stopping, 1 / budget.reduction)
+    going, spared, steps = 1.0, 0.0, 0.0
+    for before, after in zip((0, *rungs), rungs, strict=False):
+        steps += (going + spared) * (after - before)
+        spared += going * (1 - keep) * budget.audit_share
+        going *= keep
+    return round(budget.trials * budget.seeds * steps) + confirmation_steps(budget)
+
+
+def most_steps(budget: Budget) -> int:
+    """Training steps of the whole run if nothing is stopped: the bound that cannot be exceeded."""
+    return budget.trials * budget.seeds * budget.steps + confirmation_steps(budget)
+
+
+def confirmation_steps(budget: Budget) -> int:
+    """Training steps of the confirmations, all of which are trained to the end."""
+    return budget.confirm * budget.confirm_seeds * budget.steps
+
+
+def render_plan(sweep: Sweep, options: Options) -> RenderableType:
+    """The plan as tables: question, space, what stays fixed, budget, where it will run."""
+    budget = sweep.budget
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("question", sweep.question)
+    facts.add_row("known", sweep.found)
+    facts.add_row("data", sweep.data)
+    facts.add_row("objectives", ", ".join(map(_objective, sweep.objectives)))
+    facts.add_row("trials", f"{budget.trials} configurations x {budget.seeds} seed(s), {_way(sweep, options)}")
+    rungs = " -> ".join(map(str, budget.rung_steps())) + " steps"
+    if budget.rungs > 1:
+        rungs += f", reduction {budget.reduction}; {sweep.stopping}: {RULES[sweep.stopping].line}"
+    facts.add_row("rungs", rungs)
+    if budget.audit_share and budget.rungs > 1:
+        facts.add_row(
+            "audit", f"{budget.audit_share:.0%} of those that a rung would stop are spared, to see what it costs"
+        )
+    if budget.confirm:
+        seeds = f"{budget.confirm_seeds} fresh seed(s)"
+        facts.add_row("afterwards", f"the best {budget.confirm} are confirmed on {seeds}, trained to the end")
+    facts.add_row("steps", f"about {expected_steps(budget, sweep.stopping):,}, at most {most_steps(budget):,}")
+    if sweep.cost is not None:
+        facts.add_row("measured", _measured(sweep.cost))
+    if options.samples or options.photos:
+        facts.add_row("pictures", _pictures(budget, options))
+    limits = [f"{options.max_minutes:g} minutes"] if options.max_minutes is not None else []
+    limits += [f"{options.max_device_hours:g} device hours"] if options.max_device_hours is not None else []
+    if limits:
+        facts.add_row("limits", f"nothing more is given out after {' or '.join(limits)}")
+    facts.add_row("runs on", f"{_where(options)}, {options.device}, {options.dtype}")
+    facts.add_row("code", f"{code_hash()} ({ENHANCE})")
+    without = " (without optuna.journal: a store has no file to append to)"
+    facts.add_row("ledger", f"{options.out}{without if isinstance(options.out, StorePath) else ''}")
+    space = Table(title="varies", title_justify="left", box=None, padding=(0, 2))
+    space.add_column("parameter")
+    space.add_column("range")
+    shown = sweep.enqueue if len(sweep.enqueue) <= COLUMNS else {}
+    for label in shown:
+        space.add_column(label, justify="right")
+    for name, entry in sweep.space.items():
+        space.add_row(name, describe(entry), *(_short(values.get(name, "")) for values in shown.values()))
+    fixed = "  ".join(f"{name}={_short(value)}" for name, value in sorted(sweep.fixed.items()))
+    named = [] if shown or not sweep.enqueue else [Text(f"first: {', '.join(sweep.enqueue)}")]
+    return Group(Text(sweep.name, style="bold"), facts, space, *named, Text(f"fixed: {fixed}", style="dim"))
+
+
+def _where(options: Options) -> str:
+    """The place and the workers, and what has named the cluster."""
+    if options.workers == 0:
+        return "this process"
+    if options.address is None:
+        return f"Ray on this machine, {options.workers} workers"
+    workers = f"as many workers as it has ({options.workers} now)" if options.elastic else f"{options.workers} workers"
+    return f"Ray at {options.address} (by {options.told_by}), {workers}"
+
+
+def _measured(cost: Conditions) -> str:
+    size = f"{cost.width_px}x{cost.height_px}"
+    how = f"{size} on {cost.device}, {cost.threads} thread(s), {cost.dtype}, {cost.memory_format}"
+    return f"every network's latency before it is trained ({how}), alone and beside DPED's; up to {cost.max_s:g} s each"
+
+
+def _pictures(budget: Budget, options: Options) -> str:
+    """What is kept of every trial that completes, and how much that is on the disk."""
+    said = []
+    if options.samples:
+        trials = budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
+        each = (options.samples + 2) * SAMPLE_MB
+        most = f"about {each:.2g} MB of each, at most {trials * each:.2g} MB"
+        said = [f"{options.samples} validation patches, its best and its worst of every trial that completes ({most})"]
+    if options.photos:
+        names = ", ".join(photo.image.partition("/")[2].partition("#")[0] for photo in options.photos)
+        said.append(f"{names} as {'the confirmed networks enhance' if budget.confirm else 'every network enhances'} it")
+    return "; ".join(said)
+
+
+def _objective(name: str) -> str:
+    arrow = "highest" if METRICS[name] == "maximize" else "lowest"
+    return f"{name} ({arrow})"
+
+
+def _way(sweep: Sweep, options: Options) -> str:
+    """How configurations are chosen, in a few words."""
+    way = f"sampler {sweep.sampler}"
+    if sweep.design is not None:
+        way = f"of the {sweep.design.size(sweep.space)} points of {sweep.design!r}"
+    way += "".join(f", {name} {value}" for name, value in sweep.sampler_options.items())
+    return f"{way}, in reproducible batches" if options.reproducible else way
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,169 @@
+"""Before anything is computed on a cluster: it is joined, asked what it has, and every machine is checked.
+
+Everything that is wrong anywhere is told at once; nothing has been computed then, and no run recorded. What happens on
+one machine alone needs none of it. Machines that join later are asked the same by the workers that start there.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from enhance.config import Scalar
+from enhance.config.files import FILE
+from enhance.data import PatchStore
+from enhance.data.delivery import StoreTransfer
+from sweeps.engine.cli.options import Options, UsageError
+from sweeps.engine.cluster import shared_folder
+from sweeps.engine.cluster.auth import settle_access
+from sweeps.engine.cluster.node_check import Facts, Requirements, decisive_versions
+from sweeps.engine.cluster.resources import Capacity, NotReady
+from sweeps.engine.environment import code_hash
+from sweeps.engine.space import Choice, inner
+from sweeps.engine.sweep import Sweep
+
+if TYPE_CHECKING:  # they bring Ray
+    from sweeps.engine.cluster.nodes import Node, NodeAgents
+
+WAIT_S = 120.0
+"""How long machines are waited for that `ray up` is still starting."""
+
+Say = Callable[[str], None]
+
+
+@contextlib.contextmanager
+def joined(options: Options, say: Say) -> Iterator["Cluster"]:
+    """Within it this process is of the cluster at `options.address`. Raises AccessError, ConnectionError, NotReady."""
+    assert options.address is not None, "there is a cluster to join"
+    access = settle_access(options.address, insecure=options.insecure)
+    for warning in access.warnings:
+        say(warning)
+    from sweeps.engine.cluster.ray_session import join_cluster, stop_ray  # here: Ray must know by now how it gets in
+
+    join_cluster(access.address)
+    try:
+        yield _surveyed(options, say)
+    finally:
+        stop_ray()
+
+
+@dataclass
+class Cluster:
+    """A cluster that has been joined: what it has, the machines that train, and what each of them has."""
+
+    capacity: Capacity
+    nodes: "list[Node]"
+    facts: dict[str, Facts]
+    agents: "NodeAgents"
+
+    @contextlib.contextmanager
+    def checked(self, sweep: Sweep, options: Options, store: PatchStore) -> Iterator[Requirements]:
+        """Every machine is checked, and sent the data where they lack; within it, later ones can be.
+
+        Raises NotReady.
+        """
+        from sweeps.engine.cluster.nodes import send
+
+        shown = shared_folder.show(options.out) if isinstance(options.out, Path) and not options.unshared else None
+        try:
+            transfer = StoreTransfer.of(store)
+            required = Requirements(
+                code=code_hash(),
+                versions=decisive_versions(),
+                device=options.device,
+                weights=_weights(sweep),
+                folder_check=shown,
+                transfer=transfer,
+                sender=send(transfer),
+            )
+            found = self.agents.problems(required)
+            if shown is not None:
+                found += _unanswered(shown, self.nodes, found)
+            found += self._differences() if options.reproducible else []
+            self.agents.dismiss()
+            if found:
+                raise NotReady(found)
+            yield required
+        finally:
+            if shown is not None:
+                shared_folder.hide(shown)
+
+    def _differences(self) -> list[str]:
+        """--reproducible: other processors round otherwise in the last bits."""
+        kinds = {node.name: (self.facts[node.id].processor, *self.facts[node.id].gpus) for node in self.nodes}
+        if len(set(kinds.values())) < 2:
+            return []
+        listed = "; ".join(f"{name} has {', '.join(kind)}" for name, kind in kinds.items())
+        return [f"--reproducible needs machines of one kind, since others round otherwise: {listed}"]
+
+
+def _surveyed(options: Options, say: Say) -> Cluster:
+    """What the cluster that has been joined has. Raises NotReady or UsageError."""
+    from sweeps.engine.cluster.nodes import NodeAgents
+
+    device = options.device_asked
+    nodes = _wait_for_nodes(options, say)
+    if device == "auto":
+        device = "cuda" if any(node.slots("cuda") for node in nodes) else "cpu"
+    training = [node for node in nodes if node.slots(device)]
+    agents = NodeAgents(training)
+    facts, silent = agents.facts()
+    if silent:
+        raise NotReady(silent)
+    known = list(facts.values())
+    cores = min((fact.cores for fact in known), default=1)
+    capacity = Capacity(
+        workers=sum(node.slots(device) for node in training),
+        device=device,
+        bf16=bool(known) and all(fact.bf16 for fact in known),
+        cores=cores,
+    )
+    return Cluster(capacity, training, facts, agents)
+
+
+def _wait_for_nodes(options: Options, say: Say) -> "list[Node]":
+    """The cluster's machines, once there is one to train on. One that starts machines for what is asked has none."""
+    from sweeps.engine.cluster.nodes import living_nodes
+
+    device = "cuda" if options.device_asked == "cuda" else "cpu"
+    named = not options.elastic and options.device_asked != "auto"
+    until = time.monotonic() + WAIT_S
+    nodes, told = living_nodes(), False
+    while not any(node.slots(device) for node in nodes) and not named:
+        if time.monotonic() > until:
+            have = ", ".join(f"{node.name}: {node.cpus:g} cores, {node.gpus:g} GPUs" for node in nodes)
+            raise UsageError(
+                f"no machine of the cluster has a free slot for {device} ({have}). See `ray monitor cluster.yaml` for "
+                "what keeps its workers; where it starts machines for what is asked, ask: --workers N --device "
+                "cpu|cuda"
+            )
+        if not told:
+            say(f"waiting up to {WAIT_S:g} s for the cluster's workers")
+            told = True
+        time.sleep(1.0)
+        nodes = living_nodes()
+    return nodes
+
+
+def _unanswered(shown: shared_folder.SharedFolderCheck, nodes: "list[Node]", found: list[str]) -> list[str]:
+    """Machines that have seen the folder, but whose answer is not seen here."""
+    said = [node for node in nodes if not any(problem.startswith(f"{node.name}:") for problem in found)]
+    lost = [node for node in said if not shared_folder.answered(shown, node.id)]
+    return [
+        f"{node.name}: what it writes to {shown.folder} does not arrive in the driver's; give an --out on storage that "
+        "every node sees at the same path, or --unshared"
+        for node in lost
+    ]
+
+
+def _weights(sweep: Sweep) -> tuple[str, ...]:
+    """Every file of pretrained weights that a trial may read."""
+
+    def files(values: Mapping[str, Scalar]) -> set[str]:
+        return {value for value in values.values() if isinstance(value, str) and value.startswith(FILE)}
+
+    choices = [own.values for entry in sweep.space.values() if isinstance(own := inner(entry), Choice)]
+    named = set().union(*map(files, (sweep.fixed, *sweep.enqueue.values())))
+    return tuple(sorted(named | {v for c in choices for v in c if isinstance(v, str) and v.startswith(FILE)}))

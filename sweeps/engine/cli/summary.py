@@ -1,0 +1,68 @@
+"""The closing summary of a run, read from its ledger by the same code that `python -m analysis` uses."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+
+from analysis.frontier.configurations import baseline, configurations, ranked, remarks, results
+from analysis.frontier.confirmation import luck_lines
+from analysis.frontier.table import endings_line, frontier_table, hidden_line, legend_lines
+from analysis.ledger.load import Ledger, LedgerError, load
+from analysis.ledger.location import Location
+from analysis.ledger.units import metric_label, metric_text
+from analysis.stopping.answer import stopping_lines
+from sweeps.engine.cli.answers import print_answer
+from sweeps.engine.environment import python_command
+
+OTHERS = 5
+
+
+def print_summary(run: Location, answered_by: str, exhausted: bool, console: Console) -> None:
+    """The front with its intervals, what confirmations and the audit say, the endings, and the next command.
+
+    Where configurations were confirmed, only these are shown. `answered_by` is `Sweep.answered_by`.
+    """
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    try:
+        ledger = load(run)
+    except LedgerError as error:
+        say(str(error))
+        return
+    for note in ledger.notes:
+        say(f"note: {note}")
+    try:
+        found = configurations(ledger)
+        frame = ranked(results(found), ledger.objectives)
+        said = [*luck_lines(ledger, ledger.objectives), *stopping_lines(ledger)]
+    except LedgerError as error:
+        say(f"note: {error}")
+    else:
+        console.print(frontier_table(frame, ledger.objectives, OTHERS))
+        say("\n".join(legend_lines(frame, ledger.objectives)))
+        for line in [*hidden_line(len(found) - len(frame)), *_untouched_lines(ledger), *said]:
+            say(line)
+        for remark in remarks(ledger, frame, ledger.objectives):
+            say(f"note: {remark}")
+    _say_answer(answered_by, ledger, console, say)
+    if exhausted:
+        say("note: the space holds no further configuration; the run is shorter than its budget")
+    say(f"\n{endings_line(ledger)}")
+    say(f"ledger: {run}")
+    say(f"next:   {python_command()} -m analysis {answered_by} {run}")
+
+
+def _say_answer(answered_by: str, ledger: Ledger, console: Console, say: Callable[[str], None]) -> None:
+    try:
+        print_answer(answered_by, ledger, console)
+    except LedgerError as error:  # one seed, say: the front and the endings are told all the same
+        say(f"note: {error}")
+
+
+def _untouched_lines(ledger: Ledger) -> list[str]:
+    """What every network has to beat, in a line; none where no objective compares with a target."""
+    scores = {objective.metric: baseline(ledger, objective.metric) for objective in ledger.objectives}
+    parts = [f"{metric_label(name)} {metric_text(name, score)}" for name, score in scores.items() if score is not None]
+    return [f"the phone's own pictures, untouched: {', '.join(parts)}"] if parts else []

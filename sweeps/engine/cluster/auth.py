@@ -1,0 +1,132 @@
+"""Who may command a cluster: whoever reaches the ports of a Ray without a token runs what he likes on its machines.
+
+So a cluster is asked before it is joined. One that answers without a token, and whose machines can be reached from
+elsewhere, is not joined unless that was asked for. Ray encrypts nothing: the network must be private all the same.
+"""
+
+import ipaddress
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONNECT_S, ANSWERS_WITHIN_S = 10.0, 20.0
+
+TURN_ON = (
+    "turn token authentication on: `ray get-auth-token --generate` on the machine from which you start the cluster, "
+    "RAY_AUTH_MODE=token and ~/.ray/auth_token on every machine (the files in cluster/ do both), then `ray up` again"
+)
+
+
+class AccessError(ConnectionError):
+    """A cluster that does not let this machine in, or that lets everybody in."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """A cluster that lets this machine in: `address` is HOST:PORT, `warnings` sentences for the user."""
+
+    address: str
+    warnings: list[str]
+
+
+def settle_access(address: str, *, insecure: bool) -> Access:
+    """Find out how the cluster at `address` lets one in, and set RAY_AUTH_MODE accordingly, before Ray is loaded.
+
+    Raises AccessError where it is open to everybody (unless `insecure`) or wants another token than
+    this machine has, ConnectionError where no Ray answers.
+    """
+    _check_somebody_is_there(address)
+    open_answer = _knock(address, {**os.environ, "RAY_AUTH_MODE": "disabled"})
+    if open_answer["answer"] == "yes":
+        return Access(open_answer["address"], _let_in_without_token(address, open_answer["machines"], insecure))
+    if open_answer["answer"] == "no":
+        raise ConnectionError(f"--address {address}: no Ray answers there ({_first_line(open_answer['said'])})")
+    token, source = token_source(os.environ)
+    if not token:
+        raise AccessError(
+            f"the cluster at {address} wants a token and this machine has none: copy ~/.ray/auth_token from the "
+            "machine on which the cluster was started, and `chmod 600` it"
+        )
+    answer = _knock(address, {**os.environ, "RAY_AUTH_MODE": "token"})
+    if answer["answer"] != "yes":
+        raise AccessError(
+            f"the cluster at {address} refuses the token of this machine ({source}): it is not the cluster's. Copy "
+            "~/.ray/auth_token from the machine on which the cluster was started"
+        )
+    os.environ["RAY_AUTH_MODE"] = "token"
+    return Access(answer["address"], readable_by_others(source))
+
+
+def token_source(environment: Mapping[str, str]) -> tuple[str, str]:
+    """The token that Ray would use, "" where there is none, and where it comes from, in Ray's order."""
+    if environment.get("RAY_AUTH_TOKEN"):
+        return environment["RAY_AUTH_TOKEN"], "RAY_AUTH_TOKEN"
+    path = Path(environment.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+    return (path.read_text().strip() if path.is_file() else ""), str(path)
+
+
+def readable_by_others(source: str) -> list[str]:
+    """A sentence where the file of the token can be read by other users of this machine (Ray writes it so)."""
+    path = Path(source)
+    if path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return [f"the token in {path} can be read by other users of this machine: chmod 600 {path}"]
+    return []
+
+
+def _check_somebody_is_there(address: str) -> None:
+    """Ray itself asks for minutes before it says that nobody is."""
+    host, _, port = address.rpartition(":")
+    if address == "auto":
+        return
+    if not host or not port.isdecimal():
+        raise ConnectionError(f"--address {address}: write HOST:PORT, auto for the cluster of this machine, or local")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+    except OSError as error:
+        raise ConnectionError(f"--address {address}: no Ray answers there ({error.strerror or error})") from None
+
+
+def _let_in_without_token(address: str, machines: list[str], insecure: bool) -> list[str]:
+    """The cluster asks for no token: that is no harm where only this machine can reach it."""
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    reachable = [machine for machine in machines if not _only_from_here(machine)]
+    if not reachable:
+        return []
+    where = ", ".join(sorted(set(reachable)))
+    harm = f"the cluster at {address} asks nobody for a token: whoever reaches {where} can run anything there"
+    if insecure:
+        return [f"INSECURE: {harm}"]
+    raise AccessError(f"{harm}; {TURN_ON}. --insecure joins it as it is")
+
+
+def _only_from_here(machine: str) -> bool:
+    try:
+        return ipaddress.ip_address(machine).is_loopback
+    except ValueError:  # a name
+        return machine == "localhost"
+
+
+def _knock(address: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    environment = {name: value for name, value in environment.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-m", "sweeps.engine.cluster.auth_probe", address]
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=ANSWERS_WITHIN_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return {"answer": "no", "said": f"nothing was said within {ANSWERS_WITHIN_S:g} s"}
+    if done.returncode:
+        return {"answer": "no", "said": done.stderr.strip().splitlines()[-1] if done.stderr else ""}
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"

@@ -1,0 +1,184 @@
+"""The ledger: the Parquet datasets of a run, and the protocol that makes a file, once seen, complete.
+
+    RUN/runs/      one row per invocation of the sweep
+    RUN/starts/    one row per trial that was started: what a resumed run must finish
+    RUN/reports/   one row per report of a trial at a rung
+    RUN/trials/    one row per trial that ended, with its ending and reason
+    RUN/costs/     one row per network that was measured on a device
+    RUN/samples/   one row per completed trial and picture: its scores, and of a few pictures the output
+    RUN/originals/ one row per picture that some sample shows: input and target
+    RUN/replay/    one row per replay of the run's curves (`arms.py`); written by `replay`, not by the driver
+
+Commit in a folder: write under a temporary name beside it, close, read back with page checksums, fsync, link to the
+final name without overwriting, fsync the folder; only then does `commit` return. In an object store: check the bytes
+with page checksums, put them under their name in one request, read them back and compare. No two writers have a name in
+common, so nothing is overwritten there either. There is one writer per run at a time (`lock.py`), but for
+RUN/replay, which no driver reads.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.ledger.durable import named, remove_temporaries
+from analysis.ledger.location import Location, StorePath, files
+from sweeps.engine.ledger.lock import LedgerBusy, LedgerLost, hold
+
+__all__ = [
+    "DATASETS",
+    "Ledger",
+    "LedgerBusy",
+    "LedgerLost",
+    "Row",
+    "check_writable",
+    "commit_file",
+    "encode",
+    "to_table",
+]
+
+SCHEMA_VERSION = 1
+DATASETS = ("runs", "starts", "reports", "trials", "costs", "samples", "originals")
+
+Row = Mapping[str, Any]
+
+_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.", "cost.latency_", "cost.baseline_")
+_TIMES = ("time.train_s", "time.eval_s", "time.wall_s", "train_s", "eval_s", "step_s")
+_FLOATS = (*_TIMES, "grad_norm", "learning_rate", "best")
+_INTS = ("cost.parameters", "cost.macs", "cost.peak_memory_bytes", "images")
+_BYTES = ("input", "target", "output")
+_ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), datetime: pa.timestamp("us", "UTC")}
+
+
+# A hundred columns of a row or two: what makes large files small makes these larger and slower. And statistics lie in
+# page headers, which no checksum covers.
+_PLAIN = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
+
+
+class Ledger:
+    """The one writer of a run."""
+
+    def __init__(self, root: Location, notice: Callable[[str], None] = lambda sentence: None) -> None:
+        """Hold the run at `root`. Raises LedgerBusy while another driver does, StoreError where a store refuses.
+
+        `notice` is told where it takes a while to find out whether another driver is alive.
+        """
+        self.root = root
+        if isinstance(root, Path):
+            for dataset in DATASETS:
+                (root / dataset).mkdir(parents=True, exist_ok=True)
+        self._hold = hold(root, notice)
+        self._remove_temporaries()
+        # Every invocation's files sort after those of the ones before it, whatever the clocks say.
+        self.invocation = 1 + max((_invocation(path.name) for path in files(root / "runs")), default=0)
+        self._writer = uuid.uuid4().hex[:8]
+        self._sequence = 0
+
+    def commit(self, dataset: str, rows: Sequence[Row]) -> Location:
+        """Make `rows` durable as one new file of `dataset` and return its name.
+
+        Raises OSError where the disk or the store refuses, LedgerLost where another driver has taken the run over, and
+        RuntimeError where what was read back is not what was written; nothing of it is visible then. Only where a
+        store does not answer any more it may be: complete, as if the driver had been killed before it could say so.
+        """
+        self._hold.check()
+        self._sequence += 1
+        final = self.root / dataset / f"part-{self.invocation:05d}-{self._writer}-{self._sequence:07d}.parquet"
+        commit_file(rows, final)
+        return final
+
+    def close(self) -> None:
+        """Let the next driver have the run."""
+        self._hold.release()
+
+    def _remove_temporaries(self) -> None:
+        if isinstance(self.root, Path):
+            for dataset in DATASETS:
+                remove_temporaries(self.root / dataset)
+
+
+def check_writable(root: Location) -> None:
+    """Raise StoreError where a store does not let us list, write and remove. A folder says so soon enough by itself."""
+    if isinstance(root, StorePath):
+        root.check()
+        probe = root / f".probe-{uuid.uuid4().hex}"
+        probe.write(b"may this be written?")
+        probe.remove()
+
+
+def commit_file(rows: Sequence[Row], final: Location) -> None:
+    """Make `rows` durable as the new file `final`, in a folder that exists or in a store.
+
+    Raises OSError where the disk or the store refuses, FileExistsError among them, and RuntimeError where what was read
+    back is not what was written; nothing is visible then.
+    """
+    table = to_table(rows)
+    if isinstance(final, StorePath):
+        _put(table, final)
+    else:
+        _link(table, final)
+
+
+def _link(table: pa.Table, final: Path) -> None:
+    """Make the file in a folder."""
+    with named(final) as temporary:
+        pq.write_table(table, temporary, **_PLAIN)
+        _check_reads_back(table, temporary, temporary)
+
+
+def _put(table: pa.Table, final: StorePath) -> None:
+    """Make the object in a store."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, **_PLAIN)
+    content = sink.getvalue()
+    _check_reads_back(table, pa.BufferReader(content), final)
+    final.write(content)
+    if not final.read().equals(content):
+        final.remove()
+        raise RuntimeError(f"{final} does not read back as it was written")
+
+
+def _check_reads_back(table: pa.Table, source: Any, name: Location) -> None:
+    with pq.ParquetFile(source, page_checksum_verification=True) as written:
+        read = written.read(use_threads=False)
+    if not read.equals(table):
+        raise RuntimeError(f"{name} does not read back as it was written")
+
+
+def _invocation(name: str) -> int:
+    """The number of the invocation that wrote the file."""
+    number = name.split("-")[1] if name.startswith("part-") else ""
+    return int(number) if number.isdecimal() else 0
+
+
+def to_table(rows: Sequence[Row]) -> pa.Table:
+    """Rows to a table whose column types follow from names and values; the schema version stands in its metadata."""
+    names: dict[str, None] = {}
+    for row in rows:
+        names.update(dict.fromkeys(row))
+    fields = [pa.field(name, _type(name, [row.get(name) for row in rows])) for name in names]
+    schema = pa.schema(fields, metadata={"teststrip.schema": str(SCHEMA_VERSION)})
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
+def encode(value: object) -> str:
+    """JSON for the few columns that hold a structure (objectives, space)."""
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+def _type(name: str, values: Sequence[Any]) -> pa.DataType:
+    if name.startswith(_FLOAT_PREFIXES) or name in _FLOATS:
+        return pa.float64()
+    if name in _INTS:
+        return pa.int64()
+    if name in _BYTES:
+        return pa.binary()
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) != 1 or not kinds <= _ARROW.keys():
+        raise TypeError(f"column {name!r} must hold values of one kind, got {sorted(kind.__name__ for kind in kinds)}")
+    return _ARROW[kinds.pop()]

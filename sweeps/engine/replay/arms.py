@@ -1,0 +1,163 @@
+"""What replays came to: a table for people, and rows that `analysis` reads (RUN/replay)."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from analysis.ledger.location import Location
+from sweeps.engine.ledger.writer import Row, commit_file, encode
+from sweeps.engine.protocol import ENDINGS
+from sweeps.engine.replay.recording import Recording
+from sweeps.engine.replay.simulation import Trouble
+
+EARLY = 0.2
+"""The share of the whole grid's steps at which arms are compared beside their ends."""
+
+DATASET = "replay"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of searching: what the table compares."""
+
+    sampler: str
+    stopping: str
+    rungs: int
+    reduction: int
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What the run had come to when a trial completed.
+
+    Shares are of the full grid's steps, which are counted when they are begun, and of its hypervolume.
+    """
+
+    time_s: float
+    steps_share: float
+    volume_share: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one replay came to; `best` is the first objective of the best completed trial, NaN where there is none."""
+
+    history: tuple[Completed, ...]
+    steps_share: float
+    time_s: float
+    best: float
+    endings: Mapping[str, int]
+
+    def volume_share(self, steps_share: float = float("inf")) -> float:
+        """The share of the full grid's hypervolume when that share of its steps had been begun; else at the end."""
+        return max((moment.volume_share for moment in self.history if moment.steps_share <= steps_share), default=0.0)
+
+
+@dataclass(frozen=True)
+class Played:
+    """Under what arms were played: what must be equal for their outcomes to compare.
+
+    `step_s` is None where the recorded seconds were taken; the seeds of `trouble` are those of the replays.
+    """
+
+    recording: Recording
+    workers: int
+    trouble: Trouble
+    step_s: float | None
+
+
+def outcome_rows(played: Played, outcomes: Mapping[Arm, Sequence[Outcome]]) -> list[Row]:
+    """A row per arm and seed; seeds are counted from 0. All rows of one call share `replay` and `started`."""
+    recording, trouble = played.recording, played.trouble
+    common: Row = {
+        "replay": uuid.uuid4().hex[:8],
+        "started": datetime.now(UTC),
+        "objectives": encode(recording.objectives),
+        "curves": len(recording.curves),
+        "steps": recording.steps,
+        "workers": played.workers,
+        "stragglers": trouble.stragglers,
+        "slowdown": trouble.slowdown,
+        "lost": trouble.lost,
+        "nan": trouble.nan,
+        "step_s": played.step_s,
+    }
+    return [
+        {**common, **_arm_cells(recording, arm), "seed": seed, **_outcome_cells(outcome)}
+        for arm, found in outcomes.items()
+        for seed, outcome in enumerate(found)
+    ]
+
+
+def keep(rows: Sequence[Row], run: Location) -> Location:
+    """Make `rows` durable as a new file of RUN/replay and return its name. Raises OSError."""
+    started = rows[0]["started"].strftime("%Y%m%dT%H%M%S")
+    folder = run / DATASET
+    if isinstance(folder, Path):
+        folder.mkdir(exist_ok=True)
+    final = folder / f"{started}-{rows[0]['replay']}.parquet"
+    commit_file(rows, final)
+    return final
+
+
+def arms_table(played: Played, outcomes: Mapping[Arm, Sequence[Outcome]]) -> Table:
+    """The arms as rows: medians and quartiles over seeds."""
+    recording, seeds = played.recording, max(map(len, outcomes.values()))
+    table = Table(
+        title=f"Share of all {len(recording.curves)} curves' hypervolume in {', '.join(recording.objectives)}",
+        caption=f"medians (and quartiles) over {seeds} seeds, {played.workers} workers",
+    )
+    for name in ("sampler", "stopping", "rungs"):
+        table.add_column(name)
+    best = f"best {recording.objectives[0]}"
+    for name in (f"% at {EARLY:.0%} of steps", "% at the end", "% of steps", "time s", best):
+        table.add_column(name, justify="right")
+    table.add_column("endings")
+    for arm, found in outcomes.items():
+        table.add_row(arm.sampler, arm.stopping, _rung_steps(recording, arm), *_cells(found))
+    return table
+
+
+# --- the cells ---------------------------------------------------------------------------------------------------
+
+
+def _arm_cells(recording: Recording, arm: Arm) -> Row:
+    named = {"sampler": arm.sampler, "stopping": arm.stopping, "rungs": arm.rungs, "reduction": arm.reduction}
+    return {**named, "rung_steps": _rung_steps(recording, arm)}
+
+
+def _outcome_cells(outcome: Outcome) -> Row:
+    return {
+        "steps_share": outcome.steps_share,
+        "volume_share_early": outcome.volume_share(EARLY),
+        "volume_share": outcome.volume_share(),
+        "time_s": outcome.time_s,
+        "best": outcome.best if np.isfinite(outcome.best) else None,
+        **{f"n_{ending}": outcome.endings.get(ending, 0) for ending in ENDINGS},
+    }
+
+
+def _rung_steps(recording: Recording, arm: Arm) -> str:
+    return " ".join(map(str, recording.budget(arm.rungs, arm.reduction).rung_steps()))
+
+
+def _cells(outcomes: Sequence[Outcome]) -> list[str]:
+    counts = {ending: [outcome.endings.get(ending, 0) for outcome in outcomes] for ending in ENDINGS}
+    return [
+        _percent(outcomes, lambda outcome: outcome.volume_share(EARLY)),
+        _percent(outcomes, lambda outcome: outcome.volume_share()),
+        _percent(outcomes, lambda outcome: outcome.steps_share),
+        f"{np.median([outcome.time_s for outcome in outcomes]):.1f}",
+        f"{np.median([outcome.best for outcome in outcomes]):.2f}",
+        ", ".join(f"{np.median(numbers):g} {ending}" for ending, numbers in counts.items() if any(numbers)),
+    ]
+
+
+def _percent(outcomes: Sequence[Outcome], share: Callable[[Outcome], float]) -> str:
+    low, middle, high = 100 * np.quantile([share(outcome) for outcome in outcomes], (0.25, 0.5, 0.75))
+    return f"{middle:.1f} ({low:.1f}-{high:.1f})"

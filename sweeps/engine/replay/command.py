@@ -1,0 +1,316 @@
+"""Replay: recorded curves are searched again, by the same search and rungs in simulated time.
+
+    python -m sweeps.engine.replay LEDGER_OR_PARQUET [--samplers random,tpe] [--stopping pareto,first,median,none] ...
+
+What a sampler, a spacing of rungs or a stopping rule would have found, and at what cost, is known within seconds: no
+network is trained. Of a ledger only trials with a report at every rung asked for can be used. A point that was not
+recorded ends as refused. What came out is kept beside the ledger, in RUN/replay, for `python -m analysis stopping`.
+"""
+
+import argparse
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from analysis.ledger.files import LedgerError
+from analysis.ledger.location import KINDS, Location, LocationError, StoreError, locate
+from enhance.conditions import Conditions
+from enhance.config import Scalar, flatten
+from sweeps.engine.designs import Design, DesignError, Grid, Labelled
+from sweeps.engine.environment import python_command
+from sweeps.engine.ledger.writer import Row
+from sweeps.engine.replay.arms import Arm, Completed, Outcome, Played, arms_table, keep, outcome_rows
+from sweeps.engine.replay.recording import Recording, RecordingError, is_file, load, own_spacing
+from sweeps.engine.replay.simulation import Simulation, Trouble, TroubleError
+from sweeps.engine.run.controller import RunController
+from sweeps.engine.run.trials import RunContext
+from sweeps.engine.rungs import RULES
+from sweeps.engine.samplers import SAMPLERS
+from sweeps.engine.space import Space, chosen, contains
+from sweeps.engine.sweep import METRICS, Sweep, SweepError
+
+EACH = "each"
+"""Beside the engine's samplers: every recorded point once, in a seeded random order. It is random search without
+replacement, and searches curves that are no full grid without meeting points that nobody trained."""
+
+SPACING = (4, 3)
+"""Rungs and reduction of a source that does not say its own."""
+
+PLAIN_WIDTH = 150
+"""Columns of the table where it is not printed on a terminal."""
+
+
+# --- playing -----------------------------------------------------------------------------------------------------
+
+
+class Volume:
+    """Hypervolume (moocore) as a share of the whole recording's; only what was trained to the full budget counts.
+
+    The reference point is a tenth of the front's range beyond its worst value in each objective, as common in the
+    comparison of multi-objective searches: points beyond it, which any search finds, count for nothing. Where the front
+    has no range (a single point), it is the worst value of all.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.maximise = [METRICS[name] == "maximize" for name in recording.objectives]
+        points = recording.final(recording.curves)
+        front = self.front(points)
+        columns = zip(front.T, points.T, self.maximise, strict=True)
+        self.reference = [_beyond(own, everything, more) for own, everything, more in columns]
+        self.full = self._of(front)
+        if self.full == 0:
+            raise RecordingError("no recorded trial is better than another: there is nothing to find")
+
+    def front(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Those of `points` (n, objectives) that no other one beats."""
+        return np.asarray(moocore.filter_dominated(points, maximise=self.maximise))
+
+    def share(self, points: NDArray[np.float64]) -> float:
+        """The share of the whole, 0 to 1, that `points` (n, objectives) attain."""
+        return self._of(points) / self.full
+
+    def _of(self, points: NDArray[np.float64]) -> float:
+        return float(moocore.hypervolume(points, ref=self.reference, maximise=self.maximise))
+
+
+def _beyond(front: NDArray[np.float64], everything: NDArray[np.float64], maximise: bool) -> float:
+    sign = 1 if maximise else -1
+    margin = np.ptp(front) / 10
+    return float(sign * ((sign * front).min() - margin if margin else (sign * everything).min()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed(Design):
+    """Exactly these points, in this order."""
+
+    listed: tuple[Mapping[str, Scalar], ...]
+
+    def problems(self, space: Space) -> list[str]:
+        return [problem for point in self.listed if (problem := contains(space, point))]
+
+    def _points(self, space: Space) -> Iterator[Labelled]:
+        return (("", dict(point)) for point in self.listed)
+
+
+class MemoryLedger:
+    """A ledger that is forgotten: rows by dataset, in the order of their commits."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Row]] = {}
+
+    def commit(self, dataset: str, rows: Sequence[Row]) -> None:
+        """Remember `rows`."""
+        self.rows.setdefault(dataset, []).extend(rows)
+
+
+def sweep_of(recording: Recording, arm: Arm, seed: int) -> Sweep:
+    """The sweep whose space is what was recorded, with a budget of as many trials as there are curves.
+
+    Raises SweepError, and RecordingError where the rungs do not go into the steps.
+    """
+    budget = recording.budget(arm.rungs, arm.reduction)
+    return Sweep(
+        name="replay",
+        question="What would this search have found, and at what cost?",
+        found="nothing: the curves are recorded ones",
+        space=recording.space,
+        fixed=recording.fixed,
+        objectives=recording.objectives,
+        budget=budget,
+        smoke=budget,
+        full=budget,
+        sampler="random" if arm.sampler == EACH else arm.sampler,
+        design=_each(recording, seed) if arm.sampler == EACH else None,
+        stopping=arm.stopping,
+        cost=Conditions(),  # those of the recording: the curves hold what was measured
+        search_seed=seed,
+    )
+
+
+def _each(recording: Recording, seed: int) -> Listed:
+    keys = list(recording.curves)
+    order = np.random.default_rng(seed).permutation(len(keys))
+    named = [zip(recording.space, keys[index], strict=True) for index in order]
+    points = [{name: value for name, value in point if value is not None} for point in named]
+    return Listed(listed=tuple(chosen(recording.space, point) for point in points))
+
+
+def replay(
+    recording: Recording,
+    volume: Volume,
+    sweep: Sweep,
+    workers: int,
+    trouble: Trouble,
+    step_s: float | None = None,
+    ledger: MemoryLedger | None = None,
+) -> Outcome:
+    """Play `sweep` to its end on simulated workers, into `ledger` where one is given."""
+    book = MemoryLedger() if ledger is None else ledger
+    controller = RunController(sweep, book, RunContext(data="recorded", code="recorded", columns={}))
+    simulation = Simulation(controller, recording.find, workers, trouble, step_s)
+    simulation.play()
+    whole = len(recording.curves) * recording.steps
+    history = []
+    front = recording.final(())
+    for ended in simulation.ended.values():
+        trial = controller.trials[ended.trial]
+        if trial.ending == "completed":
+            front = volume.front(np.vstack([front, recording.final([recording.key(flatten(trial.config))])]))
+            history.append(Completed(ended.time_s, ended.steps / whole, volume.share(front)))
+    best = max if volume.maximise[0] else min
+    return Outcome(
+        history=tuple(history),
+        steps_share=simulation.steps / whole,
+        time_s=simulation.time_s,
+        best=float(best(front[:, 0], default=np.nan)),
+        endings=Counter(trial.ending for trial in controller.trials.values()),
+    )
+
+
+# --- the command -------------------------------------------------------------------------------------------------
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line. What cannot be replayed is refused in a sentence, with exit status 2."""
+    options = _parser().parse_args(argv)
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    try:
+        _compare(options, console)
+    except (RecordingError, LedgerError, LocationError, StoreError, SweepError, TroubleError) as error:
+        console.print(str(error), style="red", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _compare(options: argparse.Namespace, console: Console) -> None:
+    source = locate(options.source)
+    spacings = _spacings(source, options)
+    recording = load(source, spacings, options.objectives)
+    volume = Volume(recording)
+    _say_what(recording, console)
+    ways = itertools.product(options.samplers or _fitting(recording), options.stopping)
+    outcomes = {}
+    for arm in [Arm(*way, *spacing) for way in ways for spacing in spacings]:
+        with console.status(f"{arm.sampler}, {arm.stopping}, {arm.rungs} rungs, reduction {arm.reduction}"):
+            outcomes[arm] = [_play(recording, volume, arm, seed, options) for seed in range(options.seeds)]
+    played = Played(recording, options.workers, _trouble(options, 0), options.seconds_per_step)
+    console.print(arms_table(played, outcomes))
+    if not is_file(source):
+        _keep(source, outcome_rows(played, outcomes), console)
+
+
+def _spacings(source: Location, options: argparse.Namespace) -> list[tuple[int, int]]:
+    """The pairs of rungs and reduction to play; what is not asked for is the run's own."""
+    rungs, reduction = own_spacing(source) or SPACING
+    return list(itertools.product(options.rungs or (rungs,), options.reduction or (reduction,)))
+
+
+def _fitting(recording: Recording) -> tuple[str, ...]:
+    """Samplers meet points that nobody trained unless the whole grid was recorded."""
+    return ("random", "tpe") if len(recording.curves) == _points(recording) else (EACH,)
+
+
+def _points(recording: Recording) -> int | None:
+    """How many points the space has; None where these are more than a grid may have."""
+    try:
+        return Grid().size(recording.space)
+    except DesignError:
+        return None
+
+
+def _keep(run: Location, rows: Sequence[Row], console: Console) -> None:
+    try:
+        kept = keep(rows, run)
+    except OSError as error:
+        raise RecordingError(f"the outcomes could not be kept in {run}: {error.strerror or error}") from error
+    for line in (f"kept: {kept}", f"next: {python_command()} -m analysis stopping {run}"):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _say_what(recording: Recording, console: Console) -> None:
+    points = _points(recording) or "too many to count"
+    curves = f"{len(recording.curves)} curves of {recording.steps} steps"
+    console.print(f"{curves}; points of their space: {points}", highlight=False)
+    for reason, count in recording.unused.items():
+        console.print(f"not used: {count} trials {reason}", style="yellow", highlight=False)
+
+
+def _play(recording: Recording, volume: Volume, arm: Arm, seed: int, options: argparse.Namespace) -> Outcome:
+    sweep = sweep_of(recording, arm, seed)
+    return replay(recording, volume, sweep, options.workers, _trouble(options, seed), options.seconds_per_step)
+
+
+def _trouble(options: argparse.Namespace, seed: int) -> Trouble:
+    return Trouble(
+        stragglers=options.stragglers, slowdown=options.slowdown, lost=options.lost, nan=options.nan, seed=seed
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sweeps.engine.replay",
+        description="Search recorded curves again, in simulated time, and compare ways of searching.",
+    )
+    samplers, rules = [*SAMPLERS, EACH], list(RULES)
+    parser.add_argument(
+        "source", help=f"where a run lies ({KINDS}), or a Parquet file of curves, of which nothing is kept"
+    )
+    parser.add_argument("--workers", type=_at_least(1), default=4, help="simulated workers (default: 4)")
+    parser.add_argument("--seeds", type=_at_least(1), default=20, help="replays of each arm (default: 20)")
+    parser.add_argument(
+        "--samplers",
+        type=_some(samplers),
+        help=f"some of {', '.join(samplers)} (default: random,tpe where the whole grid was recorded, else each)",
+    )
+    parser.add_argument("--stopping", type=_some(rules), default=tuple(rules), help=f"some of {', '.join(rules)}")
+    parser.add_argument("--rungs", type=_numbers, help=f"numbers of rungs (default: the run's own; {SPACING[0]})")
+    parser.add_argument(
+        "--reduction", type=_numbers, help=f"steps from rung to rung (default: the run's own; {SPACING[1]})"
+    )
+    parser.add_argument("--objectives", type=_some(list(METRICS)), default=(), help="instead of the source's own")
+    parser.add_argument("--seconds-per-step", type=float, help="instead of the recorded seconds")
+    for name, what in (
+        ("stragglers", "of the trials are slow"),
+        ("lost", "of the attempts lose their worker"),
+        ("nan", "of the trials diverge"),
+    ):
+        parser.add_argument(f"--{name}", type=float, default=0.0, metavar="SHARE", help=f"share {what} (default: 0)")
+    parser.add_argument("--slowdown", type=float, default=10.0, help="how many times as long stragglers take (10)")
+    return parser
+
+
+def _some(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """Names from `choices`, separated by commas."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(text.split(","))
+        wrong = [name for name in names if name not in choices]
+        if wrong:
+            raise argparse.ArgumentTypeError(f"{', '.join(wrong)}: choose from {', '.join(choices)}")
+        return names
+
+    return parse
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers, separated by commas."""
+    return tuple(map(_at_least(1), text.split(",")))
+
+
+def _at_least(low: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number >= {low}")
+        return value
+
+    return parse

@@ -1,0 +1,60 @@
+"""The gallery of a run: samples of what its trials made of pictures, recorded beside their numbers.
+
+What is wanted belongs to the command, not to a trial's identity. A trial that completes gives samples; the original
+pictures, inputs and targets, are the same for all trials and are recorded once.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from enhance.data import PatchStore
+from enhance.samples import Photo, Sample, SampleRequest, png, validation_index
+from sweeps.engine.ledger.writer import Row
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What is recorded of a run's trials beside numbers: `fixed` as in `SampleRequest`, and `photos`.
+
+    `photos` are shown to the confirmations, or to every trial where a sweep confirms nothing (`confirms`). `recorded`
+    names the originals that the ledger has already.
+    """
+
+    store: PatchStore
+    fixed: int
+    photos: tuple[Photo, ...]
+    confirms: bool
+    recorded: set[str] = field(default_factory=set)
+
+    def wanted(self, stage: str) -> SampleRequest:
+        """What a trial of "search" or "confirm" shall give when it completes."""
+        return SampleRequest(self.fixed, self.photos if stage == "confirm" or not self.confirms else ())
+
+    def new_originals(self, samples: Iterable[Sample]) -> list[Row]:
+        """The rows of `originals` for pictures that are kept here for the first time."""
+        new = [sample.image for sample in samples if sample.output is not None and sample.image not in self.recorded]
+        self.recorded.update(new)
+        return [self._original(image) for image in new]
+
+    def _original(self, image: str) -> Row:
+        index = validation_index(image)
+        if index is None:
+            return {"image": image, "input": next(p.jpeg for p in self.photos if p.image == image), "target": None}
+        target = png(self.store.val_target[index]) if self.store.paired else None
+        return {"image": image, "input": png(self.store.val_input[index]), "target": target}
+
+
+def sample_rows(trial: str, step: int, samples: Sequence[Sample]) -> list[Row]:
+    """The rows of `samples`: one per picture."""
+    return [
+        {
+            "trial": trial,
+            "image": sample.image,
+            "step": step,
+            **{f"metric.{name}": value for name, value in sample.scores.items()},
+            "fixed": sample.fixed,
+            "output": sample.output,
+            "failure": sample.failure,
+        }
+        for sample in samples
+    ]

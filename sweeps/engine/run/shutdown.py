@@ -1,0 +1,58 @@
+"""How a run ends before everything is done: by a signal, or because its time is over."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+
+from sweeps.engine.run.controller import RunController
+
+GRACE_S = 25.0
+"""After a signal, running trials have this long to come to their next rung; a machine that goes down gives 30 s."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def signals_close(controller: RunController) -> Iterator[None]:
+    """Within it the first signal lets running trials finish their stretch; a second one, or time, ends at once.
+
+    Ending at once is KeyboardInterrupt. Either way the run can be continued: what was acknowledged is in the ledger.
+    """
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if controller.closing or number == signal.SIGALRM:
+            raise KeyboardInterrupt
+        controller.close(signal.Signals(number).name)
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+
+    before = {number: signal.signal(number, hear) for number in (*SIGNALS, signal.SIGALRM)}
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass
+class Limits:
+    """What a run may cost before nothing more is given out: minutes on the clock, hours of devices; None: no limit."""
+
+    minutes: float | None = None
+    device_hours: float | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    def check(self, controller: RunController) -> None:
+        """Close the run where a limit has been passed. Trials of earlier invocations count as device hours too."""
+        if self.minutes is not None and time.monotonic() - self._started > 60 * self.minutes:
+            controller.close(f"its {self.minutes:g} minutes are over")
+        if self.device_hours is not None and _device_s(controller) > 3600 * self.device_hours:
+            controller.close(f"its {self.device_hours:g} device hours are spent")
+
+
+def _device_s(controller: RunController) -> float:
+    reports = (report for trial in controller.trials.values() for report in trial.reports.values())
+    return sum(report.train_s + report.eval_s for report in reports)

@@ -1,0 +1,227 @@
+"""Search: Optuna's samplers, and designs, told honestly what became of each configuration.
+
+One Optuna trial stands for one configuration, all of its seeds together. It ends as
+
+- COMPLETE, with the mean objectives over the seeds, if every seed was trained to the full budget;
+- PRUNED if any was stopped at a rung (a rung's score is never passed off as a full one);
+- PRUNED with the constraint "diverged" violated if any diverged: known, and infeasible;
+- PRUNED with the constraint "refused" violated if the configuration is impossible: known, and infeasible;
+- FAIL if any failed for a reason that says nothing about the configuration (out of memory, a lost node).
+
+The mean objectives at each rung are Optuna's intermediate values where there is one objective; Optuna shows the last of
+them as the value of a PRUNED trial, which no sampler and no `best_trial` takes for a full one. For several Optuna has
+none (`Trial.report` raises), so they stand in user attributes "rung:STEP". Further user attributes are "label",
+"ending" and "reason".
+"""
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
+
+from enhance.config import Scalar
+from sweeps.engine.run.journal import Storage
+from sweeps.engine.samplers import SAMPLERS, build_sampler
+from sweeps.engine.space import inner, suggest
+from sweeps.engine.sweep import METRICS, Sweep
+
+DIRECTIONS = {"maximize": StudyDirection.MAXIMIZE, "minimize": StudyDirection.MINIMIZE}
+
+_WORST_FIRST = ("refused", "failed", "diverged", "stopped", "completed")
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """How one seed of a configuration ended: its ending, and its objectives by step in the order reported.
+
+    `measured` holds the metrics that the sweep's constraints bound, as far as they are known: those of training only
+    at the full budget, since a rung's score is no full one; those that no training changes ("parameters") always.
+    """
+
+    ending: str
+    objectives: Mapping[int, tuple[float, ...]]
+    measured: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+
+class Search:
+    """A sampler over a sweep's space, or its design. Asked for configurations one by one; told each one's end once."""
+
+    def __init__(self, sweep: Sweep, journal: Path | None = None, *, known: int = 0) -> None:
+        """`known` is how many configurations earlier invocations have tried: a resumed sampler draws afresh.
+
+        `journal` is a file that Optuna's tools can open, written anew: whoever has known configurations must
+        `remember` or `adopt` them before asking.
+        """
+        self.sweep = sweep
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        seed = int(np.random.SeedSequence([sweep.search_seed, known]).generate_state(1)[0])
+        self.study = optuna.create_study(
+            study_name=sweep.name,
+            directions=[DIRECTIONS[METRICS[name]] for name in sweep.objectives],
+            sampler=build_sampler(sweep.sampler, sweep.sampler_options, seed),
+            storage=None if journal is None else Storage(journal),
+        )
+        with warnings.catch_warnings():  # experimental since Optuna 3.2; it is what the dashboard names its axes by
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self.study.set_metric_names(list(sweep.objectives))
+        self._listed = _listed(sweep)
+        self._open: dict[int, optuna.Trial] = {}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a design has no further point. A sampler always has one."""
+        return self.sweep.design is not None and not self._listed
+
+    def ask(self) -> tuple[int, dict[str, Scalar], str]:
+        """The next configuration: its number, its values, and its label if it is a first one or one of a design.
+
+        Raises LookupError where the design is exhausted.
+        """
+        if self.exhausted:
+            raise LookupError(f"the design of {self.sweep.name!r} has no further point")
+        if not self._listed:
+            return *self._open_trial(self.study.ask(), ""), ""
+        point, label = self._listed.popitem(last=False)
+        return *self._enqueued(dict(point), label), label
+
+    def tell(self, number: int, seeds: Sequence[SeedResult]) -> None:
+        """How configuration `number`, asked for before, ended."""
+        trial = self._open.pop(number)
+        outcome = _outcome(seeds, self.sweep)
+        for name, value in outcome.constraints.items():
+            trial.set_constraint(name, value)
+        for step, value in outcome.intermediate.items():
+            trial.report(value, step)
+        for name, text in outcome.attributes.items():
+            trial.set_user_attr(name, text)
+        with warnings.catch_warnings():  # what CMA-ES cannot use is said in SAMPLERS, not after every trial
+            warnings.filterwarnings("ignore", "Constraints have been set, but CmaEsSampler", UserWarning)
+            self.study.tell(number, outcome.values, state=outcome.state)
+
+    def remember(
+        self, values: Mapping[str, Scalar], seeds: Sequence[SeedResult], label: str = "", *, elsewhere: bool = False
+    ) -> int:
+        """Put a configuration that has ended into the study, as if told here; its number.
+
+        One of an earlier invocation is not asked for again. One that was tried `elsewhere`, in another run, teaches the
+        sampler, but stays among the first settings and the design's points: this run's ledger has no result of it.
+        """
+        if not elsewhere:
+            self._strike(values)
+        if SAMPLERS[self.sweep.sampler].generational:
+            number, _ = self._enqueued(values, label)
+            self.tell(number, seeds)
+            return number
+        outcome = _outcome(seeds, self.sweep)
+        self.study.add_trial(
+            create_trial(
+                state=outcome.state,
+                values=outcome.shown,
+                params=dict(values),
+                distributions={name: inner(self.sweep.space[name]).distribution() for name in values},
+                constraints=outcome.constraints,
+                intermediate_values=outcome.intermediate,
+                user_attrs={**outcome.attributes, "label": label},
+            )
+        )
+        return len(self.study.get_trials(deepcopy=False)) - 1
+
+    def adopt(self, values: Mapping[str, Scalar], label: str = "") -> int:
+        """Ask for exactly these values (a configuration that an earlier invocation had started); its number."""
+        self._strike(values)
+        return self._enqueued(values, label)[0]
+
+    def _strike(self, values: Mapping[str, Scalar]) -> None:
+        """A listed configuration that an earlier invocation has tried is not tried again."""
+        self._listed.pop(_point(values), None)
+
+    def _enqueued(self, values: Mapping[str, Scalar], label: str) -> tuple[int, dict[str, Scalar]]:
+        self.study.enqueue_trial(dict(values))
+        trial = self.study.ask()
+        if SAMPLERS[self.sweep.sampler].generational:
+            _ = trial.relative_params  # gives the trial its place in a generation, without which it would not be seen
+        return self._open_trial(trial, label)
+
+    def _open_trial(self, trial: optuna.Trial, label: str) -> tuple[int, dict[str, Scalar]]:
+        self._open[trial.number] = trial
+        trial.set_user_attr("label", label)
+        return trial.number, suggest(trial, self.sweep.space)
+
+
+_Point = tuple[tuple[str, Scalar], ...]
+
+
+def _point(values: Mapping[str, Scalar]) -> _Point:
+    return tuple(sorted(values.items(), key=lambda pair: pair[0]))
+
+
+def _listed(sweep: Sweep) -> OrderedDict[_Point, str]:
+    """What is tried whatever the sampler thinks, with labels: the first settings, then the design's points."""
+    points = [*sweep.enqueue.items(), *(sweep.design.points(sweep.space) if sweep.design else ())]
+    listed: OrderedDict[_Point, str] = OrderedDict()
+    for label, values in points:
+        listed.setdefault(_point(values), label)
+    return listed
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A configuration's end in Optuna's words."""
+
+    state: TrialState
+    values: list[float] | None
+    constraints: dict[str, float]
+    intermediate: dict[int, float]
+    attributes: dict[str, Any]
+
+    @property
+    def shown(self) -> list[float] | None:
+        """The values that `Study.tell` makes of them: a PRUNED trial's is its last intermediate one."""
+        pruned = self.state == TrialState.PRUNED and self.intermediate
+        return [self.intermediate[max(self.intermediate)]] if pruned else self.values
+
+
+def _outcome(seeds: Sequence[SeedResult], sweep: Sweep) -> _Outcome:
+    ending = min((seed.ending for seed in seeds), key=_WORST_FIRST.index)
+    steps = sorted(set.intersection(*(set(seed.objectives) for seed in seeds)))
+    mean = {
+        step: [_mean(column) for column in zip(*(s.objectives[step] for s in seeds), strict=True)] for step in steps
+    }
+    one = len(sweep.objectives) == 1
+    reasons = dict.fromkeys(seed.reason for seed in seeds if seed.ending == ending and seed.reason)
+    attributes: dict[str, Any] = {"ending": ending, "reason": "; ".join(reasons)}
+    if not one:
+        attributes |= {f"rung:{step}": values for step, values in mean.items()}
+    state = {"completed": TrialState.COMPLETE, "failed": TrialState.FAIL}.get(ending, TrialState.PRUNED)
+    return _Outcome(
+        state,
+        mean[steps[-1]] if ending == "completed" else None,
+        _constraints(seeds, sweep, ending),
+        {step: values[0] for step, values in mean.items()} if one else {},
+        attributes,
+    )
+
+
+def _constraints(seeds: Sequence[SeedResult], sweep: Sweep, ending: str) -> dict[str, float]:
+    """By how much each bound is exceeded, 0 or less where it is kept, as far as it is known for every seed."""
+    found = {ending: 1.0} if ending in ("refused", "diverged") else {}
+    for metric, (sign, bound) in sweep.constraints.items():
+        if all(metric in seed.measured for seed in seeds):
+            value = _mean([seed.measured[metric] for seed in seeds])
+            found[metric] = value - bound if sign == "<=" else bound - value
+        elif ending == "completed":
+            raise ValueError(f"a completed configuration needs {metric} measured, which the sweep's constraints bound")
+    return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

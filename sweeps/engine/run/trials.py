@@ -1,0 +1,221 @@
+"""Trials as the driver knows them, and the ledger's rows for them, in both directions."""
+
+import hashlib
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from enhance.conditions import Conditions, Cost
+from enhance.config import Config, Scalar, digest, flatten
+from enhance.report import Report
+from sweeps.engine.ledger.writer import Row
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What all trials of a run share: fingerprint of the data, hash of the code, and the run.* columns of every row."""
+
+    data: str
+    code: str
+    columns: Mapping[str, Scalar]
+
+
+@dataclass
+class Trial:
+    """One configuration and one seed, and what has been heard of it.
+
+    `number` counts configurations in the order in which they were asked for; `values` are those the search chose;
+    `label` is the name of a sweep's first configurations and empty for the others. `stage` is "search" or "confirm".
+    `spared` is the rung at which it would have been stopped, were it not for the audit; -1 where there is none.
+    `state` is where it was put aside, None where it must begin again.
+    """
+
+    id: str
+    number: int
+    config: Config
+    values: Mapping[str, Scalar]
+    label: str
+    seed: int
+    stage: str = "search"
+    spared: int = -1
+    state: Any = None
+    started: datetime | None = None
+    ending: str = ""
+    reason: str = ""
+    reports: dict[int, Report] = field(default_factory=dict)
+    parameters: int | None = None
+    host: str = ""
+    wall_s: float = 0.0
+    wall_before_s: float = 0.0
+
+    def last(self) -> Report | None:
+        """The report at the highest step, None where there is none."""
+        return self.reports[max(self.reports)] if self.reports else None
+
+    def forget_details(self) -> None:
+        """Keep of each report what comparisons need; the rest is in the ledger, and a run has thousands of trials."""
+        for step, report in self.reports.items():
+            metrics = {sys.intern(name): value for name, value in report.metrics.items()}
+            self.reports[step] = replace(report, metrics=metrics, spread={}, untouched={}, losses={}, signals={})
+
+
+def trial_identity(config: Config, seed: int, context: RunContext) -> str:
+    """16 hexadecimal digits that name a trial: configuration, seed, data and code, and nothing else."""
+    parts = f"{digest(config)}/{seed}/{context.data}/{context.code}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def trials_from_rows(
+    starts: Sequence[Row], reports: Sequence[Row], trials: Sequence[Row], build: Callable[[Row], Trial]
+) -> dict[str, Trial]:
+    """The trials of earlier invocations by id, with all that was heard of them; `build` makes one of its start."""
+    found = {row["trial"]: build(row) for row in starts}
+    for row in sorted(reports, key=lambda row: int(row["step"])):
+        trial = found[row["trial"]]
+        trial.reports[row["step"]] = report_from_row(row)
+        trial.parameters, trial.spared, trial.host = row["cost.parameters"], row["spared"], row["run.host"]
+    for row in trials:
+        trial = found[row["trial"]]
+        trial.ending, trial.reason, trial.host = row["ending"], row["reason"], row["run.host"]
+        trial.wall_s, trial.parameters, trial.spared = row["time.wall_s"], row["cost.parameters"], row["spared"]
+        trial.forget_details()
+    return found
+
+
+def renumbered(trials: Iterable[Trial]) -> list[Trial]:
+    """The trials with a number per configuration: two drivers that wrote for a moment both may have given one twice."""
+    found = list(trials)
+    unused = itertools.count(1 + max((trial.number for trial in found), default=0))
+    owners: dict[int, str] = {}
+    numbers: dict[str, int] = {}
+    for trial in found:
+        configuration = digest(trial.config)
+        if configuration not in numbers:
+            own = owners.setdefault(trial.number, configuration) == configuration
+            numbers[configuration] = trial.number if own else next(unused)
+        trial.number = numbers[configuration]
+    return found
+
+
+def network_identity(config: Config) -> str:
+    """16 hexadecimal digits that name a network, whatever it is trained with."""
+    leaves = {name: value for name, value in flatten(config).items() if name.startswith("net.")}
+    return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def start_row(trial: Trial, sweep: str) -> Row:
+    """The row of `starts`."""
+    return _identity(trial, sweep) | {"started": trial.started}
+
+
+def report_row(trial: Trial, report: Report) -> Row:
+    """The row of `reports`."""
+    return {
+        "trial": trial.id,
+        "step": report.step,
+        **_scores(report),
+        **{f"loss.{name}": value for name, value in report.losses.items()},
+        "loss.total": report.loss_total,
+        **{f"signal.{name}": value for name, value in report.signals.items()},
+        "grad_norm": report.grad_norm,
+        "learning_rate": report.learning_rate,
+        "spared": trial.spared,
+        "cost.parameters": trial.parameters,
+        "run.host": trial.host,
+        "train_s": report.train_s,
+        "eval_s": report.eval_s,
+    }
+
+
+def trial_row(trial: Trial, sweep: str, rung_steps: tuple[int, ...], context: RunContext) -> Row:
+    """The row of `trials`: how it ended, and its scores at the last rung it reached."""
+    last = trial.last()
+    return {
+        **_identity(trial, sweep),
+        **(_scores(last) if last else {"images": None}),
+        "ending": trial.ending,
+        "reason": trial.reason,
+        "rung": rung_steps.index(last.step) if last else -1,
+        "spared": trial.spared,
+        "steps": last.step if last else 0,
+        "cost.parameters": trial.parameters,
+        "time.started": trial.started,
+        "time.ended": datetime.now(UTC),
+        "time.train_s": sum(report.train_s for report in trial.reports.values()),
+        "time.eval_s": sum(report.eval_s for report in trial.reports.values()),
+        "time.wall_s": trial.wall_s,
+        "run.host": trial.host,
+        **context.columns,
+    }
+
+
+def report_from_row(row: Row) -> Report:
+    """The report that `report_row` wrote."""
+    losses = _with_prefix("loss.", row)
+    return Report(
+        step=row["step"],
+        metrics=_with_prefix("metric.", row),
+        spread=_with_prefix("spread.", row),
+        untouched=_with_prefix("baseline.", row),
+        images=row["images"],
+        loss_total=losses.pop("total"),
+        losses=losses,
+        signals=_with_prefix("signal.", row),
+        grad_norm=row["grad_norm"],
+        learning_rate=row["learning_rate"],
+        train_s=row["train_s"],
+        eval_s=row["eval_s"],
+    )
+
+
+def cost_row(
+    network: str, config: Mapping[str, Scalar], cost: Cost, host: str, context: RunContext, measured_in: str
+) -> Row:
+    """The row of `costs`: one network on one device under stated conditions. `measured_in` is the run.run it is of."""
+    measured = asdict(cost)
+    conditions = measured.pop("conditions")
+    return {
+        "network": network,
+        **{f"config.{name}": value for name, value in config.items() if name.startswith("net.")},
+        **{f"cost.{name}": value for name, value in {**measured, **conditions}.items()},
+        "measured_in": measured_in,
+        "run.host": host,
+        **context.columns,
+    }
+
+
+def cost_from_row(row: Row) -> Cost:
+    """The cost that `cost_row` wrote."""
+    conditions = Conditions(**{own.name: row[f"cost.{own.name}"] for own in fields(Conditions)})
+    measured = {own.name: row[f"cost.{own.name}"] for own in fields(Cost) if own.name != "conditions"}
+    return Cost(conditions=conditions, **measured)
+
+
+def _identity(trial: Trial, sweep: str) -> dict[str, Any]:
+    return {
+        "trial": trial.id,
+        "sweep": sweep,
+        "stage": trial.stage,
+        "number": trial.number,
+        "label": trial.label,
+        "configuration": digest(trial.config),
+        "seed": trial.seed,
+        **{f"config.{name}": value for name, value in flatten(trial.config).items()},
+    }
+
+
+def _scores(report: Report) -> dict[str, Any]:
+    return {
+        **{f"metric.{name}": value for name, value in report.metrics.items()},
+        **{f"spread.{name}": value for name, value in report.spread.items()},
+        **{f"baseline.{name}": value for name, value in report.untouched.items()},
+        "images": report.images,
+    }
+
+
+def _with_prefix(prefix: str, row: Row) -> dict[str, float]:
+    return {name.removeprefix(prefix): v for name, v in row.items() if name.startswith(prefix) and v is not None}

@@ -1,0 +1,1 @@
+"""What trains: warm workers in this process or as Ray actors, and what hands them trials."""

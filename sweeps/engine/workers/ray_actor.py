@@ -1,0 +1,86 @@
+"""A warm worker inside a Ray actor, and where it trains: what runs on the machines when Ray Tune carries trials."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from enhance.data.delivery import open_delivered
+from sweeps.engine.cluster.node_check import Requirements, problems
+from sweeps.engine.cluster.nodes import fetch_from, name_of, this_node
+from sweeps.engine.environment import code_hash
+from sweeps.engine.protocol import Work
+
+IDLE_S, LONGEST_IDLE_S = 0.05, 1.0
+"""How often a worker that waits for others looks whether there is something to do; less and less often."""
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """Where workers train: `workers` trials at a time or, where `elastic`, as many as the cluster has slots.
+
+    On a cluster `required` is what every machine must have.
+    """
+
+    workers: int
+    device: str
+    store: Path
+    elastic: bool = False
+    required: Requirements | None = None
+
+
+class WarmWorker(tune.Trainable):
+    """A worker inside a Ray actor. One `step` is one stretch to the next rung; a reset takes the next trial.
+
+    On a machine that must not train for this run it trains nothing, and says why. It keeps the slot, so that Ray gives
+    the machine no other trial.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        from sweeps.engine.workers.worker import Worker  # here, in the actor: the driver stays without torch
+
+        worker_config: WorkerConfig = config["config"]
+        self.unfit = _unfit(worker_config, config["code"])
+        self.idle_s = IDLE_S
+        if not self.unfit:
+            self.worker = Worker(_store(worker_config), worker_config.device, timeout_s=config["timeout_s"])
+            self._take(config["assignment"])
+
+    def _take(self, assignment: Work | None) -> None:
+        self.idle_s = IDLE_S if assignment is None else 0.0
+        if assignment is not None:
+            self.worker.start(assignment)
+
+    def step(self) -> dict[str, Any]:
+        if self.idle_s:
+            time.sleep(self.idle_s)
+            self.idle_s = min(2 * self.idle_s, LONGEST_IDLE_S)
+            return {"progress": None, "unfit": self.unfit}
+        return {"progress": self.worker.advance(), "unfit": ""}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        if self.unfit or self.worker.tainted:
+            # An answer of False would end the trial and tell nobody; from an error the driver learns that it must give
+            # the work to another process. A hung trial cannot be ended, only its process.
+            raise RuntimeError(self.unfit or "a trial hangs in this process")
+        self._take(new_config["assignment"])
+        return True
+
+
+def _unfit(config: WorkerConfig, code: str) -> str:
+    """On the machine: why it must not train, "" where it may. It may have joined after the others were checked."""
+    if config.required is not None:
+        wrong = problems(config.required, this_node(), fetch_from(config.required.sender), thorough=False)
+        return f"{name_of(this_node())} gets no trials: {'; '.join(wrong)}" if wrong else ""
+    if code_hash() != code:
+        return f"enhance/ has changed since the run began (it was {code}, and is {code_hash()}): start it again"
+    return ""
+
+
+def _store(config: WorkerConfig) -> Path:
+    """On the machine: where it has the packed data."""
+    if config.required is None:
+        return config.store
+    return open_delivered(config.required.transfer, fetch_from(config.required.sender)).path

@@ -1,0 +1,278 @@
+"""Ray Tune as the carrier of trials: adapters between the controller and warm workers (`ray_actor.py`).
+
+Tune keeps machines and processes; what is searched, stopped and recorded is the controller's. Tune's own loggers,
+result files and snapshots are off: the ledger holds everything that a resumed run needs (see DECISIONS.md).
+
+To Tune a trial is one attempt of a worker at some work. Where the worker is lost, the attempt is over and the work
+comes back, for whichever worker is free first.
+"""
+
+import contextlib
+import importlib
+import logging
+import os
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ray import tune
+from ray.tune.execution import class_cache
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from sweeps.engine.cluster.nodes import Watch, gpu_share
+from sweeps.engine.environment import code_hash
+from sweeps.engine.protocol import Measurement, Work
+from sweeps.engine.run.controller import RunController
+from sweeps.engine.workers.ray_actor import WarmWorker, WorkerConfig
+
+LOST_WORKER_RETRIES = 3
+"""How often a trial is started again after its worker died, before it ends as failed."""
+
+GIVE_WAY_S = 15.0
+"""A worker that has nothing to do keeps its place for so long while a trial waits for one."""
+
+_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside the ledger
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # results are messages for the controller, not metrics
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's snapshots are not what a run resumes from
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # start all workers at once, not one after the other
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # an ending and its reason are in the ledger
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # signals are the driver's
+    "RAY_AIR_NEW_OUTPUT": "0",  # the table is ours
+}
+
+
+def run_on_ray(
+    controller: RunController,
+    config: WorkerConfig,
+    timeout_s: float | None,
+    tick: Callable[[], None],
+    notice: Callable[[str], None],
+) -> None:
+    """Carry every assignment of `controller` to Ray workers. Ray must have been started.
+
+    `notice` hears sentences about machines: that they came, went, or cannot train.
+    """
+    os.environ.update(_ENVIRONMENT)
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it counts lost attempts as errors
+    # Tune starts actors with PL_DISABLE_FORK, for Lightning. With no variable of their own they are given the processes
+    # that Ray has started already, which have torch loaded (see ray_session.py), instead of new ones.
+    class_cache.DEFAULT_ENV_VARS.clear()
+    watch = Watch()
+    share = 1.0 if config.elastic else gpu_share(config.workers, sum(node.gpus for node in watch.nodes))
+    slots = {"CPU": 1.0, "GPU": share} if config.device == "cuda" else {"CPU": 1.0}
+    failures: list[Exception] = []
+    shared = {"config": config, "timeout_s": timeout_s, "code": code_hash()}
+    feed = _Feed(controller, shared, failures, lambda: watch.slots(config.device, share), notice)
+
+    def each_step() -> None:
+        for change in watch.changes() if config.required is not None else []:
+            notice(change)
+        tick()
+
+    with tempfile.TemporaryDirectory(prefix="teststrip-tune-") as scratch:
+        try:
+            # tune.run, not Tuner: Tuner pickles the searcher (and with it the ledger) for a restore that never happens.
+            tune.run(
+                WarmWorker,
+                search_alg=feed,
+                scheduler=_Rungs(controller, feed, failures),
+                resources_per_trial=tune.PlacementGroupFactory([slots]),
+                num_samples=-1,
+                reuse_actors=True,
+                max_failures=0,  # a lost worker is an attempt's end; the feed has its work done elsewhere
+                callbacks=[_Ticker(each_step)],
+                storage_path=scratch,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+                raise_on_failed_trial=False,
+                verbose=0,
+            )
+        except Exception:
+            if failures:  # Tune has made a text of it; the error itself says more (a full disk, say)
+                raise failures[0] from None
+            raise
+
+
+class _Feed(Searcher):
+    """Tune asks here for trials; the controller has them. `slots` says how many the machines can train at a time."""
+
+    def __init__(
+        self,
+        controller: RunController,
+        shared: dict[str, Any],
+        failures: list[Exception],
+        slots: Callable[[], int],
+        notice: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self._referee, self._shared, self._failures = controller, shared, failures
+        self._slots, self._notice = slots, notice
+        self._given: dict[str, Work | None] = {}
+        self._again: deque[Work] = deque()
+        self._losses: Counter[str] = Counter()
+        self._unfit: dict[str, str] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        if not self._is_room():
+            return None
+        with _remembered(self._failures):
+            assignment = self._next()
+        if assignment is None and not self._referee.over:
+            # What comes next depends on trials that are running. Tune would end a worker that has nothing to do; one
+            # that waits stays warm.
+            self._given[trial_id] = None
+            return {**self._shared, "assignment": None}
+        if assignment is None:
+            # The last trials are running and a slot has fallen idle: time to load what the summary needs (0.5 s).
+            importlib.import_module("sweeps.engine.cli.summary")
+            return Searcher.FINISHED
+        self._given[trial_id] = assignment
+        return {**self._shared, "assignment": assignment}
+
+    def has_work(self) -> bool:
+        """Whether a worker would be given something."""
+        return bool(self._again and not self._referee.closing) or self._referee.has_work()
+
+    def holds_work(self, trial_id: str) -> bool:
+        """Whether this attempt is one at some work: not ended, and not only there to wait."""
+        return self._given.get(trial_id) is not None
+
+    def count_loss(self, trial_id: str) -> None:
+        """The attempt's worker has died while it had the work, and its machine had not been announced to go."""
+        work = self._given.get(trial_id)
+        if work is not None:
+            self._losses[_name(work)] += 1
+
+    def take_back(self, trial: Any, why: str) -> None:
+        """The trial's worker is on a machine that must not train: another one gets the work."""
+        if trial.trial_id in self._unfit:
+            return
+        if why not in self._unfit.values():
+            self._notice(why)
+        self._unfit[trial.trial_id] = why
+        trial.config["assignment"] = None  # if the worker is lost, the next one is not given it either
+        work, self._given[trial.trial_id] = self._given[trial.trial_id], None
+        if work is not None:
+            self._again.append(work)
+        if len(self._unfit) >= self._slots() and len(self._unfit) == len(self._given):
+            self._referee.close("no machine is left that may train")
+
+    def _next(self) -> Work | None:
+        if self._again and not self._referee.closing:
+            return self._again.popleft()
+        return self._referee.next_assignment()
+
+    def _is_room(self) -> bool:
+        """Whether another trial may be given: by the machines that there are, or by --workers."""
+        config: WorkerConfig = self._shared["config"]
+        return len(self._given) < (self._slots() if config.elastic else config.workers + len(self._unfit))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        work = self._given.pop(trial_id)
+        self._unfit.pop(trial_id, None)
+        if error and work is not None and not self._failures:
+            losses = self._losses[_name(work)]
+            if losses <= LOST_WORKER_RETRIES:
+                self._again.append(work)
+                return
+            with _remembered(self._failures):
+                self._referee.lost(work, f"its worker died {losses} times")
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the ledger is the state."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing to save: the ledger is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a run is resumed from its ledger, never from Tune's files")
+
+
+class _Rungs(TrialScheduler):
+    """Tune shows every result here; the controller says whether the trial goes on."""
+
+    def __init__(self, controller: RunController, feed: _Feed, failures: list[Exception]) -> None:
+        self._referee, self._feed, self._failures = controller, feed, failures
+        self._waiting: dict[str, float] = {}  # attempts that have no machine yet, and since when
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        with _remembered(self._failures):
+            if result["unfit"]:
+                self._feed.take_back(trial, result["unfit"])
+                return self.STOP if self._referee.over else self.CONTINUE
+            if result["progress"] is None:
+                idle = not (self._referee.over or self._feed.has_work())
+                keeps = idle and not self._must_give_way(tune_controller.get_live_trials())
+                return self.CONTINUE if keeps else self.STOP
+            return self.CONTINUE if self._referee.hear(result["progress"]) else self.STOP
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        waiting = [t for t in tune_controller.get_live_trials() if t.status in ("PENDING", "PAUSED")]
+        return max(waiting, key=lambda trial: self._feed.holds_work(trial.trial_id), default=None)
+
+    def _must_give_way(self, live: Iterable[Any]) -> bool:
+        """Whether an idle worker must leave its place to an attempt that has waited long for one.
+
+        Where a machine was lost, or never came, there are fewer places than attempts; the work of one of them may be
+        what the idle ones wait for.
+        """
+        now = time.monotonic()
+        waiting = [t.trial_id for t in live if t.status == "PENDING" and self._feed.holds_work(t.trial_id)]
+        self._waiting = {name: self._waiting.get(name, now) for name in waiting}
+        longest = min(waiting, key=self._waiting.__getitem__, default=None)
+        if longest is None or now - self._waiting[longest] < GIVE_WAY_S:
+            return False
+        self._waiting[longest] = now  # one place for each
+        return True
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None: ...
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Before the feed hears that the attempt is over.
+
+        A worker that refused the work (PENDING) is not lost, and Tune counts no failure of a machine that was drained
+        before it went.
+        """
+        if trial.status == "RUNNING" and trial.num_failures:
+            self._feed.count_loss(trial.trial_id)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Tune keeps every trial to its end: what is in them is let go, or a driver of thousands would grow."""
+        for held in (trial.config, trial.evaluated_params, vars(trial).get("_Trial__unresolved_config", {})):
+            held.clear()
+        trial.experiment_tag, trial._default_result_or_future = "", None
+        known = trial.run_metadata
+        # An empty last result would have Tune fetch a default one, which is larger.
+        known.last_result, known.metric_analysis, known.metric_n_steps = {"done": True}, {}, {}
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None: ...
+
+    def debug_string(self) -> str:
+        return "the controller's rungs"
+
+
+def _name(work: Work) -> str:
+    return work.network if isinstance(work, Measurement) else work.trial
+
+
+@contextlib.contextmanager
+def _remembered(failures: list[Exception]) -> Iterator[None]:
+    """Keep an error of the controller's before Tune turns it into text."""
+    try:
+        yield
+    except Exception as error:
+        failures.append(error)
+        raise
+
+
+class _Ticker(tune.Callback):
+    """Keeps the live table moving between reports."""
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        self._tick = tick
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._tick()

@@ -1,0 +1,186 @@
+"""A worker: takes trial after trial in one warm process, with everything a trial can touch built anew for each.
+
+Instead of a trial it may be given a measurement: one network whose cost is wanted, while nothing else is running.
+"""
+
+import io
+import socket
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch._dynamo  # the first optimizer would load it, 0.8 s: here that is over before the first trial
+from torch import Tensor
+
+from enhance.conditions import Cost
+from enhance.config import ConfigError, from_flat
+from enhance.data import PatchStore
+from enhance.guard import Diverged
+from enhance.memory import lack_of_memory
+from enhance.microrun import MicroRun
+from enhance.report import Report
+from enhance.samples import Photo, Sample, SampleRequest
+from sweeps.engine.environment import THREADS
+from sweeps.engine.protocol import Answer, Assignment, Measured, Measurement, Progress, Work, lost_measurement
+from sweeps.engine.workers.watchdog import Hung, watched
+
+torch.set_num_threads(THREADS)
+torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32: evaluation and the color curves are promised in it
+
+STATE_LIMIT_BYTES = 16 << 20
+
+
+class Worker:
+    """`start` a trial, then `advance` it from rung to rung until told otherwise.
+
+    With a `timeout_s`, a trial that makes no progress for so many seconds ends as failed. Progress is building the
+    micro-run, each training step (critic steps included) and each batch of an evaluation: the longest of these must
+    fit in. The thread that hung cannot be ended; the worker is then `tainted`, and its process good for nothing more.
+    """
+
+    def __init__(self, store: Path, device: str, *, timeout_s: float | None = None) -> None:
+        if timeout_s is not None and not timeout_s > 0:
+            raise ValueError(f"timeout_s={timeout_s!r} must be > 0, or None for no timeout")
+        self.data = PatchStore.open(store)
+        self.device, self.timeout_s = device, timeout_s
+        self.tainted = False
+        self._assignment: Work | None = None
+        self._measured_beats = 0
+        self._run: MicroRun | None = None
+
+    def start(self, assignment: Work) -> None:
+        """Forget the trial before and take this one, from where its `state` left it. Nothing is built yet.
+
+        Raises RuntimeError where the worker is tainted.
+        """
+        if self.tainted:
+            raise RuntimeError("a training thread hangs in this process: it must be replaced before the next trial")
+        self._assignment, self._run = assignment, None
+        self._started = time.perf_counter()
+
+    def advance(self) -> Answer:
+        """Train to the next rung, or measure. Whatever goes wrong is an answer: the process stays warm."""
+        assert self._assignment is not None, "advance() before start()"
+        if self.timeout_s is None:
+            return self._attempt(self._assignment)
+        try:
+            return watched(self._attempt_in_thread, self._beats, self.timeout_s)
+        except Hung as error:
+            self.tainted = True
+            step = f" (step {self._run.step if self._run else 0})" if isinstance(self._assignment, Assignment) else ""
+            return self._failed(f"timeout: no progress for {error.patience_s:g} s{step} (at {error.place})")
+
+    def state(self) -> bytes:
+        """The micro-run's state, for another worker to go on from: bytes, which a driver without torch can hold."""
+        assert self._run is not None, "state() before advance()"
+        packed = io.BytesIO()
+        torch.save(_copied(self._run.state_dict()), packed)
+        return packed.getvalue()
+
+    def _kept_state(self) -> bytes | None:
+        """The state, unless it is too large for the driver's memory: then the trial is trained again."""
+        state = self.state()
+        return state if len(state) <= STATE_LIMIT_BYTES else None
+
+    def _attempt_in_thread(self) -> Answer:
+        torch.set_num_threads(THREADS)  # a matter of each thread
+        assert self._assignment is not None
+        return self._attempt(self._assignment)
+
+    def _attempt(self, assignment: Work) -> Answer:
+        try:
+            if isinstance(assignment, Measurement):
+                return Measured(assignment.network, self._cost(assignment), socket.gethostname())
+            report = self._advance(assignment)
+            if report.step == assignment.rung_steps[-1]:
+                return self._progress(report, "", "", samples=self._samples(assignment.wanted))
+            return self._progress(report, "", "", self._kept_state() if assignment.pauses else None)
+        except Diverged as error:
+            return self._progress(None, "diverged", str(error))
+        except ConfigError as error:
+            return self._progress(None, "refused", "; ".join(error.problems))
+        except Exception as error:  # noqa: BLE001 - a trial may fail in any way; each is an ending with its reason
+            return self._failed(lack_of_memory(error) + _one_line(error))
+
+    def _cost(self, measurement: Measurement) -> Cost:
+        from enhance.cost import holds_here, measure  # here: few sweeps measure
+
+        if measurement.earlier is not None and holds_here(measurement.earlier):
+            return measurement.earlier
+        return measure(from_flat(measurement.config).net, measurement.conditions, self._beat)
+
+    def _advance(self, assignment: Assignment) -> Report:
+        if self._run is None:
+            self._run = self._build(assignment)
+        done = self._run.step
+        return self._run.advance(next(step for step in assignment.rung_steps if step > done) - done)
+
+    def _samples(self, wanted: SampleRequest) -> tuple[Sample, ...]:
+        assert self._run is not None
+        found = self._run.samples(wanted.fixed) if wanted.fixed else []
+        return (*found, *map(self._photo_sample, wanted.photos))
+
+    def _photo_sample(self, photo: Photo) -> Sample:
+        assert self._run is not None
+        try:
+            return self._run.photo_sample(photo)
+        except Exception as error:  # noqa: BLE001 - the trial is complete without the photograph; its row says why
+            return Sample(image=photo.image, scores={}, output=None, failure=lack_of_memory(error) + _one_line(error))
+
+    def _build(self, assignment: Assignment) -> MicroRun:
+        run = MicroRun(from_flat(assignment.config), assignment.seed, self.data, self.device)
+        if assignment.state is not None:
+            run.load_state_dict(torch.load(io.BytesIO(assignment.state), weights_only=True))
+        return run
+
+    def _beat(self) -> None:
+        self._measured_beats += 1
+
+    def _beats(self) -> int:
+        return self._run.beats if self._run else self._measured_beats - 1
+
+    def _failed(self, reason: str) -> Answer:
+        if isinstance(self._assignment, Measurement):
+            return lost_measurement(self._assignment, reason, socket.gethostname())
+        return self._progress(None, "failed", reason)
+
+    def _progress(
+        self,
+        report: Report | None,
+        ending: str,
+        reason: str,
+        state: bytes | None = None,
+        samples: tuple[Sample, ...] = (),
+    ) -> Progress:
+        assert isinstance(self._assignment, Assignment)
+        return Progress(
+            trial=self._assignment.trial,
+            report=report,
+            ending=ending,
+            reason=reason,
+            parameters=self._run.parameters if self._run else None,
+            host=socket.gethostname(),
+            wall_s=time.perf_counter() - self._started,
+            state=state,
+            samples=samples,
+        )
+
+
+def _copied(value: Any) -> Any:
+    """Dictionaries, lists and tuples with copies of their tensors, free of graphs and of what they were views of."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {name: _copied(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_copied(part) for part in value)
+    return value
+
+
+def _one_line(error: BaseException) -> str:
+    """Kind, message and place of an exception: what a row of the ledger can hold."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" (at {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

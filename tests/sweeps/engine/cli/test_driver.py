@@ -1,0 +1,316 @@
+"""Whole runs, as a user starts them: in this process, on Ray, killed and resumed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from analysis.ledger.load import load
+from sweeps.engine.ledger.writer import Ledger
+from tests.ray_cluster import running_cluster
+
+ROOT = Path(__file__).parents[4]
+SCRIPT = ROOT / "sweeps" / "loss_weights.py"
+SMALL = ["--set", "net.channels=4", "--set", "train.val_images=6", "--set", "loss.content_layer=relu1_2"]
+SMALL += ["--confirm", "0", "--audit-share", "0"]
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A user's environment, with a cache of the data of its own."""
+    return {**os.environ, "TESTSTRIP_CACHE": str(tmp_path_factory.mktemp("cache")), "COLUMNS": "200"}
+
+
+def command(out: Path, *arguments: str) -> list[str]:
+    return [sys.executable, str(SCRIPT), "--out", str(out), *SMALL, *arguments]
+
+
+def finish(out: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(out, *arguments), capture_output=True, text=True, env=environment, timeout=240, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done
+
+
+def numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """What must be bit-equal wherever a trial runs: everything but times and the invocation."""
+    kept = [name for name in frame.columns if not name.startswith(("time.", "run.")) and name not in _VARYING]
+    return frame[kept].sort_values(kept[:2]).reset_index(drop=True)
+
+
+_VARYING = ("train_s", "eval_s", "number", "started")
+
+
+def start_and_wait_for(
+    out: Path, environment: dict[str, str], ready: str, count: int, *arguments: str
+) -> subprocess.Popen[bytes]:
+    """Start the sweep and return when `count` files are in the dataset `ready`."""
+    driver = subprocess.Popen(
+        command(out, *arguments), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
+    )
+    deadline = time.monotonic() + 120
+    while len(list((out / ready).glob("part-*.parquet"))) < count:
+        assert driver.poll() is None, "the sweep ended before it could be disturbed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return driver
+
+
+def kill(driver: subprocess.Popen[bytes]) -> None:
+    driver.send_signal(signal.SIGKILL)
+    driver.wait(timeout=30)
+
+
+LONGER = ("--trials", "6", "--steps", "90")
+
+
+def test_a_smoke_run_shows_its_table_its_ledger_and_the_next_command(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    done = finish(tmp_path / "run", environment, "--smoke", "--workers", "0")
+    for part in (
+        "front",
+        "PSNR (dB)",
+        "MS-SSIM",
+        "3 trials ended",
+        "ledger:",
+        f"bin/python -m analysis frontier {tmp_path}",
+    ):
+        assert part in done.stdout
+    next_command = [sys.executable, "-m", "analysis", "frontier", str(tmp_path / "run")]
+    subprocess.run(next_command, check=True, capture_output=True, timeout=120, cwd=ROOT)
+    assert (tmp_path / "run" / "analysis" / "frontier.png").stat().st_size > 10_000
+
+
+def test_ray_gives_the_same_rows_as_this_process(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Rungs off: which trials are stopped depends on the order of arrival; what a trial computes does not."""
+    for name, workers in (("here", "0"), ("ray", "2")):
+        ways = ("--trials", "1", "--seeds", "3", "--steps", "18", "--stopping", "none", "--workers", workers)
+        finish(tmp_path / name, environment, *ways)
+    here, ray = load(tmp_path / "here"), load(tmp_path / "ray")
+    assert set(here.trials["trial"]) == set(ray.trials["trial"])
+    a, b = here.reports, ray.reports
+    both = a.merge(b, on=["trial", "step"])[["trial", "step"]]
+    assert len(both) >= 3
+    a, b = (numbers(table.merge(both, on=["trial", "step"])) for table in (a, b))
+    pd.testing.assert_frame_equal(a, b, check_exact=True)
+    for dataset, keys in {"samples": ["trial", "image"], "originals": ["image"]}.items():
+        a, b = (plain(pd.read_parquet(tmp_path / name / dataset), keys) for name in ("here", "ray"))
+        assert len(a)
+        pd.testing.assert_frame_equal(a, b, check_exact=True)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_killed_driver_is_continued_by_the_same_command(
+    tmp_path: Path, environment: dict[str, str], workers: str
+) -> None:
+    out = tmp_path / "run"
+    driver = start_and_wait_for(out, environment, "trials", 2, *LONGER, "--workers", workers)
+    children = [p for p in psutil.Process(driver.pid).children(recursive=True) if "WarmWorker" in p.name()]
+    kill(driver)
+    before = {path.name: path.read_bytes() for path in (out / "trials").glob("part-*.parquet")}
+    assert 0 < len(before) < 6
+    finish(out, environment, *LONGER, "--workers", workers)
+    ledger = load(out)
+    assert ledger.notes == ()
+    assert len(ledger.trials) == ledger.trials["configuration"].nunique() == 6
+    assert set(ledger.trials["ending"]) <= {"completed", "stopped"}
+    assert {name: (out / "trials" / name).read_bytes() for name in before} == before
+    assert set(ledger.starts["trial"]) == set(ledger.trials["trial"])
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []  # nothing goes on computing for a driver that is gone
+
+
+def test_resume_needs_no_other_option_and_refuses_another_question(tmp_path: Path, environment: dict[str, str]) -> None:
+    out = tmp_path / "run"
+    finish(out, environment, "--smoke", "--workers", "0")
+    resumed = [sys.executable, str(SCRIPT), "--resume", str(out), "--workers", "0"]
+    again = subprocess.run(resumed, env=environment, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    assert again.returncode == 0, again.stderr
+    assert len(load(out).trials) == 3
+    other = subprocess.run(
+        [*resumed, "--set", "net.channels=8"], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert other.returncode == 2
+    assert "net.channels is 4, here 8" in other.stderr
+
+
+def test_a_second_driver_on_the_same_folder_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
+    held = Ledger(tmp_path / "run")
+    second = subprocess.run(
+        command(tmp_path / "run", "--smoke", "--workers", "0"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    held.close()
+    assert second.returncode == 2
+    assert f"another driver is writing to {tmp_path / 'run'} (process {os.getpid()}" in second.stderr
+
+
+def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path, environment: dict[str, str]) -> None:
+    out = tmp_path / "run"
+    driver = start_and_wait_for(out, environment, "reports", 1, *LONGER, "--workers", "2")
+    workers = [p for p in psutil.Process(driver.pid).children(recursive=True) if "WarmWorker" in p.name()]
+    assert workers
+    workers[0].kill()
+    assert driver.wait(timeout=240) == 0
+    ledger = load(out)
+    assert len(ledger.trials) == 6
+    assert set(ledger.trials["ending"]) <= {"completed", "stopped"}
+    undisturbed = tmp_path / "undisturbed"
+    finish(undisturbed, environment, *LONGER, "--workers", "0")
+    both = ledger.reports.merge(load(undisturbed).reports, on=["trial", "step"], suffixes=("", "_b"))
+    assert len(both)
+    assert (both["metric.psnr_db"] == both["metric.psnr_db_b"]).all()
+
+
+def test_every_kind_of_trouble_is_an_ending(tmp_path: Path, environment: dict[str, str]) -> None:
+    out = tmp_path / "run"
+    finish(out, environment, "--trials", "2", "--steps", "90", "--workers", "0", "--set", "optimizer.lr=1e30")
+    trials = load(out).trials
+    assert set(trials["ending"]) == {"diverged"}
+    assert trials["reason"].str.contains("nan by step").all()
+    finish(
+        tmp_path / "no", environment, "--trials", "1", "--steps", "9", "--workers", "0", "--set", "train.crop_px=512"
+    )
+    refused = load(tmp_path / "no").trials
+    assert refused["ending"].tolist() == ["refused"]
+    assert "train.crop_px=512 is larger than the pictures of demo: 100 px" in refused["reason"][0]
+
+
+@pytest.mark.parametrize(("workers", "number"), [("0", signal.SIGINT), ("2", signal.SIGTERM)])
+def test_an_interrupted_run_ends_at_the_next_rung_and_says_how_to_go_on(
+    tmp_path: Path, environment: dict[str, str], workers: str, number: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    driver = subprocess.Popen(
+        command(out, *LONGER, "--workers", workers), env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    while not list((out / "reports").glob("part-*.parquet")):
+        assert driver.poll() is None
+        time.sleep(0.05)
+    driver.send_signal(number)
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert f"ended by {number.name} at the next rung" in said
+    assert f"--resume {out}" in said.splitlines()[-1]
+    finish(out, environment, *LONGER, "--workers", "0")
+    assert len(load(out).trials) == 6
+
+
+def test_a_run_whose_time_is_over_can_be_continued(tmp_path: Path, environment: dict[str, str]) -> None:
+    out = tmp_path / "run"
+    first = finish(out, environment, *LONGER, "--workers", "0", "--max-device-hours", "1e-4")
+    assert "stopped because its 0.0001 device hours are spent; go on with:" in first.stdout
+    begun = load(out)
+    assert 0 < len(begun.trials) < 6
+    resumed = [sys.executable, str(SCRIPT), "--resume", str(out), "--workers", "0"]  # what it said
+    subprocess.run(resumed, env=environment, capture_output=True, timeout=240, check=True, cwd=ROOT)
+    assert len(load(out).trials) == 6
+
+
+def test_a_reproducible_run_is_the_same_with_one_worker_and_with_two(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """TPE, two objectives, halving, an audit and a confirmation: everything but times is equal, bit for bit."""
+    ways = ("--reproducible", "--trials", "10", "--steps", "18", "--audit-share", "0.3")
+    ways += ("--confirm", "1", "--confirm-seeds", "2", "--set", "loss.adversarial=0")  # small states, which are kept
+    for workers in ("0", "2"):  # 0: one worker, in the driver's process
+        finish(tmp_path / workers, environment, *ways, "--workers", workers)
+    one, two = load(tmp_path / "0"), load(tmp_path / "2")
+    assert len(one.trials) > 10
+    assert {"completed", "stopped"} <= set(one.trials["ending"])
+    for dataset, keys in {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}.items():
+        a, b = (plain(getattr(ledger, dataset), keys) for ledger in (one, two))
+        pd.testing.assert_frame_equal(a, b, check_exact=True)
+
+
+def plain(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Everything but times and what names the invocation."""
+    times = ("train_s", "eval_s", "started", "run.run")
+    kept = [name for name in frame.columns if not name.startswith("time.") and name not in times]
+    return frame[kept].sort_values(keys, ignore_index=True)
+
+
+def test_a_trial_that_hangs_ends_with_its_reason_and_its_process_is_replaced(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """A training step that never returns, in one of the trials of the only worker on Ray: others come after it."""
+    hang = tmp_path / "sitecustomize.py"
+    hang.write_text(
+        "import os, sys, time, importlib.abc\n"
+        "class Hang(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'sweeps.engine.workers.worker':\n"
+        "            sys.meta_path.remove(self)\n"
+        "            import enhance.microrun as m\n"
+        "            original = m.MicroRun.advance\n"
+        "            def advance(run, steps):\n"
+        "                if run.seed == 1:\n"
+        "                    time.sleep(1e6)\n"
+        "                return original(run, steps)\n"
+        "            m.MicroRun.advance = advance\n"
+        "sys.meta_path.insert(0, Hang())\n"
+    )
+    own = {**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment.get('PYTHONPATH', '')}"}
+    out = tmp_path / "run"
+    options = ("--trials", "1", "--seeds", "4", "--steps", "9", "--stopping", "none", "--workers", "1")
+    finish(out, own, *options, "--timeout", "5")
+    trials = load(out).trials.set_index("seed")
+    assert trials["ending"].to_dict() == {0: "completed", 1: "failed", 2: "completed", 3: "completed"}
+    assert trials.loc[1, "reason"].startswith("timeout: no progress for 5 s (step 0)")
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, environment: dict[str, str], workers: str) -> None:
+    """A folder that takes no file any more, in the middle of the run: no traceback, and the run goes on afterwards."""
+    out = tmp_path / "run"
+    code = (
+        "import errno, os, sys; from sweeps.engine.ledger.writer import Ledger; from sweeps.engine.command import run;"
+        "from sweeps.loss_weights import SWEEP; commit = Ledger.commit\n"
+        "def full(self, dataset, rows):\n"
+        "    if dataset == 'trials' and self._sequence > 6:\n"
+        "        raise OSError(errno.ENOSPC, 'No space left on device', 'x')\n"
+        "    return commit(self, dataset, rows)\n"
+        "Ledger.commit = full; sys.exit(run(SWEEP, sys.argv[1:]))"
+    )
+    arguments = [sys.executable, "-c", code, "--out", str(out), *SMALL, *LONGER, "--workers", workers]
+    full = subprocess.run(
+        arguments, env=environment, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT
+    )
+    assert full.returncode == 1
+    assert "No space left on device" in full.stderr
+    assert "Traceback" not in full.stderr
+    finish(out, environment, *LONGER, "--workers", workers)
+    assert len(load(out).trials) == 6
+
+
+def test_a_cluster_that_runs_already_can_be_joined(tmp_path: Path, environment: dict[str, str]) -> None:
+    """`--address`: the rows are those of a run on this machine's own Ray."""
+    with running_cluster(environment, 6399) as (address, own):
+        done = finish(tmp_path / "run", own, "--smoke", "--workers", "2", "--address", address)
+        assert f"Ray at {address}" in done.stdout
+        assert len(load(tmp_path / "run").trials) == 3
+        alone = finish(tmp_path / "alone", own, "--smoke", "--workers", "1")  # nobody has named that cluster
+        assert "Ray on this machine, 1 workers" in alone.stdout
+        assert len(load(tmp_path / "alone").trials) == 3
+
+
+def test_a_cluster_that_is_not_there_is_a_sentence(tmp_path: Path, environment: dict[str, str]) -> None:
+    nowhere = command(tmp_path / "run", "--smoke", "--workers", "2", "--address", "127.0.0.1:6398")
+    done = subprocess.run(nowhere, env=environment, capture_output=True, text=True, timeout=200, check=False, cwd=ROOT)
+    assert done.returncode == 2
+    assert "127.0.0.1:6398" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,120 @@
+"""The command line: whatever is mistyped is refused with the choices, before anything starts."""
+
+from pathlib import Path
+
+import pytest
+
+from enhance.config import ConfigError
+from sweeps.engine.cli.options import UsageError, parse
+from sweeps.engine.command import run
+from sweeps.engine.space import Choice
+from sweeps.engine.sweep import Sweep, SweepError
+from tests.sweeps.engine.pretended import small_sweep
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--trails", "3"], "did you mean --trials"),
+        (["--frobnicate"], "the options are --help, --data, --trials"),
+        (["--trials", "many"], "argument --trials: invalid int value: 'many'"),
+        (["--workers", "-1"], "must be a whole number >= 0"),
+        (["--device", "tpu"], "choose from"),
+        (["--set", "net.chanels=3"], "did you mean net.channels"),
+        (["--set", "net.channels"], "write NAME=VALUE"),
+        (["--set", "net.channels=big"], "net.channels='big' must be a whole number"),
+        (["--set", "net.norm=layer"], "choose from instance, batch, none"),
+        (["--set", "augment.flips=perhaps"], "augment.flips='perhaps' must be true or false"),
+        (["--set", "loss.vgg_weights=file:nowhere.pt"], "loss.vgg_weights=file:nowhere.pt: No such file"),
+        (["--set", "loss.vgg_weights=vgg.pt"], "choose from random, imagenet, file:..."),
+        (["--resume", "nowhere"], "no run there; start one with --out nowhere"),
+        (["--workers", "0", "--address", "auto"], "give one of them"),
+        (["--costs-from", "nowhere"], "the sweep small measures no costs; leave it out"),
+        (["--data", "dpde:x"], "choose from demo[@PX], dped:DIR, photos:DIR[@PX]"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_the_choices(argv: list[str], said: str) -> None:
+    with pytest.raises((UsageError, ConfigError, ValueError)) as refused:
+        parse(small_sweep(), argv, "x")
+    assert said in str(refused.value)
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.engine.cli.options.default_device", lambda: "cpu")
+    with pytest.raises(UsageError, match="no NVIDIA GPU; choose cpu"):
+        parse(small_sweep(), ["--device", "cuda"], "x")
+    assert parse(small_sweep(), ["--device", "cuda", "--address", "auto"], "x")[1].device == "cuda"
+
+
+def test_a_budget_that_cannot_be_is_refused() -> None:
+    with pytest.raises(SweepError, match=r"budget\.trials=0"):
+        parse(small_sweep(), ["--trials", "0"], "x")
+
+
+def test_a_refusal_is_a_sentence_and_exit_status_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert (
+        run(small_sweep(), ["--data", f"dped:{tmp_path}/none", "--workers", "0", "--out", str(tmp_path / "run")]) == 2
+    )
+    said = capsys.readouterr().err
+    assert "small:" in said
+    assert "Traceback" not in said
+
+
+def test_options_reach_the_sweep() -> None:
+    argv = [
+        "--trials",
+        "5",
+        "--steps",
+        "900",
+        "--seeds",
+        "2",
+        "--data",
+        "demo",
+        "--dtype",
+        "fp32",
+        "--set",
+        "loss.tv=3",
+    ]
+    sweep, options = parse(small_sweep(), [*argv, "--workers", "0", "--out", "here"], "x")
+    assert (sweep.budget.trials, sweep.budget.steps, sweep.budget.seeds, sweep.data) == (5, 900, 2, "demo")
+    assert sweep.config({}).train.dtype == options.dtype == "fp32"
+    assert sweep.config({}).loss.tv == 3.0
+    assert list(sweep.space) == ["loss.color"]
+    assert sweep.enqueue["even"] == {"loss.color": 1.0}
+    assert (options.workers, options.out) == (0, Path("here"))
+
+
+def test_smoke_takes_the_smallest_budget() -> None:
+    sweep, _ = parse(small_sweep(), ["--smoke"], "x")
+    assert sweep.budget == small_sweep().smoke
+
+
+def test_a_dry_run_computes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], sweep: Sweep) -> None:
+    out = tmp_path / "run"
+    assert run(sweep, ["--dry-run", "--out", str(out)]) == 0
+    assert not out.exists()
+    said = capsys.readouterr().out
+    for part in (
+        "Which weight?",
+        "10 -> 30 -> 90",
+        "about 210, at most 810",
+        "loss.color",
+        "0.1 .. 10",
+        "no trial was trained",
+    ):
+        assert part in said
+
+
+def test_a_file_of_weights_is_named_by_its_content(tmp_path: Path) -> None:
+    """Two files that lie at one path one after the other must not be one configuration."""
+    file = tmp_path / "vgg.pt"
+    found = []
+    for content in (b"one", b"other", b"one"):
+        file.write_bytes(content)
+        sweep, _ = parse(small_sweep(), ["--set", f"loss.vgg_weights=file:{file}"], "x")
+        found.append(sweep.fixed["loss.vgg_weights"])
+    assert found[0] == found[2] != found[1]
+    assert str(found[0]).startswith(f"file:{file}#")
+    searched = small_sweep(space={"loss.vgg_weights": Choice("random", f"file:{file}")}, enqueue={})
+    sweep, _ = parse(searched, [], "x")
+    assert sweep.space["loss.vgg_weights"] == Choice("random", str(found[0]))

@@ -1,0 +1,221 @@
+"""Runs on a cluster of several nodes: what is wrong on one is refused before the first trial; nodes come and go.
+
+All nodes are on this machine. One that sees another disk has a namespace of mounts of its own, in which something else
+lies over a folder; one that runs other code has it before everything else on its path.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.ledger.load import load
+from tests.sweeps.engine.cli.test_driver import ROOT, SMALL, command, environment, numbers  # noqa: F401
+from tests.sweeps.engine.cluster.cluster_host import Cluster, running_nodes
+from tests.sweeps.engine.cluster.test_spot_watcher import Service
+
+pytestmark = pytest.mark.engine
+
+HIDES = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+NEWNS, REC_PRIVATE = 0x20000, 0x4000 | 1 << 18
+if libc.unshare(NEWNS) or libc.mount(b"none", b"/", None, REC_PRIVATE, None):
+    raise OSError(ctypes.get_errno(), "no namespace of mounts")
+if libc.mount(b"tmpfs", {folder!r}, b"tmpfs", 0, None):
+    raise OSError(ctypes.get_errno(), "nothing can be mounted")
+"""
+
+OTHER_CODE = """
+import importlib.machinery, sys
+class First(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return super().find_spec(name, [{folder!r}]) if name == "enhance" else None
+sys.meta_path.insert(0, First)
+"""
+
+
+def at_start(folder: Path, code: str) -> dict[str, str]:
+    """The variables of a node whose every Python process begins with `code`."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": str(folder)}
+
+
+def hiding(folder: Path, hidden: Path) -> dict[str, str]:
+    """The variables of a node that has an empty disk where the others have `hidden`."""
+    code = HIDES.format(folder=os.fsencode(hidden))
+    if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode:
+        pytest.skip("hiding a folder from a node needs the right to mount")
+    return at_start(folder, code)
+
+
+def other_code(folder: Path) -> dict[str, str]:
+    """The variables of a node that runs a project of another day, whatever is sent to it."""
+    project = folder.with_name(f"{folder.name}-project")
+    shutil.copytree(ROOT / "enhance", project / "enhance", ignore=shutil.ignore_patterns("__pycache__"))
+    with (project / "enhance" / "report.py").open("a") as file:
+        file.write("# of another day\n")
+    return at_start(folder, OTHER_CODE.format(folder=str(project)))
+
+
+@pytest.fixture
+def cluster(environment: dict[str, str]) -> Iterator[Cluster]:  # noqa: F811
+    """A head without slots, as a cloud's is."""
+    with running_nodes(environment) as cluster:
+        cluster.add(0)
+        yield cluster
+
+
+def sweep(cluster: Cluster, out: Path, *arguments: str) -> list[str]:
+    script = str(ROOT / "sweeps" / "loss_weights.py")
+    return [sys.executable, script, *SMALL, "--address", cluster.address, "--out", str(out), *arguments]
+
+
+def finish(cluster: Cluster, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:  # noqa: F811
+    own = {**cluster.environment, **environment}
+    return subprocess.run(command, capture_output=True, text=True, env=own, timeout=240, check=False, cwd=ROOT)
+
+
+def test_what_is_wrong_on_any_node_is_refused_before_the_first_trial(cluster: Cluster, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "run"
+    out.parent.mkdir()
+    data = Path(cluster.environment["TESTSTRIP_CACHE"])
+    own = tmp_path / "own"
+    nodes = {
+        "good": cluster.add(1, **hiding(tmp_path / "good", data), TESTSTRIP_CACHE=str(own)),  # it can be sent the data
+        "code": cluster.add(1, **other_code(tmp_path / "code")),
+        "storage": cluster.add(1, **hiding(tmp_path / "storage", out.parent)),
+        "data": cluster.add(1, **hiding(tmp_path / "data", data), TESTSTRIP_CACHE="/dev/null"),
+    }
+    refused = finish(cluster, sweep(cluster, out, "--smoke"))
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    said = {name: [line for line in refused.stderr.splitlines() if node[:8] in line] for name, node in nodes.items()}
+    assert said["good"] == []
+    sent, packed = next(own.glob("*.patches")), next(data.glob("*.patches"))
+    assert sent.read_bytes() == packed.read_bytes()
+    assert [len(said[name]) for name in ("code", "storage", "data")] == [1, 1, 1]
+    assert "it runs other code" in said["code"][0]
+    assert f"{out} is not the same folder there" in said["storage"][0]
+    assert "Give an --out (or TESTSTRIP_RUNS)" in said["storage"][0]
+    assert "it has not the data" in said["data"][0]
+    assert "name another folder in TESTSTRIP_CACHE" in said["data"][0]
+    assert "Traceback" not in refused.stderr
+    assert list(out.parent.iterdir()) == []
+
+    wrong = finish(cluster, sweep(cluster, out, "--smoke"), RAY_AUTH_TOKEN="wrong")
+    assert wrong.returncode == 2
+    assert "refuses the token of this machine (RAY_AUTH_TOKEN)" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+COUNTING_EVERY_LOSS = (
+    "import sys; import sweeps.engine.workers.ray_tune as tuning; tuning.LOST_WORKER_RETRIES = 0;"
+    "from sweeps.engine.command import run; from sweeps.loss_weights import SWEEP; sys.exit(run(SWEEP, sys.argv[1:]))"
+)
+
+
+@pytest.mark.cluster
+def test_nodes_come_and_go_and_one_that_is_taken_away_costs_no_trial(cluster: Cluster, tmp_path: Path) -> None:
+    """A trial that lost its worker but once would have failed; the one on the drained node goes on elsewhere."""
+    out = tmp_path / "run"
+    first = cluster.add(1)
+    options = ["--trials", "4", "--steps", "360", "--stopping", "none", "--set", "net.channels=8"]
+    with Driver([sys.executable, "-c", COUNTING_EVERY_LOSS, *sweep(cluster, out, *options)[2:]], cluster) as driver:
+        driver.wait_until(lambda: any((out / "reports").glob("part-*")))
+        bad = cluster.add(1, **other_code(tmp_path / "code"))
+        driver.wait_until(lambda: "gets no trials: it runs other code" in driver.said())
+        assert bad[:8] in next(line for line in driver.said().splitlines() if "gets no trials" in line)
+        cluster.add(1)
+        announce_and_take_away(cluster, first)
+        driver.finish()
+    assert "has joined the cluster" in driver.said()
+    assert "has left the cluster; its trials start again elsewhere" in driver.said()
+    assert load(out).trials["ending"].tolist() == ["completed"] * 4
+
+
+@pytest.mark.cluster
+def test_a_node_that_is_lost_and_not_replaced_changes_no_row(cluster: Cluster, tmp_path: Path) -> None:
+    """Its trial waits for a place that only a worker can give up that waits for this trial."""
+    out, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
+    options = ["--reproducible", "--trials", "4", "--steps", "90", "--set", "net.channels=8"]
+    cluster.add(1)
+    lost = cluster.add(1)
+    with Driver(sweep(cluster, out, *options, "--workers", "2"), cluster) as driver:
+        driver.wait_until(lambda: any((out / "reports").glob("part-*")))
+        cluster.kill(lost)
+        driver.finish()
+    finish(cluster, command(undisturbed, *options, "--workers", "0"))
+    here, there = load(out), load(undisturbed)
+    for dataset in ("starts", "reports", "trials"):
+        one, other = numbers(getattr(here, dataset)), numbers(getattr(there, dataset))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+class Driver:
+    """A sweep that runs beside the test, and what it has said so far."""
+
+    def __init__(self, arguments: list[str], cluster: Cluster) -> None:
+        self._log = Path(arguments[arguments.index("--out") + 1]).with_suffix(".log")
+        with self._log.open("w") as file:
+            self._process = subprocess.Popen(
+                arguments, env=cluster.environment, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT
+            )
+
+    def __enter__(self) -> "Driver":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait(timeout=30)
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def wait_until(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 120
+        while not true():
+            assert self._process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.1)
+
+    def finish(self) -> None:
+        try:
+            assert self._process.wait(timeout=200) == 0, self.said()
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end:\n{self.said()}") from None
+
+
+def announce_and_take_away(cluster: Cluster, node: str) -> None:
+    """As AWS does it with a machine of its spot market: a notice to the machine, then the end."""
+    with Service("aws") as service:
+        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        service.taken, service.until = True, datetime.now(UTC) + timedelta(seconds=12)
+        watcher = [
+            sys.executable,
+            "-m",
+            "sweeps.engine.cluster.spot_watcher",
+            "--metadata",
+            service.url,
+            "--node-id",
+            node,
+        ]
+        watcher += ["--address", cluster.address]
+        drained = subprocess.run(
+            watcher, env=cluster.environment, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+        )
+        service.shutdown()
+        thread.join()
+    assert f"node {node} drained" in drained.stdout
+    time.sleep(3)  # its time is over
+    cluster.kill(node)

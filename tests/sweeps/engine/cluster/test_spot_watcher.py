@@ -1,0 +1,138 @@
+"""The watcher of a machine's end, against a pretended metadata service on the loopback address."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from sweeps.engine.cluster import spot_watcher
+from sweeps.engine.cluster.spot_watcher import AWS_NOTICE_S, GCP_NOTICE_S, SIGTERM_NOTICE_S, Metadata, Notice, watch
+
+
+class Service(ThreadingHTTPServer):
+    """Answers as IMDSv2 of AWS does, or as GCP's server; `taken`: the machine is about to go, at `until`."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.taken, self.asked = kind, False, 0
+        self.until = datetime(2030, 1, 1, tzinfo=UTC)
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Service
+
+    def do_PUT(self) -> None:
+        aws = self.server.kind == "aws" and self.path == "/latest/api/token"
+        ttl = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds", "")
+        self._say(*((200, "session") if aws and ttl.isdecimal() else (404, "")))
+
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        if self.server.kind == "aws" and self.path == "/latest/meta-data/spot/instance-action":
+            if self.headers.get("X-aws-ec2-metadata-token") != "session":
+                return self._say(401, "")
+            notice = json.dumps({"action": "terminate", "time": f"{self.server.until:%Y-%m-%dT%H:%M:%SZ}"})
+            return self._say(*((200, notice) if self.server.taken else (404, "")))
+        if self.server.kind == "gcp" and self.path == "/computeMetadata/v1/instance/preempted":
+            if self.headers.get("Metadata-Flavor") != "Google":
+                return self._say(403, "")
+            return self._say(200, "TRUE" if self.server.taken else "FALSE")
+        return self._say(404, "")
+
+    def _say(self, status: int, text: str) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def service(request: pytest.FixtureRequest) -> Iterator[Service]:
+    with Service(request.param) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("service", "left_s"), [("aws", AWS_NOTICE_S), ("gcp", GCP_NOTICE_S)], indirect=["service"])
+def test_a_notice_is_heard_and_nothing_before_it(service: Service, left_s: int) -> None:
+    metadata = Metadata(service.url)
+    assert metadata.notice() is None
+    service.taken = True
+    notice = metadata.notice()
+    assert notice is not None
+    assert notice[1] == left_s
+
+
+@pytest.mark.parametrize("service", ["aws"], indirect=True)
+@pytest.mark.parametrize(("lives_s", "left_s"), [(60.9, 50), (8, 1), (500, AWS_NOTICE_S)])
+def test_the_notice_of_aws_says_how_long_is_left(service: Service, lives_s: float, left_s: int) -> None:
+    """Less than it says: Ray counts a node that dies before its time as a failure."""
+    service.taken, service.until = True, datetime.now(UTC) + timedelta(seconds=lives_s)
+    notice = Metadata(service.url).notice()
+    assert notice is not None
+    assert left_s - 2 <= notice[1] <= left_s
+
+
+@pytest.mark.parametrize("service", ["neither"], indirect=True)
+def test_a_machine_without_such_a_service_is_never_taken(service: Service) -> None:
+    service.taken = True
+    assert Metadata(service.url).notice() is None
+
+
+def test_where_nobody_answers_nothing_is_announced() -> None:
+    assert Metadata("http://127.0.0.1:9").notice() is None
+
+
+@pytest.mark.parametrize("service", ["aws"], indirect=True)
+def test_a_notice_drains_and_what_failed_is_tried_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spot_watcher.time, "sleep", lambda seconds: None)
+    tried: list[Notice] = []
+
+    def drain(notice: Notice) -> bool:
+        tried.append(notice)
+        return len(tried) == 2
+
+    def announce() -> None:
+        while service.asked < 3:
+            pass
+        service.taken = True
+
+    announcing = threading.Thread(target=announce)
+    announcing.start()
+    watch(Metadata(service.url), drain, poll_s=0.01)
+    announcing.join()
+    assert len(tried) == 2
+    assert tried[0][0].startswith("spot notice of AWS")
+
+
+@pytest.mark.parametrize("service", ["aws"], indirect=True)
+def test_a_notice_that_comes_late_is_acted_upon_all_the_same(service: Service) -> None:
+    service.taken, service.until = True, datetime.now(UTC)
+    drained: list[Notice] = []
+    watch(Metadata(service.url), lambda notice: not drained.append(notice))
+    assert [left_s for _, left_s in drained] == [1]
+
+
+@pytest.mark.parametrize("service", ["gcp"], indirect=True)
+def test_sigterm_is_a_notice_too(service: Service) -> None:
+    """The signal comes in the middle of a long pause, which it ends."""
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    drained: list[Notice] = []
+    watch(Metadata(service.url), lambda notice: not drained.append(notice), poll_s=60.0)
+    timer.join()
+    assert [reason for reason, _ in drained] == ["SIGTERM"]
+    assert drained[0][1] < SIGTERM_NOTICE_S + 1

@@ -1,0 +1,50 @@
+"""A script with several sweeps: one is chosen, or all are run in turn, each in its own folder."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from analysis.ledger.load import load
+from sweeps.engine.command import run_chosen
+from sweeps.engine.sweep import Budget, SweepError
+from tests.sweeps.engine.pretended import small_sweep
+
+SWEEPS = {name: replace(small_sweep(), name=name) for name in ("day", "night")}
+HOW = ["--smoke", "--workers", "0", "--set", "train.val_images=2"]
+
+
+def test_all_sweeps_of_a_script_run_in_turn_inside_the_folder(tmp_path: Path) -> None:
+    assert run_chosen(SWEEPS, "--task", "all", [*HOW, "--out", str(tmp_path / "run")]) == 0
+    for name in SWEEPS:
+        assert set(load(tmp_path / "run" / name).trials["sweep"]) == {name}
+
+
+def test_one_is_chosen_and_its_command_can_be_given_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = f"--out={tmp_path / 'run'}"
+    assert run_chosen(SWEEPS, "--task", "all", [*HOW, "--task", "night", out]) == 0
+    assert set(load(tmp_path / "run").trials["sweep"]) == {"night"}
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"--task night --resume {tmp_path / 'run'}" in said
+    assert (
+        run_chosen(SWEEPS, "--task", "all", ["--task=night", "--resume", str(tmp_path / "run"), "--workers", "0"]) == 0
+    )
+
+
+def test_an_unknown_choice_is_refused_with_the_choices(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_chosen(SWEEPS, "--task", "day", ["--task", "dusk"]) == 2
+    assert "--task dusk: choose from day, night, all" in capsys.readouterr().err
+    assert run_chosen(SWEEPS, "--task", "day", ["--task"]) == 2
+
+
+def test_the_full_scale_changes_the_budget_and_what_is_fixed() -> None:
+    sweep = small_sweep(full_fixed={"net.channels": 64})
+    full = sweep.at("full")
+    assert full.budget == sweep.full
+    assert full.fixed == {**sweep.fixed, "net.channels": 64}
+    assert sweep.at("demo") == sweep
+    assert sweep.at("smoke").budget == sweep.smoke
+    with pytest.raises(SweepError, match=r"full budget\.trials=0"):
+        small_sweep(full=Budget(trials=0, steps=9))
+    with pytest.raises(SweepError, match=r"loss\.tv cannot be fixed and searched"):
+        small_sweep(full_fixed={"loss.tv": 1.0})

@@ -1,0 +1,134 @@
+"""What the engine makes of Ray Tune's attempts: whose work is done again, who gives way. Without Ray's processes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps.engine.protocol import Assignment
+from sweeps.engine.replay.command import MemoryLedger
+from sweeps.engine.run.controller import RunController
+from sweeps.engine.sweep import Sweep
+from sweeps.engine.workers import ray_tune
+from sweeps.engine.workers.ray_actor import WorkerConfig
+from sweeps.engine.workers.ray_tune import LOST_WORKER_RETRIES, _Feed, _Rungs
+from tests.sweeps.engine.pretended import CONTEXT
+
+IDLE = {"unfit": "", "progress": None}
+CONTINUE, STOP = _Rungs.CONTINUE, _Rungs.STOP
+
+
+@dataclass(eq=False)
+class Attempt:
+    """What the engine looks at of a trial of Tune's."""
+
+    trial_id: str
+    status: str = "RUNNING"
+    num_failures: int = 0
+
+
+class Tune:
+    """Its controller, as far as a scheduler sees it: attempts that are asked for and end."""
+
+    def __init__(self, controller: RunController, workers: int) -> None:
+        failures: list[Exception] = []
+        shared = {"ground": WorkerConfig(workers, "cpu", Path("store"))}
+        self.feed = _Feed(controller, shared, failures, lambda: workers, lambda sentence: None)
+        self.rungs = _Rungs(controller, self.feed, failures)
+        self.live: list[Attempt] = []
+
+    def get_live_trials(self) -> list[Attempt]:
+        return self.live
+
+    def ask(self, status: str = "RUNNING") -> tuple[Attempt, Any]:
+        """A new attempt and what it is at."""
+        attempt = Attempt(f"attempt {len(self.live)}", status)
+        config = self.feed.suggest(attempt.trial_id)
+        self.live.append(attempt)
+        return attempt, config["assignment"]
+
+    def fail(self, attempt: Attempt, counted: bool = True) -> None:
+        """As TuneController._process_trial_failure does it where nothing is retried."""
+        attempt.num_failures += counted
+        self.rungs.on_trial_error(self, attempt)
+        self.feed.on_trial_complete(attempt.trial_id, error=True)
+        attempt.status = "ERROR"
+
+    def show_idle(self, attempt: Attempt) -> str:
+        return self.rungs.on_trial_result(self, attempt, IDLE)
+
+
+@pytest.fixture
+def controller(sweep: Sweep) -> RunController:
+    return RunController(sweep.with_budget(trials=1, seeds=1), MemoryLedger(), CONTEXT)
+
+
+def test_work_that_lost_its_worker_is_given_again_before_any_other_and_at_last_given_up(sweep: Sweep) -> None:
+    controller = RunController(sweep.with_budget(trials=5), MemoryLedger(), CONTEXT)
+    tune = Tune(controller, workers=1)
+    attempt, first = tune.ask()
+    for _ in range(LOST_WORKER_RETRIES):
+        tune.fail(attempt)
+        attempt, again = tune.ask()
+        assert again is first
+    assert not controller.trials[first.trial].ending
+    tune.fail(attempt)
+    lost = controller.trials[first.trial]
+    assert (lost.ending, lost.reason) == ("failed", "its worker died 4 times")
+    assert tune.ask()[1].trial != first.trial
+
+
+@pytest.mark.parametrize(("status", "counted"), [("PENDING", True), ("RUNNING", False)])
+def test_a_worker_that_refused_and_a_machine_that_was_drained_cost_no_retry(
+    controller: RunController, status: str, counted: bool
+) -> None:
+    tune = Tune(controller, workers=1)
+    attempt, first = tune.ask(status)
+    for _ in range(3 * LOST_WORKER_RETRIES):
+        tune.fail(attempt, counted)
+        attempt, again = tune.ask(status)
+        assert again is first
+
+
+def test_an_idle_worker_gives_its_place_to_work_that_waits_for_one(
+    controller: RunController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine of the only trial is lost, and a worker of another one waits for that trial: nothing may hang."""
+    now = 1000.0
+    monkeypatch.setattr(ray_tune.time, "monotonic", lambda: now)
+    tune = Tune(controller, workers=3)
+    lost, work = tune.ask()
+    idle, another = tune.ask()[0], tune.ask()[0]
+    assert isinstance(work, Assignment)
+    tune.fail(lost)
+    waiting, again = tune.ask("PENDING")
+    assert again is work
+    assert tune.show_idle(idle) == CONTINUE  # it may yet get a machine of its own
+    now += ray_tune.GIVE_WAY_S
+    assert tune.show_idle(idle) == STOP
+    assert tune.show_idle(another) == CONTINUE  # one place is enough
+    assert tune.rungs.choose_trial_to_run(tune) is waiting
+
+
+def test_nobody_gives_way_to_an_attempt_that_would_only_wait(
+    controller: RunController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(ray_tune.time, "monotonic", lambda: now)
+    tune = Tune(controller, workers=3)
+    tune.ask()
+    idle, waiting = tune.ask()[0], tune.ask("PENDING")[0]
+    for _ in range(3):
+        assert tune.show_idle(idle) == CONTINUE
+        now += ray_tune.GIVE_WAY_S
+    assert tune.rungs.choose_trial_to_run(tune) is waiting
+
+
+def test_work_goes_before_waiting_where_a_place_is_free(sweep: Sweep) -> None:
+    tune = Tune(RunController(sweep.with_budget(trials=1), MemoryLedger(), CONTEXT), workers=2)
+    with_work, _ = tune.ask("PENDING")
+    without, nothing = tune.ask("PENDING")
+    assert nothing is None
+    tune.live = [without, with_work]
+    assert tune.rungs.choose_trial_to_run(tune) is with_work

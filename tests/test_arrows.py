@@ -55,7 +55,11 @@ def _excused(path: Path) -> set[str]:
 
 def test_only_what_trains_knows_torch_in_the_engine() -> None:
     users = {path.name for path in sources("sweeps/engine") if {"torch", "enhance.microrun"} & imported(path)}
-    assert users == {"worker.py", "estimate.py", "node_check.py"}  # node_check.py: whether a node's torch can use its GPU
+    assert users == {
+        "worker.py",
+        "estimate.py",
+        "node_check.py",
+    }  # node_check.py: whether a node's torch can use its GPU
 
 
 def test_few_files_know_ray() -> None:

@@ -32,8 +32,12 @@ def ablation_table(frame: pd.DataFrame) -> Table:
 
 def effect_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
     """The change with its interval, the p value, pairs and lost pairs of one effect, as cells say them."""
-    ends = "no interval" if pd.isna(row["low"]) else f"{signed(metric, row['low'])} to {signed(metric, row['high'])}"
-    mean = "unknown" if pd.isna(row["mean"]) else signed(metric, row["mean"])
+    ends = (
+        "no interval"
+        if pd.isna(row["low"])
+        else f"{signed_text(metric, row['low'])} to {signed_text(metric, row['high'])}"
+    )
+    mean = "unknown" if pd.isna(row["mean"]) else signed_text(metric, row["mean"])
     p = "" if pd.isna(row["p_holm"]) else "< 0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}"
     return [mean, ends, p, str(row["pairs"]), str(row["lost"]) if row["lost"] else ""]
 
@@ -52,6 +56,6 @@ def legend_lines(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def signed(metric: str, value: float) -> str:
+def signed_text(metric: str, value: float) -> str:
     """A change of a metric with its sign, in the label's unit."""
     return f"{'+' if value >= 0 else ''}{metric_text(metric, value)}"

@@ -5,7 +5,7 @@ import argparse
 from analysis.commands.arguments import RUN, run_location
 from analysis.ledger.load import load
 from analysis.output import console, say_notes, say_written, written
-from analysis.paper.answer import TABLES, compared, comparison_lines, conventions
+from analysis.paper.answer import TABLES, compare_networks, comparison_lines, conventions
 from analysis.paper.figure import comparison_figure
 from analysis.paper.table import comparison_table
 
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> None:
     """Carry the command out. Raises LedgerError."""
     ledgers = [load(run) for run in options.runs]
     say_notes(note for ledger in ledgers for note in ledger.notes)
-    frame = compared(ledgers, options.table)
+    frame = compare_networks(ledgers, options.table)
     said, notes = comparison_lines(frame), conventions(ledgers, frame)
     title = f"Fast Perceptual Image Enhancement ({_TABLE_NAMES[options.table]}) beside this run"
     figure = comparison_figure(title, frame, [*said[:2], *notes])

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.commands.arguments import RUN, run_location
 from analysis.frontier.chances import chance_lines, chances
-from analysis.frontier.configurations import configurations, confirmed, ranked, remarks, results
+from analysis.frontier.configurations import caveats, configurations, has_confirmations, rank, results
 from analysis.frontier.confirmation import confirmation, luck_lines
 from analysis.frontier.figure import frontier_figure, run_names
 from analysis.frontier.pirm import conventions, with_pirm
@@ -22,7 +22,7 @@ from analysis.frontier.table import (
 )
 from analysis.ledger.load import Ledger, LedgerError, Objective, load, objectives_named
 from analysis.output import console, say_notes, say_written, written
-from analysis.paper.answer import TABLES, published
+from analysis.paper.answer import TABLES, paper_points
 from analysis.stopping.answer import stopping_lines
 
 _OTHERS = 15
@@ -48,11 +48,11 @@ def run(options: argparse.Namespace) -> None:
     ledgers = [load(run) for run in options.runs]
     say_notes(note for ledger in ledgers for note in ledger.notes)
     objectives = _common(ledgers, options.objectives)
-    points = published(options.paper, ledgers, objectives) if options.paper else None
+    points = paper_points(options.paper, ledgers, objectives) if options.paper else None
     found = _together(ledgers, options)
-    frame = ranked(found if options.search else results(found), objectives)
+    frame = rank(found if options.search else results(found), objectives)
     for index, ledger in enumerate(ledgers):
-        say_notes(remarks(ledger, frame[frame["run"] == index], objectives))
+        say_notes(caveats(ledger, frame[frame["run"] == index], objectives))
     sure = chances(ledgers, frame, objectives, options.search)
     frame = frame.assign(chance=sure.front)
     said = chance_lines(sure, frame)
@@ -116,7 +116,7 @@ def _say(
         screen.print(pirm_table(frame, on + rest if options.all else _OTHERS))
         print(conventions())
     for ledger in ledgers:
-        if confirmed(ledger):
+        if has_confirmations(ledger):
             screen.print(confirmation_table(confirmation(ledger, objectives), objectives))
         said = [*luck_lines(ledger, objectives), *stopping_lines(ledger)]
         print("\n".join(said), end="\n" if said else "")

@@ -5,7 +5,7 @@ import argparse
 from matplotlib.figure import Figure
 
 from analysis.commands.arguments import RUN, run_location
-from analysis.images.answer import Shown, shown
+from analysis.images.answer import Gallery, gallery
 from analysis.images.figure import colors_figure, crops_figure, extremes_figure, photo_figure
 from analysis.images.numbers import picture_summary
 from analysis.images.table import images_table
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
     """Carry the command out. Raises LedgerError."""
     ledgers = [load(run) for run in options.runs]
     say_notes(note for ledger in ledgers for note in ledger.notes)
-    found = shown(ledgers, options.most, options.trial)
+    found = gallery(ledgers, options.most, options.trial)
     say_notes(found.notes)
     figures = _figures(ledgers, found, tuple(options.corner) if options.corner else None)
     files = written_all(found.numbers, figures, options.out or options.runs[0] / "analysis", "images")
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     print(f'\nthe numbers in pandas: import pandas; pandas.read_parquet("{files[-1]}").query("kept")')
 
 
-def _figures(ledgers: list[Ledger], found: Shown, corner: tuple[int, int] | None) -> dict[str, Figure]:
+def _figures(ledgers: list[Ledger], found: Gallery, corner: tuple[int, int] | None) -> dict[str, Figure]:
     question = _question(ledgers)
     figures = {}
     if found.crops:

@@ -8,12 +8,12 @@ from analysis.commands.arguments import RUN, run_location
 from analysis.importance.answer import (
     RESAMPLES,
     common_rung,
+    configuration_scores,
     curves,
     importance,
     leading_pair,
-    pooled,
     sample_lines,
-    scored,
+    shared_space,
     surface,
 )
 from analysis.importance.figure import contours_figure, importance_figure, parallel_figure, slices_figure
@@ -82,8 +82,8 @@ def _pictures(
     out: Location,
 ) -> list[Location]:
     """Four pictures, each with its numbers: importances, scores along one parameter, over two, and over all."""
-    question, parameters = str(ledgers[0].runs["question"].iloc[-1]), pooled(ledgers)
-    scores = {objective: scored(ledgers, objective, rung) for objective in objectives}
+    question, parameters = str(ledgers[0].runs["question"].iloc[-1]), shared_space(ledgers)
+    scores = {objective: configuration_scores(ledgers, objective, rung) for objective in objectives}
     enough = frame[frame["n"] >= FEWEST]
     leading = {o: list(enough.loc[enough["metric"] == o.metric, "parameter"])[:_SLICES] for o in objectives}
     lines = {o: curves(ledgers, o, rung, leading[o]) for o in objectives}

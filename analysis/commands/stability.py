@@ -10,16 +10,16 @@ from analysis.ledger.units import metric_label
 from analysis.output import console, say_notes, say_written, write_numbers, written
 from analysis.stability.answer import (
     MOST_CONFIGURATIONS,
+    default_grouping,
     divergence,
+    divergence_kinds,
     first_objective,
-    kinds,
     onset_lines,
     outcomes,
-    side,
-    varied,
+    varying_factors,
 )
 from analysis.stability.curves import DIAGNOSTICS, diagnostics_by
-from analysis.stability.factors import factor_named, learning_rate, searched
+from analysis.stability.factors import find_factor, learning_rate, searched_factors
 from analysis.stability.figure import curves_figure, rates_figure, stability_figure
 from analysis.stability.study import Answers, Curves, answered, curves_lines, curves_of, pair_of, trials_lines
 from analysis.stability.table import diagnostics_table, divergence_table, spreads_table
@@ -40,10 +40,10 @@ def run(options: argparse.Namespace) -> None:
     """Carry the command out. Raises LedgerError."""
     ledgers = [load(run) for run in options.runs]
     say_notes(note for ledger in ledgers for note in ledger.notes)
-    frame = outcomes(ledgers, searched(ledgers))
-    factors, objective = varied(frame, ledgers), first_objective(ledgers)
-    rate = factor_named(options.rate, factors) if options.rate else learning_rate(factors)
-    by = factor_named(options.by, factors) if options.by else side(frame, factors, rate)
+    frame = outcomes(ledgers, searched_factors(ledgers))
+    factors, objective = varying_factors(frame, ledgers), first_objective(ledgers)
+    rate = find_factor(options.rate, factors) if options.rate else learning_rate(factors)
+    by = find_factor(options.by, factors) if options.by else default_grouping(frame, factors, rate)
     rates = divergence(frame, factors)
     answers = answered(frame, objective, rate, by, pair_of(options.heat, factors, rate))
     curves = curves_of(ledgers, frame, rate)
@@ -68,7 +68,7 @@ def _say(
     print(f"\n{title}\n")
     screen = console()
     screen.print(divergence_table(rates))
-    counted = ", ".join(f"{count} {kind}" for kind, count in kinds(frame).items())
+    counted = ", ".join(f"{count} {kind}" for kind, count in divergence_kinds(frame).items())
     print(f"diverged by kind: {counted or 'none'}")
     if answers.edge is not None and answers.rate is not None:
         print("\n".join(f"{answers.rate.name}: {line}" for line in onset_lines(answers.edge)))

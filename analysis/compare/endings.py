@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.compare.pairs import Pairing
 from analysis.ledger.load import LOST, Ledger
-from analysis.statistics.differences import discordant_p, rate_differences
+from analysis.statistics.differences import mcnemar_p, rate_differences
 
 _TRAINED = ("completed", "stopped", "diverged")
 _ENDINGS = ("stopped", *LOST)
@@ -57,4 +57,4 @@ def discordant(a: Ledger, b: Ledger, pairs: Pairing) -> Discordant:
     both = sides[0].merge(sides[1], on=["pair", "seed"], suffixes=("_a", "_b"))
     one, other = (both[f"ending_{side}"] == "diverged" for side in "ab")
     only_a, only_b = int((one & ~other).sum()), int((other & ~one).sum())
-    return Discordant(len(both), only_a, only_b, discordant_p(only_a, only_b))
+    return Discordant(len(both), only_a, only_b, mcnemar_p(only_a, only_b))

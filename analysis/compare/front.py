@@ -7,8 +7,8 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from analysis.compare.scores import compared
-from analysis.frontier.configurations import configurations, confirmed, counted
+from analysis.compare.scores import difference_columns
+from analysis.frontier.configurations import configurations, has_confirmations, scored_trials
 from analysis.ledger.load import Ledger, Objective, contract_facts
 from analysis.ledger.units import metric_label
 from analysis.statistics.differences import NONE
@@ -53,7 +53,7 @@ def best(a: Ledger, b: Ledger, objectives: Sequence[Objective]) -> Best:
     """
     sides = [_tables(ledger, objectives) for ledger in (a, b)]
     size_a, size_b = (len(side[0]) for side in sides)
-    chosen = [confirmed(ledger) for ledger in (a, b)]
+    chosen = [has_confirmations(ledger) for ledger in (a, b)]
     designed = [contract_facts(ledger).get("design", "None") != "None" for ledger in (a, b)]
     why = ""
     if len(objectives) == 1:
@@ -72,7 +72,7 @@ def best(a: Ledger, b: Ledger, objectives: Sequence[Objective]) -> Best:
         nan = float("nan")
         return Best(what, size_a, size_b, nan, nan, nan, nan, nan, nan, NONE, 0, "no finite score")
     one, other = values
-    found = compared(one.to_numpy(), other.to_numpy(), one.index.to_numpy(), other.index.to_numpy())
+    found = difference_columns(one.to_numpy(), other.to_numpy(), one.index.to_numpy(), other.index.to_numpy())
     if not why and found["method"] == NONE:
         why = "one seed in each run says nothing of the spread"
     if why:
@@ -100,8 +100,8 @@ def hypervolumes(sides: Sequence[Sequence[pd.DataFrame]], objectives: Sequence[O
 
 def _tables(ledger: Ledger, objectives: Sequence[Objective]) -> list[pd.DataFrame]:
     """For each objective the scores (configurations, seeds) of what a run may call results, NaN where there is none."""
-    trials = counted(ledger)
-    if confirmed(ledger):
+    trials = scored_trials(ledger)
+    if has_confirmations(ledger):
         trials = trials[trials["stage"] == "confirm"]
     return [trials.pivot(index=_ID, columns="seed", values=own.column).astype("float64") for own in objectives]
 

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.compare.pairs import Pairing
-from analysis.frontier.configurations import counted
+from analysis.frontier.configurations import scored_trials
 from analysis.ledger.load import LOST, Ledger, Objective
 from analysis.ledger.units import COSTS
 from analysis.statistics.differences import NONE, seeds_difference
@@ -81,7 +81,7 @@ def _rows(a: Ledger, b: Ledger, pairs: Pairing, column: str) -> Iterator[dict[st
 
 def _table(ledger: Ledger, digests: pd.Series, stage: str, column: str) -> pd.DataFrame:
     """The finite scores of the paired configurations (index: the pair's number) by seed, and `images`."""
-    trials = counted(ledger, search=stage == "search")
+    trials = scored_trials(ledger, search=stage == "search")
     trials = trials[(trials["stage"] == "confirm") == (stage == "confirm")]
     numbers = trials[_ID].map(pd.Series(digests.index, index=digests.to_numpy()))
     known = numbers.notna() & np.isfinite(trials[column].astype("float64"))
@@ -107,7 +107,7 @@ def _each(pairs: Pairing, row: int, stage: str, one: pd.DataFrame, other: pd.Dat
     names = pairs.table.loc[row]
     (x, x_seeds), (y, y_seeds) = (_finite(side.loc[[row]]) for side in (one, other))
     said = {"kind": "each", "configuration": names["a"], "configuration_b": names["b"], "label": names["label"]}
-    return said | {"stage": stage} | compared(x, y, x_seeds, y_seeds)
+    return said | {"stage": stage} | difference_columns(x, y, x_seeds, y_seeds)
 
 
 def _average(stage: str, one: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _average(stage: str, one: pd.DataFrame, other: pd.DataFrame) -> dict[str, An
     said = {"kind": "average", "configuration": "", "configuration_b": "", "stage": stage}
     if complete.sum() >= 2:
         seeds = [side.columns.to_numpy() for side in whole]
-        found = compared(*(side.mean(axis="index").to_numpy() for side in whole), *seeds)
+        found = difference_columns(*(side.mean(axis="index").to_numpy() for side in whole), *seeds)
         if found["method"] != NONE:
             return said | {"label": _mean_over(int(complete.sum()), len(one), stage)} | found
     said["label"] = _mean_over(len(one), len(one), stage)
@@ -133,7 +133,7 @@ def _mean_over(count: int, of: int, stage: str) -> str:
     return f"mean over {count} {what}" if count == of else f"mean over {count} of {of} {what}"
 
 
-def compared(a: Floats, b: Floats, a_seeds: NDArray[Any], b_seeds: NDArray[Any]) -> dict[str, Any]:
+def difference_columns(a: Floats, b: Floats, a_seeds: NDArray[Any], b_seeds: NDArray[Any]) -> dict[str, Any]:
     """`seeds_difference` as columns. Where it is over pairs, so are the means `a` and `b`."""
     found = seeds_difference(a, b, a_seeds, b_seeds)
     one, other = (a, b) if found.method != "paired" else (a[np.isin(a_seeds, b_seeds)], b[np.isin(b_seeds, a_seeds)])

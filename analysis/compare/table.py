@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from analysis.compare.words import p_text, signed
+from analysis.compare.words import p_text, signed_text
 from analysis.ledger.load import Objective
 from analysis.ledger.units import metric_label, metric_text
 
@@ -67,9 +67,9 @@ def _how(row: dict[Hashable, Any]) -> str:
 
 def _score_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
     seeds = str(row["n"]) if row["method"] == "paired" else f"{row['n_a']} / {row['n_b']}"
-    ends = "" if pd.isna(row["low"]) else f" ({signed(metric, row['low'])} to {signed(metric, row['high'])})"
+    ends = "" if pd.isna(row["low"]) else f" ({signed_text(metric, row['low'])} to {signed_text(metric, row['high'])})"
     means = [metric_text(metric, row[side]) for side in "ab"]
-    return [seeds, *means, signed(metric, row["mean"]) + ends, p_text(row["p_holm"])]
+    return [seeds, *means, signed_text(metric, row["mean"]) + ends, p_text(row["p_holm"])]
 
 
 def _table(*left: str, right: Sequence[str]) -> Table:

@@ -17,7 +17,7 @@ def p_text(p: float) -> str:
     return "" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def signed(metric: str, value: float) -> str:
+def signed_text(metric: str, value: float) -> str:
     """A difference in the metric's precision, with its sign."""
     text = metric_text(metric, abs(value))
     zero = not any(digit in text for digit in "123456789")
@@ -58,7 +58,7 @@ def best_line(found: Best, metric: str | None) -> str:
     if np.isnan(found.mean):
         return f"best, {found.what}: {found.why}"
     a, b = (f"{own:.3f}" if metric is None else metric_text(metric, own) for own in (found.a, found.b))
-    less, low, high = (f"{own:+.3f}" if metric is None else signed(metric, own) for own in found[5:8])
+    less, low, high = (f"{own:+.3f}" if metric is None else signed_text(metric, own) for own in found[5:8])
     ends = f"95 % interval {low} to {high}, p {p_text(found.p)}, {found.method}"
     ends = f"no interval: {found.why}" if found.why else ends
     sizes = (_of(found.configurations_a), _of(found.configurations_b))
@@ -94,7 +94,8 @@ def _average_line(row: dict[object, object], objective: Objective) -> str:
     if mean == 0 and low == high == 0:
         return f"{metric_label(metric)}: no difference at all, {row['label']}"
     word = "better" if objective.sign * mean > 0 else "worse"
-    size = f"{metric_text(metric, abs(mean))} {word} ({signed(metric, low)} to {signed(metric, high)}, p {p_text(p)})"
+    ends = f"{signed_text(metric, low)} to {signed_text(metric, high)}"
+    size = f"{metric_text(metric, abs(mean))} {word} ({ends}, p {p_text(p)})"
     told = "more than noise" if row["sure"] else "not told apart from noise"
     if np.isnan(low):
         size, told = f"{metric_text(metric, abs(mean))} {word}", "no interval"

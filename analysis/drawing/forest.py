@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GREY, INK, dressed
+from analysis.drawing.style import BLUE, GREY, INK, style_axes
 from analysis.statistics.intervals import Floats
 
 
@@ -35,6 +35,6 @@ def plot_forest(
     axes.hlines(rows, low, high, colors=colors, lw=1.8, alpha=0.8, zorder=2)
     axes.scatter(mean, rows, c=colors, s=36, edgecolors="white", linewidths=0.8, zorder=3)
     axes.set_yticks(rows, labels, fontsize=8.5, parse_math=False)
-    dressed(axes, x_label, "")
+    style_axes(axes, x_label, "")
     axes.grid(axis="y", visible=False)
     return axes

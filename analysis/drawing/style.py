@@ -29,7 +29,7 @@ def scale(axes: Axes, name: str, log: bool) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def dressed(axes: Axes, x_label: str, y_label: str) -> Axes:
+def style_axes(axes: Axes, x_label: str, y_label: str) -> Axes:
     axes.set_xlabel(x_label, fontsize=11, color=INK)
     height_in = axes.get_window_extent().height / axes.figure.dpi
     axes.set_ylabel(textwrap.fill(y_label, max(12, int(height_in / _LETTER_IN))), fontsize=11, color=INK)

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.frontier.configurations import counted
+from analysis.frontier.configurations import scored_trials
 from analysis.ledger.load import Ledger, Objective
 from analysis.ledger.units import COSTS
-from analysis.statistics.fronts import DRAWS, knee, on_front, summarised, true_means, volume
+from analysis.statistics.fronts import DRAWS, draw_true_means, hypervolume, knee, on_front, summarize
 from analysis.statistics.intervals import Z_95, Floats, Interval
 
 _MOST = 400
@@ -23,7 +23,7 @@ class Chances:
     """What is known of the front of a frame. Where nothing is, `why` says so and the others are NaN or None.
 
     `front` (n,) is the chance of each row to be on the true front, NaN for rows that were not drawn; `knee` the row of
-    the knee, None where the front has none, and `knee_chance` that it is the true one's. `volume` is the
+    the knee, None where the front has none, and `knee_chance` that it is the true one's. `hypervolume` is the
     hypervolume in units of the box between the front's best values and a tenth of its range beyond its worst; None
     where the front has no range.
     """
@@ -31,7 +31,7 @@ class Chances:
     front: Floats
     knee: int | None
     knee_chance: float
-    volume: Interval | None
+    hypervolume: Interval | None
     why: str = ""
 
 
@@ -69,8 +69,8 @@ def chance_lines(found: Chances, frame: pd.DataFrame) -> list[str]:
     if found.knee is not None:
         chance = "" if np.isnan(found.knee_chance) else f", with a chance of {100 * found.knee_chance:.0f} %"
         lines.append(f"knee of the front: {frame['number'].iloc[found.knee]}{chance}")
-    if found.volume is not None:
-        mean, low, high = (f"{value:.{_decimals(found.volume)}f}" for value in found.volume)
+    if found.hypervolume is not None:
+        mean, low, high = (f"{value:.{_decimals(found.hypervolume)}f}" for value in found.hypervolume)
         lines.append(f"hypervolume of the front: {mean} (95 % interval {low} to {high}) of the box around it")
     return lines
 
@@ -100,7 +100,7 @@ def _draws(
     near: NDArray[np.intp],
     search: bool,
 ) -> Floats:
-    """Draws (draws, near, objectives) of what the rows `near` are worth. Raises ValueError as `true_means` does."""
+    """Draws (draws, near, objectives) of the true values of the rows `near`. Raises ValueError (`draw_true_means`)."""
     generator = np.random.default_rng(0)
     points = np.empty((DRAWS, len(near), len(objectives)))
     scores = [place for place, own in enumerate(objectives) if own.metric not in COSTS]
@@ -135,12 +135,12 @@ def _scores(
     place = {key: at for at, key in enumerate(keys)}
     parts, members = [], []
     for run, ledger in enumerate(ledgers):
-        trials = counted(ledger, search)
+        trials = scored_trials(ledger, search)
         member = trials["configuration"].map(lambda digest, run=run: place.get((run, digest), -1)).to_numpy()
         parts.append(trials[columns].to_numpy(dtype=np.float64)[member >= 0])
         members.append(member[member >= 0])
-    seeds = summarised(np.concatenate(parts), np.concatenate(members))
-    return true_means(seeds, generator, wanted=np.arange(len(near)))
+    seeds = summarize(np.concatenate(parts), np.concatenate(members))
+    return draw_true_means(seeds, generator, wanted=np.arange(len(near)))
 
 
 def _decimals(interval: Interval) -> int:
@@ -155,6 +155,6 @@ def _volume(front: Floats, points: Floats, maximise: Sequence[bool]) -> Interval
         return None
     least, most = front.min(axis=0), front.max(axis=0)
     best, worst = np.where(maximise, most, least), np.where(maximise, least - span / 10, most + span / 10)
-    volumes = [volume(one, maximise, worst, best) for one in points]
+    volumes = [hypervolume(one, maximise, worst, best) for one in points]
     low, middle, high = np.quantile(volumes, [0.025, 0.5, 0.975])
     return Interval(float(middle), float(low), float(high))

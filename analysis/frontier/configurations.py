@@ -32,7 +32,7 @@ def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     What a network costs has no such interval; that of `latency_ratio` is over the rounds of its timing (`costs`).
     Raises LedgerError where nothing completed.
     """
-    trials = counted(ledger, search)
+    trials = scored_trials(ledger, search)
     # Configurations by a number: of a million texts the grouping would take longer than the means.
     codes, digests = pd.factorize(trials[_ID], sort=True)
     grouped = trials.groupby(codes, sort=True)
@@ -47,13 +47,15 @@ def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     frame["steps"] = grouped["steps"].max().to_numpy()
     frame["images"] = grouped["images"].min().to_numpy()
     frame["interval_over"] = np.where(frame["n_seeds"] >= 2, "seeds", "images")
-    measures = [_measured(grouped, frame, column.removeprefix("metric.")) for column in _columns(trials, "metric.")]
+    measures = [
+        _metric_columns(grouped, frame, column.removeprefix("metric.")) for column in _columns(trials, "metric.")
+    ]
     config = ledger.settings[_columns(ledger.settings, "config.")].reindex(frame.index)
     result: pd.DataFrame = pd.concat([frame, *measures, config], axis="columns")
     return with_latency_intervals(result.reset_index(names=_ID), ledger.costs)
 
 
-def counted(ledger: Ledger, search: bool = False) -> pd.DataFrame:
+def scored_trials(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     """The completed trials that speak for their configuration, each seed once: of the confirmation if there is one.
 
     With `search` those of the search alone. Their columns are what `configurations` needs of them. Raises LedgerError
@@ -69,7 +71,7 @@ def counted(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     return kept.loc[newest.index[newest]]
 
 
-def confirmed(ledger: Ledger) -> bool:
+def has_confirmations(ledger: Ledger) -> bool:
     """Whether any configuration was trained to the end again, on a fresh seed."""
     trials = ledger.read("trials", ["stage", "ending"])
     return bool(((trials["stage"] == "confirm") & (trials["ending"] == "completed")).any())
@@ -89,7 +91,7 @@ def front(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bo
     """Which rows no other row beats: no worse in every objective and better in one (moocore).
 
     Rows with equal values stand or fall together. A row with a value that is not finite is never on the front and beats
-    nobody; `remarks` counts such rows.
+    nobody; `caveats` counts such rows.
     """
     values = frame[[objective.column for objective in objectives]].to_numpy(dtype=np.float64)
     mask: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
@@ -99,7 +101,7 @@ def front(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bo
     return mask
 
 
-def ranked(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+def rank(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """`frame` with `front` (bool) and `number` (1, 2, ... on the front, 0 elsewhere), the front first.
 
     Both parts run from the best to the worst in the first objective; ties are broken by the next objectives, then by
@@ -143,13 +145,13 @@ def staircase(x: Floats, y: Floats, maximize_x: bool) -> tuple[Floats, Floats]:
 
 
 def labels(trials: pd.DataFrame) -> pd.Series:
-    """A short text for each configuration (the index): the parameters that vary between them (`varying`).
+    """A short text for each configuration (the index): the parameters that vary between them (`varying_parameters`).
 
     `trials` are a ledger's, or one row of each configuration. A configuration that the sweep named starts with that
     name. Labels that would be equal get the digest's first digits.
     """
     unique = trials.drop_duplicates(_ID).set_index(_ID)
-    names = varying(unique)
+    names = varying_parameters(unique)
     rows = zip(*(unique[column] for column in names), strict=True) if names else ((),) * len(unique)
     texts = [" ".join(f"{n}={value_text(v)}" for n, v in zip(names.values(), row, strict=True) if pd.notna(v))
              for row in rows]  # fmt: skip
@@ -162,7 +164,7 @@ def labels(trials: pd.DataFrame) -> pd.Series:
     return pd.Series(full, index=unique.index, dtype="str")
 
 
-def varying(trials: pd.DataFrame) -> dict[str, str]:
+def varying_parameters(trials: pd.DataFrame) -> dict[str, str]:
     """The columns `config.*` that differ between trials, in the ledger's order, each with its short name.
 
     A parameter goes by its last name where that is clear. The seed is none: it tells trials apart, not configurations.
@@ -173,7 +175,7 @@ def varying(trials: pd.DataFrame) -> dict[str, str]:
     return {column: names[column.removeprefix("config.")] for column in found}
 
 
-def remarks(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:
+def caveats(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:
     """Sentences about whatever makes the rows of `frame` less comparable than a table suggests."""
     completed = _completed(ledger, [_ID, "seed", "stage", "run.code", "run.data"])
     found = []
@@ -198,7 +200,7 @@ def remarks(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]
     found += _lost_confirmations(ledger)
     on = front(frame, objectives)
     single = int((on & (frame["n_seeds"] < 2)).sum())
-    if single and not confirmed(ledger):
+    if single and not has_confirmations(ledger):
         found.append(
             f"{single} of {int(on.sum())} on the front stand on one seed; confirm them before calling them results"
         )
@@ -233,7 +235,7 @@ def _lost_confirmations(ledger: Ledger) -> list[str]:
     return [f"{count} {one} to be confirmed, and completed on none of the fresh seeds"]
 
 
-def _measured(
+def _metric_columns(
     grouped: "DataFrameGroupBy[Any, Any]",  # generic in the stubs only
     frame: pd.DataFrame,
     metric: str,

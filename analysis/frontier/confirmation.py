@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.frontier.configurations import configurations, confirmed
+from analysis.frontier.configurations import configurations, has_confirmations
 from analysis.ledger.load import Ledger, Objective
 from analysis.ledger.units import COSTS, metric_label, metric_text
 from analysis.statistics.intervals import mean_interval
@@ -52,7 +52,7 @@ def confirmation(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFram
     frame["n_search"] = search["n_seeds"].fillna(0).astype("int64")
     frame["n_confirm"] = fresh["n_seeds"]
     for objective in objectives:
-        frame = frame.join(_compared(objective, search[objective.column], fresh))
+        frame = frame.join(_objective_columns(objective, search[objective.column], fresh))
     first = objectives[0]
     return frame.reset_index().sort_values([first.column, _ID], ascending=[not first.maximize, True], ignore_index=True)
 
@@ -80,7 +80,7 @@ def mean_luck(ledger: Ledger, objective: Objective) -> Luck:
 
 def luck_lines(ledger: Ledger, objectives: Sequence[Objective]) -> list[str]:
     """A sentence on the mean luck for each objective that has any; none where nothing was confirmed."""
-    if not confirmed(ledger):
+    if not has_confirmations(ledger):
         return []
     found = [(o.metric, mean_luck(ledger, o)) for o in objectives if o.metric not in COSTS]
     return [_sentence(metric, luck) for metric, luck in found if luck.configurations]
@@ -89,7 +89,7 @@ def luck_lines(ledger: Ledger, objectives: Sequence[Objective]) -> list[str]:
 # --- the steps ---------------------------------------------------------------------------------------------------
 
 
-def _compared(objective: Objective, search: pd.Series, fresh: pd.DataFrame) -> pd.DataFrame:
+def _objective_columns(objective: Objective, search: pd.Series, fresh: pd.DataFrame) -> pd.DataFrame:
     """The columns of one objective; `search` and `fresh` have the same index."""
     metric, sign = objective.metric, objective.sign
     over_seeds = fresh["interval_over"] == "seeds"

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.drawing.sheet import PLOT_IN, WIDE_IN, grid, legend, sheet
-from analysis.frontier.configurations import baseline, confirmed
-from analysis.frontier.plot import Dimension, plot_front, plot_published, plot_ranking, plot_rings
+from analysis.frontier.configurations import baseline, has_confirmations
+from analysis.frontier.plot import Dimension, plot_front, plot_paper_points, plot_ranking, plot_rings
 from analysis.ledger.load import ENDINGS, Ledger, LedgerError, Objective
 from analysis.ledger.units import COSTS, metric_label, metric_unit, sentence
 
@@ -26,13 +26,13 @@ def frontier_figure(
     frame: pd.DataFrame,
     objectives: Sequence[Objective],
     said: Sequence[str] = (),
-    published: pd.DataFrame | None = None,
+    paper: pd.DataFrame | None = None,
 ) -> Figure:
     """The figure of `frame` (as `frontier.ranked` gives it): one objective ranked, a front of two, or three by pairs.
 
     What is `said` stands below it; `run` of a row is the number of its ledger.
 
-    With `published` (as `papers.published` gives it) a paper's points are drawn beside those of two objectives.
+    With `paper` (see `paper.answer.paper_points`) a paper's points are drawn beside those of two objectives.
     Raises LedgerError for more objectives than that.
     """
     if len(objectives) > _MOST_OBJECTIVES:
@@ -42,7 +42,7 @@ def frontier_figure(
         )
     if len(objectives) == 1:
         return _ranking(ledgers, frame, objectives[0], said)
-    some, stopped, words = _drawn(ledgers, frame)
+    some, stopped, words = _thin_out(ledgers, frame)
     foot = [*_caption(ledgers, frame), *words, *(f"{sentence(text)}." for text in said), *_key(frame)]
     dimensions = [_dimension(ledgers[0], some, objective, stopped) for objective in objectives]
     number, called = some["number"].to_numpy(), run_names(ledgers)
@@ -55,8 +55,8 @@ def frontier_figure(
     for place, (x, y) in zip(places, itertools.combinations(dimensions, 2), strict=True):
         plot_front(place, x, y, number, joined=len(objectives) == 2)
         plot_rings(place, x, y, some["run"].to_numpy(), called)
-        if published is not None:
-            plot_published(place, *(published[objective.metric].to_numpy() for objective in objectives))
+        if paper is not None:
+            plot_paper_points(place, *(paper[objective.metric].to_numpy() for objective in objectives))
     legend(places[0])
     return figure
 
@@ -80,7 +80,7 @@ def _ranking(ledgers: Sequence[Ledger], frame: pd.DataFrame, objective: Objectiv
     return figure
 
 
-def _drawn(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+def _thin_out(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """The rows of `frame` and the stopped trials that are drawn, and what is to be said where these are not all.
 
     The front is drawn whole, of the rest an even sample, the same every time.
@@ -145,7 +145,7 @@ def _stage(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
     """Whether the points are results, or what the search picked results by."""
     if (frame["stage"] == "confirm").all():
         return ["Shown: the confirmed configurations only, by their scores on seeds that the search had not seen."]
-    if any(map(confirmed, ledgers)) and (frame["stage"] == "search").all():
+    if any(map(has_confirmations, ledgers)) and (frame["stage"] == "search").all():
         return ["Shown: the search's own scores, which are too good for the best of them; confirmations are left out."]
     return []
 

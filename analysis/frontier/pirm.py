@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from analysis.frontier.configurations import counted
+from analysis.frontier.configurations import scored_trials
 from analysis.ledger.load import Ledger, LedgerError
 from analysis.statistics.intervals import Floats, mean_interval_from_spread
 
@@ -41,7 +41,7 @@ def with_pirm(frame: pd.DataFrame, ledger: Ledger, search: bool = False) -> pd.D
         raise LedgerError(
             f"PIRM scores need psnr_db, ms_ssim and latency_ratio; {ledger.path} has no {', '.join(missing)}"
         )
-    trials = counted(ledger, search)
+    trials = scored_trials(ledger, search)
     psnr_db, ms_ssim, ratio = (trials[column].to_numpy(dtype=np.float64) for column in _NEEDED)
     scores = pd.DataFrame(pirm_scores(psnr_db, ms_ssim, SRCNN_RATIO / ratio), index=trials.index)
     grouped = scores.groupby(trials["configuration"])

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GREY, LINES, PAPER, SKY, VERMILION, dressed, scale
+from analysis.drawing.style import BLUE, GREY, LINES, PAPER, SKY, VERMILION, scale, style_axes
 from analysis.frontier.configurations import staircase
 from analysis.statistics.intervals import Floats
 
@@ -82,7 +82,7 @@ def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]
     elif y.baseline is not None:
         _baseline_level(axes, "y", y.baseline)
     _numbers(axes, x, y, number)
-    return dressed(axes, x.label, y.label)
+    return style_axes(axes, x.label, y.label)
 
 
 def plot_rings(axes: Axes, x: Dimension, y: Dimension, run: NDArray[np.int64], names: Sequence[str]) -> None:
@@ -95,7 +95,7 @@ def plot_rings(axes: Axes, x: Dimension, y: Dimension, run: NDArray[np.int64], n
                   mew=1.2, ls="", label=name, zorder=4.2)  # fmt: skip
 
 
-def plot_published(axes: Axes, x: Floats, y: Floats) -> None:
+def plot_paper_points(axes: Axes, x: Floats, y: Floats) -> None:
     """A paper's points as crosses; the range grows so that all are seen."""
     axes.plot(x, y, "x", ms=6, color=VERMILION, mew=1.3, ls="", label="published", zorder=3)
     for values, limits, set_limits, log in (
@@ -120,7 +120,7 @@ def plot_ranking(axes: Axes, x: Dimension, number: NDArray[np.int64], labels: Se
     if x.baseline is not None:
         _baseline_level(axes, "x", x.baseline)
     axes.set_yticks(rows, labels, fontsize=8)
-    return dressed(axes, x.label, "")
+    return style_axes(axes, x.label, "")
 
 
 # --- the marks ---------------------------------------------------------------------------------------------------

@@ -76,7 +76,9 @@ def confirmation_table(frame: pd.DataFrame, objectives: Sequence[Objective]) -> 
     for row in frame.to_dict("records"):
         names = [row["label"], f"{row['n_search']} / {row['n_confirm']}"]
         for metric in measured:
-            table.add_row(*map(Text, names), textwrap.fill(metric_label(metric), _HEAD), *held_against(row, metric))
+            table.add_row(
+                *map(Text, names), textwrap.fill(metric_label(metric), _HEAD), *confirmation_cells(row, metric)
+            )
             names = ["", ""]  # once for all of its scores
     return table
 
@@ -140,7 +142,7 @@ def _rate(count: int, n: int) -> str:
     return "{:.1f} %, 95 % interval {:.1f} to {:.1f} %".format(*percent)
 
 
-def held_against(row: dict[Hashable, Any], metric: str) -> list[str]:
+def confirmation_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
     """The search's score, the confirmed mean and the luck in a row of `confirmation`, in the metric's precision."""
     search, luck = row[f"search.{metric}"], row[f"luck.{metric}"]
     ends = [row[f"luck_{end}.{metric}"] for end in ("low", "high")]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.frontier.configurations import configurations, labels, ranked, results
+from analysis.frontier.configurations import configurations, labels, rank, results
 from analysis.images.numbers import picture_numbers
 from analysis.ledger.load import Ledger, LedgerError
 from analysis.ledger.samples import is_photo, picture_name, sample_pictures, sample_scores
@@ -17,7 +17,7 @@ _NETWORK = ["name", "run", "label", "configuration", "trial", "seed"]
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class Gallery:
     """What there is to see of some networks.
 
     `networks` as `shown_networks` gives it. `pictures` has a row per network and kept picture: `name` of the network,
@@ -57,7 +57,7 @@ class Shown:
         return sorted(common, key=lambda image: int(image.partition("/")[2]))
 
 
-def shown(ledgers: Sequence[Ledger], most: int, trials: Sequence[str] = ()) -> Shown:
+def gallery(ledgers: Sequence[Ledger], most: int, trials: Sequence[str] = ()) -> Gallery:
     """What there is to see of the networks that `shown_networks` chooses, of runs on the same data.
 
     Raises LedgerError where the runs differ in their data, have no samples, or have no picture in common.
@@ -75,7 +75,7 @@ def shown(ledgers: Sequence[Ledger], most: int, trials: Sequence[str] = ()) -> S
         left_out += [] if trials else _not_shown(ledger, front, len(own))
     kept = pd.concat(pictures, ignore_index=True).drop(columns="trial")
     evaluated = pd.concat(numbers, ignore_index=True).drop(columns="trial")
-    found = Shown(networks, kept, picture_numbers(networks, evaluated, kept), tuple(left_out))
+    found = Gallery(networks, kept, picture_numbers(networks, evaluated, kept), tuple(left_out))
     if not found.crops and not found.photos:
         raise LedgerError("the networks have no picture in common; choose others with --trial, or run sweeps alike")
     return found
@@ -115,7 +115,7 @@ def _networks(
     parts = [front.networks for front in fronts]
     if trials:
         named = [_named(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
-        parts = _chosen(parts, named, trials)
+        parts = _choose(parts, named, trials)
     else:
         parts = [part.iloc[_spread(len(part), most // len(parts) or 1)] for part in parts]
     if len(parts) > 1:
@@ -159,7 +159,7 @@ def _named(ledger: Ledger, scores: pd.DataFrame) -> pd.DataFrame:
 
 def _front(ledger: Ledger, scores: pd.DataFrame) -> _Front:
     """Of the front's networks each is shown by one of its seeds."""
-    frame = ranked(results(configurations(ledger)), ledger.objectives)
+    frame = rank(results(configurations(ledger)), ledger.objectives)
     front = frame.loc[frame["front"], ["configuration", "stage", "number"]].rename(columns={"number": "front"})
     named = _named(ledger, scores).merge(front, on=["configuration", "stage"])
     named = named.sort_values([ledger.objectives[0].column, "trial"])
@@ -168,7 +168,7 @@ def _front(ledger: Ledger, scores: pd.DataFrame) -> _Front:
     return _Front(middle.assign(name=middle["front"].astype(str)), len(front))
 
 
-def _chosen(fronts: Sequence[pd.DataFrame], named: Sequence[pd.DataFrame], trials: Sequence[str]) -> list[pd.DataFrame]:
+def _choose(fronts: Sequence[pd.DataFrame], named: Sequence[pd.DataFrame], trials: Sequence[str]) -> list[pd.DataFrame]:
     """The named trials, under their number on the front where they stand for it."""
     every = pd.concat(named)
     for wanted in trials:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.drawing.sheet import Page
-from analysis.images.answer import Shown
+from analysis.images.answer import Gallery
 from analysis.images.plot import (
     channel_name,
     histogram_shares,
@@ -34,7 +34,7 @@ _NARROWEST_IN = 6.0
 _DISTANCE = "distance: by how many levels a channel must be moved on average to have the target's distribution."
 
 
-def crops_figure(title: str, found: Shown) -> Figure:
+def crops_figure(title: str, found: Gallery) -> Figure:
     """Crops of the validation set, each a row of pictures and, where there are targets, a row of their L1 errors."""
     crops, names = spread(found.crops, MOST_CROPS), list(found.networks["name"])
     columns = ["input", *names, *(["target"] if found.paired else [])]
@@ -62,7 +62,7 @@ def crops_figure(title: str, found: Shown) -> Figure:
     return page.figure
 
 
-def colors_figure(title: str, found: Shown) -> Figure:
+def colors_figure(title: str, found: Gallery) -> Figure:
     """The distribution of levels in each channel over the crops that all networks share, a row per network."""
     crops, names = found.crops, list(found.networks["name"])
     wide, high, gap = 2.45, 1.25, 0.36
@@ -93,7 +93,7 @@ def colors_figure(title: str, found: Shown) -> Figure:
     return page.figure
 
 
-def extremes_figure(title: str, found: Shown) -> Figure:
+def extremes_figure(title: str, found: Gallery) -> Figure:
     """The best and the worst validation picture of every network by PSNR, a row per network. Needs pairs."""
     names = list(found.networks["name"])
     cell = _cell_in(found, found.crops or list(found.pictures["image"]))
@@ -131,7 +131,7 @@ def extremes_figure(title: str, found: Shown) -> Figure:
     return page.figure
 
 
-def photo_figure(title: str, found: Shown, photo: str, corner: tuple[int, int] | None = None) -> Figure:
+def photo_figure(title: str, found: Gallery, photo: str, corner: tuple[int, int] | None = None) -> Figure:
     """One photograph as every network enhances it, and a square part of it enlarged.
 
     `corner` is the part's left and top in px; by default the part with the most detail.
@@ -172,14 +172,14 @@ def spread(images: Sequence[str], most: int) -> list[str]:
 # --- the numbers -------------------------------------------------------------------------------------------------
 
 
-def _pixels(found: Shown, names: Sequence[str], name: str, image: str) -> Pixels:
+def _pixels(found: Gallery, names: Sequence[str], name: str, image: str) -> Pixels:
     kept = found.picture(names[0] if name in ("input", "target") else name, image)
     assert kept is not None, f"{image} is not kept of every network"
     pixels: Pixels = kept[name if name in ("input", "target") else "output"]
     return pixels
 
 
-def _errors(found: Shown, crops: Sequence[str], names: Sequence[str]) -> dict[tuple[str, str], NDArray[np.float64]]:
+def _errors(found: Gallery, crops: Sequence[str], names: Sequence[str]) -> dict[tuple[str, str], NDArray[np.float64]]:
     """The L1 error maps of the input and of every network, by column and image."""
     return {
         (name, image): absolute_error(_pixels(found, names, name, image), _pixels(found, names, "target", image))
@@ -194,7 +194,7 @@ def _scale(errors: Iterable[NDArray[np.float64]]) -> float:
     return float(max(5, 5 * np.ceil(np.percentile(np.concatenate(pixels), _SCALE_PERCENTILE) / 5))) if pixels else 0.0
 
 
-def _score(found: Shown, name: str, image: str) -> str:
+def _score(found: Gallery, name: str, image: str) -> str:
     if not found.paired or name == "target":
         return ""
     own = found.numbers[found.numbers["image"] == image]
@@ -203,7 +203,7 @@ def _score(found: Shown, name: str, image: str) -> str:
     return f"{own.loc[own['name'] == name, 'metric.psnr_db'].iloc[0]:.2f} dB"
 
 
-def _histograms(found: Shown, name: str, crops: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+def _histograms(found: Gallery, name: str, crops: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     sides = ("input", "output", "target") if found.paired else ("input", "output")
     kept = found.pictures[(found.pictures["name"] == name) & found.pictures["image"].isin(crops)]
     return {side: color_histogram(*kept[side]) for side in sides}
@@ -224,7 +224,7 @@ def _top_of(shares: Sequence[NDArray[np.float64]]) -> float:
 # --- the places --------------------------------------------------------------------------------------------------
 
 
-def _cell_in(found: Shown, images: Sequence[str]) -> float:
+def _cell_in(found: Gallery, images: Sequence[str]) -> float:
     side = max(found.pictures.loc[found.pictures["image"] == images[0], "input"].iloc[0].shape[:2])
     return float(np.ceil(200 / side) * side / _DPI)
 
@@ -254,7 +254,7 @@ def _side_label(page: Page, middle_in: float, text: str) -> None:
 # --- the words ---------------------------------------------------------------------------------------------------
 
 
-def _crops_foot(found: Shown, crops: Sequence[str], most: float) -> list[str]:
+def _crops_foot(found: Gallery, crops: Sequence[str], most: float) -> list[str]:
     count = found.numbers["image"].nunique()
     lines = [f"{len(crops)} of {count} validation pictures, chosen before anything was trained, the same for all."]
     if found.paired:
@@ -265,7 +265,7 @@ def _crops_foot(found: Shown, crops: Sequence[str], most: float) -> list[str]:
     return [*lines, *_key(found)]
 
 
-def _extremes_foot(found: Shown) -> list[str]:
+def _extremes_foot(found: Gallery) -> list[str]:
     summaries = []
     for name, own in found.numbers.groupby("name", sort=False):
         low, middle, high = (own["metric.psnr_db"].quantile(part) for part in (0.1, 0.5, 0.9))
@@ -283,7 +283,7 @@ def _heading(name: str) -> str:
     return f"network {name}" if len(name) <= 3 else name
 
 
-def _key(found: Shown) -> list[str]:
+def _key(found: Gallery) -> list[str]:
     """What the numbers of the networks stand for."""
     several = found.networks["run"].nunique() > 1
     rows = found.networks.to_dict("records")

@@ -24,7 +24,7 @@ def picture_numbers(networks: pd.DataFrame, scores: pd.DataFrame, pictures: pd.D
         frame["baseline.psnr_db"] = frame["metric.psnr_db"] - frame["metric.psnr_gain_db"]
     known = pictures[pictures["target"].notna() & ~pictures["image"].map(is_photo)]
     measured = pd.DataFrame(
-        [{"name": row["name"], "image": row["image"], **_measured([row])} for row in known.to_dict("records")],
+        [{"name": row["name"], "image": row["image"], **_measure([row])} for row in known.to_dict("records")],
         columns=["name", "image", "l1", "baseline.l1", "color_distance", "baseline.color_distance"],
     )
     result: pd.DataFrame = frame.merge(measured, on=["name", "image"], how="left")
@@ -43,7 +43,7 @@ def picture_summary(numbers: pd.DataFrame, pictures: pd.DataFrame, crops: Sequen
     for name in numbers["name"].unique():
         own = numbers[numbers["name"] == name]
         shown = pictures[(pictures["name"] == name) & pictures["image"].isin(crops)].to_dict("records")
-        measured = _measured(shown) if shown else {}
+        measured = _measure(shown) if shown else {}
         if not rows:
             rows.append({"name": "input", "label": "the untouched input", **_cases(own, "baseline.psnr_db"),
                          **_over_crops(measured, "baseline.")})  # fmt: skip
@@ -65,7 +65,7 @@ def _over_crops(measured: dict[str, float], prefix: str) -> dict[str, float]:
     return {name: measured.get(f"{prefix}{name}", np.nan) for name in ("l1", "color_distance")}
 
 
-def _measured(rows: Sequence[dict[Any, Any]]) -> dict[str, float]:
+def _measure(rows: Sequence[dict[Any, Any]]) -> dict[str, float]:
     """Errors and color distances of pictures of one network, all of them together."""
     target = color_histogram(*(row["target"] for row in rows))
     found = {}

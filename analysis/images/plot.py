@@ -21,13 +21,13 @@ _CHANNELS = ("red", "green", "blue")
 def plot_picture(axes: Axes, pixels: NDArray[np.uint8], below: str = "", bold: bool = False) -> Axes:
     """A picture (H, W, 3) without interpolation, a line of text `below` it."""
     axes.imshow(pixels, interpolation="none")
-    return _framed(axes, below, bold)
+    return _strip_axes(axes, below, bold)
 
 
 def plot_error(axes: Axes, error: NDArray[np.float64], most: float, below: str = "") -> Axes:
     """An error map (H, W) in levels, black at 0; everything from `most` on has the last color."""
     axes.imshow(error, cmap=ERROR_COLORS, vmin=0, vmax=most, interpolation="none")
-    return _framed(axes, below, False)
+    return _strip_axes(axes, below, False)
 
 
 def plot_error_scale(axes: Axes, most: float) -> Axes:
@@ -44,7 +44,7 @@ def plot_missing(axes: Axes, why: str) -> Axes:
     """An empty place that says why it is empty."""
     axes.text(0.5, 0.5, why, ha="center", va="center", fontsize=7.5, color="#777777", wrap=True,
               transform=axes.transAxes)  # fmt: skip
-    return _framed(axes, "", False)
+    return _strip_axes(axes, "", False)
 
 
 def mark_window(axes: Axes, top: int, left: int, side_px: int) -> Axes:
@@ -92,7 +92,7 @@ def channel_name(channel: int) -> str:
     return _CHANNELS[channel]
 
 
-def _framed(axes: Axes, below: str, bold: bool) -> Axes:
+def _strip_axes(axes: Axes, below: str, bold: bool) -> Axes:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

@@ -19,10 +19,10 @@ from analysis.statistics.importance import (
     FEWEST,
     TREES,
     Marginals,
-    assessed,
     fanova,
     grid,
     ped_anova,
+    resample_importances,
 )
 
 RESAMPLES = 50
@@ -41,7 +41,7 @@ def common_rung(ledgers: Sequence[Ledger]) -> int:
     return int(min([last, *(rung for rung in stopped if pd.notna(rung))]))
 
 
-def pooled(ledgers: Sequence[Ledger]) -> tuple[Parameter, ...]:
+def shared_space(ledgers: Sequence[Ledger]) -> tuple[Parameter, ...]:
     """The space that all `ledgers` share. Raises LedgerError where they are not of one question, with what differs."""
     first = ledgers[0]
     for other in ledgers[1:]:
@@ -54,13 +54,13 @@ def pooled(ledgers: Sequence[Ledger]) -> tuple[Parameter, ...]:
     return space(first)
 
 
-def scored(ledgers: Sequence[Ledger], objective: Objective, rung: int) -> pd.DataFrame:
+def configuration_scores(ledgers: Sequence[Ledger], objective: Objective, rung: int) -> pd.DataFrame:
     """One row per configuration of the search with a finite score at `rung` (-1: the end), sorted by its digest.
 
     Columns: `configuration`, `n_seeds`, `score` (mean over its seeds, in the unit of the metric), and one for each
     parameter of the space, None where a condition switches it off. Raises LedgerError for a value outside the space.
     """
-    parameters = pooled(ledgers)
+    parameters = shared_space(ledgers)
     step = contract(ledgers[0], "rungs")[rung]
     trials = pd.concat([_at(ledger, objective, step) for ledger in ledgers], ignore_index=True)
     trials = trials[np.isfinite(trials["score"])].drop_duplicates([_ID, "seed", "trial"])
@@ -81,10 +81,10 @@ def importance(
     (configurations), `explained` (see `Marginals`), `fanova` (share of the variance over the space, 0 to 1, of a
     conditional parameter: over the part of the space in which it counts) and `ped_anova` (share of what sets the best
     apart, all parameters together 1), both with `_low`, `_high` (95 % interval over configurations), `_p` and `_chance`
-    (see `assessed`). fANOVA is NaN for a parameter that fewer than FEWEST configurations have.
+    (see `resample_importances`). fANOVA is NaN for a parameter that fewer than FEWEST configurations have.
     Raises LedgerError for runs that do not belong together and where an objective has fewer than FEWEST configurations.
     """
-    parameters = pooled(ledgers)
+    parameters = shared_space(ledgers)
     rows = [_of_objective(ledgers, parameters, objective, rung, resamples) for objective in objectives]
     return pd.concat(rows, ignore_index=True)
 
@@ -92,7 +92,7 @@ def importance(
 def leading_pair(frame: pd.DataFrame, scores: pd.DataFrame, metric: str) -> tuple[str, str] | None:
     """The two parameters that mattered most for `metric` of those that enough configurations have both.
 
-    `frame` as `importance` gives it, `scores` as `scored` does. None where there are no two.
+    `frame` as `importance` gives it, `scores` as `configuration_scores` does. None where there are no two.
     """
     names = list(frame.loc[frame["metric"] == metric, "parameter"])
     pairs = ((one, two) for place, two in enumerate(names) for one in names[:place])
@@ -105,10 +105,10 @@ def curves(ledgers: Sequence[Ledger], objective: Objective, rung: int, names: Se
     Columns `metric`, `parameter`, `value` (number or text), `predicted`. Where a parameter is switched off, it is not
     predicted for: the average is over the configurations that have it.
     """
-    parameters, frame = pooled(ledgers), scored(ledgers, objective, rung)
+    parameters, frame = shared_space(ledgers), configuration_scores(ledgers, objective, rung)
     rows = []
     for name in names:
-        own = _named(parameters, name)
+        own = _find(parameters, name)
         values = grid(own, _CURVE)
         predicted = _marginals(frame, parameters, [own]).at(pd.DataFrame({name: values}, dtype="object"))
         rows.append(pd.DataFrame({"parameter": name, "value": values, "predicted": predicted}, dtype="object"))
@@ -120,8 +120,8 @@ def surface(ledgers: Sequence[Ledger], objective: Objective, rung: int, names: t
     """What the forest predicts over two parameters, averaged over the others: columns `metric`, `x`, `y` (names),
     `x_value`, `y_value`, `predicted`; y changes fastest. The average is over the configurations that have both.
     """
-    parameters, frame = pooled(ledgers), scored(ledgers, objective, rung)
-    both = [_named(parameters, name) for name in names]
+    parameters, frame = shared_space(ledgers), configuration_scores(ledgers, objective, rung)
+    both = [_find(parameters, name) for name in names]
     across, up = (grid(own, _SURFACE) for own in both)
     pairs = [(x, y) for x in across for y in up]
     points = pd.DataFrame({name: [pair[i] for pair in pairs] for i, name in enumerate(names)}, dtype="object")
@@ -134,7 +134,7 @@ def sample_lines(ledgers: Sequence[Ledger], objective: Objective, rung: int) -> 
     """Which trials an importance rests on, and which it does not, in sentences."""
     rungs = contract(ledgers[0], "rungs")
     search = pd.concat([_search(ledger) for ledger in ledgers])
-    used, end = len(scored(ledgers, objective, rung)), rungs[rung] == rungs[-1]
+    used, end = len(configuration_scores(ledgers, objective, rung)), rungs[rung] == rungs[-1]
     stopped = int((search["ending"] == "stopped").sum())
     lost = int(search["ending"].isin(LOST).sum())
     where = f"at the end (step {rungs[-1]})" if end else f"at step {rungs[rung]} of {rungs[-1]}"
@@ -184,7 +184,7 @@ def _values(first: pd.DataFrame, parameters: Sequence[Parameter]) -> pd.DataFram
 def _of_objective(
     ledgers: Sequence[Ledger], parameters: Sequence[Parameter], objective: Objective, rung: int, resamples: int
 ) -> pd.DataFrame:
-    frame = scored(ledgers, objective, rung)
+    frame = configuration_scores(ledgers, objective, rung)
     step = contract(ledgers[0], "rungs")[rung]
     if len(frame) < FEWEST:
         raise LedgerError(
@@ -213,7 +213,7 @@ def _ped_anova(
     frame: pd.DataFrame, parameters: Sequence[Parameter], objective: Objective, resamples: int
 ) -> pd.DataFrame:
     values, losses = frame[[own.name for own in parameters]], -objective.sign * frame["score"].to_numpy(np.float64)
-    return assessed(
+    return resample_importances(
         ped_anova(values, losses, parameters),
         lambda drawn, y, seed: ped_anova(drawn, y, parameters),
         values,
@@ -242,7 +242,7 @@ def _branch(frame: pd.DataFrame, parameters: Sequence[Parameter], resamples: int
     values, scores = frame[[own.name for own in parameters]], frame["score"].to_numpy(np.float64)
     few = partial(_few_trees, parameters)
     estimate = fanova(values, scores, parameters, SEED, TREES)
-    return assessed(estimate, few, values, scores, np.random.default_rng(SEED), resamples)
+    return resample_importances(estimate, few, values, scores, np.random.default_rng(SEED), resamples)
 
 
 def _few_trees(parameters: Sequence[Parameter], values: pd.DataFrame, scores: np.ndarray, seed: int) -> pd.Series:
@@ -258,5 +258,5 @@ def _marginals(frame: pd.DataFrame, parameters: Sequence[Parameter], needed: Ite
     return Marginals(there, there["score"], parameters, SEED)
 
 
-def _named(parameters: Sequence[Parameter], name: str) -> Parameter:
+def _find(parameters: Sequence[Parameter], name: str) -> Parameter:
     return next(own for own in parameters if own.name == name)

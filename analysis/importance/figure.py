@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from analysis.drawing.sheet import grid, legend
-from analysis.drawing.style import dressed
+from analysis.drawing.style import style_axes
 from analysis.importance.plot import (
     COLORS,
     Scale,
@@ -150,5 +150,5 @@ def _bar(figure: Figure, axes: Axes, norm: Normalize, objective: Objective) -> N
     figure.colorbar(ScalarMappable(Normalize(low, high), COLORS if objective.maximize else f"{COLORS}_r"), cax=beside)
     beside.tick_params(labelsize=7.5)
     beside.set_ylabel(metric_label(objective.metric), fontsize=9)
-    dressed(axes, axes.get_xlabel(), axes.get_ylabel())
+    style_axes(axes, axes.get_xlabel(), axes.get_ylabel())
     axes.grid(False)

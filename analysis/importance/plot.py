@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GREY, INK, VERMILION, dressed, scale
+from analysis.drawing.style import BLUE, GREY, INK, VERMILION, scale, style_axes
 from analysis.statistics.intervals import Floats
 
 COLORS = "viridis"
@@ -95,7 +95,7 @@ def plot_importance(axes: Axes, labels: Sequence[str], first: Shares, second: Sh
     axes.set_xlim(0, 1)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_yticks(rows, labels, fontsize=8.5)
-    return dressed(axes, "importance (share)", "")
+    return style_axes(axes, "importance (share)", "")
 
 
 def plot_slice(
@@ -116,7 +116,7 @@ def plot_slice(
         else:
             axes.plot(at, line[1], color=BLUE, lw=1.8, zorder=3)
     x.dress(axes, "x")
-    return dressed(axes, x.label, "")
+    return style_axes(axes, x.label, "")
 
 
 def plot_surface(
@@ -135,7 +135,7 @@ def plot_surface(
                  zorder=3)  # fmt: skip
     x.dress(axes, "x")
     y.dress(axes, "y")
-    return dressed(axes, x.label, y.label)
+    return style_axes(axes, x.label, y.label)
 
 
 def plot_parallel(axes: Axes, scales: Sequence[Scale], heights: Floats, scores: Floats, norm: Normalize) -> Axes:
@@ -147,7 +147,7 @@ def plot_parallel(axes: Axes, scales: Sequence[Scale], heights: Floats, scores: 
     columns = np.arange(heights.shape[1])
     for row in order:
         there = np.isfinite(heights[row])
-        color = _colored(norm, scores[row])
+        color = _color(norm, scores[row])
         axes.plot(columns[there], heights[row][there], color=color, lw=0.5, alpha=0.45, zorder=2)
         whole = [
             [(c, heights[row][c]), (c + 1, heights[row][c + 1])] for c in columns[:-1] if there[c] and there[c + 1]
@@ -163,7 +163,7 @@ def plot_parallel(axes: Axes, scales: Sequence[Scale], heights: Floats, scores: 
     axes.set_ylim(-0.04, 1.04)
     axes.set_yticks([])
     axes.set_xticks(columns, [own.label for own in scales], fontsize=8.5)
-    dressed(axes, "", "")
+    style_axes(axes, "", "")
     axes.grid(False)
     axes.spines["left"].set_visible(False)
     return axes
@@ -176,7 +176,7 @@ def _marks(own: Scale) -> list[tuple[str, float]]:
     return [(f"{own.low:g}", 0.0), (f"{own.high:g}", 1.0)]
 
 
-def _colored(norm: Normalize, score: float) -> tuple[float, ...]:
+def _color(norm: Normalize, score: float) -> tuple[float, ...]:
     return tuple(matplotlib.colormaps[COLORS](float(norm(score))))
 
 

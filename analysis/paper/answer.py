@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from analysis.frontier.configurations import configurations, confirmed, front, results
+from analysis.frontier.configurations import configurations, front, has_confirmations, results
 from analysis.ledger.costs import comparable, conditions_text, network_keys, other_conditions
 from analysis.ledger.load import LATENCY_RATIO, Ledger, LedgerError, Objective
 from analysis.statistics.intervals import Z_95
@@ -52,7 +52,7 @@ def paper_rows(table: str) -> pd.DataFrame:
     return chosen.reset_index(drop=True)
 
 
-def compared(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
+def compare_networks(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
     """One row per network of the paper's table, in its order, with what the runs say of it.
 
     Columns: `table`, `network`, `parameters` and `config.net.*` as in the paper's file; `paper.relative_time`,
@@ -70,18 +70,18 @@ def compared(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
     """
     rows = paper_rows(table)
     found = pd.concat([_scores(ledger, rows) for ledger in ledgers], ignore_index=True)
-    timed = _matched(_costs(ledgers), rows)
+    timed = _match_networks(_costs(ledgers), rows)
     if found.empty and timed.empty:
         known = ", ".join(rows["network"])
         raise LedgerError(
             f"no completed configuration and no measured network of {_paths(ledgers)} is one of {table} ({known})"
         )
-    frame = _shaped(rows).join(_best(found), on="network")
+    frame = _paper_columns(rows).join(_best(found), on="network")
     frame["candidates"] = found["network"].value_counts().reindex(frame["network"], fill_value=0).to_numpy()
     # A network was timed before it was trained: what became of the training says nothing about its time.
     keys = pd.Series(network_keys(timed).to_numpy(), index=timed["network"].to_numpy(), dtype="object")
     frame["key"] = frame["key"].fillna(frame["network"].map(keys[~keys.index.duplicated(keep="last")]))
-    frame = _timed(frame, ledgers)
+    frame = _with_times(frame, ledgers)
     if not np.isfinite(frame["ours.relative_time"]).any():
         raise LedgerError(
             f"{_paths(ledgers)} has no latency of a network of {table}: neither costs/*.parquet "
@@ -90,7 +90,7 @@ def compared(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
     return _with_fronts(frame)
 
 
-def published(table: str, ledgers: Sequence[Ledger], objectives: Sequence[Objective]) -> pd.DataFrame:
+def paper_points(table: str, ledgers: Sequence[Ledger], objectives: Sequence[Objective]) -> pd.DataFrame:
     """The paper's points for a front of latency_ratio and ms_ssim: a column for each, a row per network of `table`.
 
     Raises LedgerError for other objectives (its PSNR is of other pictures and differs by decibels, others it does not
@@ -137,7 +137,7 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Correlation:
 
 
 def comparison_lines(frame: pd.DataFrame) -> list[str]:
-    """What `compared` gives in sentences: the rank correlations, both fronts, and the networks that the runs lack."""
+    """Summarize `compare_networks`: the rank correlations, both fronts, and the networks missing from the runs."""
     both, timed = frame[frame["both"]], frame[np.isfinite(frame["ours.relative_time"])]
     lines = [
         _correlation_line("relative time", rank_correlation(timed["paper.relative_time"], timed["ours.relative_time"])),
@@ -160,7 +160,7 @@ def comparison_lines(frame: pd.DataFrame) -> list[str]:
 
 
 def conventions(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
-    """Sentences about what keeps the two sides of `compared` from being the same measurement."""
+    """Sentences about what keeps the two sides of `compare_networks` from being the same measurement."""
     found = [_timing(frame)]
     if "fpie2" in set(frame["table"]):
         found.append("the paper trained 3-4 16-64 for 40,000 steps; of the rest of Table 2 it does not print how long")
@@ -183,7 +183,7 @@ def _paths(ledgers: Sequence[Ledger]) -> str:
     return ", ".join(str(ledger.path) for ledger in ledgers)
 
 
-def _matched(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def _match_networks(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of `frame` that are networks of the paper, with the column `network`."""
     leaves = frame.reindex(columns=list(_LEAVES)).set_axis(frame.index)
     names = dict(zip(network_keys(rows[list(_LEAVES)]), rows["network"], strict=True))
@@ -197,14 +197,14 @@ def _scores(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
     search = configurations(ledger, search=True)
     if "metric.ms_ssim" not in search.columns:
         raise LedgerError(f"the trials of {ledger.path} have no metric.ms_ssim, which the paper's tables are ranked by")
-    own = _matched(search, rows)
-    if not confirmed(ledger):
+    own = _match_networks(search, rows)
+    if not has_confirmations(ledger):
         return own
-    fresh = _matched(results(configurations(ledger)), rows)
+    fresh = _match_networks(results(configurations(ledger)), rows)
     return fresh if set(fresh["network"]) >= set(own["network"]) else own
 
 
-def _shaped(rows: pd.DataFrame) -> pd.DataFrame:
+def _paper_columns(rows: pd.DataFrame) -> pd.DataFrame:
     kept = rows[["table", "network", "parameters", *_LEAVES]]
     return kept.assign(**{f"paper.{name}": rows[name] for name in ("relative_time", "ms_ssim", "psnr_db")})
 
@@ -222,7 +222,7 @@ def _best(found: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _timed(frame: pd.DataFrame, ledgers: Sequence[Ledger]) -> pd.DataFrame:
+def _with_times(frame: pd.DataFrame, ledgers: Sequence[Ledger]) -> pd.DataFrame:
     """`frame` with `ours.relative_time`, its interval, and the conditions that it was measured under."""
     times = {f"{name}.latency_ratio": f"{name}.relative_time" for name in ("ours", "ours_low", "ours_high")}
     timed = comparable(_costs(ledgers), frame["key"].dropna())

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GREY, INK, VERMILION, dressed, scale
+from analysis.drawing.style import BLUE, GREY, INK, VERMILION, scale, style_axes
 from analysis.frontier.configurations import staircase
 from analysis.statistics.intervals import Floats
 
@@ -43,17 +43,17 @@ def plot_pairs(axes: Axes, theirs: Points, ours: Points, labels: Sequence[str], 
         axes.add_collection(LineCollection(list(bars), colors=BLUE, linewidths=0.8, alpha=0.5, zorder=2))
     for points, color, face, size in ((theirs, VERMILION, "white", 6.5), (ours, BLUE, BLUE, 6.5)):
         front = points.front
-        axes.plot(*_joined(points), color=color, lw=1.4, alpha=0.45, zorder=1)
+        axes.plot(*_staircase(points), color=color, lw=1.4, alpha=0.45, zorder=1)
         axes.plot(points.x[front], points.y[front], "o", ms=size, mfc=face, mec=color, mew=1.3, ls="", zorder=4,
                   label=f"{points.name}, on its front")  # fmt: skip
         axes.plot(points.x[~front], points.y[~front], "o", ms=size - 2, mfc=face, mec=color, mew=0.9, ls="", zorder=3,
                   alpha=0.75, label=points.name)  # fmt: skip
-    dressed(axes, *names)
+    style_axes(axes, *names)
     _labelled(axes, theirs, ours, labels)
     return axes
 
 
-def _joined(points: Points) -> tuple[Floats, Floats]:
+def _staircase(points: Points) -> tuple[Floats, Floats]:
     on = points.front
     return staircase(points.x[on], points.y[on], maximize_x=False) if on.any() else (points.x[on], points.y[on])
 

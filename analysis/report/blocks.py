@@ -85,7 +85,7 @@ class Folded:
 Block = Text | Facts | Table | Shares | Code | Picture | Interactive | Folded
 
 
-class Told(NamedTuple):
+class Content(NamedTuple):
     """What a section has to tell: one sentence that says how to read what follows, and blocks.
 
     A section that does not apply to a run has no blocks, and its sentence says why.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frontier.configurations import baseline, labels, varying
+from analysis.frontier.configurations import baseline, labels, varying_parameters
 from analysis.ledger.units import COSTS, metric_decimals, metric_label, metric_unit
 from analysis.report.pictures import crops
 from analysis.report.reading import Reading
@@ -89,7 +89,7 @@ def _first_numbers(reading: Reading) -> dict[str, int]:
 
 
 def _parameters(reading: Reading) -> dict[str, str]:
-    return varying(reading.ledger.settings)
+    return varying_parameters(reading.ledger.settings)
 
 
 def _trials(reading: Reading, metrics: list[str]) -> dict[str, Any]:

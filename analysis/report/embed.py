@@ -13,7 +13,7 @@ _DIGITS = 6
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
-def embedded(value: Any) -> str:
+def script_json(value: Any) -> str:
     """`value` as JSON that may stand between script tags. Numbers keep 6 digits; what is not finite is null."""
     text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.translate(_ESCAPES)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from analysis.report.blocks import Section, Table
 from analysis.report.data import run_data
-from analysis.report.embed import embedded
+from analysis.report.embed import script_json
 from analysis.report.reading import Reading
 from analysis.report.sections import sections
 from analysis.report.sections.overview import Overview, comparison, overview
@@ -43,21 +43,21 @@ def page(readings: Sequence[Reading], live: str = "") -> str:
     ]
     title = readings[0].name if len(readings) == 1 else f"{len(readings)} runs"
     several: Table | None = comparison(readings) if len(readings) > 1 else None
-    return _rendered("page", title=f"Teststrip report: {title}", chapters=chapters, several=several, live=live)
+    return _render("page", title=f"Teststrip report: {title}", chapters=chapters, several=several, live=live)
 
 
 def waiting_page(runs: Sequence[str], sentences: Sequence[str], live: str) -> str:
     """What the live server shows while a ledger cannot be reported on yet: why, and that it looks again."""
     title = f"Teststrip report: waiting for {', '.join(runs)}"
-    return _rendered("waiting", title=title, runs=runs, sentences=sentences, live=live)
+    return _render("waiting", title=title, runs=runs, sentences=sentences, live=live)
 
 
 def _data(reading: Reading) -> Markup:
-    """The data of a run as a script that is none: `embedded` leaves nothing that could end it."""
-    return Markup(embedded(run_data(reading)))
+    """The data of a run as a script that is none: `script_json` leaves nothing that could end it."""
+    return Markup(script_json(run_data(reading)))
 
 
-def _rendered(name: str, live: str, **values: object) -> str:
+def _render(name: str, live: str, **values: object) -> str:
     script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # Even if a text of a ledger came through unescaped, the browser would run no script but ours, and load nothing.

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from analysis.images.answer import Shown
+from analysis.images.answer import Gallery
 from analysis.images.figure import spread
 from analysis.ledger.samples import Pixels, picture_name
 
@@ -22,7 +22,7 @@ _QUALITY = (
 )
 
 
-def crops(found: Shown | None) -> dict[str, Any] | None:
+def crops(found: Gallery | None) -> dict[str, Any] | None:
     """What the scripts need to show crops; None where there are none.
 
     `images` has for each crop its `name`, `input` and `target` (data URLs, the target null where there is none), `size`
@@ -53,7 +53,7 @@ def data_url(pixels: Pixels) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
-def _original(found: Shown, network: str, image: str) -> dict[str, Any]:
+def _original(found: Gallery, network: str, image: str) -> dict[str, Any]:
     kept = _kept(found, network, image)
     height, width = kept["input"].shape[:2]
     return {
@@ -65,13 +65,13 @@ def _original(found: Shown, network: str, image: str) -> dict[str, Any]:
     }
 
 
-def _kept(found: Shown, network: str, image: str) -> "pd.Series[Any]":
+def _kept(found: Gallery, network: str, image: str) -> "pd.Series[Any]":
     kept = found.picture(network, image)
     assert kept is not None, f"{image} is not kept of every network"
     return kept
 
 
-def _score(found: Shown, network: str, image: str, column: str) -> float | None:
+def _score(found: Gallery, network: str, image: str, column: str) -> float | None:
     if column not in found.numbers.columns:
         return None
     own = found.numbers[(found.numbers["name"] == network) & (found.numbers["image"] == image)]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.frontier.chances import chance_lines, chances
-from analysis.frontier.configurations import configurations, confirmed, ranked, results
-from analysis.images.answer import Shown, shown
+from analysis.frontier.configurations import configurations, has_confirmations, rank, results
+from analysis.images.answer import Gallery, gallery
 from analysis.ledger.load import Ledger, LedgerError, load
 from analysis.ledger.location import Location
 from analysis.report.pictures import MOST_NETWORKS
@@ -36,7 +36,7 @@ class Reading:
     trials_note: str
     reports: pd.DataFrame
     reports_note: str
-    pictures: Shown | None
+    pictures: Gallery | None
     pictures_why: str
 
     def without_path(self, text: str) -> str:
@@ -49,7 +49,7 @@ def read(run: Location) -> Reading:
     ledger = load(run)
     try:
         own, said = _ranked(ledger)
-        search = _ranked(ledger, search=True)[0] if confirmed(ledger) else None
+        search = _ranked(ledger, search=True)[0] if has_confirmations(ledger) else None
         why = ""
     except LedgerError as error:
         own, said, search, why = None, [], None, str(error)
@@ -65,13 +65,13 @@ def read(run: Location) -> Reading:
 def _ranked(ledger: Ledger, search: bool = False) -> tuple[pd.DataFrame, list[str]]:
     """The configurations with their chances to be on the front, and what is said of these."""
     found = configurations(ledger, search)
-    frame = ranked(found if search else results(found), ledger.objectives)
+    frame = rank(found if search else results(found), ledger.objectives)
     sure = chances([ledger], frame.assign(run=0), ledger.objectives, search)
     return frame.assign(chance=sure.front), chance_lines(sure, frame)
 
 
-def _pictures(ledger: Ledger) -> tuple[Shown | None, str]:
+def _pictures(ledger: Ledger) -> tuple[Gallery | None, str]:
     try:
-        return shown([ledger], MOST_NETWORKS), ""
+        return gallery([ledger], MOST_NETWORKS), ""
     except LedgerError as error:
         return None, str(error)

@@ -53,7 +53,7 @@ def shown_reports(trials: pd.DataFrame, reports: pd.DataFrame, most: int = MOST_
     return own[own["trial"].isin(chosen)].reset_index(drop=True), text
 
 
-def some_configurations(ledger: Ledger, most: int = MOST_CONFIGURATIONS) -> tuple[Ledger, str]:
+def sample_configurations(ledger: Ledger, most: int = MOST_CONFIGURATIONS) -> tuple[Ledger, str]:
     """The ledger with the trials and reports of `most` configurations of the search, and the sentence that says so.
 
     They are drawn at random, the same every time; a ledger with no more than that is given back as it is.

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.ledger.load import Ledger, LedgerError, Objective
-from analysis.stability.factors import BINS, Factor, Levels, levels_of, only_where_they_count, searched
+from analysis.stability.factors import BINS, Factor, Levels, levels_of, mask_inactive, searched_factors
 from analysis.statistics.intervals import rate_intervals, spread_interval
 from analysis.statistics.robust import interquartile_interval
 
@@ -37,7 +37,7 @@ def outcomes(ledgers: Sequence[Ledger], factors: Sequence[Factor]) -> pd.DataFra
     frames = []
     for ledger in ledgers:
         frame = ledger.read("trials", [*names, *(factor.column for factor in factors)])
-        frame = only_where_they_count(frame, ledger)
+        frame = mask_inactive(frame, ledger)
         frames.append(frame.assign(run=str(ledger.path).rstrip("/").rsplit("/", 1)[-1]))
     whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     whole = whole.drop_duplicates("trial")  # two runs may have the same trial: its identity says that it is the same
@@ -58,9 +58,9 @@ def first_objective(ledgers: Sequence[Ledger]) -> Objective:
     return ledgers[0].objectives[0]
 
 
-def varied(frame: pd.DataFrame, ledgers: Sequence[Ledger]) -> list[Factor]:
+def varying_factors(frame: pd.DataFrame, ledgers: Sequence[Ledger]) -> list[Factor]:
     """The searched factors that have more than one value among the trials of `frame`; the run, where there are more."""
-    found = [factor for factor in searched(ledgers) if factor.column in frame.columns]
+    found = [factor for factor in searched_factors(ledgers) if factor.column in frame.columns]
     several = [factor for factor in found if frame[factor.column].nunique() > 1]
     return [*([_RUN] if len(ledgers) > 1 else []), *several]
 
@@ -70,7 +70,7 @@ def levels(frame: pd.DataFrame, factor: Factor, bins: int = BINS) -> Levels:
     return levels_of(frame["run" if factor is _RUN else factor.column], factor.log, bins)
 
 
-def side(frame: pd.DataFrame, factors: Sequence[Factor], rate: Factor | None) -> Factor | None:
+def default_grouping(frame: pd.DataFrame, factors: Sequence[Factor], rate: Factor | None) -> Factor | None:
     """What is told apart unless somebody says otherwise: the first factor beside `rate` with at most SIDES levels."""
     others = (factor for factor in factors if factor != rate)
     return next((factor for factor in others if len(levels(frame, factor).texts) <= SIDES), None)
@@ -97,10 +97,10 @@ def edge(frame: pd.DataFrame, rate: Factor, by: Factor | None = None, bins: int 
     place of the learning rate on its axis.
     """
     across, lost = levels(frame, rate, bins), frame["diverged"].to_numpy(dtype=np.bool_)
-    side = None if by is None else levels(frame, by, bins)
+    groups = None if by is None else levels(frame, by, bins)
     parts = []
-    for number, text in enumerate([""] if side is None else side.texts):
-        rows = np.ones(lost.size, dtype=np.bool_) if side is None else side.code == number
+    for number, text in enumerate([""] if groups is None else groups.texts):
+        rows = np.ones(lost.size, dtype=np.bool_) if groups is None else groups.code == number
         chosen = Levels(np.where(rows, across.code, -1), across.texts, across.low, across.high)
         parts.append(_rates(rate.name, chosen, lost).assign(by=text))
     found = pd.concat(parts, ignore_index=True)
@@ -140,10 +140,10 @@ def spreads(frame: pd.DataFrame, objective: Objective, by: Factor | None = None,
     (configurations that it is taken of, MOST_CONFIGURATIONS at most, drawn by a generator of `seed`).
     """
     ended = frame[frame["ending"].isin(["completed", "diverged"])]
-    side = None if by is None else levels(ended, by)
+    groups = None if by is None else levels(ended, by)
     rows = []
-    for number, text in enumerate(["all trials"] if side is None else side.texts):
-        part = ended if side is None else ended[side.code == number]
+    for number, text in enumerate(["all trials"] if groups is None else groups.texts):
+        part = ended if groups is None else ended[groups.code == number]
         middle = _middle(part, -objective.sign, np.random.default_rng(seed))
         rows.append({"level": text, **_spread(part), **middle})
     return pd.DataFrame(rows)
@@ -163,10 +163,10 @@ def profiles(frame: pd.DataFrame, objective: Objective, by: Factor | None = None
     ends = np.quantile(known, [0.01, 0.99]) if known.size >= 200 else np.asarray([known.min(), known.max()])
     margin = 0.02 * (ends[1] - ends[0])
     thresholds = np.linspace(ends[0] - margin, ends[1] + margin, points)
-    side = None if by is None else levels(ended, by)
+    groups = None if by is None else levels(ended, by)
     parts = []
-    for number, text in enumerate(["all trials"] if side is None else side.texts):
-        scores = ended["score"] if side is None else ended["score"][side.code == number]
+    for number, text in enumerate(["all trials"] if groups is None else groups.texts):
+        scores = ended["score"] if groups is None else ended["score"][groups.code == number]
         gains = np.sort(objective.sign * scores.dropna().to_numpy(dtype=np.float64))
         better = gains.size - np.searchsorted(gains, objective.sign * thresholds, side="right")
         n = len(scores)
@@ -194,7 +194,7 @@ def heat(frame: pd.DataFrame, across: Factor, up: Factor, bins: int = BINS) -> p
     return result
 
 
-def kinds(frame: pd.DataFrame) -> pd.Series:
+def divergence_kinds(frame: pd.DataFrame) -> pd.Series:
     """How often each kind of divergence occurred: the first word of the reason ("nan", "explosion", ...)."""
     reasons = frame.loc[frame["diverged"], "reason"].fillna("").astype(str)
     counted: pd.Series = reasons.str.split(" by step ").str[0].value_counts()

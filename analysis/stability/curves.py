@@ -34,7 +34,7 @@ DIAGNOSTICS = {
 _LOSS, _ADVERSARIAL, _CRITIC, _NORM = "loss.total", "loss.adversarial", "signal.critic_loss", "grad_norm"
 
 
-def drawn(trials: pd.DataFrame, most: int = MOST_TRIALS, seed: int = 0) -> pd.DataFrame:
+def sample_trials(trials: pd.DataFrame, most: int = MOST_TRIALS, seed: int = 0) -> pd.DataFrame:
     """The rows of `trials`, or `most` of them drawn by a generator of `seed`, in their order."""
     if len(trials) <= most:
         return trials

@@ -59,20 +59,20 @@ class Levels:
             return np.where(self.low > 0, np.sqrt(self.low * self.high), (self.low + self.high) / 2)
 
 
-def searched(ledgers: Sequence[Ledger]) -> list[Factor]:
+def searched_factors(ledgers: Sequence[Ledger]) -> list[Factor]:
     """What the sweeps of the runs searched, in the order of their spaces. Raises LedgerError as `space` does."""
     found = (Factor(own.name, own.log, own.condition is not None) for ledger in ledgers for own in space(ledger))
     return list({factor.name: factor for factor in found}.values())
 
 
-def only_where_they_count(frame: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
+def mask_inactive(frame: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
     """`frame` of a run's trials with no value in a `config.*` column where the condition of its parameter fails."""
     parameters = space(ledger)
     bound = [own for own in parameters if own.condition is not None and own.column in frame.columns]
     return frame.assign(**{own.column: frame[own.column].where(counts(frame, own, parameters)) for own in bound})
 
 
-def factor_named(name: str, factors: Sequence[Factor]) -> Factor:
+def find_factor(name: str, factors: Sequence[Factor]) -> Factor:
     """The factor of that name, "config." before it or not. Raises LedgerError with the choices."""
     wanted = name.removeprefix("config.")
     for factor in factors:

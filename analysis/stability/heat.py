@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from analysis.drawing.style import INK, VERMILION, dressed
+from analysis.drawing.style import INK, VERMILION, style_axes
 from analysis.statistics.intervals import Floats
 
 DIVERGED = 0.5
@@ -51,7 +51,7 @@ def plot_heat(axes: Axes, cells: Cells, across: Sequence[str], up: Sequence[str]
     axes.set_yticks(range(len(up)), rows, fontsize=7)
     if max(len(line) for text in columns for line in text.split("\n")) > _LONG:
         axes.tick_params("x", rotation=25)
-    dressed(axes, labels[0], labels[1])
+    style_axes(axes, labels[0], labels[1])
     axes.grid(visible=False)
     if np.isfinite(grid).any():
         _key(axes, image, labels[2])

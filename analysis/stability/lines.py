@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.drawing.style import LINES, dressed
+from analysis.drawing.style import LINES, style_axes
 from analysis.statistics.intervals import Floats
 
 _DECADES = 1.5  # a positive quantity that spans so many is drawn in logarithms
@@ -56,7 +56,7 @@ def plot_lines(
     for line in lines:
         axes.fill_between(line.x, line.low, line.high, color=line.color, alpha=0.13, lw=0)
     axes.set_ylim(limits)
-    return dressed(axes, x_label, y_label)
+    return style_axes(axes, x_label, y_label)
 
 
 def plot_rates(axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, log_x: bool) -> Axes:
@@ -68,4 +68,4 @@ def plot_rates(axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, lo
         axes.vlines(x, line.low, line.high, color=line.color, lw=1.2, alpha=0.6)
         axes.plot(x, line.y, color=line.color, lw=1.4, marker="o", ms=4, label=line.name)
     axes.set_ylim(-0.04, 1.04)
-    return dressed(axes, x_label, y_label)
+    return style_axes(axes, x_label, y_label)

@@ -8,8 +8,8 @@ import pandas as pd
 from analysis.ledger.load import Ledger, LedgerError, Objective
 from analysis.ledger.units import COSTS, metric_label
 from analysis.stability.answer import edge, heat, levels, profiles, spreads
-from analysis.stability.curves import diagnostics, drawn, mean_curves, read_reports
-from analysis.stability.factors import Factor, factor_named
+from analysis.stability.curves import diagnostics, mean_curves, read_reports, sample_trials
+from analysis.stability.factors import Factor, find_factor
 
 LABELS = 8
 """So many named configurations have curves of their own."""
@@ -59,7 +59,7 @@ def pair_of(named: Sequence[str] | None, factors: Sequence[Factor], rate: Factor
     Empty where there are no two. Raises LedgerError for a name that is no factor, or the same one twice.
     """
     if named:
-        first, second = (factor_named(name, factors) for name in named)
+        first, second = (find_factor(name, factors) for name in named)
         if first == second:
             raise LedgerError(f"a heat map needs two different parameters, got {first.name} twice")
         return first, second
@@ -92,7 +92,7 @@ def answered(
 
 def curves_of(ledgers: Sequence[Ledger], frame: pd.DataFrame, rate: Factor | None) -> Curves:
     """The curves of the trials of `frame`, or of some of them where there are many."""
-    some = drawn(frame)
+    some = sample_trials(frame)
     line = _lines(some, rate)
     panels = {**_scores(ledgers), **_PANELS}
     reports = read_reports(ledgers, some, list(panels))

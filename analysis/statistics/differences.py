@@ -103,7 +103,7 @@ def rate_differences(
     return estimates_difference(sides[0], sides[1])
 
 
-def discordant_p(only_a: int, only_b: int) -> float:
+def mcnemar_p(only_a: int, only_b: int) -> float:
     """How likely it is that so many pairs, or more, fall on one side, if either side is as likely: McNemar's exact p.
 
     `only_a` and `only_b` are the pairs in which something happened on one side alone. Without any, 1.

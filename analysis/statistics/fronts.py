@@ -37,7 +37,7 @@ class Seeds(NamedTuple):
     degrees: int
 
 
-def summarised(values: ArrayLike, configurations: ArrayLike) -> Seeds:
+def summarize(values: ArrayLike, configurations: ArrayLike) -> Seeds:
     """The summary of `values` (n, p), a row per seed; `configurations` (n,) has the number of each row's, from 0 on."""
     rows, member = np.asarray(values, dtype=np.float64), np.asarray(configurations, dtype=np.intp)
     counts = np.bincount(member).astype(np.float64)
@@ -46,7 +46,7 @@ def summarised(values: ArrayLike, configurations: ArrayLike) -> Seeds:
     return Seeds(means, counts, rest.T @ rest, len(rows) - len(counts))
 
 
-def true_means(
+def draw_true_means(
     seeds: Seeds, generator: np.random.Generator, draws: int = DRAWS, wanted: NDArray[np.intp] | None = None
 ) -> Floats:
     """Draws (draws, ..., k, p) of the true means given the seeds: Gibbs sampling of the normal hierarchical model.
@@ -105,7 +105,7 @@ def knee(points: Floats, maximise: Sequence[bool]) -> int | None:
     return int(np.argmax(sums)) if sums.max(initial=0.0) > 1 + 1e-9 else None
 
 
-def volume(points: Floats, maximise: Sequence[bool], worst: Floats, best: Floats) -> float:
+def hypervolume(points: Floats, maximise: Sequence[bool], worst: Floats, best: Floats) -> float:
     """The hypervolume (moocore) that points (k, p) attain beyond `worst` (p,), in units of the box from it to `best`.
 
     Above 1 where points lie beyond `best`.

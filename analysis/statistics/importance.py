@@ -84,7 +84,7 @@ def best_share(n: int) -> float:
     return min(0.5, max(BEST_SHARE, BEST_COUNT / n))
 
 
-def assessed(
+def resample_importances(
     estimate: pd.Series,
     estimator: Estimator,
     values: pd.DataFrame,
@@ -186,7 +186,7 @@ def _study(values: pd.DataFrame, scores: Floats, parameters: Sequence[Parameter]
     """An in-memory study whose trials are the rows: empty cells are parameters that the trial does not have."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     kinds = {own.name: _distribution(own) for own in parameters}
-    columns = {own.name: [_scaled(value, own) for value in values[own.name]] for own in parameters}
+    columns = {own.name: [_scale(value, own) for value in values[own.name]] for own in parameters}
     trials = []
     for row, score in enumerate(scores.tolist()):
         there = {name: column[row] for name, column in columns.items() if column[row] is not None}
@@ -207,7 +207,7 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     return IntDistribution(int(parameter.low), int(parameter.high), step=parameter.step)
 
 
-def _scaled(value: object, parameter: Parameter) -> object:
+def _scale(value: object, parameter: Parameter) -> object:
     """A value as the study has it; None for an empty cell. Raises ValueError outside of the range."""
     if value is None or value != value:
         return None
@@ -220,7 +220,7 @@ def _scaled(value: object, parameter: Parameter) -> object:
 
 def _encode(values: pd.Series, parameter: Parameter) -> Floats:
     """Columns (n, width) for a forest: one number, or for words one column per choice; NaN where it is switched off."""
-    scaled = [_scaled(value, parameter) for value in values]
+    scaled = [_scale(value, parameter) for value in values]
     if parameter.ordered:
         return np.array([[math.nan if value is None else float(str(value))] for value in scaled], dtype=np.float64)
     return np.array(

@@ -5,7 +5,7 @@ import numpy as np
 from analysis.statistics.intervals import Floats
 
 
-def predicted(x: Floats, y: Floats, at: Floats, generator: np.random.Generator, draws: int) -> Floats:
+def draw_predictions(x: Floats, y: Floats, at: Floats, generator: np.random.Generator, draws: int) -> Floats:
     """`draws` of the values at the places `at` (m,), shape (draws, m), from n seen pairs `x`, `y`.
 
     The posterior predictive of a normal linear regression without prior knowledge: the scatter, the line and every

@@ -22,7 +22,7 @@ def interquartile_mean(values: ArrayLike) -> float:
     numbers = np.asarray(values, dtype=np.float64).ravel()
     if not numbers.size or np.isnan(numbers).any():
         raise ValueError(f"an interquartile mean needs values that are numbers, got {numbers.size} with NaN among them")
-    return float(_middle(numbers[None])[0])
+    return float(_row_means(numbers[None])[0])
 
 
 def interquartile_interval(
@@ -49,13 +49,13 @@ def interquartile_interval(
     if numbers.size - counts.size < FEWEST_DEGREES or counts.min() < 2:
         return Interval(mean, float("nan"), float("nan"))
     ordered = numbers[np.argsort(member, kind="stable")]
-    drawn = np.concatenate(list(_resampled(ordered, counts, generator, resamples)))
+    drawn = np.concatenate(list(_resample(ordered, counts, generator, resamples)))
     tail = float(ndtr(-stdtrit(numbers.size - counts.size, 0.5 + confidence / 2)))
     low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")  # no mean of -inf and a number
     return Interval(mean, float(low), float(high))
 
 
-def _resampled(
+def _resample(
     ordered: Floats, counts: NDArray[np.intp], generator: np.random.Generator, resamples: int
 ) -> list[Floats]:
     """The statistic of each resample, in batches that fit in memory."""
@@ -66,11 +66,11 @@ def _resampled(
     found = []
     for start in range(0, resamples, batch):
         shape = (min(batch, resamples - start), first.size)
-        found.append(_middle(ordered[first + generator.integers(0, size, shape)], weight))
+        found.append(_row_means(ordered[first + generator.integers(0, size, shape)], weight))
     return found
 
 
-def _middle(rows: Floats, weight: Floats | None = None) -> Floats:
+def _row_means(rows: Floats, weight: Floats | None = None) -> Floats:
     """The interquartile mean of each row (r, n), whose values weigh `weight` (n,); without, a quarter rounded down."""
     if weight is None or np.ptp(weight) == 0:
         cut = rows.shape[1] // 4

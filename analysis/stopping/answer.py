@@ -46,7 +46,7 @@ class Savings(NamedTuple):
     audit: float
 
 
-def audited(ledger: Ledger) -> pd.DataFrame:
+def weighted_trials(ledger: Ledger) -> pd.DataFrame:
     """The search's completed trials with the column `weight`: how many trials of the search each stands for.
 
     1 for a trial that every rung let through, 1 / audit_share for a spared one. Trials that diverged or failed have no
@@ -69,13 +69,13 @@ def stopped_trials(ledger: Ledger) -> pd.DataFrame:
 
 
 def scores(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFrame:
-    """What every `audited` trial had at each rung but the last, beside what it ended with.
+    """What every `weighted_trials` trial had at each rung but the last, beside what it ended with.
 
     A row per objective, rung and trial: `metric`, `rung`, `step`, `trial`, `configuration`, `spared` (the rung that
     would have stopped it; -1: none), `weight`, and `early` and `end` in the metric's unit, NaN where not reported.
     Of more than MOST_TRIALS trials those of configurations that are drawn at random, the same every time.
     """
-    trials, rungs = _some(audited(ledger)), contract(ledger, "rungs")
+    trials, rungs = _some(weighted_trials(ledger)), contract(ledger, "rungs")
     columns = [objective.column for objective in objectives]
     reports = ledger.read("reports", ["trial", "step", *columns], trials["trial"])
     parts = [
@@ -97,7 +97,7 @@ def agreement(ledger: Ledger, objectives: Sequence[Objective], confidence: float
     """How well the score at each rung but the last predicts the score at the end: a row per objective and rung.
 
     Columns: `metric`, `rung`, `step`, `n` (completed trials), `n_spared` (among them), `rho` (weighted Spearman
-    correlation over `audited` trials, -1 to 1), `low` and `high` (its bootstrap interval, see `spearman_interval`).
+    correlation over `weighted_trials`, -1 to 1), `low` and `high` (its bootstrap interval, see `spearman_interval`).
     The population is at every rung the same, all trials of the search that would have completed, so rungs compare.
     Where trials were stopped and fewer than FEWEST spared ones completed nothing is known of the former: NaN.
     Of a large run `n` are those that `scores` has drawn, and `sample_lines` says so.
@@ -116,7 +116,7 @@ def agreement_of(frame: pd.DataFrame, stopped: bool, confidence: float = 0.95) -
 
 def sample_lines(ledger: Ledger) -> list[str]:
     """That the correlations are of a part of the trials, where they are."""
-    trials = audited(ledger)
+    trials = weighted_trials(ledger)
     if len(trials) <= MOST_TRIALS:
         return []
     return [
@@ -131,7 +131,7 @@ def regret(ledger: Ledger, objective: Objective) -> Regret:
     Only spared trials are seen, so this is what the audit has caught, not the most that was lost: about 1 / audit_share
     times as many stopped trials would have ended better. Values that are not finite do not count.
     """
-    trials = audited(ledger)
+    trials = weighted_trials(ledger)
     score = objective.sign * trials[objective.column]
     spared = score[(trials["spared"] >= 0) & np.isfinite(score)]
     through = score[(trials["spared"] < 0) & np.isfinite(score)]

@@ -8,8 +8,16 @@ import pandas as pd
 
 from analysis.ledger.load import Ledger, LedgerError, Objective, contract
 from analysis.ledger.units import COSTS, sentence
-from analysis.stopping.answer import FEWEST, agreement_of, audited, sample_lines, saved_by_rung, scores, stopped_trials
-from analysis.stopping.regret import FEWEST_FOR_REGRET, losses
+from analysis.stopping.answer import (
+    FEWEST,
+    agreement_of,
+    sample_lines,
+    saved_by_rung,
+    scores,
+    stopped_trials,
+    weighted_trials,
+)
+from analysis.stopping.regret import FEWEST_FOR_REGRET, regret_by_rung
 from analysis.stopping.replays import arms, replays
 
 FEWEST_COMPLETED = 2
@@ -26,7 +34,7 @@ class Audit:
     objectives: Sequence[Objective]
     scores: pd.DataFrame
     agreement: pd.DataFrame
-    losses: pd.DataFrame
+    regret: pd.DataFrame
     saved: pd.DataFrame
     arms: pd.DataFrame
     best: str
@@ -48,7 +56,7 @@ def audit(ledger: Ledger) -> Audit:
         objectives,
         early_end,
         agreement_of(early_end, stopped > 0),
-        losses(ledger, objectives),
+        regret_by_rung(ledger, objectives),
         saved_by_rung(ledger),
         arms(played),
         json.loads(played["objectives"].iloc[0])[0] if len(played) else "",
@@ -59,7 +67,7 @@ def audit(ledger: Ledger) -> Audit:
 
 def numbers(found: Audit) -> pd.DataFrame:
     """The frames under one another, told apart by the column `answer`."""
-    parts = {name: getattr(found, name) for name in ("agreement", "losses", "saved", "arms", "scores")}
+    parts = {name: getattr(found, name) for name in ("agreement", "regret", "saved", "arms", "scores")}
     told = [part.assign(answer=name) for name, part in parts.items() if len(part)]
     frame: pd.DataFrame = pd.concat(told, ignore_index=True)
     return frame
@@ -99,7 +107,7 @@ def _audit_lines(ledger: Ledger, stopped: int) -> list[str]:
             f"{stopped:,} trials were stopped and none was spared, so how they would have ended is not known: "
             "start a run with --audit-share 0.1, which spares one in ten"
         ]
-    spared = int((audited(ledger)["spared"] >= 0).sum())
+    spared = int((weighted_trials(ledger)["spared"] >= 0).sum())
     counted = f"{stopped:,} trials were stopped; of those spared instead (audit_share {share:g}) {spared:,} completed"
     if spared < FEWEST:
         return [f"{counted}, too few to judge the rungs by: {FEWEST} are needed, {FEWEST_FOR_REGRET} for a regret"]

@@ -58,7 +58,7 @@ def _agreement(audit: Audit, axes: Axes) -> None:
 
 
 def _regrets(audit: Audit, objective: Objective) -> pd.DataFrame:
-    frame = audit.losses
+    frame = audit.regret
     return frame[(frame["metric"] == objective.metric) & (frame["rung"] != ALL_RUNGS) & frame["regret"].notna()]
 
 

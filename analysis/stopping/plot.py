@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GREY, LINES, SKY, VERMILION, dressed
+from analysis.drawing.style import BLUE, GREY, LINES, SKY, VERMILION, style_axes
 from analysis.statistics.intervals import Floats
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -22,7 +22,7 @@ def plot_early_end(
     axes.plot(early[spared], end[spared], "D", ms=5.5, color=VERMILION, mec="white", mew=0.6, ls="", label="spared")
     if np.isfinite(best):
         axes.axhline(best, color=BLUE, lw=0.9, ls=(0, (4, 3)), zorder=1, label="best let through")
-    return dressed(axes, *labels)
+    return style_axes(axes, *labels)
 
 
 def plot_by_rung(axes: Axes, frame: pd.DataFrame, columns: Sequence[str], names: Sequence[str], y_label: str) -> Axes:
@@ -42,7 +42,7 @@ def plot_by_rung(axes: Axes, frame: pd.DataFrame, columns: Sequence[str], names:
         axes.plot(x, middle, "o", ms=6.5, color=color, mec="white", mew=0.8, ls="", label=name)
     axes.set_xticks(range(len(place)), [f"step {step:,}" for step in rungs["step"]])
     axes.set_xlim(-0.6, len(place) - 0.4)
-    dressed(axes, "rung", y_label)
+    style_axes(axes, "rung", y_label)
     axes.grid(axis="x", visible=False)
     return axes
 
@@ -69,7 +69,7 @@ def plot_saved(axes: Axes, frame: pd.DataFrame) -> Axes:
     axes.set_yticks(range(len(units)), units)
     axes.set(ylim=(len(units) - 0.4, -0.6), xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    dressed(axes, "of what training everything to the end would have taken", "")
+    style_axes(axes, "of what training everything to the end would have taken", "")
     axes.grid(axis="y", visible=False)
     return axes
 
@@ -103,4 +103,4 @@ def plot_arms(axes: Axes, frame: pd.DataFrame) -> Axes:
         )
     axes.margins(0.12)
     axes.set_ylim(min(axes.get_ylim()[0], 95.0), 101)
-    return dressed(axes, "% of all curves' steps", "% of all curves' hypervolume")
+    return style_axes(axes, "% of all curves' steps", "% of all curves' hypervolume")

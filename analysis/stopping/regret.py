@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.ledger.load import Ledger, Objective, contract
 from analysis.statistics.intervals import Floats, rate_interval
-from analysis.statistics.prediction import predicted
+from analysis.statistics.prediction import draw_predictions
 from analysis.stopping.answer import scores_at
 
 FRONT = "front"
@@ -31,7 +31,7 @@ COLUMNS = ("metric", "rung", "step", "stopped", "spared", "better", "share", "lo
            "regret", "regret_low", "regret_high")  # fmt: skip
 
 
-def losses(ledger: Ledger, objectives: Sequence[Objective], confidence: float = 0.95) -> pd.DataFrame:
+def regret_by_rung(ledger: Ledger, objectives: Sequence[Objective], confidence: float = 0.95) -> pd.DataFrame:
     """What each rung lost by stopping: a row per metric and rung that stopped or spared a trial.
 
     Columns: `metric` (or FRONT: all objectives of the run, where it has several), `rung`, `step`; `stopped` trials;
@@ -39,7 +39,7 @@ def losses(ledger: Ledger, objectives: Sequence[Objective], confidence: float = 
     through (FRONT: beaten by nothing that was let through); their `share` with its Wilson interval `low` to `high`,
     which holds for the stopped ones too. `regret` is by how much the best of those that the rung would have stopped
     beats the best that was let through, 0 where it does not, in the metric's unit: the median and the interval of draws
-    in which every stopped trial ends as a line through the spared ones says (`predicted`), had it completed. NaN with
+    in which a regression on the spared trials predicts the end of every stopped one (`draw_predictions`). NaN with
     fewer than FEWEST_FOR_REGRET spared ones of a rung that stopped any. Where several rungs stopped, rows with the rung
     ALL_RUNGS are about all of them together. Nothing is known where nothing was let through: then there are no rows.
     """
@@ -110,7 +110,7 @@ def _regrets(
         return seen
     if known.sum() < FEWEST_FOR_REGRET or not np.isfinite(best):
         return None
-    drawn = predicted(early[known], ends[known], asked, np.random.default_rng(rung.number), draws)
+    drawn = draw_predictions(early[known], ends[known], asked, np.random.default_rng(rung.number), draws)
     regrets: Floats = np.maximum(seen, drawn.max(axis=1) - best)
     return regrets
 

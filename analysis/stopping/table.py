@@ -36,7 +36,7 @@ def audit_cells(found: Audit) -> list[Cells]:
     """The tables of what is known: how well rungs predict the end, what was lost, what was saved, and replays."""
     parts = [
         agreement_cells(found.agreement) if len(found.agreement) else None,
-        losses_cells(found.losses) if len(found.losses) else None,
+        regret_cells(found.regret) if len(found.regret) else None,
         saved_cells(found.saved),
         arms_cells(found.arms, found.best) if len(found.arms) else None,
     ]
@@ -55,8 +55,8 @@ def agreement_cells(frame: pd.DataFrame) -> Cells:
     return Cells(("score", "rung at step", "rank correlation", "95 % interval", "trials", "spared"), 1, rows)
 
 
-def losses_cells(frame: pd.DataFrame) -> Cells:
-    """What each rung lost by stopping, of `losses.losses`."""
+def regret_cells(frame: pd.DataFrame) -> Cells:
+    """What each rung lost by stopping, of `regret.regret_by_rung`."""
     rows = []
     for row in frame.to_dict("records"):
         name = "front (all)" if row["metric"] == FRONT else metric_label(row["metric"])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from analysis.ledger.load import LedgerError
-from analysis.report.blocks import Section, Told
+from analysis.report.blocks import Content, Section
 from analysis.report.reading import Reading
 from analysis.report.sections.ablation import ablation
 from analysis.report.sections.background import data, environment, reproduction
@@ -23,7 +23,7 @@ class Part(NamedTuple):
 
     key: str
     title: str
-    tell: Callable[[Reading], Told]
+    tell: Callable[[Reading], Content]
     slow: str = ""
 
 
@@ -48,13 +48,13 @@ PARTS = (
 def sections(reading: Reading, live: bool = False) -> Iterator[Section]:
     """All sections of a run. One whose question the ledger cannot answer says why, and the others stand."""
     for part in PARTS:
-        yield Section(part.key, part.title, *_told(part, reading, live))
+        yield Section(part.key, part.title, *_content(part, reading, live))
 
 
-def _told(part: Part, reading: Reading, live: bool) -> Told:
+def _content(part: Part, reading: Reading, live: bool) -> Content:
     if live and part.slow:
-        return Told(f"Left out of a live page, since it takes long; {part.slow} answers.")
+        return Content(f"Left out of a live page, since it takes long; {part.slow} answers.")
     try:
         return part.tell(reading)
     except LedgerError as error:
-        return Told(f"There is no answer: {reading.without_path(str(error))}.")
+        return Content(f"There is no answer: {reading.without_path(str(error))}.")

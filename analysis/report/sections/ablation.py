@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.ablation.answer import ablation as effects_of
-from analysis.ablation.table import effect_cells, legend_lines, signed
+from analysis.ablation.table import effect_cells, legend_lines, signed_text
 from analysis.ledger.units import metric_label
-from analysis.report.blocks import Block, Table, Text, Told
+from analysis.report.blocks import Block, Content, Table, Text
 from analysis.report.marks import Marks
 from analysis.report.reading import Reading
 
 _MOST_ROWS = 60
 
 
-def ablation(reading: Reading) -> Told:
+def ablation(reading: Reading) -> Content:
     """The effects with their intervals, a table per metric."""
     frame = effects_of(reading.ledger)
     sure = int(frame["sure"].sum())
@@ -22,7 +22,7 @@ def ablation(reading: Reading) -> Told:
         f"{'is' if sure == 1 else 'are'} told apart from nothing."
     )
     blocks: list[Block] = [_table(frame[frame["metric"] == metric]) for metric in frame["metric"].drop_duplicates()]
-    return Told(lead, [*blocks, Text(legend_lines(reading.ledger, frame))])
+    return Content(lead, [*blocks, Text(legend_lines(reading.ledger, frame))])
 
 
 def _table(frame: pd.DataFrame) -> Table:
@@ -33,7 +33,7 @@ def _table(frame: pd.DataFrame) -> Table:
         before = row["kind"]
     strong = shown["sure"].tolist()
     ends = _ends(shown)
-    texts = (signed(metric, ends[0]), signed(metric, ends[1]))
+    texts = (signed_text(metric, ends[0]), signed_text(metric, ends[1]))
     marks = Marks.of(shown["mean"], shown["low"], shown["high"], strong, ends, 0.0, texts)
     left = f" Shown: the first {len(shown)} of {len(frame)} effects." if len(shown) < len(frame) else ""
     columns = ["kind", "with", "change", "95 % interval", "p (Holm)", "pairs", "lost"]

@@ -4,10 +4,10 @@ import json
 
 import pandas as pd
 
-from analysis.frontier.configurations import baseline, varying
+from analysis.frontier.configurations import baseline, varying_parameters
 from analysis.ledger.load import Ledger
 from analysis.ledger.units import COSTS, metric_label, metric_text
-from analysis.report.blocks import Block, Code, Facts, Folded, Table, Told
+from analysis.report.blocks import Block, Code, Content, Facts, Folded, Table
 from analysis.report.reading import Reading
 
 _NAMES = {
@@ -22,7 +22,7 @@ _NAMES = {
 _DATA = ("run.data", "run.data_spec", "run.run")  # the first two have a section of their own, the last is a key
 
 
-def data(reading: Reading) -> Told:
+def data(reading: Reading) -> Content:
     """Which data were used, and what the untouched phone images score on them."""
     ledger = reading.ledger
     trials = ledger.read("trials", ["run.data_spec", "run.data", "images"])
@@ -36,20 +36,20 @@ def data(reading: Reading) -> Told:
     blocks: list[Block] = [Facts(pairs)]
     if rows:
         blocks.append(Table(["untouched phone image", "score"], rows, (1,)))
-    return Told("What was trained and judged on, and what a network has to beat.", blocks)
+    return Content("What was trained and judged on, and what a network has to beat.", blocks)
 
 
-def environment(reading: Reading) -> Told:
+def environment(reading: Reading) -> Content:
     """Versions, hosts, devices and the digest of the code: of every trial, so that a mixture shows."""
     trials = reading.ledger.read("trials", ["run.*"])
     columns = [column for column in trials.columns if column not in _DATA]
     pairs = [(_NAMES.get(column, column.removeprefix("run.")), _several(trials, column)) for column in columns]
     mixed = [name for name, text in pairs if ";" in text]
     lead = f"The trials differ in: {', '.join(mixed)}." if mixed else "The same for all trials."
-    return Told(lead, [Facts([pair for pair in pairs if pair[1]])])
+    return Content(lead, [Facts([pair for pair in pairs if pair[1]])])
 
 
-def reproduction(reading: Reading) -> Told:
+def reproduction(reading: Reading) -> Content:
     """The commands of all invocations, what was searched and what stayed fixed."""
     ledger = reading.ledger
     blocks: list[Block] = []
@@ -67,7 +67,7 @@ def reproduction(reading: Reading) -> Told:
     first, last = ledger.runs["started"].min(), ledger.runs["started"].max()
     when = f"{first:%Y-%m-%d %H:%M} UTC" if count == 1 else f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
     lead = f"The run has {times} ({when}); the same command with the same --out goes on where it ended."
-    return Told(lead, blocks)
+    return Content(lead, blocks)
 
 
 def _several(trials: pd.DataFrame, column: str) -> str:
@@ -82,7 +82,7 @@ def _several(trials: pd.DataFrame, column: str) -> str:
 
 
 def _fixed(ledger: Ledger) -> list[tuple[str, str]]:
-    changing = varying(ledger.settings)
+    changing = varying_parameters(ledger.settings)
     seed = "config.seed"  # of the trial, not of what was trained
     columns = [name for name in ledger.settings.columns if name.startswith("config.") and name not in (*changing, seed)]
     pairs = [(column.removeprefix("config."), _several(ledger.settings, column)) for column in columns]

@@ -8,15 +8,15 @@ import pandas as pd
 from analysis.ledger.costs import conditions_text
 from analysis.ledger.load import CONDITIONS, LATENCY_RATIO
 from analysis.ledger.units import metric_text
-from analysis.report.blocks import Block, Table, Told
+from analysis.report.blocks import Block, Content, Table
 from analysis.report.reading import Reading
 
 
-def costs(reading: Reading) -> Told:
+def costs(reading: Reading) -> Content:
     """A table of timed networks per set of conditions."""
     frame = reading.ledger.costs
     if frame.empty:
-        return Told("The sweep measures no latency.")
+        return Content("The sweep measures no latency.")
     lead = (
         "Timed before training, in turns with DPED's network and with nothing else of the sweep running; "
         "the interval is over the rounds."
@@ -35,7 +35,7 @@ def costs(reading: Reading) -> Told:
             "remark",
         ]
         blocks.append(Table(columns, rows, range(1, 6), conditions_text(group.to_dict("records")[0])))
-    return Told(lead, blocks)
+    return Content(lead, blocks)
 
 
 def _varying(frame: pd.DataFrame) -> list[str]:

@@ -1,14 +1,14 @@
 """How the trials ended, and for what reasons."""
 
 from analysis.ledger.load import ENDINGS, LOST, not_ended
-from analysis.report.blocks import Block, Shares, Table, Text, Told
+from analysis.report.blocks import Block, Content, Shares, Table, Text
 from analysis.report.reading import Reading
 from analysis.statistics.intervals import rate_interval
 
 _MOST_REASONS = 25
 
 
-def endings(reading: Reading) -> Told:
+def endings(reading: Reading) -> Content:
     """Counts, rates with their intervals, and reasons."""
     trials = reading.ledger.read("trials", ["ending"])
     n = len(trials)
@@ -23,7 +23,7 @@ def endings(reading: Reading) -> Told:
     if running := not_ended(reading.ledger):
         one = "1 trial was" if running == 1 else f"{running:,} trials were"
         blocks.append(Text([f"{one} started and not ended: running now, or lost with their process."]))
-    return Told(lead, [*blocks, *_reasons(reading)])
+    return Content(lead, [*blocks, *_reasons(reading)])
 
 
 def _rate(count: int, n: int) -> list[str]:

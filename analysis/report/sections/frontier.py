@@ -2,27 +2,27 @@
 
 import pandas as pd
 
-from analysis.frontier.configurations import confirmed, remarks
+from analysis.frontier.configurations import caveats, has_confirmations
 from analysis.frontier.confirmation import confirmation, luck_lines
-from analysis.frontier.table import CHANCE, chance_text, estimate, held_against, over
+from analysis.frontier.table import CHANCE, chance_text, confirmation_cells, estimate, over
 from analysis.ledger.load import LOST, Objective
 from analysis.ledger.units import COSTS, metric_label, sentence
-from analysis.report.blocks import Block, Folded, Interactive, Table, Text, Told
+from analysis.report.blocks import Block, Content, Folded, Interactive, Table, Text
 from analysis.report.reading import Reading
 
 _MOST = 40
 
 
-def frontier(reading: Reading) -> Told:
+def frontier(reading: Reading) -> Content:
     """The configurations that no other one beats: chart and table."""
     ledger, frame = reading.ledger, reading.results
     if frame is None:
-        return Told(f"There is no front: {reading.why}.")
+        return Content(f"There is no front: {reading.why}.")
     objectives = ledger.objectives
-    what = "confirmed on fresh seeds" if confirmed(ledger) else "that completed"
+    what = "confirmed on fresh seeds" if has_confirmations(ledger) else "that completed"
     lead = f"Configurations {what} that no other one beats in {_names(objectives)}; bars are 95 % intervals."
     blocks: list[Block] = []
-    if found := remarks(ledger, frame, objectives):
+    if found := caveats(ledger, frame, objectives):
         blocks.append(Text([f"{sentence(text)}." for text in found], note=True))
     blocks.append(Interactive("frontier"))
     front = frame[frame["front"]]
@@ -34,17 +34,17 @@ def frontier(reading: Reading) -> Told:
         more = "" if len(rest) <= _MOST else f", the best {_MOST} of them"
         one = "configuration" if len(rest) == 1 else "configurations"
         blocks.append(Folded(f"{len(rest):,} {one} behind the front{more}", [_table(rest.head(_MOST), objectives)]))
-    return Told(lead, blocks)
+    return Content(lead, blocks)
 
 
-def confirmations(reading: Reading) -> Told:
+def confirmations(reading: Reading) -> Content:
     """What fresh seeds said of the configurations that the search thought best."""
     ledger = reading.ledger
     objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
-    if not confirmed(ledger):
-        return Told("Nothing was trained again on fresh seeds, so every score is the search's own.")
+    if not has_confirmations(ledger):
+        return Content("Nothing was trained again on fresh seeds, so every score is the search's own.")
     if not objectives:
-        return Told("All objectives are costs of the network, which no seed changes.")
+        return Content("All objectives are costs of the network, which no seed changes.")
     frame = confirmation(ledger, objectives)
     columns = ["configuration", "seeds: search / fresh", "score", "search", "fresh seeds", "luck"]
     rows = []
@@ -52,10 +52,10 @@ def confirmations(reading: Reading) -> Told:
         seeds = f"{row['n_search']} / {row['n_confirm']}"
         for index, objective in enumerate(objectives):
             names = [row["label"], seeds] if index == 0 else ["", ""]
-            rows.append([*names, metric_label(objective.metric), *held_against(row, objective.metric)])
+            rows.append([*names, metric_label(objective.metric), *confirmation_cells(row, objective.metric)])
     lead = "The best of many scores is partly luck; seeds that the search has not seen say how much."
     lines = [f"{sentence(line)}." for line in luck_lines(ledger, objectives)]
-    return Told(lead, [Text(lines), Table(columns, rows, numbers=(3, 4, 5))])
+    return Content(lead, [Text(lines), Table(columns, rows, numbers=(3, 4, 5))])
 
 
 def _names(objectives: tuple[Objective, ...]) -> str:

@@ -10,19 +10,19 @@ from analysis.importance.answer import importance as importance_of
 from analysis.importance.table import importance_cells, legend_lines
 from analysis.ledger.load import LedgerError, Objective
 from analysis.ledger.units import metric_label, sentence
-from analysis.report.blocks import Block, Table, Text, Told
+from analysis.report.blocks import Block, Content, Table, Text
 from analysis.report.marks import Marks
 from analysis.report.reading import Reading
-from analysis.report.sampling import some_configurations
+from analysis.report.sampling import sample_configurations
 from analysis.statistics.importance import best_share
 
 RESAMPLES = 20
 """Of a bootstrap; `analysis importance` takes more, and needs a minute where a report needs seconds."""
 
 
-def importance(reading: Reading) -> Told:
+def importance(reading: Reading) -> Content:
     """For each objective a table of the parameters, the most important first."""
-    ledger, note = some_configurations(reading.ledger)
+    ledger, note = sample_configurations(reading.ledger)
     rung = common_rung([reading.ledger])
     blocks: list[Block] = [Text([note])] if note else []
     for objective in ledger.objectives:
@@ -34,12 +34,12 @@ def importance(reading: Reading) -> Told:
         said = [*(f"{sentence(line)}." for line in sample_lines([ledger], objective, rung)), *_legend(frame)]
         blocks += [_table(frame, objective), Text(said)]
     if not any(isinstance(block, Table) for block in blocks):
-        return Told(" ".join(text for block in blocks if isinstance(block, Text) for text in block.sentences))
+        return Content(" ".join(text for block in blocks if isinstance(block, Text) for text in block.sentences))
     lead = (
         "How much of the scores each searched parameter accounts for, beside what chance gives; "
         "python -m analysis importance resamples more, and draws the scores along each."
     )
-    return Told(lead, blocks)
+    return Content(lead, blocks)
 
 
 def _legend(frame: pd.DataFrame) -> list[str]:

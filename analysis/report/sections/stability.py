@@ -7,20 +7,20 @@ import pandas as pd
 from analysis.drawing.sheet import svg_text
 from analysis.ledger.load import Ledger
 from analysis.ledger.units import metric_label
-from analysis.report.blocks import Block, Folded, Picture, Table, Text, Told
+from analysis.report.blocks import Block, Content, Folded, Picture, Table, Text
 from analysis.report.marks import Marks
 from analysis.report.reading import Reading
 from analysis.stability.answer import (
     MOST_CONFIGURATIONS,
+    default_grouping,
     divergence,
+    divergence_kinds,
     first_objective,
-    kinds,
     onset_lines,
     outcomes,
-    side,
-    varied,
+    varying_factors,
 )
-from analysis.stability.factors import Factor, learning_rate, searched
+from analysis.stability.factors import Factor, learning_rate, searched_factors
 from analysis.stability.figure import curves_figure, stability_figure
 from analysis.stability.study import Answers, answered, curves_lines, curves_of, pair_of, trials_lines
 from analysis.stability.table import spread_cell
@@ -28,13 +28,13 @@ from analysis.stability.table import spread_cell
 _MOST_LEVELS = 60
 
 
-def stability(reading: Reading) -> Told:
+def stability(reading: Reading) -> Content:
     """Rates of divergence, the edge of stability, the spread over seeds, and the figures of `analysis stability`."""
     ledger = reading.ledger
-    frame = outcomes([ledger], searched([ledger]))
-    factors, objective = varied(frame, [ledger]), first_objective([ledger])
+    frame = outcomes([ledger], searched_factors([ledger]))
+    factors, objective = varying_factors(frame, [ledger]), first_objective([ledger])
     rate = learning_rate(factors)
-    answers = answered(frame, objective, rate, side(frame, factors, rate), pair_of(None, factors, rate))
+    answers = answered(frame, objective, rate, default_grouping(frame, factors, rate), pair_of(None, factors, rate))
     words = [*_edge_lines(answers, rate), *_kind_lines(frame)]
     blocks: list[Block] = [Text(words), *_rates(divergence(frame, factors), [rate, answers.by])]
     if answers.spreads is not None:
@@ -45,7 +45,7 @@ def stability(reading: Reading) -> Told:
         f"{int(frame['diverged'].sum()):,} of {len(frame):,} trials that trained diverged; failed and refused ones say "
         "nothing of it. Intervals are 95 %, of rates over trials (Wilson)."
     )
-    return Told(lead, blocks)
+    return Content(lead, blocks)
 
 
 def _edge_lines(answers: Answers, rate: Factor | None) -> list[str]:
@@ -56,7 +56,7 @@ def _edge_lines(answers: Answers, rate: Factor | None) -> list[str]:
 
 def _kind_lines(frame: pd.DataFrame) -> list[str]:
     stopped = int((frame["ending"] == "stopped").sum())
-    counted = ", ".join(f"{count} {kind}" for kind, count in kinds(frame).items())
+    counted = ", ".join(f"{count} {kind}" for kind, count in divergence_kinds(frame).items())
     return [
         *([f"Diverged by kind: {counted}."] if counted else []),
         *([f"{stopped:,} trials were stopped early: they count as not diverged."] if stopped else []),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from analysis.drawing.sheet import svg_text
 from analysis.ledger.load import Ledger, LedgerError, contract
 from analysis.ledger.units import sentence
-from analysis.report.blocks import Block, Picture, Table, Text, Told
+from analysis.report.blocks import Block, Content, Picture, Table, Text
 from analysis.report.reading import Reading
 from analysis.stopping.answer import saved_by_rung, savings_line
 from analysis.stopping.audit import FEWEST_COMPLETED, audit, foot_lines
@@ -13,24 +13,24 @@ from analysis.stopping.figure import stopping_figure
 from analysis.stopping.table import Cells, audit_cells, legend_lines, saved_cells
 
 
-def stopping(reading: Reading) -> Told:
+def stopping(reading: Reading) -> Content:
     """Where trials were stopped, and whether that was right."""
     ledger = reading.ledger
     try:
         rungs, rule = contract(ledger, "rungs"), str(contract(ledger, "stopping"))
     except LedgerError as error:
-        return Told(f"Not known: {reading.without_path(str(error))}.")
+        return Content(f"Not known: {reading.without_path(str(error))}.")
     trials = ledger.read("trials", ["stage", "ending"])
     search = trials[trials["stage"] == "search"]
     if search.empty:
-        return Told("The search has no trial that ended.")
+        return Content("The search has no trial that ended.")
     if rule == "none" or len(rungs) < 2:
-        return Told("No trial was stopped by a rung: the sweep trains every trial to the end.")
+        return Content("No trial was stopped by a rung: the sweep trains every trial to the end.")
     lead = f"The rule {rule!r} compared the trials at {len(rungs) - 1} of the rungs; the last is the end."
     if int((search["ending"] == "completed").sum()) < FEWEST_COMPLETED:
         few = "too few trials completed for the rungs to be held against the end"
-        return Told(lead, [_sentences([savings_line(ledger), few]), _table(saved_cells(saved_by_rung(ledger)))])
-    return Told(lead, _audit(ledger))
+        return Content(lead, [_sentences([savings_line(ledger), few]), _table(saved_cells(saved_by_rung(ledger)))])
+    return Content(lead, _audit(ledger))
 
 
 def _audit(ledger: Ledger) -> list[Block]:

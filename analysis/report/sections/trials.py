@@ -1,24 +1,24 @@
 """What the scripts draw from the data of a run: learning curves and the table of all trials."""
 
-from analysis.report.blocks import Block, Interactive, Text, Told
+from analysis.report.blocks import Block, Content, Interactive, Text
 from analysis.report.reading import Reading
 
 
-def curves(reading: Reading) -> Told:
+def curves(reading: Reading) -> Content:
     """The learning curves."""
     if reading.reports.empty:
-        return Told("No trial has reported at a rung, so there is nothing to draw.")
+        return Content("No trial has reported at a rung, so there is nothing to draw.")
     lead = "One line per trial, a point per report; a click on a line shows the trial."
-    return Told(lead, [Interactive("curves"), *_note(reading.reports_note)])
+    return Content(lead, [Interactive("curves"), *_note(reading.reports_note)])
 
 
-def trials(reading: Reading) -> Told:
+def trials(reading: Reading) -> Content:
     """The table of trials."""
     lead = (
         "Filter by words and by numbers, such as lr<0.001 or psnr_db>20; sort by a click on a column's head; "
         "a click on a row shows the trial."
     )
-    return Told(lead, [*_note(reading.trials_note), Interactive("trials")])
+    return Content(lead, [*_note(reading.trials_note), Interactive("trials")])
 
 
 def _note(text: str) -> list[Block]:

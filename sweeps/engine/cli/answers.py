@@ -8,8 +8,17 @@ from analysis.ablation.answer import ablation
 from analysis.ablation.table import ablation_table, legend_lines
 from analysis.ledger.load import Ledger
 from analysis.ledger.units import metric_label
-from analysis.stability.answer import divergence, edge, first_objective, onset_lines, outcomes, side, spreads, varied
-from analysis.stability.factors import learning_rate, searched
+from analysis.stability.answer import (
+    default_grouping,
+    divergence,
+    edge,
+    first_objective,
+    onset_lines,
+    outcomes,
+    spreads,
+    varying_factors,
+)
+from analysis.stability.factors import learning_rate, searched_factors
 from analysis.stability.table import divergence_table, spreads_table
 
 
@@ -23,10 +32,10 @@ def _front(ledger: Ledger, console: Console) -> None:
 
 
 def _stability(ledger: Ledger, console: Console) -> None:
-    frame = outcomes([ledger], searched([ledger]))
-    factors, objective = varied(frame, [ledger]), first_objective([ledger])
+    frame = outcomes([ledger], searched_factors([ledger]))
+    factors, objective = varying_factors(frame, [ledger]), first_objective([ledger])
     rate = learning_rate(factors)
-    by = side(frame, factors, rate)
+    by = default_grouping(frame, factors, rate)
     console.print(divergence_table(divergence(frame, factors)))
     if rate is not None:
         for line in onset_lines(edge(frame, rate, by)):

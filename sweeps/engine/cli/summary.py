@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from analysis.frontier.configurations import baseline, configurations, ranked, remarks, results
+from analysis.frontier.configurations import baseline, caveats, configurations, rank, results
 from analysis.frontier.confirmation import luck_lines
 from analysis.frontier.table import endings_line, frontier_table, hidden_line, legend_lines
 from analysis.ledger.load import Ledger, LedgerError, load
@@ -35,7 +35,7 @@ def print_summary(run: Location, answered_by: str, exhausted: bool, console: Con
         say(f"note: {note}")
     try:
         found = configurations(ledger)
-        frame = ranked(results(found), ledger.objectives)
+        frame = rank(results(found), ledger.objectives)
         said = [*luck_lines(ledger, ledger.objectives), *stopping_lines(ledger)]
     except LedgerError as error:
         say(f"note: {error}")
@@ -44,7 +44,7 @@ def print_summary(run: Location, answered_by: str, exhausted: bool, console: Con
         say("\n".join(legend_lines(frame, ledger.objectives)))
         for line in [*hidden_line(len(found) - len(frame)), *_untouched_lines(ledger), *said]:
             say(line)
-        for remark in remarks(ledger, frame, ledger.objectives):
+        for remark in caveats(ledger, frame, ledger.objectives):
             say(f"note: {remark}")
     _say_answer(answered_by, ledger, console, say)
     if exhausted:

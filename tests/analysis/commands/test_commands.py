@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.__main__ import main
-from analysis.frontier.configurations import configurations, ranked, results
+from analysis.frontier.configurations import configurations, rank, results
 from analysis.frontier.figure import frontier_figure
 from analysis.ledger.load import LedgerError, load
 from tests.analysis.written_ledgers import TWO, confirmed, lost_row, run_row, sweep_rows, trial_row
@@ -47,7 +47,7 @@ def test_frontier_prints_the_table_and_writes_three_files(write: Write, capsys: 
         assert str(run / "analysis" / name) in printed.out
     saved = pd.read_parquet(run / "analysis" / "frontier.parquet")
     shown = results(configurations(load(run)))
-    pd.testing.assert_frame_equal(saved.drop(columns=["run", "chance"]), ranked(shown, load(run).objectives))
+    pd.testing.assert_frame_equal(saved.drop(columns=["run", "chance"]), rank(shown, load(run).objectives))
 
 
 def test_the_searchs_own_scores_are_shown_on_request(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +157,7 @@ def test_the_parser_shows_the_choices(arguments: list[str], sentence: str, capsy
 def drawn(run: Path, search: bool = False) -> Figure:
     ledger = load(run)
     found = configurations(ledger, search)
-    frame = ranked(found if search else results(found), ledger.objectives)
+    frame = rank(found if search else results(found), ledger.objectives)
     return frontier_figure([ledger], frame.assign(run=0), ledger.objectives)
 
 

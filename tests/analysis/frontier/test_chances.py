@@ -10,11 +10,11 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.frontier.chances import Chances, chance_lines, chances
-from analysis.frontier.configurations import configurations, ranked
+from analysis.frontier.configurations import configurations, rank
 from analysis.frontier.figure import frontier_figure
 from analysis.frontier.pirm import SRCNN_RATIO, pirm_scores, with_pirm
 from analysis.ledger.load import Ledger, LedgerError, Objective, load
-from analysis.paper.answer import published
+from analysis.paper.answer import paper_points
 from analysis.report.blocks import Folded, Table, Text
 from analysis.report.data import run_data
 from analysis.report.reading import read
@@ -42,7 +42,7 @@ def timed(write: Write, data: str) -> Ledger:
 
 
 def found(ledger: Ledger) -> tuple[pd.DataFrame, Chances]:
-    frame = ranked(configurations(ledger).assign(run=0), ledger.objectives)
+    frame = rank(configurations(ledger).assign(run=0), ledger.objectives)
     return frame, chances([ledger], frame, ledger.objectives)
 
 
@@ -123,16 +123,16 @@ def test_scores_of_seeds_have_an_interval(write: Write) -> None:
 def test_the_papers_points_are_refused_where_they_are_not_comparable(write: Write) -> None:
     ledger = load(write(seeded((25.0, 0.8), (22.0, 0.9))))
     with pytest.raises(LedgerError, match=r"comparable in latency_ratio and ms_ssim only, not in psnr_db, ms_ssim"):
-        published("fpie1", [ledger], ledger.objectives)
+        paper_points("fpie1", [ledger], ledger.objectives)
     with pytest.raises(LedgerError, match=r"MS-SSIM is of DPED's patches; that of demo is not comparable"):
-        published("fpie1", [timed(write, "demo")], FAST)
+        paper_points("fpie1", [timed(write, "demo")], FAST)
 
 
 def test_the_papers_points_are_drawn_and_none_lies_outside(write: Write) -> None:
     ledger = timed(write, "dped:iphone")
-    points = published("fpie1", [ledger], FAST)
-    frame = ranked(configurations(ledger).assign(run=0), FAST)
-    (axes,) = frontier_figure([ledger], frame, FAST, published=points).axes
+    points = paper_points("fpie1", [ledger], FAST)
+    frame = rank(configurations(ledger).assign(run=0), FAST)
+    (axes,) = frontier_figure([ledger], frame, FAST, paper=points).axes
     (crosses,) = [line for line in axes.get_lines() if line.get_label() == "published"]
     x, y = crosses.get_data()
     assert (len(x), max(y)) == (17, points["ms_ssim"].max())

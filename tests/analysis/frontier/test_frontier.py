@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy import stats
 
-from analysis.frontier.configurations import configurations, front, labels, ranked, remarks, results, staircase
+from analysis.frontier.configurations import caveats, configurations, front, labels, rank, results, staircase
 from analysis.frontier.confirmation import luck_lines
 from analysis.frontier.figure import frontier_figure
 from analysis.frontier.table import endings_line, frontier_table, legend_lines
@@ -114,10 +114,10 @@ def test_a_missing_value_of_one_seed_is_not_averaged_away(write: Write) -> None:
     assert np.isnan(frame.loc["conf", "metric.psnr_db"])
     assert np.isnan(frame.loc["conf", "low.psnr_db"])
     assert frame.loc["conf", "metric.ms_ssim"] == pytest.approx(0.9)
-    table = ranked(frame.reset_index(), UP)
+    table = rank(frame.reset_index(), UP)
     assert list(table["configuration"][table["front"]]) == ["conf00009"]
     assert any(note.startswith("1 of 2 configurations have an objective that is not finite") for note in
-               remarks(ledger, table, UP))  # fmt: skip
+               caveats(ledger, table, UP))  # fmt: skip
 
 
 def test_lost_seeds_are_counted_beside_the_mean_of_the_others(write: Write) -> None:
@@ -159,7 +159,7 @@ def test_a_configuration_that_no_fresh_seed_bore_out_is_remarked(write: Write) -
     fresh = trial_row(10, 20.0, configuration="conf00000", seed=1000, stage="confirm")
     lost = [lost_row(11 + n, configuration="conf00001", seed=1000 + n, stage="confirm") for n in range(3)]
     ledger = load(write([trial_row(0), trial_row(1), fresh, *lost]))
-    notes = remarks(ledger, results(configurations(ledger)), UP)
+    notes = caveats(ledger, results(configurations(ledger)), UP)
     assert notes == ("1 configuration was to be confirmed, and completed on none of the fresh seeds",)
 
 
@@ -175,7 +175,7 @@ def test_a_number_of_parameters_is_a_whole_number_without_an_interval(write: Wri
     objectives = json.dumps([TWO[0], {"metric": "parameters", "direction": "minimize"}])
     rows = [trial_row(n, 20.0 + n, **{"metric.parameters": 12345.0 + n, "spread.parameters": 0.0}) for n in range(2)]
     ledger = load(write(rows, runs=[run_row(objectives=objectives)]))
-    frame = ranked(configurations(ledger), ledger.objectives)
+    frame = rank(configurations(ledger), ledger.objectives)
     assert frame["front"].all()
     console = Console(width=120, file=io.StringIO())
     console.print(frontier_table(frame, ledger.objectives, None))
@@ -206,7 +206,7 @@ def test_the_interval_of_a_latency_is_that_of_its_own_measurement(write: Write) 
     assert frame["metric.latency_ratio"].tolist() == [0.25, 4.0]
     assert frame["low.latency_ratio"].tolist() == pytest.approx([0.24, np.nan], nan_ok=True)  # 3.0 is not 4.0's
     assert frame["high.latency_ratio"].tolist() == pytest.approx([0.2625, np.nan], nan_ok=True)
-    frame = ranked(frame, ledger.objectives)
+    frame = rank(frame, ledger.objectives)
     assert frame["front"].all()
     console = Console(width=120, file=io.StringIO())
     console.print(frontier_table(frame, ledger.objectives, None))
@@ -222,16 +222,14 @@ def test_a_latency_without_costs_has_no_interval_though_it_has_seeds(write: Writ
     ledger = timed(write, [0.25, 4.0], [])
     frame = configurations(ledger)
     assert frame[["low.latency_ratio", "high.latency_ratio"]].isna().all(axis=None)
-    assert not any("timing" in line for line in legend_lines(ranked(frame, ledger.objectives), ledger.objectives))
+    assert not any("timing" in line for line in legend_lines(rank(frame, ledger.objectives), ledger.objectives))
 
 
 @pytest.mark.parametrize("ratios, scale", [([0.25, 4.0], "log"), ([0.5, 4.0], "linear")])
 def test_costs_over_more_than_a_decade_have_a_logarithmic_axis(write: Write, ratios: list[float], scale: str) -> None:
     costs = [cost_row(net, ratio) for net, ratio in zip(NETS, ratios, strict=True)]
     ledger = timed(write, ratios, costs)
-    figure = frontier_figure(
-        [ledger], ranked(configurations(ledger), ledger.objectives).assign(run=0), ledger.objectives
-    )
+    figure = frontier_figure([ledger], rank(configurations(ledger), ledger.objectives).assign(run=0), ledger.objectives)
     (axes,) = figure.axes
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", scale)
     bottom, top = axes.get_ylim()
@@ -250,7 +248,7 @@ def test_multiply_adds_are_shown_in_billions(write: Write) -> None:
     objectives = json.dumps([TWO[1], {"metric": "macs", "direction": "minimize"}])
     rows = [trial_row(n, 20.0, 0.9 + n / 100, **{"metric.macs": 27.5e9 * (1 + n)}) for n in range(2)]
     ledger = load(write(rows, runs=[run_row(objectives=objectives)]))
-    frame = ranked(configurations(ledger), ledger.objectives)
+    frame = rank(configurations(ledger), ledger.objectives)
     (axes,) = frontier_figure([ledger], frame.assign(run=0), ledger.objectives).axes
     assert axes.get_ylabel() == "GMACs"
     assert axes.get_ylim()[0] < 27.5 < 55 < axes.get_ylim()[1] < 70
@@ -266,14 +264,14 @@ def test_a_repeated_seed_is_no_second_seed(write: Write) -> None:
     frame = configurations(ledger)
     (row,) = frame.to_dict("records")
     assert (row["n_seeds"], row["metric.psnr_db"]) == (1, 22.0)
-    notes = " | ".join(remarks(ledger, frame, UP))
+    notes = " | ".join(caveats(ledger, frame, UP))
     assert "1 completed trials repeat a configuration and seed" in notes
     assert "2 versions of the code (run.code)" in notes
 
 
 def test_different_budgets_and_single_seeds_on_the_front_are_remarked(write: Write) -> None:
     ledger = load(write([trial_row(0, steps=600), trial_row(1, 19.0, steps=2400)]))
-    notes = remarks(ledger, configurations(ledger), UP)
+    notes = caveats(ledger, configurations(ledger), UP)
     assert "trained for different numbers of steps (600 to 2400)" in notes[0]
     assert notes[1].startswith("1 of 1 on the front stand on one seed")
 
@@ -287,7 +285,7 @@ def test_all_diverged_is_one_clear_sentence(write: Write) -> None:
 def test_a_front_without_a_finite_value_is_one_clear_sentence(write: Write) -> None:
     ledger = load(write([trial_row(0, float("nan"))]))
     with pytest.raises(LedgerError, match=r"none of the 1 completed configurations has a finite value of metric\.psnr"):
-        ranked(configurations(ledger), UP)
+        rank(configurations(ledger), UP)
 
 
 # --- order and labels --------------------------------------------------------------------------------------------
@@ -296,14 +294,14 @@ def test_a_front_without_a_finite_value_is_one_clear_sentence(write: Write) -> N
 def test_the_front_comes_first_numbered_from_the_best_in_the_first_objective(write: Write) -> None:
     measured = [(20.0, 0.95), (22.0, 0.90), (21.0, 0.93), (20.5, 0.91), (21.5, 0.80)]
     rows = [trial_row(number, *pair) for number, pair in enumerate(measured)]
-    table = ranked(configurations(load(write(rows))), UP)
+    table = rank(configurations(load(write(rows))), UP)
     assert list(table["metric.psnr_db"]) == [22.0, 21.0, 20.0, 21.5, 20.5]
     assert list(table["number"]) == [1, 2, 3, 0, 0]
 
 
 def test_equal_configurations_stand_together_in_an_order_of_their_own(write: Write) -> None:
     rows = [trial_row(number) for number in (2, 0, 1)]
-    table = ranked(configurations(load(write(rows))).iloc[::-1], UP)
+    table = rank(configurations(load(write(rows))).iloc[::-1], UP)
     assert list(table["number"]) == [1, 2, 3]
     assert list(table["configuration"]) == ["conf00000", "conf00001", "conf00002"]
 
@@ -311,7 +309,7 @@ def test_equal_configurations_stand_together_in_an_order_of_their_own(write: Wri
 def test_minimising_turns_the_order_round(write: Write) -> None:
     runs = [run_row(objectives='[{"metric": "psnr_db", "direction": "minimize"}]')]
     ledger = load(write([trial_row(0, 20.0), trial_row(1, 19.0)], runs=runs))
-    assert list(ranked(configurations(ledger), ledger.objectives)["metric.psnr_db"]) == [19.0, 20.0]
+    assert list(rank(configurations(ledger), ledger.objectives)["metric.psnr_db"]) == [19.0, 20.0]
 
 
 def test_a_label_holds_what_varies_by_its_shortest_clear_name() -> None:
@@ -347,7 +345,7 @@ def test_the_order_of_the_files_changes_nothing(write: Write) -> None:
     trials, _ = sweep_rows(60, seed=3)
     trials += confirmed(trials, {row["configuration"]: 3 for row in trials if row["ending"] == "completed"}, seed=1)
     ledger = load(write(trials))
-    before = ranked(configurations(ledger), UP)
+    before = rank(configurations(ledger), UP)
     shuffled = ledger.trials.sample(frac=1, random_state=np.random.default_rng(5))
     object.__setattr__(ledger, "trials", shuffled.reset_index(drop=True))
-    pd.testing.assert_frame_equal(before, ranked(configurations(ledger), UP))
+    pd.testing.assert_frame_equal(before, rank(configurations(ledger), UP))

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.stats import wasserstein_distance
 
 from analysis.__main__ import main
-from analysis.images.answer import Shown, shown
+from analysis.images.answer import Gallery, gallery
 from analysis.images.figure import colors_figure, crops_figure, extremes_figure, photo_figure
 from analysis.images.numbers import picture_summary
 from analysis.ledger.load import LedgerError, load
@@ -40,8 +40,8 @@ def two_networks(write: Write, name: str = "run", **changes: object) -> Path:
     return add_samples(run, {"trial00000": ONE, "trial00001": TWO, "trial00002": ONE}, photo)
 
 
-def seen(run: Path, most: int = 4, *trials: str) -> Shown:
-    return shown([load(run)], most, trials)
+def seen(run: Path, most: int = 4, *trials: str) -> Gallery:
+    return gallery([load(run)], most, trials)
 
 
 # --- the statistics ----------------------------------------------------------------------------------------------
@@ -183,16 +183,16 @@ def test_a_trial_that_is_not_there_is_refused_with_the_choices(
 
 def test_several_runs_are_shown_side_by_side(write: Write) -> None:
     runs = [load(two_networks(write, name)) for name in ("one", "two")]
-    found = shown(runs, 4)
+    found = gallery(runs, 4)
     assert found.networks["name"].tolist() == ["A1", "A2", "B1", "B2"]
     assert found.networks["run"].tolist() == ["one", "one", "two", "two"]
-    assert shown(runs, 2).networks["name"].tolist() == ["A1", "B1"]
+    assert gallery(runs, 2).networks["name"].tolist() == ["A1", "B1"]
 
 
 def test_runs_on_different_data_are_refused(write: Write) -> None:
     runs = [load(two_networks(write, "one")), load(two_networks(write, "two", **{"run.data": "0ther"}))]
     with pytest.raises(LedgerError, match=r"made on different data.*one: da7a; .*two: 0ther"):
-        shown(runs, 4)
+        gallery(runs, 4)
 
 
 # --- the numbers -------------------------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.importance.answer import common_rung, curves, importance, leading_pair, scored, surface
+from analysis.importance.answer import common_rung, configuration_scores, curves, importance, leading_pair, surface
 from analysis.ledger.load import Ledger, LedgerError, Objective, load
 from analysis.ledger.space import Parameter, counts, space
-from analysis.statistics.importance import Marginals, assessed, best_share, fanova, grid, ped_anova
+from analysis.statistics.importance import Marginals, best_share, fanova, grid, ped_anova, resample_importances
 from tests.analysis.importance.searched_runs import SPACE, searched, searched_run
 
 Write = Callable[..., Path]
@@ -67,7 +67,7 @@ def squared_correlations(values: pd.DataFrame, scores: np.ndarray, _: int) -> pd
 
 def simulated(values: pd.DataFrame, scores: np.ndarray, seed: int, resamples: int) -> pd.DataFrame:
     estimate = squared_correlations(values, scores, 0)
-    return assessed(estimate, squared_correlations, values, scores, np.random.default_rng(seed), resamples)
+    return resample_importances(estimate, squared_correlations, values, scores, np.random.default_rng(seed), resamples)
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
@@ -182,14 +182,14 @@ def test_a_parameter_counts_where_its_conditions_hold_however_deep() -> None:
 
 def test_a_switched_off_parameter_has_no_value(write: Write) -> None:
     ledger = written(write)
-    frame = scored([ledger], PSNR, 0)
+    frame = configuration_scores([ledger], PSNR, 0)
     on = ledger.trials.set_index("configuration")["config.net.family"].reindex(frame["configuration"]) == "resnet"
     assert (frame["net.blocks"].notna().to_numpy() == on.to_numpy()).all()
 
 
 def test_a_value_outside_of_the_space_is_refused(write: Write) -> None:
     with pytest.raises(LedgerError, match=r"outside the space of the contract: loss\.tv=.* lies outside 0 to 0\.1"):
-        scored([written(write, space={**SPACE, "loss.tv": "Uniform(low=0.0, high=0.1)"})], PSNR, 0)
+        configuration_scores([written(write, space={**SPACE, "loss.tv": "Uniform(low=0.0, high=0.1)"})], PSNR, 0)
 
 
 # --- runs --------------------------------------------------------------------------------------------------------
@@ -226,8 +226,8 @@ def test_too_few_under_a_condition_are_left_out_of_fanova_alone(write: Write) ->
 def test_stopped_trials_count_at_the_rung_that_all_had_come_to(write: Write) -> None:
     ledger = written(write, stopped=lambda number: number % 4 != 0)
     assert common_rung([ledger]) == 0
-    assert len(scored([ledger], PSNR, 0)) == 40
-    assert len(scored([ledger], PSNR, -1)) == 10
+    assert len(configuration_scores([ledger], PSNR, 0)) == 40
+    assert len(configuration_scores([ledger], PSNR, -1)) == 10
     assert common_rung([written(write)]) == 3
     with pytest.raises(LedgerError, match=r"10 configurations have a PSNR .dB. at step 600; importance needs 20"):
         importance([ledger], [PSNR], -1, resamples=20)
@@ -235,7 +235,7 @@ def test_stopped_trials_count_at_the_rung_that_all_had_come_to(write: Write) -> 
 
 def test_runs_of_one_space_are_pooled_and_others_refused(write: Write) -> None:
     first, same = written(write, n=20), load(write(*searched(20, colour, 2), [searched_run()], name="same"))
-    assert len(scored([first, same], PSNR, 0)) == 20  # the same configurations, by their digests
+    assert len(configuration_scores([first, same], PSNR, 0)) == 20  # the same configurations, by their digests
     other = load(write(*searched(20, colour, 3), [searched_run(data="0ther", rungs=[1, 600])], name="other"))
     with pytest.raises(LedgerError, match="differ in rungs, data: their scores are no common sample"):
         importance([first, other], [PSNR], 0)

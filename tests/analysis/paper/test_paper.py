@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from analysis.__main__ import main
 from analysis.ledger.load import LedgerError, load
-from analysis.paper.answer import compared, comparison_lines, conventions, paper_rows, rank_correlation
+from analysis.paper.answer import compare_networks, comparison_lines, conventions, paper_rows, rank_correlation
 from analysis.paper.figure import comparison_figure
 from tests.analysis.written_ledgers import Row, confirmed, cost_row, run_row, trial_row
 
@@ -213,7 +213,7 @@ def test_there_is_no_interval_of_few_pairs_nor_of_a_perfect_order_and_no_rho_of_
 def test_a_run_that_measures_what_the_paper_does_has_its_fronts(write: Write) -> None:
     for table, nets, pareto in (("fpie1", GRID_1, PARETO_1), ("all", [*GRID_1, *GRID_2], PARETO_ALL)):
         run = written_grid(write, nets, paper(table, "relative_time"), paper(table, "ms_ssim"), name=table)
-        frame = compared([load(run)], table)
+        frame = compare_networks([load(run)], table)
         for side in ("paper", "ours"):
             assert set(frame.loc[frame[f"{side}.front"], "network"]) == pareto
         assert frame["both"].all()
@@ -227,7 +227,7 @@ def test_what_is_beaten_is_not_on_our_front(write: Write) -> None:
     scores = paper("fpie1", "ms_ssim")
     ratios = paper("fpie1", "relative_time")
     scores[1], ratios[3] = 0.5, 0.2  # 3/16/1 is bad; 3/16/3 is faster than all and good
-    frame = compared([load(written_grid(write, GRID_1, ratios, scores))], "fpie1").set_index("network")
+    frame = compare_networks([load(written_grid(write, GRID_1, ratios, scores))], "fpie1").set_index("network")
     objectives = frame[["ours.relative_time", "ours.ms_ssim"]].to_numpy() * [-1, 1]
     expected = [not any((other >= one).all() and (other > one).any() for other in objectives) for one in objectives]
     assert frame["ours.front"].tolist() == expected
@@ -241,7 +241,7 @@ def test_what_is_beaten_is_not_on_our_front(write: Write) -> None:
 def test_missing_networks_are_named_and_leave_the_fronts_of_both_to_the_rest(write: Write) -> None:
     kept = [0, 2, 3, 9]  # without 3/16/1, 5/16/1 is nobody's loss
     part = written_grid(write, [GRID_1[i] for i in kept], [1.0, 0.4, 0.5, 0.3], [0.9, 0.8, 0.85, 0.7])
-    frame = compared([load(part)], "fpie1")
+    frame = compare_networks([load(part)], "fpie1")
     assert frame["both"].sum() == 4
     assert set(frame.loc[frame["paper.front"], "network"]) == {"3/16/2", "3/16/3", "3/64/4"}
     said = comparison_lines(frame)[-1]
@@ -252,7 +252,7 @@ def test_missing_networks_are_named_and_leave_the_fronts_of_both_to_the_rest(wri
 def test_a_network_without_a_time_is_named_as_such(write: Write) -> None:
     trials = [net_trial(number, net, 0.9) for number, net in enumerate(GRID_1[:4])]
     costs = [cost_row(net, 0.5) for net in GRID_1[:3]] + [cost_row(GRID_1[3], None)]
-    frame = compared([load(write(trials, costs=costs))], "fpie1")
+    frame = compare_networks([load(write(trials, costs=costs))], "fpie1")
     assert "without a time or MS-SSIM: 3/16/3 (1 of 17)" in comparison_lines(frame)
 
 
@@ -263,7 +263,7 @@ def test_the_latency_of_a_network_whose_training_diverged_is_ranked(write: Write
         trials[number] |= {"ending": "diverged", "reason": "explosion", "metric.psnr_db": None, "metric.ms_ssim": None}
     ratios = paper("fpie1", "relative_time")
     costs = [cost_row(net, ratio) for net, ratio in zip(GRID_1, ratios, strict=True)]
-    frame = compared([load(write(trials, costs=costs))], "fpie1")
+    frame = compare_networks([load(write(trials, costs=costs))], "fpie1")
     assert frame["ours.relative_time"].tolist() == pytest.approx(ratios)
     assert frame["both"].sum() == 17 - len(lost)
     said = comparison_lines(frame)
@@ -274,8 +274,8 @@ def test_the_latency_of_a_network_whose_training_diverged_is_ranked(write: Write
 
 
 def test_the_labels_of_the_grid_do_not_overlap(write: Write) -> None:
-    frame = compared([load(written_grid(write, GRID_1, paper("fpie1", "relative_time"), paper("fpie1", "ms_ssim")))],
-                     "fpie1")  # fmt: skip
+    run = written_grid(write, GRID_1, paper("fpie1", "relative_time"), paper("fpie1", "ms_ssim"))
+    frame = compare_networks([load(run)], "fpie1")
     figure = comparison_figure("title", frame, [])
     figure.savefig(io.BytesIO())
     texts = [text for text in figure.axes[0].texts if text.get_text() in set(frame["network"])]
@@ -288,7 +288,7 @@ def test_the_labels_of_the_grid_do_not_overlap(write: Write) -> None:
 def test_other_networks_are_not_the_papers(write: Write) -> None:
     others = [resnet(3, 16, 1, norm="none"), resnet(3, 16, 1, activation="prelu"), resnet(3, 16, 0), strided(3, 3, 8)]
     with pytest.raises(LedgerError, match=r"and no measured network of .*run is one of all \(3/64/4, "):
-        compared([load(written_grid(write, others, [0.5] * 4, [0.9] * 4))], "all")
+        compare_networks([load(written_grid(write, others, [0.5] * 4, [0.9] * 4))], "all")
 
 
 def test_a_run_without_a_latency_is_refused_on_one_line(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
@@ -307,14 +307,14 @@ def test_a_run_without_ms_ssim_is_refused(write: Write) -> None:
         del rows[0][name]
     runs = [run_row(objectives=json.dumps([{"metric": "psnr_db", "direction": "maximize"}]))]
     with pytest.raises(LedgerError, match=r"have no metric\.ms_ssim"):
-        compared([load(write(rows, runs=runs))], "fpie1")
+        compare_networks([load(write(rows, runs=runs))], "fpie1")
 
 
 def test_the_trials_own_metric_counts_where_no_costs_are_there(write: Write) -> None:
     rows = [net_trial(number, net, 0.9, **{"metric.latency_ratio": 0.1 * (1 + number)}) for number, net in
             enumerate(GRID_1[:3])]  # fmt: skip
     ledger = load(write(rows))
-    frame = compared([ledger], "fpie1")
+    frame = compare_networks([ledger], "fpie1")
     assert frame["ours.relative_time"].tolist()[:3] == pytest.approx([0.1, 0.2, 0.3])
     assert frame["ours_low.relative_time"].isna().all()
     assert "metric.latency_ratio" in conventions([ledger], frame)[0]
@@ -326,7 +326,7 @@ def test_two_runs_are_one_grid_and_times_are_of_one_set_of_conditions(write: Wri
     elsewhere = {"cost.device": "cuda", "cost.device_name": "Fast"}
     costs = [cost_row(net, 0.01, **elsewhere) for net in GRID_2] + [cost_row(GRID_2[2], 0.3)]
     ledgers = [load(first), load(write(trials, costs=costs, name="two"))]
-    frame = compared(ledgers, "all").set_index("network")
+    frame = compare_networks(ledgers, "all").set_index("network")
     assert frame["both"].sum() == 18
     assert frame.loc["3-4 16-64", "ours.relative_time"] == 0.3
     assert np.isnan(frame.loc["3 16-64", "ours.relative_time"])
@@ -337,7 +337,7 @@ def test_two_runs_are_one_grid_and_times_are_of_one_set_of_conditions(write: Wri
 def test_of_several_configurations_the_best_counts_and_that_is_said(write: Write) -> None:
     trials = [net_trial(0, GRID_1[0], 0.85), net_trial(1, GRID_1[0], 0.95), net_trial(2, GRID_1[1], 0.8)]
     ledger = load(write(trials, costs=[cost_row(GRID_1[0], 1.0), cost_row(GRID_1[1], 0.3)]))
-    frame = compared([ledger], "fpie1")
+    frame = compare_networks([ledger], "fpie1")
     assert frame.loc[0, ["configuration", "ours.ms_ssim", "candidates"]].tolist() == ["conf00001", 0.95, 2]
     assert any(note.startswith("networks with several configurations: 1;") for note in conventions([ledger], frame))
 
@@ -346,7 +346,9 @@ def test_confirmed_scores_count_only_where_all_networks_have_them(write: Write) 
     trials = [net_trial(number, net, 0.9) for number, net in enumerate(GRID_1[:2])]
     costs = [cost_row(net, 0.5) for net in GRID_1[:2]]
     for name, seeds, stage in (("one", {"conf00000": 3}, "search"), ("both", dict.fromkeys(("conf00000", "conf00001"), 3), "confirm")):  # fmt: skip # noqa: E501
-        frame = compared([load(write(trials + confirmed(trials, seeds, seed=1), costs=costs, name=name))], "fpie1")
+        frame = compare_networks(
+            [load(write(trials + confirmed(trials, seeds, seed=1), costs=costs, name=name))], "fpie1"
+        )
         assert set(frame["stage"].dropna()) == {stage}
 
 
@@ -354,13 +356,13 @@ def test_the_conventions_that_differ_are_said(write: Write) -> None:
     trials = [net_trial(number, net, 0.9) for number, net in enumerate(GRID_2)]
     costs = [cost_row(net, 0.5, **{"cost.contended": number < 2}) for number, net in enumerate(GRID_2)]
     ledger = load(write(trials, costs=costs))
-    said = "\n".join(conventions([ledger], compared([ledger], "fpie2")))
+    said = "\n".join(conventions([ledger], compare_networks([ledger], "fpie2")))
     for part in ("prints neither hardware nor size", "1280 x 720 px", "3-4 16-64 for 40,000 steps", "ours are demo",
                  "train.steps 600 (the paper 25,000)", "train.batch_size 8 (the paper 50)",
                  "train.crop_px 32 (the paper 100)", "PSNR is saved and not compared", "7 of 7 networks stand on one",
                  "2 of our times were measured while"):  # fmt: skip
         assert part in said, part
-    assert "Table 2" not in "\n".join(conventions([ledger], compared([ledger], "fpie2").assign(table="fpie1")))
+    assert "Table 2" not in "\n".join(conventions([ledger], compare_networks([ledger], "fpie2").assign(table="fpie1")))
 
 
 # --- the command -------------------------------------------------------------------------------------------------
@@ -377,7 +379,7 @@ def test_the_command_prints_the_grids_side_by_side_and_saves_them(
     assert line.split()[1:8] == ["0.274", "0.266", "(0.256", "to", "0.280)", "0.9133", "0.8633"]
     assert "rank correlation of relative time with the paper's: 1.00" in out
     saved = pd.read_parquet(run / "analysis" / "compare-fpie1.parquet")
-    pd.testing.assert_frame_equal(saved, compared([load(run)], "fpie1"), check_dtype=False)
+    pd.testing.assert_frame_equal(saved, compare_networks([load(run)], "fpie1"), check_dtype=False)
     for name in ("compare-fpie1.png", "compare-fpie1.svg"):
         first = (run / "analysis" / name).read_bytes()
         assert main(["compare-paper", str(run), "--table", "fpie1"]) == 0

@@ -20,11 +20,11 @@ from analysis.importance.answer import importance
 from analysis.ledger.load import Objective, load
 from analysis.report.blocks import Table
 from analysis.report.data import run_data
-from analysis.report.embed import embedded
+from analysis.report.embed import script_json
 from analysis.report.marks import Marks
 from analysis.report.page import page
 from analysis.report.reading import read
-from analysis.report.sampling import shown_reports, shown_trials, some_configurations
+from analysis.report.sampling import sample_configurations, shown_reports, shown_trials
 from analysis.report.sections import PARTS, sections
 from tests.analysis.images.pictured_ledgers import FIXED, add_samples, darker, scene
 from tests.analysis.written_ledgers import (
@@ -155,7 +155,7 @@ def test_a_script_runs_only_where_its_digest_is_known(write: Write) -> None:
 
 def test_embedded_json_reads_back_and_cannot_end_its_script() -> None:
     value = {"a": HOSTILE, "b": [1, 2.5, None, True, float("nan"), float("inf")], "c": "\u2028"}
-    text = embedded(value)
+    text = script_json(value)
     assert not re.search(r"[<>&\u2028]", text)
     assert json.loads(text) == {"a": HOSTILE, "b": [1, 2.5, None, True, None, None], "c": "\u2028"}
 
@@ -338,12 +338,12 @@ def test_crops_of_the_front_are_small_pictures_of_what_the_ledger_holds(write: W
 
 def test_importance_of_a_large_run_is_of_a_sample_that_is_the_same_every_time(write: Write) -> None:
     ledger = load(searched_run(write, 120))
-    some, said = some_configurations(ledger, 30)
+    some, said = sample_configurations(ledger, 30)
     assert said == "Of 30 of 120 configurations of the search, drawn at random."
     assert some.trials["configuration"].nunique() == 30
     assert set(some.reports["trial"]) <= set(some.trials["trial"])
-    assert some.trials["trial"].tolist() == some_configurations(ledger, 30)[0].trials["trial"].tolist()
-    assert some_configurations(ledger, 120) == (ledger, "")
+    assert some.trials["trial"].tolist() == sample_configurations(ledger, 30)[0].trials["trial"].tolist()
+    assert sample_configurations(ledger, 120) == (ledger, "")
     assert len(importance([some], ledger.objectives[:1], 0, 20)) == 3
 
 

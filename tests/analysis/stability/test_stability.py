@@ -11,9 +11,19 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.ledger.load import LedgerError, Objective, load
-from analysis.stability.answer import divergence, edge, heat, kinds, onset_lines, outcomes, profiles, spreads, varied
-from analysis.stability.curves import diagnostics, drawn, mean_curves
-from analysis.stability.factors import Factor, factor_named, learning_rate, levels_of, searched
+from analysis.stability.answer import (
+    divergence,
+    divergence_kinds,
+    edge,
+    heat,
+    onset_lines,
+    outcomes,
+    profiles,
+    spreads,
+    varying_factors,
+)
+from analysis.stability.curves import diagnostics, mean_curves, sample_trials
+from analysis.stability.factors import Factor, find_factor, learning_rate, levels_of, searched_factors
 from tests.analysis.written_ledgers import lost_row, report_row, run_row, sweep_rows, trial_row
 
 Write = Callable[..., Path]
@@ -54,11 +64,11 @@ def written(write: Write, rows: list[dict[str, Any]] | None = None, name: str = 
 @pytest.fixture
 def frame(write: Write) -> pd.DataFrame:
     ledger = load(written(write))
-    return outcomes([ledger], searched([ledger]))
+    return outcomes([ledger], searched_factors([ledger]))
 
 
 def test_rates_are_counted_at_every_level_of_every_factor(write: Write, frame: pd.DataFrame) -> None:
-    factors = varied(frame, [load(written(write, name="again"))])
+    factors = varying_factors(frame, [load(written(write, name="again"))])
     found = divergence(frame, factors).set_index(["factor", "level"])
     assert found.loc[("", "all trials"), ["n", "diverged"]].tolist() == [24, 9]
     assert found.loc["optimizer.lr", "diverged"].tolist() == [0, 1, 8]
@@ -71,7 +81,7 @@ def test_rates_are_counted_at_every_level_of_every_factor(write: Write, frame: p
 def test_trials_that_say_nothing_of_training_are_not_counted(write: Write) -> None:
     rows = [*grid_rows(), lost_row(90, "failed"), lost_row(91, "refused")]
     ledger = load(written(write, rows))
-    assert len(outcomes([ledger], searched([ledger]))) == 24
+    assert len(outcomes([ledger], searched_factors([ledger]))) == 24
     nothing = load(write([lost_row(0, "failed")], [], [RUN], name="nothing"))
     with pytest.raises(LedgerError, match="none of the 1 trials trained"):
         outcomes([nothing], [])
@@ -131,16 +141,16 @@ def test_the_heat_map_has_every_pair_with_its_median(frame: pd.DataFrame) -> Non
 
 
 def test_the_kinds_of_divergence_are_counted(frame: pd.DataFrame) -> None:
-    assert kinds(frame).to_dict() == {"nan": 6, "explosion": 3}
+    assert divergence_kinds(frame).to_dict() == {"nan": 6, "explosion": 3}
 
 
 def test_factors_are_those_of_the_space_and_go_by_name(write: Write) -> None:
-    factors = searched([load(written(write))])
+    factors = searched_factors([load(written(write))])
     assert factors == [Factor("optimizer.lr", True), Factor("train.vary", False)]
-    assert factor_named("config.train.vary", factors).name == "train.vary"
+    assert find_factor("config.train.vary", factors).name == "train.vary"
     assert learning_rate([Factor("critic_optimizer.lr"), *factors]) == factors[0]
     with pytest.raises(LedgerError, match=r"'lr' is no parameter that was searched; choose from optimizer.lr, train"):
-        factor_named("lr", factors)
+        find_factor("lr", factors)
 
 
 def test_a_value_under_a_condition_that_fails_is_no_value(write: Write) -> None:
@@ -152,8 +162,8 @@ def test_a_value_under_a_condition_that_fails_is_no_value(write: Write) -> None:
         for place, family in enumerate("aabb")
     ]
     ledger = load(write(rows, [], [run_row(contract=json.dumps({"space": space}))]))
-    frame = outcomes([ledger], searched([ledger]))
-    found = divergence(frame, varied(frame, [ledger])).set_index(["factor", "level"])["n"]
+    frame = outcomes([ledger], searched_factors([ledger]))
+    found = divergence(frame, varying_factors(frame, [ledger])).set_index(["factor", "level"])["n"]
     assert found["net.levels"].to_dict() == {"4": 1, "5": 1}
 
 
@@ -195,9 +205,9 @@ def test_mean_curves_are_over_the_trials_that_reported() -> None:
 
 def test_many_trials_are_drawn_and_the_same_ones_each_time() -> None:
     frame = pd.DataFrame({"trial": range(1000)})
-    assert len(drawn(frame, 50)) == 50
-    assert drawn(frame, 50).equals(drawn(frame, 50))
-    assert drawn(frame, 1000) is frame
+    assert len(sample_trials(frame, 50)) == 50
+    assert sample_trials(frame, 50).equals(sample_trials(frame, 50))
+    assert sample_trials(frame, 1000) is frame
 
 
 def test_the_command_says_and_writes_all_of_it(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

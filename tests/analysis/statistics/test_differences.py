@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from analysis.statistics.differences import (
-    discordant_p,
     estimates_difference,
+    mcnemar_p,
     rate_differences,
     seeds_difference,
     unpaired_difference,
@@ -118,5 +118,5 @@ def test_intervals_of_estimates_join_on_their_sides() -> None:
 
 
 def test_discordant_pairs_are_binomial() -> None:
-    assert discordant_p(1, 7) == pytest.approx(stats.binomtest(1, 8).pvalue)
-    assert discordant_p(4, 4) == discordant_p(0, 0) == 1.0
+    assert mcnemar_p(1, 7) == pytest.approx(stats.binomtest(1, 8).pvalue)
+    assert mcnemar_p(4, 4) == mcnemar_p(0, 0) == 1.0

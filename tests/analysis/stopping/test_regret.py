@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from analysis.ledger.load import Ledger, Objective, load
-from analysis.statistics.prediction import predicted
-from analysis.stopping.regret import ALL_RUNGS, DRAWS, FEWEST_DRAWS, FRONT, losses
+from analysis.statistics.prediction import draw_predictions
+from analysis.stopping.regret import ALL_RUNGS, DRAWS, FEWEST_DRAWS, FRONT, regret_by_rung
 from tests.analysis.written_ledgers import report_row, run_row, trial_row
 
 Write = Callable[..., Path]
@@ -38,7 +38,7 @@ def test_counts_and_rates_by_hand(write: Write) -> None:
     first = [("completed", 0, 10.0, 26.0, 0.9), ("completed", 0, 10.0, 20.0, 0.9), ("diverged", 0, 10.0, 0.0, 0.0)]
     second = [("completed", 1, 10.0, 24.5, 0.9)]
     stopped = [("stopped", 0, 10.0, 0.0, 0.5)] * 6 + [("stopped", 1, 10.0, 0.0, 0.5)] * 2
-    frame = losses(ledger_of(write, [*through, *first, *second, *stopped]), [PSNR]).set_index("rung")
+    frame = regret_by_rung(ledger_of(write, [*through, *first, *second, *stopped]), [PSNR]).set_index("rung")
     assert frame.loc[:, ["stopped", "spared", "better"]].to_dict("index") == {
         0: {"stopped": 6, "spared": 3, "better": 1},
         1: {"stopped": 2, "spared": 1, "better": 0},
@@ -51,7 +51,7 @@ def test_counts_and_rates_by_hand(write: Write) -> None:
 
 def test_less_can_be_better(write: Write) -> None:
     rows = [("completed", -1, 1.0, 25.0, 0.9), ("completed", 0, 2.0, 24.0, 0.9), ("completed", 0, 2.0, 26.0, 0.9)]
-    (row,) = losses(ledger_of(write, rows), [Objective("psnr_db", "minimize")]).to_dict("records")
+    (row,) = regret_by_rung(ledger_of(write, rows), [Objective("psnr_db", "minimize")]).to_dict("records")
     assert (row["spared"], row["better"], row["stopped"]) == (2, 1, 0)
     assert [row["regret"], row["regret_low"], row["regret_high"]] == [1.0, 1.0, 1.0]  # nobody else was stopped
 
@@ -62,14 +62,14 @@ def test_the_front_is_of_all_objectives(write: Write) -> None:
     rows = [("completed", -1, 1.0, 25.0, 0.8), ("completed", -1, 1.0, 20.0, 0.9)]
     rows += [("completed", 0, 1.0, 22.0, 0.85), ("completed", 0, 1.0, 19.0, 0.9), ("completed", 0, 1.0, 25.0, 0.8)]
     rows += [("diverged", 0, 1.0, 0.0, 0.0)]
-    frame = losses(ledger_of(write, rows, two), [PSNR])
+    frame = regret_by_rung(ledger_of(write, rows, two), [PSNR])
     front = frame[frame["metric"] == FRONT].iloc[0]
     assert (front["spared"], front["better"]) == (4, 1)
     assert frame[frame["metric"] == "psnr_db"]["better"].tolist() == [0]
 
 
 def test_where_nothing_was_let_through_there_are_no_rows(write: Write) -> None:
-    assert losses(ledger_of(write, [("completed", 0, 1.0, 25.0, 0.9)] * 2), [PSNR]).empty
+    assert regret_by_rung(ledger_of(write, [("completed", 0, 1.0, 25.0, 0.9)] * 2), [PSNR]).empty
 
 
 def test_the_regret_covers_what_was_hidden(write: Write) -> None:
@@ -83,7 +83,7 @@ def test_the_regret_covers_what_was_hidden(write: Write) -> None:
         rows = [("completed" if own else "stopped", 0, float(e), float(f), 0.9)
                 for own, e, f in zip(spared, early, end, strict=True)]  # fmt: skip
         run_folder = write_each(write, [("completed", -1, 3.0, 22.0, 0.9), *rows], run)
-        (row,) = losses(run_folder, [PSNR]).to_dict("records")
+        (row,) = regret_by_rung(run_folder, [PSNR]).to_dict("records")
         truth = max(0.0, end.max() - 22)
         hidden.append(truth)
         covered += row["regret_low"] <= truth <= row["regret_high"]
@@ -96,18 +96,18 @@ def test_where_very_many_were_stopped_fewer_draws_say_the_same(write: Write, mon
     early = rng.normal(0, 1, 30)
     rows = [("completed" if n < 10 else "stopped", 0, float(e), float(20 + e), 0.9) for n, e in enumerate(early)]
     ledger = ledger_of(write, [("completed", -1, 3.0, 20.0, 0.9), *rows])
-    (many,) = losses(ledger, [PSNR]).to_dict("records")
+    (many,) = regret_by_rung(ledger, [PSNR]).to_dict("records")
     seen: list[int] = []
 
     def counted(*parts: Any) -> Any:
         seen.append(parts[-1])
-        return predicted(*parts)
+        return draw_predictions(*parts)
 
     monkeypatch.setattr("analysis.stopping.regret.predicted", counted)
     monkeypatch.setattr("analysis.stopping.regret.MOST_NUMBERS", 20 * 700)
-    (some,) = losses(ledger, [PSNR]).to_dict("records")
+    (some,) = regret_by_rung(ledger, [PSNR]).to_dict("records")
     monkeypatch.setattr("analysis.stopping.regret.MOST_NUMBERS", 1)
-    (few,) = losses(ledger, [PSNR]).to_dict("records")
+    (few,) = regret_by_rung(ledger, [PSNR]).to_dict("records")
     assert seen == [700, FEWEST_DRAWS]
     for name in ("regret", "regret_low", "regret_high"):
         assert [some[name], few[name]] == pytest.approx([many[name]] * 2, abs=0.05)
@@ -125,7 +125,7 @@ def test_predictions_are_those_of_a_regression() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(5, 2, 9)
     y = 3 * x + rng.normal(0, 1, 9)
-    drawn = predicted(x, y, np.array([7.0]), np.random.default_rng(0), 40_000)[:, 0]
+    drawn = draw_predictions(x, y, np.array([7.0]), np.random.default_rng(0), 40_000)[:, 0]
     line = stats.linregress(x, y)
     residual = y - line.intercept - line.slope * x
     scatter = np.sqrt((residual @ residual) / 7)
@@ -136,8 +136,8 @@ def test_predictions_are_those_of_a_regression() -> None:
 
 def test_equal_places_have_no_slope_and_two_pairs_are_too_few() -> None:
     y = np.array([1.0, 2.0, 4.0, 5.0])
-    drawn = predicted(np.ones(4), y, np.array([1.0, 9.0]), np.random.default_rng(0), DRAWS)
+    drawn = draw_predictions(np.ones(4), y, np.array([1.0, 9.0]), np.random.default_rng(0), DRAWS)
     assert drawn.shape == (DRAWS, 2)
     assert np.median(drawn, axis=0) == pytest.approx([3, 3], abs=0.15)
     with pytest.raises(ValueError, match="at least 3 pairs, got 2"):
-        predicted(np.ones(2), y[:2], y, np.random.default_rng(0), 10)
+        draw_predictions(np.ones(2), y[:2], y, np.random.default_rng(0), 10)

@@ -15,13 +15,13 @@ from analysis.statistics.correlation import spearman_interval, weighted_spearman
 from analysis.stopping import answer
 from analysis.stopping.answer import (
     agreement,
-    audited,
     regret,
     sample_lines,
     saved_by_rung,
     savings,
     scores,
     stopping_lines,
+    weighted_trials,
 )
 from tests.analysis.written_ledgers import RUNGS, Row, lost_row, report_row, run_row, trial_row
 
@@ -108,7 +108,7 @@ def test_a_spared_trial_stands_for_those_that_were_not(write: Write) -> None:
         curve(3, [0, 1, 2], spared=1, ending="diverged"),
         curve(4, [9, 9, 9, 9], stage="confirm", configuration="conf00000", seed=1000),
     ]
-    frame = audited(written(write, curves))
+    frame = weighted_trials(written(write, curves))
     assert list(frame["trial"]) == ["trial00000", "trial00001"]
     assert list(frame["weight"]) == [1.0, 4.0]
 
@@ -269,4 +269,4 @@ def test_a_number_of_parameters_predicts_itself_and_is_left_out(write: Write) ->
 )
 def test_spared_trials_of_a_run_without_an_audit_are_refused(write: Write, share: float | None, sentence: str) -> None:
     with pytest.raises(LedgerError, match=sentence):
-        audited(written(write, [curve(0, [1, 2, 3, 4], spared=0)], share))
+        weighted_trials(written(write, [curve(0, [1, 2, 3, 4], spared=0)], share))

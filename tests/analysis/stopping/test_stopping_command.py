@@ -54,10 +54,10 @@ def test_the_command_prints_tables_and_writes_files(write: Write, capsys: pytest
                  f"python -m sweeps.engine.replay {run}", "stopping.svg"):  # fmt: skip
         assert part in printed, part
     frame = pd.read_parquet(run / "analysis" / "stopping.parquet")
-    assert set(frame["answer"]) == {"agreement", "losses", "saved", "scores"}
+    assert set(frame["answer"]) == {"agreement", "regret", "saved", "scores"}
     rho = frame[(frame["answer"] == "agreement") & (frame["step"] == 150)]["rho"].item()
     assert f"{rho:.2f}" in printed
-    regret = frame[frame["answer"] == "losses"]["regret"]
+    regret = frame[frame["answer"] == "regret"]["regret"]
     assert regret.notna().all()
     assert (run / "analysis" / "stopping.png").stat().st_size > 10_000
 

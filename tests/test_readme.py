@@ -8,8 +8,8 @@ import pytest
 
 from sweeps.engine.command import run
 from sweeps.loss_weights import SWEEP
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "DECISIONS.md")
 
 

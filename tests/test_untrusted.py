@@ -2,11 +2,10 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
 
 RUNS_WHAT_IT_READS = {
     *("eval", "exec", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load"),

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from tests.cluster.hosts import Host, Hosts, lacking
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 SHIPPED = ("enhance", "sweeps", "analysis", "cluster")
 FILES = ("pyproject.toml", "constraints.txt", "README.md", ".gitignore")
 SECRETS = (".env", "enhance/.env.local", "sweeps/id_ed25519", "analysis/deploy.pem", "sweeps/.aws/credentials")

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from analysis.ledger.load import load
-from tests.cluster.conftest import BULKY, ROOT, SECRETS, Cluster, typed
+from tests.cluster.conftest import BULKY, SECRETS, Cluster, typed
+from tests.places import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.engine]
 

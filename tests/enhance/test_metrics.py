@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +15,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from enhance import metrics
+from tests.places import DPED
 
 torch.set_num_threads(1)
 
-DPED = Path(__file__).resolve().parents[3] / "shared/data/dped/iphone/test_data/patches"
+PATCHES = DPED / "iphone" / "test_data" / "patches"
 PER_IMAGE = [metrics.psnr_db, metrics.psnr_per_channel_db, metrics.ssim, metrics.ms_ssim, metrics.uqi]
 STRUCTURAL = [metrics.ssim, metrics.ms_ssim, metrics.uqi]
 
@@ -35,10 +35,10 @@ def synthetic_pairs(height: int = 100, width: int = 100, count: int = 4, seed: i
 
 
 def real_pairs(count: int = 8) -> tuple[Tensor, Tensor]:
-    if not DPED.is_dir():
-        pytest.skip(f"no real patches: {DPED} is not there")
-    names = sorted((path.name for path in (DPED / "canon").glob("*.jpg")), key=lambda name: int(name[:-4]))[:count]
-    phone, canon = ([np.asarray(Image.open(DPED / side / name)) for name in names] for side in ("iphone", "canon"))
+    if not PATCHES.is_dir():
+        pytest.skip(f"no real patches: {PATCHES} is not there")
+    names = sorted((path.name for path in (PATCHES / "canon").glob("*.jpg")), key=lambda name: int(name[:-4]))[:count]
+    phone, canon = ([np.asarray(Image.open(PATCHES / side / name)) for name in names] for side in ("iphone", "canon"))
     return tuple(torch.from_numpy(np.stack(side)).permute(0, 3, 1, 2) / 255 for side in (phone, canon))
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from analysis.ledger.files import table_files
 from analysis.ledger.load import load
+from tests.places import ROOT
 from tests.stores.conftest import BUCKET, READER, Server
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = str(ROOT / "sweeps" / "loss_weights.py")
 SMALL = ["--smoke", "--set", "net.channels=4", "--set", "train.val_images=6", "--confirm", "0"]
 

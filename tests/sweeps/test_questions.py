@@ -16,8 +16,8 @@ from sweeps.engine.command import run
 from sweeps.engine.protocol import ENDINGS
 from sweeps.engine.space import corner_points
 from sweeps.engine.sweep import Sweep
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 FILES = sorted(path for path in (ROOT / "sweeps").glob("*.py") if path.stem != "__init__")
 MOST_LINES = 120  # of which FPIE's 24 networks are 30
 LARGE = 30_000_000

@@ -20,9 +20,9 @@ from analysis.ledger.load import LedgerError, load
 from analysis.paper.answer import compare_networks, comparison_lines, conventions, paper_rows, rank_correlation
 from analysis.paper.figure import comparison_figure
 from tests.analysis.written_ledgers import Row, confirmed, cost_row, run_row, trial_row
+from tests.places import ROOT
 
 Write = Callable[..., Path]
-ROOT = Path(__file__).parents[3]
 
 # The tables as the paper prints them, a second time: kernel size, channels, blocks, time (s), PSNR, MS-SSIM.
 TABLE_1 = """
@@ -155,9 +155,11 @@ def test_the_counts_are_what_the_layers_add_up_to() -> None:
 
 
 def test_an_installed_package_has_the_tables() -> None:
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["analysis"]
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+        "analysis.paper"
+    ]
     assert any(fnmatch("fpie.csv", pattern) for pattern in declared)
-    assert (ROOT / "analysis" / "fpie.csv").is_file()
+    assert (ROOT / "analysis" / "paper" / "fpie.csv").is_file()
 
 
 def test_an_unknown_table_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ import pytest
 from analysis.__main__ import main
 from analysis.report.live import LivePage, server
 from tests.analysis.written_ledgers import lost_row, run_row, trial_row, write_rows
+from tests.places import ROOT
 
 Write = Callable[..., Path]
 
@@ -100,7 +101,7 @@ def test_a_run_that_is_no_folder_is_refused(tmp_path: Path, capsys: pytest.Captu
 
 def test_an_interrupt_ends_it(write: Write) -> None:
     command = [sys.executable, "-W", "error", "-m", "analysis", "report", "--live", str(write([trial_row(0)]))]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background of a shell does not
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=hears) as process:
         assert process.stdout is not None

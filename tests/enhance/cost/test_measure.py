@@ -15,8 +15,7 @@ from enhance.config import ConfigError, Scalar
 from enhance.cost import expected_s, macs, measure, passes
 from enhance.nets import build, parameter_count
 from tests.enhance.cost.small_networks import SMALL, TINY, net
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.places import ROOT
 
 
 def test_a_cost_says_everything() -> None:

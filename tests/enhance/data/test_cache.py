@@ -24,8 +24,7 @@ from enhance.data.photographs import PhotographPairs
 from enhance.data.photos import Folder
 from enhance.data.store_writer import StoreWriter
 from enhance.data.unpaired import Unpaired
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.places import ROOT
 
 # One process that opens the demo. Given a third argument it stops inside the packing until that file exists.
 OPENER = """

@@ -10,8 +10,7 @@ from PIL import Image
 
 from enhance.data import KINDS, open_data
 from enhance.data.__main__ import contact_sheet, main
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.places import ROOT
 
 
 def photograph(seed: int) -> Image.Image:

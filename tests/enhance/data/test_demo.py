@@ -15,9 +15,9 @@ from enhance.data.demo import PHOTOGRAPHS, WIDEST_BY_REGION_PX, Bundled, bundled
 from enhance.data.kinds import source_of
 from enhance.data.patches import Cut
 from enhance.data.photographs import PhotographPairs
+from tests.places import ROOT
 
 DEMO = PhotographPairs("demo", Bundled())
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from enhance.data import DataError, PatchStore, dped, open_data
+from tests.places import DPED
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "dped"
 TRAIN, VAL = "training_data", "test_data/patches"
 
 
@@ -181,9 +181,9 @@ def test_progress_counts_pairs(tree: Path, tmp_path: Path, monkeypatch: pytest.M
     assert len(store.train_input) == 20
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real DPED patches in {REAL}")
+@pytest.mark.skipif(not DPED.is_dir(), reason=f"no real DPED patches in {DPED}")
 def test_real_patches(tmp_path: Path) -> None:
-    store = load(REAL, tmp_path)
+    store = load(DPED, tmp_path)
     assert store.train_input.shape == (240, 100, 100, 3)
     assert store.val_target.shape == (60, 100, 100, 3)
     assert store.summary["excluded"] == {}

@@ -17,8 +17,8 @@ from enhance.data import DataError, check_spec, open_data, pair_jobs, pairs
 from enhance.data.demo import bundled_photograph
 from enhance.data.pair_jobs import Job, read_result, write_result
 from enhance.data.pairs import Pairs
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SCENES = [("motorcycle_left.png", 60), ("coffee.png", 20), ("astronaut.png", 20), ("motorcycle_left.png", 380),
           ("coffee.png", 320), ("astronaut.png", 260)]  # fmt: skip
 

@@ -1,7 +1,6 @@
 """enhance.losses.color: the blurs against three oracles, and how the term forgives small shifts."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,14 +16,15 @@ from enhance.data import open_data
 from enhance.losses import pixel, tv
 from enhance.losses.color import BLURS, Blur, ColorLoss, code_taps, paper_taps
 from tests.enhance.losses.pictures import images
+from tests.places import DPED
 
-DPED = Path(__file__).resolve().parents[4] / "shared/data/dped/iphone/training_data"
+PATCHES = DPED / "iphone" / "training_data"
 
 
 def real_patches(side: str, count: int) -> Tensor:
-    if not DPED.is_dir():
-        pytest.skip(f"no real patches: {DPED} is not there")
-    patches = [np.asarray(Image.open(DPED / side / f"{index}.jpg")) for index in range(count)]
+    if not PATCHES.is_dir():
+        pytest.skip(f"no real patches: {PATCHES} is not there")
+    patches = [np.asarray(Image.open(PATCHES / side / f"{index}.jpg")) for index in range(count)]
     return torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).float() / 255
 
 

@@ -3,7 +3,6 @@
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from enhance.losses.color import BLURS, ColorLoss
 from enhance.losses.style import style
 from enhance.losses.vgg import INPUTS, VGG19Features
 from tests.enhance.losses.pictures import images
+from tests.places import ROOT
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,7 @@ def test_torchvision_is_not_imported_without_its_weights() -> None:
         "Losses(LossConfig(pixel=1.0, content=1.0, content_layer='relu1_2'), 'cpu');"
         "sys.exit('torchvision' in sys.modules)"
     )
-    root = Path(__file__).resolve().parents[3]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 class NoWaiting(TorchDispatchMode):

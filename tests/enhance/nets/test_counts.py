@@ -5,14 +5,14 @@ small variants. After adding a family, or changing one on purpose: `python -m te
 """
 
 import json
-from pathlib import Path
 
 import pytest
 
 from enhance.nets import FAMILIES, build, build_net
 from tests.enhance.nets.small import VARIANTS, count
+from tests.places import GOLDEN
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden/parameters.json"
+COUNTS = GOLDEN / "parameters.json"
 
 
 def counts() -> dict[str, int]:
@@ -22,7 +22,7 @@ def counts() -> dict[str, int]:
 
 
 def test_parameter_counts_are_the_golden_ones() -> None:
-    assert counts() == json.loads(GOLDEN.read_text()), "regenerate with `python -m tests.enhance.nets.test_counts`"
+    assert counts() == json.loads(COUNTS.read_text()), "regenerate with `python -m tests.enhance.nets.test_counts`"
 
 
 FPIE_TABLE_1 = """
@@ -96,4 +96,4 @@ def test_shuffle_and_separable_counts(k: int, c: int, b: int) -> None:
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps(counts(), indent=2) + "\n")
+    COUNTS.write_text(json.dumps(counts(), indent=2) + "\n")

@@ -15,7 +15,8 @@ import pytest
 
 from analysis.ledger.load import load
 from tests.bench.scaling import SLEEPING
-from tests.sweeps.engine.cli.test_driver import ROOT, command, environment, finish, kill, plain  # noqa: F401
+from tests.places import ROOT
+from tests.sweeps.engine.cli.test_driver import command, environment, finish, kill, plain  # noqa: F401
 
 pytestmark = [pytest.mark.engine, pytest.mark.endurance, pytest.mark.timeout(3600)]
 

@@ -13,9 +13,9 @@ import pytest
 
 from analysis.ledger.load import load
 from sweeps.engine.ledger.writer import Ledger
+from tests.places import ROOT
 from tests.ray_cluster import running_cluster
 
-ROOT = Path(__file__).parents[4]
 SCRIPT = ROOT / "sweeps" / "loss_weights.py"
 SMALL = ["--set", "net.channels=4", "--set", "train.val_images=6", "--set", "loss.content_layer=relu1_2"]
 SMALL += ["--confirm", "0", "--audit-share", "0"]

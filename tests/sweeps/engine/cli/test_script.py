@@ -7,9 +7,10 @@ import pytest
 from sweeps.engine.cli.script import StaleCode, check_code, check_script, command_of
 from sweeps.engine.command import run
 from sweeps.engine.environment import code_hash
+from tests.places import ROOT
 from tests.sweeps.engine.pretended import small_sweep
 
-INSTALLED = Path(__file__).parents[4] / "sweeps"
+INSTALLED = ROOT / "sweeps"
 
 
 def test_a_copy_of_the_installed_script_may_run(tmp_path: Path) -> None:

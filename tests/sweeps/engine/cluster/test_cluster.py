@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 from analysis.ledger.load import load
-from tests.sweeps.engine.cli.test_driver import ROOT, SMALL, command, environment, numbers  # noqa: F401
+from tests.places import ROOT
+from tests.sweeps.engine.cli.test_driver import SMALL, command, environment, numbers  # noqa: F401
 from tests.sweeps.engine.cluster.cluster_host import Cluster, running_nodes
 from tests.sweeps.engine.cluster.test_spot_watcher import Service
 

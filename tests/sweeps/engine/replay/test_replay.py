@@ -19,9 +19,10 @@ from sweeps.engine.run.cohorts import CohortController
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.trials import RunContext
 from sweeps.engine.space import Choice, When
+from tests.places import GOLDEN
 from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, play, small_sweep
 
-GRID = Path(__file__).parents[3] / "golden" / "grid.parquet"
+GRID = GOLDEN / "grid.parquet"
 
 HALVING = Arm("each", "pareto", 4, 3)
 CALM = Trouble()

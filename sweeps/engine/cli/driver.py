@@ -18,11 +18,13 @@ from sweeps.engine.cli.live import Board, aside
 from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder
 from sweeps.engine.ledger.writer import Ledger, encode
-from sweeps.engine.run.cohorts import CohortController
-from sweeps.engine.run.controller import Known, RunController
-from sweeps.engine.run.measuring import MeasuringController
+from sweeps.engine.run.admission import Immediate
+from sweeps.engine.run.cohorts import Cohorts
+from sweeps.engine.run.controller import RunController
+from sweeps.engine.run.measuring import NetworkCosts
 from sweeps.engine.run.samples import Gallery
 from sweeps.engine.run.shutdown import Limits, signals_close
+from sweeps.engine.run.study import PriorResult
 from sweeps.engine.run.trials import RunContext
 from sweeps.engine.space import describe
 from sweeps.engine.sweep import METRICS, Sweep
@@ -59,7 +61,7 @@ def drive(
         held.callback(ledger.close)
         if required is not None and required.folder_check is not None and isinstance(options.out, Path):
             shared_folder.clear(options.out, but=required.folder_check)
-        controller = _referee(sweep, options, argv, store, ledger, console)
+        controller = _controller(sweep, options, argv, store, ledger, console)
         with Board(sweep, console) as board, signals_close(controller):
             controller.listener = board.hear
             board.recall(list(controller.trials.values()))
@@ -105,7 +107,7 @@ def _carry(
         stop_ray()
 
 
-def _referee(
+def _controller(
     sweep: Sweep, options: Options, argv: list[str], store: PatchStore, ledger: Ledger, console: Console
 ) -> RunController:
     """A controller that knows everything the folder holds, and whose invocation is on record."""
@@ -116,17 +118,17 @@ def _referee(
     run = uuid.uuid4().hex[:12]
     columns = _columns(run, options, store)
     ledger.commit("runs", [_run_row(run, sweep, options, argv, contract) | columns])
-    known = [pair for past in options.warm_start for pair in _known(past, sweep, store, console)]
+    prior = [result for past in options.warm_start for result in _prior_results(past, sweep, store, console)]
     context = RunContext(store.fingerprint, environment.code_hash(), columns)
-    kind = CohortController if options.reproducible else RunController if sweep.cost is None else MeasuringController
-    journal = None if isinstance(options.out, StorePath) else options.out / "optuna.journal"
-    controller = kind(sweep, ledger, context, journal=journal, history=known)
-    if isinstance(controller, MeasuringController):
-        controller.notice = aside(console)
-        controller.recall_costs(read_rows(options.out, "costs", COST_KEY)[0])
-        for past in options.costs_from:
-            count = controller.recall_earlier_costs(read_rows(past, "costs", COST_KEY)[0])
-            controller.notice(f"costs from {past}: {count} networks under these conditions, with this code")
+    controller = RunController(
+        sweep,
+        ledger,
+        context,
+        admission=Cohorts if options.reproducible else Immediate,
+        costs=_network_costs(sweep, options, context, console),
+        journal=None if isinstance(options.out, StorePath) else options.out / "optuna.journal",
+        history=prior,
+    )
     if options.samples or options.photos:
         recorded = {row["image"] for row in read_rows(options.out, "originals", ["image"])[0]}
         controller.gallery = Gallery(store, options.samples, options.photos, bool(sweep.budget.confirm), recorded)
@@ -136,14 +138,26 @@ def _referee(
     return controller
 
 
-def _known(past: Location, sweep: Sweep, store: PatchStore, console: Console) -> list[Known]:
-    """What an earlier run has to say to the sampler; what it cannot say is counted by reason."""
+def _network_costs(sweep: Sweep, options: Options, context: RunContext, console: Console) -> NetworkCosts | None:
+    """What this run and those of --costs-from have measured; None where the sweep measures nothing."""
+    if sweep.cost is None:
+        return None
+    costs = NetworkCosts(sweep.cost, context, notice=aside(console))
+    costs.recall(read_rows(options.out, "costs", COST_KEY)[0])
+    for past in options.costs_from:
+        count = costs.offer(read_rows(past, "costs", COST_KEY)[0])
+        costs.notice(f"costs from {past}: {count} networks under these conditions, with this code")
+    return costs
+
+
+def _prior_results(past: Location, sweep: Sweep, store: PatchStore, console: Console) -> list[PriorResult]:
+    """What an earlier run teaches the sampler; trials that cannot be used are counted by reason."""
     from sweeps.engine.run.warm_start import history  # here: it loads pandas, which other runs do not need
 
     found = history(past, sweep, store.fingerprint)
     refused = "".join(f"; not used: {count} trials, {reason}" for reason, count in found.refused.items())
     console.print(f"warm start from {past}: {len(found.known)} configurations{refused}", style="dim", highlight=False)
-    return [(known.values, known.seeds) for known in found.known]
+    return list(found.known)
 
 
 def _columns(run: str, options: Options, store: PatchStore) -> dict[str, Any]:

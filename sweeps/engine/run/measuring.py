@@ -1,21 +1,19 @@
-"""A search in which every network is measured before it is trained: latency counts from the first rung.
+"""Costs of networks, measured before training: latency counts from the first rung.
 
-A measurement has the device to itself. So configurations are asked for some at a time, and when those before have all
-ended their networks are measured one after the other by one worker, while the others wait; only then are they trained.
-A network is measured once in a run, whatever else of the configuration differs, and so is one that a resumed run finds
-in the ledger. What cannot be measured is not trained: without a latency nothing can be compared with it.
+A measurement needs the device to itself. So several configurations are asked for at a time; when all trials before
+them have ended, one worker measures their networks one after the other while the others wait; only then are they
+trained. A run measures a network once, whatever else of the configurations differs, and a resumed run finds it in the
+ledger. A network that cannot be measured is not trained: without a latency it cannot be compared.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
-from enhance.conditions import Cost
-from enhance.config import flatten
+from enhance.conditions import Conditions, Cost
+from enhance.config import Config, flatten
 from enhance.report import Report
 from sweeps.engine.ledger.writer import Row
-from sweeps.engine.protocol import Answer, Assignment, Measured, Measurement, Work, lost_measurement
-from sweeps.engine.run.controller import Book, Known, RunController
+from sweeps.engine.protocol import Measured, Measurement
 from sweeps.engine.run.trials import RunContext, Trial, cost_from_row, cost_row, network_identity
 from sweeps.engine.sweep import COSTS, Sweep
 
@@ -23,38 +21,34 @@ AHEAD = 8
 """Configurations asked for at a time, where a sampler chooses: each time, workers wait for the slowest trial."""
 
 
-class MeasuringController(RunController):
-    """The controller of a sweep that measures costs (`Sweep.cost`). `notice` hears a sentence for whoever waits."""
+class NetworkCosts:
+    """What networks cost under `conditions`, by network, and what is still to be measured.
+
+    `notice` is called with a sentence about each measurement: meanwhile nothing else happens in the run.
+    """
 
     def __init__(
-        self,
-        sweep: Sweep,
-        ledger: Book,
-        context: RunContext,
-        listener: Callable[[Trial], None] | None = None,
-        journal: Path | None = None,
-        history: Sequence[Known] = (),
+        self, conditions: Conditions, context: RunContext, notice: Callable[[str], None] = lambda sentence: None
     ) -> None:
-        super().__init__(sweep, ledger, context, listener, journal, history)
-        assert sweep.cost is not None, "a sweep without cost has nothing to measure"
-        self.conditions = sweep.cost
-        self.costs: dict[str, Cost] = {}
-        self._earlier: dict[str, tuple[Cost, str]] = {}
-        self.notice: Callable[[str], None] = lambda sentence: None
-        self._training: set[str] = set()
+        self.conditions, self.context, self.notice = conditions, context, notice
+        self.known: dict[str, Cost] = {}
+        self._offers: dict[str, tuple[Cost, str]] = {}  # of other runs: the cost, and the run that measured it
+        self._training: list[Trial] = []
         self._measuring: Measurement | None = None
         self._announced = False
 
-    def recall_costs(self, rows: Sequence[Row]) -> None:
-        """Take over what earlier invocations have measured. A failure is tried again."""
+    # --- what was measured before --------------------------------------------------------------------------------
+
+    def recall(self, rows: Iterable[Row]) -> None:
+        """Take over what earlier invocations of this run have measured. A failure is tried again."""
         known = {row["network"]: cost_from_row(row) for row in rows}
-        self.costs |= {network: cost for network, cost in known.items() if not cost.failure}
+        self.known |= {network: cost for network, cost in known.items() if not cost.failure}
 
-    def recall_earlier_costs(self, rows: Sequence[Row]) -> int:
-        """Offer what other runs have measured of the same code under the same conditions; how many networks that are.
+    def offer(self, rows: Iterable[Row]) -> int:
+        """Offer what other runs have measured of the same code under the same conditions; the number of such networks.
 
-        What was measured beside something else is measured again: its interval is wide. Whether a cost is of the device
-        that would measure it now, only a worker can say.
+        A cost that was measured beside other work is not taken: its interval is wide. Whether a cost is of the device
+        that would measure it now is for the worker to say.
         """
         found = {}
         for row in rows:
@@ -63,92 +57,84 @@ class MeasuringController(RunController):
                 cost = cost_from_row(row)
                 if cost.conditions == self.conditions:
                     found[row["network"]] = (cost, row.get("measured_in") or row["run.run"])
-        self._earlier |= found
+        self._offers |= found
         return len(found)
 
-    def next_assignment(self) -> Work | None:
-        if not self.has_work():
+    # --- measuring and training in turns -------------------------------------------------------------------------
+
+    @staticmethod
+    def ahead(sweep: Sweep) -> int:
+        """How many configurations to ask for at a time, so that their networks are measured in a row."""
+        return sweep.budget.trials if sweep.design else max(AHEAD, len(sweep.enqueue))
+
+    def device_is_free(self, waiting: Iterable[Trial]) -> bool:
+        """Whether the next work may be given out: nothing runs beside a measurement."""
+        if self._measuring:
+            return False
+        self._training = [trial for trial in self._training if not trial.ending]
+        return not (self._training and self._unmeasured(waiting))
+
+    def next_measurement(self, waiting: Iterable[Trial]) -> Measurement | None:
+        """What to measure before any of the waiting trials is trained; None where all is known."""
+        unmeasured = self._unmeasured(waiting)
+        if not unmeasured:
             return None
-        unmeasured = self._unmeasured()
-        if unmeasured:
-            return self._measure(unmeasured)
-        assignment = super().next_assignment()
-        assert isinstance(assignment, Assignment)
-        trial = self.trials[assignment.trial]
-        if failure := self._cost(trial).failure:
-            self._end(trial, "failed", f"its network could not be measured: {failure}")
-            return self.next_assignment()
-        self._training.add(trial.id)
-        self._announced = False
-        return assignment
-
-    def has_work(self) -> bool:
-        if self._measuring or not super().has_work():
-            return False
-        return not (self._unmeasured() and self._training)
-
-    def hear(self, progress: Answer) -> bool:
-        if isinstance(progress, Measured):
-            self._hear_cost(progress)
-            return False
-        goes_on = super().hear(progress)
-        if not goes_on:
-            self._training.discard(progress.trial)
-        return goes_on
-
-    def lost(self, assignment: Work, reason: str) -> None:
-        if isinstance(assignment, Measurement):
-            self._hear_cost(lost_measurement(assignment, reason, host=""))
-        else:
-            super().lost(assignment, reason)
-            self._training.discard(assignment.trial)
-
-    def _fill(self) -> None:
-        """Ask for several configurations, so that their networks are measured in a row: for all that are listed."""
-        super()._fill()
-        ahead = self.sweep.budget.trials if self.sweep.design else max(AHEAD, len(self.sweep.enqueue))
-        asked = {trial.number for trial in self._waiting}
-        while asked and len(asked) < ahead and not self._all_given():
-            self._ask(1 + max(self._candidates))
-            asked = {trial.number for trial in self._waiting}
-
-    def _unmeasured(self) -> list[Trial]:
-        return [trial for trial in self._waiting if network_identity(trial.config) not in self.costs]
-
-    def _measure(self, unmeasured: Sequence[Trial]) -> Measurement:
-        networks = {network_identity(trial.config): trial.config for trial in reversed(unmeasured)}
-        network, config = next(reversed(networks.items()))
+        network, config = next(iter(unmeasured.items()))
         if not self._announced:
             most = f"up to about {self.conditions.max_s:g} s each"
-            self.notice(f"measuring the latency of {len(networks)} networks before they are trained: {most}")
+            self.notice(f"measuring the latency of {len(unmeasured)} networks before they are trained: {most}")
             self._announced = True
-        earlier, _ = self._earlier.get(network, (None, ""))
+        earlier, _ = self._offers.get(network, (None, ""))
         self._measuring = Measurement(
             network=network, config=flatten(config), conditions=self.conditions, earlier=earlier
         )
         return self._measuring
 
-    def _hear_cost(self, measured: Measured) -> None:
+    def note_training(self, trial: Trial) -> None:
+        """A worker has been given the trial: until it has ended, nothing is measured."""
+        self._training.append(trial)
+        self._announced = False
+
+    def hear(self, measured: Measured, waiting: Iterable[Trial]) -> None:
+        """Take in the answer to the last measurement, whose `row` is in the ledger."""
+        source = self._source(measured)
+        self.known[measured.network], self._measuring = measured.cost, None
+        how = f"known from run {source}" if source else "measured"
+        self.notice(f"{how}, {len(self._unmeasured(waiting))} left: {_in_words(measured.cost)}")
+
+    # --- what is known -------------------------------------------------------------------------------------------
+
+    def of(self, trial: Trial) -> Cost:
+        """The cost of the trial's network. Raises KeyError where it has not been measured."""
+        return self.known[network_identity(trial.config)]
+
+    def add_to(self, report: Report, trial: Trial) -> Report:
+        """The report with the trial's costs among its metrics, so that they are recorded and compared like scores."""
+        cost = self.of(trial)
+        return replace(report, metrics={**report.metrics, **{name: float(getattr(cost, name)) for name in COSTS}})
+
+    def row(self, measured: Measured) -> Row:
+        """The row of `costs` for the answer to the last measurement."""
+        measurement = self._asked(measured)
+        measured_in = self._source(measured) or str(self.context.columns["run.run"])
+        return cost_row(measured.network, measurement.config, measured.cost, measured.host, self.context, measured_in)
+
+    def _source(self, measured: Measured) -> str:
+        """The run that measured the cost, "" where it is this one."""
+        offered = measured.cost == self._asked(measured).earlier
+        return self._offers[measured.network][1] if offered else ""
+
+    def _asked(self, measured: Measured) -> Measurement:
         assert self._measuring is not None, f"nobody asked for the cost of network {measured.network}"
-        reused = measured.cost == self._measuring.earlier
-        measured_in = self._earlier[measured.network][1] if reused else str(self.context.columns["run.run"])
-        row = cost_row(
-            measured.network, self._measuring.config, measured.cost, measured.host, self.context, measured_in
-        )
-        self.ledger.commit("costs", [row])
-        self.costs[measured.network], self._measuring = measured.cost, None
-        left = len({network_identity(trial.config) for trial in self._unmeasured()})
-        how = f"known from run {measured_in}" if reused else "measured"
-        self.notice(f"{how}, {left} left: {_in_words(measured.cost)}")
+        return self._measuring
 
-    def _cost(self, trial: Trial) -> Cost:
-        return self.costs[network_identity(trial.config)]
-
-    def _hear_report(self, trial: Trial, report: Report) -> None:
-        """What was measured stands in every report beside what was trained, and is compared with it."""
-        cost = self._cost(trial)
-        known = {name: float(getattr(cost, name)) for name in COSTS}
-        super()._hear_report(trial, replace(report, metrics={**report.metrics, **known}))
+    def _unmeasured(self, waiting: Iterable[Trial]) -> Mapping[str, Config]:
+        """Networks of the waiting trials that are not known yet, in the order in which they come."""
+        networks: dict[str, Config] = {}
+        for trial in waiting:
+            if (network := network_identity(trial.config)) not in self.known:
+                networks.setdefault(network, trial.config)
+        return networks
 
 
 def _in_words(cost: Cost) -> str:

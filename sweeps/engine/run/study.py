@@ -52,6 +52,14 @@ class SeedResult:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class PriorResult:
+    """A configuration of an earlier run: its point of the space, and how each of its seeds ended."""
+
+    values: Mapping[str, Scalar]
+    seeds: tuple[SeedResult, ...]
+
+
 class Search:
     """A sampler over a sweep's space, or its design. Asked for configurations one by one; told each one's end once."""
 

@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.ledger.load import load
 from analysis.ledger.location import Location
 from enhance.config import ConfigError, Scalar, flatten
-from sweeps.engine.run.study import SeedResult
+from sweeps.engine.run.study import PriorResult, SeedResult
 from sweeps.engine.space import Choice, Integer, Range, When, inner
 from sweeps.engine.sweep import KNOWN_BEFORE, Sweep
 
@@ -27,18 +27,10 @@ Row = Mapping[Hashable, Any]
 
 
 @dataclass(frozen=True)
-class Known:
-    """One configuration of an earlier run: its point of the space, and how each of its seeds ended."""
-
-    values: dict[str, Scalar]
-    seeds: tuple[SeedResult, ...]
-
-
-@dataclass(frozen=True)
 class History:
     """What can be used, in the order in which it was tried; the number of other trials by reason; notes on files."""
 
-    known: tuple[Known, ...]
+    known: tuple[PriorResult, ...]
     refused: Mapping[str, int]
     notes: tuple[str, ...]
 
@@ -55,7 +47,7 @@ def history(run: Location, sweep: Sweep, data_fingerprint: str) -> History:
     ledger = load(run)
     reports = _by_trial(ledger.reports)
     search = ledger.trials[ledger.trials["stage"] == "search"].sort_values(["time.ended", "trial"])
-    known: dict[tuple[tuple[str, Scalar], ...], Known] = {}
+    known: dict[tuple[tuple[str, Scalar], ...], PriorResult] = {}
     refused: Counter[str] = Counter()
     for row in search.to_dict("records"):
         try:
@@ -65,7 +57,7 @@ def history(run: Location, sweep: Sweep, data_fingerprint: str) -> History:
             continue
         point = tuple(values.items())
         before = known[point].seeds if point in known else ()
-        known[point] = Known(values, (*before, result))
+        known[point] = PriorResult(values, (*before, result))
     return History(tuple(known.values()), dict(refused), ledger.notes)
 
 

@@ -108,7 +108,7 @@ class _Feed(Searcher):
         notice: Callable[[str], None],
     ) -> None:
         super().__init__()
-        self._referee, self._shared, self._failures = controller, shared, failures
+        self._controller, self._shared, self._failures = controller, shared, failures
         self._slots, self._notice = slots, notice
         self._given: dict[str, Work | None] = {}
         self._again: deque[Work] = deque()
@@ -120,7 +120,7 @@ class _Feed(Searcher):
             return None
         with _remembered(self._failures):
             assignment = self._next()
-        if assignment is None and not self._referee.over:
+        if assignment is None and not self._controller.over:
             # What comes next depends on trials that are running. Tune would end a worker that has nothing to do; one
             # that waits stays warm.
             self._given[trial_id] = None
@@ -134,7 +134,7 @@ class _Feed(Searcher):
 
     def has_work(self) -> bool:
         """Whether a worker would be given something."""
-        return bool(self._again and not self._referee.closing) or self._referee.has_work()
+        return bool(self._again and not self._controller.closing) or self._controller.has_work()
 
     def holds_work(self, trial_id: str) -> bool:
         """Whether this attempt is one at some work: not ended, and not only there to wait."""
@@ -158,12 +158,12 @@ class _Feed(Searcher):
         if work is not None:
             self._again.append(work)
         if len(self._unfit) >= self._slots() and len(self._unfit) == len(self._given):
-            self._referee.close("no machine is left that may train")
+            self._controller.close("no machine is left that may train")
 
     def _next(self) -> Work | None:
-        if self._again and not self._referee.closing:
+        if self._again and not self._controller.closing:
             return self._again.popleft()
-        return self._referee.next_assignment()
+        return self._controller.next_assignment()
 
     def _is_room(self) -> bool:
         """Whether another trial may be given: by the machines that there are, or by --workers."""
@@ -179,7 +179,7 @@ class _Feed(Searcher):
                 self._again.append(work)
                 return
             with _remembered(self._failures):
-                self._referee.lost(work, f"its worker died {losses} times")
+                self._controller.lost(work, f"its worker died {losses} times")
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the ledger is the state."""
@@ -195,19 +195,19 @@ class _Rungs(TrialScheduler):
     """Tune shows every result here; the controller says whether the trial goes on."""
 
     def __init__(self, controller: RunController, feed: _Feed, failures: list[Exception]) -> None:
-        self._referee, self._feed, self._failures = controller, feed, failures
+        self._controller, self._feed, self._failures = controller, feed, failures
         self._waiting: dict[str, float] = {}  # attempts that have no machine yet, and since when
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         with _remembered(self._failures):
             if result["unfit"]:
                 self._feed.take_back(trial, result["unfit"])
-                return self.STOP if self._referee.over else self.CONTINUE
+                return self.STOP if self._controller.over else self.CONTINUE
             if result["progress"] is None:
-                idle = not (self._referee.over or self._feed.has_work())
+                idle = not (self._controller.over or self._feed.has_work())
                 keeps = idle and not self._must_give_way(tune_controller.get_live_trials())
                 return self.CONTINUE if keeps else self.STOP
-            return self.CONTINUE if self._referee.hear(result["progress"]) else self.STOP
+            return self.CONTINUE if self._controller.hear(result["progress"]) else self.STOP
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         waiting = [t for t in tune_controller.get_live_trials() if t.status in ("PENDING", "PAUSED")]

@@ -15,7 +15,7 @@ from sweeps.engine.replay.arms import EARLY, Arm, Outcome
 from sweeps.engine.replay.command import MemoryLedger, Volume, main, replay, sweep_of
 from sweeps.engine.replay.recording import Recording, RecordingError, load
 from sweeps.engine.replay.simulation import RESTARTS, Simulation, Trouble, TroubleError
-from sweeps.engine.run.cohorts import CohortController
+from sweeps.engine.run.cohorts import Cohorts
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.trials import RunContext
 from sweeps.engine.space import Choice, When
@@ -188,7 +188,7 @@ def test_trials_that_are_put_aside_go_on_from_their_state(grid: Recording) -> No
     results = []
     for workers, trouble in ((1, CALM), (7, Trouble(stragglers=0.3, lost=0.1))):
         ledger = MemoryLedger()
-        controller = CohortController(sweep, ledger, RunContext(data="d", code="c", columns={}))
+        controller = RunController(sweep, ledger, RunContext(data="d", code="c", columns={}), admission=Cohorts)
         simulation = Simulation(controller, grid.find, workers, trouble)
         simulation.play()
         results.append({row["trial"]: (row["ending"], row["steps"]) for row in ledger.rows["trials"]})

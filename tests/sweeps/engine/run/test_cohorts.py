@@ -9,7 +9,7 @@ import pytest
 
 from sweeps.engine.ledger.writer import Row
 from sweeps.engine.protocol import Assignment
-from sweeps.engine.run.cohorts import CohortController
+from sweeps.engine.run.cohorts import Cohorts, batch_size
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.space import Choice
 from sweeps.engine.sweep import Budget, Sweep
@@ -84,7 +84,7 @@ def sweep_of(**changes: object) -> Sweep:
 
 def whole(sweep: Sweep, workers: int, seed: int = 0) -> Book:
     book = Book()
-    controller = CohortController(sweep, book, CONTEXT)
+    controller = RunController(sweep, book, CONTEXT, admission=Cohorts)
     play(controller, workers, random.Random(seed), trouble)
     assert controller.finished
     return book
@@ -122,12 +122,12 @@ def test_killed_anywhere_it_goes_on_to_the_same_ledger(seed: int) -> None:
     sweep, rng = sweep_of(), random.Random(seed)
     expected, book = whole(sweep, 1), Book()
     for _ in range(30):
-        controller = CohortController(sweep, book, CONTEXT)
+        controller = RunController(sweep, book, CONTEXT, admission=Cohorts)
         controller.restore(book.rows["starts"], book.rows["reports"], book.rows["trials"])
         play(controller, rng.choice((1, 3)), rng, trouble, most=rng.randrange(1, 25))
         if controller.finished:
             break
-    controller = CohortController(sweep, book, CONTEXT)
+    controller = RunController(sweep, book, CONTEXT, admission=Cohorts)
     controller.restore(book.rows["starts"], book.rows["reports"], book.rows["trials"])
     play(controller, 2, rng, trouble)
     assert controller.finished
@@ -136,7 +136,7 @@ def test_killed_anywhere_it_goes_on_to_the_same_ledger(seed: int) -> None:
 
 def test_trials_that_wait_go_on_from_their_state_and_are_not_trained_again() -> None:
     book = Book()
-    controller = CohortController(sweep_of(), book, CONTEXT)
+    controller = RunController(sweep_of(), book, CONTEXT, admission=Cohorts)
     advances = play(controller, 3, random.Random(0), trouble)
     ended_without_report = sum(row["ending"] == "diverged" for row in book.rows["trials"])
     assert advances == len(book.rows["reports"]) + ended_without_report
@@ -145,12 +145,12 @@ def test_trials_that_wait_go_on_from_their_state_and_are_not_trained_again() -> 
 def test_a_batch_is_large_enough_for_its_rungs() -> None:
     for rungs, reduction, batch in ((1, 3, 8), (2, 3, 9), (3, 3, 9), (4, 3, 27), (3, 2, 8), (2, 10, 10)):
         budget = Budget(trials=5, steps=1000, rungs=rungs, reduction=reduction)
-        assert CohortController(small_sweep(budget=budget), Book(), CONTEXT).batch == batch
+        assert batch_size(budget) == batch
 
 
 def test_one_in_the_reduction_goes_on_from_each_complete_batch(tmp_path: Path) -> None:
     book = Book()
     budget = Budget(trials=18, steps=90, rungs=3, reduction=3)
-    play(CohortController(small_sweep(budget=budget), book, CONTEXT), 4, random.Random(1))
+    play(RunController(small_sweep(budget=budget), book, CONTEXT, admission=Cohorts), 4, random.Random(1))
     reached = [sum(row["rung"] >= rung for row in book.rows["trials"]) for rung in range(3)]
     assert reached == [18, 6, 2]

@@ -116,7 +116,7 @@ def test_a_resumed_trial_is_not_stopped_at_a_rung_that_it_had_passed(tmp_path: P
     controller.ledger.close()
     second = begin(tmp_path, sweep)
     for index in range(5):  # better ones have arrived at the first rung since
-        second.rungs.record(f"other{index}", 10, (99.0, 99.0))
+        second.judge.rungs.record(f"other{index}", 10, (99.0, 99.0))
     again = PretendedWorker()
     first = second.next_assignment()
     assert first is not None
@@ -143,7 +143,7 @@ def test_a_space_with_few_points_ends_the_run_and_says_so(tmp_path: Path) -> Non
     )
     controller = begin(tmp_path, sweep)
     worker = PretendedWorker()
-    worker_score = "tests.sweeps.engine.conftest.score"
+    worker_score = "tests.sweeps.engine.pretended.score"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker_score, lambda config, seed, step: 20.0 + step)
         play(controller, worker)
@@ -167,7 +167,7 @@ def test_a_trial_is_named_by_what_decides_its_numbers(tmp_path: Path, sweep: Swe
         controller = RunController(
             sweep, Ledger(tmp_path / "-".join(["x", *setting.values()])), dataclasses.replace(CONTEXT, **setting)
         )
-        controller._fill()
+        controller.has_work()
         controller.ledger.close()
         return set(controller.trials)
 

@@ -10,7 +10,8 @@ from enhance.conditions import Conditions, Cost
 from sweeps.engine.cli.driver import COST_KEY, read_rows
 from sweeps.engine.ledger.writer import Ledger
 from sweeps.engine.protocol import Answer, Measured, Measurement, Work
-from sweeps.engine.run.measuring import MeasuringController
+from sweeps.engine.run.controller import RunController
+from sweeps.engine.run.measuring import NetworkCosts
 from sweeps.engine.run.trials import cost_row
 from sweeps.engine.space import Choice, Log
 from sweeps.engine.sweep import Budget, Sweep, SweepError
@@ -63,20 +64,20 @@ class MeasuringWorker(PretendedWorker):
         return Measured(self.measurement.network, cost(channels, failure), "here")
 
 
-def begin(root: Path, sweep: Sweep) -> MeasuringController:
+def begin(root: Path, sweep: Sweep) -> RunController:
     ledger = Ledger(root)
     if not list((root / "runs").glob("*.parquet")):
         ledger.commit("runs", [{"run": "r1", "question": "?", "run.data_spec": "demo", **run_row()}])
-    controller = MeasuringController(sweep, ledger, CONTEXT)
-    controller.recall_costs(read_rows(root, "costs", COST_KEY)[0])
+    assert sweep.cost is not None
+    costs = NetworkCosts(sweep.cost, CONTEXT)
+    controller = RunController(sweep, ledger, CONTEXT, costs=costs)
+    costs.recall(read_rows(root, "costs", COST_KEY)[0])
     keys = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
     controller.restore(**{name: read_rows(root, name, key)[0] for name, key in keys.items()})
     return controller
 
 
-def play_at_once(
-    controller: MeasuringController, workers: int, seed: int, messages: int = 10**6, broken: int = 0
-) -> int:
+def play_at_once(controller: RunController, workers: int, seed: int, messages: int = 10**6, broken: int = 0) -> int:
     """Carry work to several workers, their answers in random order; how many networks were measured."""
     rng, busy, measured = random.Random(seed), [], 0
     for _ in range(messages):
@@ -100,7 +101,7 @@ def play_at_once(
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_network_is_measured_once_and_alone(tmp_path: Path, workers: int) -> None:
     controller, said = begin(tmp_path, measuring_sweep()), []
-    controller.notice = said.append
+    controller.costs.notice = said.append
     assert play_at_once(controller, workers, seed=workers) == 3
     assert controller.finished
     assert sum("times DPED's" in sentence for sentence in said) == 3
@@ -139,15 +140,15 @@ def test_a_failure_does_not_hide_the_measurement_that_came_after_it(tmp_path: Pa
     for failure in ("out of memory", ""):
         ledger.commit("costs", [cost_row("n", config, cost(4, failure), "here", CONTEXT, "r1")])
     ledger.close()
-    assert begin(tmp_path, measuring_sweep()).costs == {"n": cost(4)}
+    assert begin(tmp_path, measuring_sweep()).costs.known == {"n": cost(4)}
 
 
 def test_what_another_run_has_measured_is_offered_and_told_where_it_is_from(tmp_path: Path) -> None:
     play_at_once(begin(tmp_path / "past", measuring_sweep()), 1, seed=0)
     rows = read_rows(tmp_path / "past", "costs", COST_KEY)[0]
     controller, said = begin(tmp_path / "now", measuring_sweep()), []
-    controller.notice = said.append
-    assert controller.recall_earlier_costs([{**row, "measured_in": "r0"} for row in rows]) == 3
+    controller.costs.notice = said.append
+    assert controller.costs.offer([{**row, "measured_in": "r0"} for row in rows]) == 3
     play_at_once(controller, 2, seed=1)
     assert sum("known from run r0" in sentence for sentence in said) == 3
     costs = load(tmp_path / "now").costs
@@ -166,7 +167,7 @@ def test_a_cost_of_other_code_or_conditions_or_that_was_disturbed_is_not_offered
     play_at_once(begin(tmp_path / "past", measuring_sweep()), 1, seed=0)
     rows = [row | change for row in read_rows(tmp_path / "past", "costs", COST_KEY)[0]]
     controller = begin(tmp_path / "now", measuring_sweep())
-    assert controller.recall_earlier_costs(rows) == 0
+    assert controller.costs.offer(rows) == 0
     work = controller.next_assignment()
     assert isinstance(work, Measurement)
     assert work.earlier is None

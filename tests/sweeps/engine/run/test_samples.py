@@ -54,7 +54,7 @@ class Painter(PretendedWorker):
         )
 
 
-def refereed(ledger: Ledger, gallery: Gallery | None) -> RunController:
+def controlled(ledger: Ledger, gallery: Gallery | None) -> RunController:
     controller = RunController(small_sweep(budget=BUDGET), ledger, CONTEXT)
     controller.gallery = gallery
     return controller
@@ -67,7 +67,7 @@ def rows(root: Path, dataset: str, *key: str) -> list[dict[str, Any]]:
 def test_what_completes_gives_samples_and_the_confirmed_the_photographs(
     ledger: Ledger, demo: PatchStore, photo: Photo
 ) -> None:
-    play(refereed(ledger, Gallery(demo, 3, (photo,), confirms=True)), Painter())
+    play(controlled(ledger, Gallery(demo, 3, (photo,), confirms=True)), Painter())
     completed = {
         row["trial"]: row["stage"] for row in rows(ledger.root, "trials", "trial") if row["ending"] == "completed"
     }
@@ -90,7 +90,7 @@ def test_where_nothing_is_confirmed_every_trial_enhances_the_photographs(demo: P
 def test_originals_are_recorded_once_with_the_pixels_of_the_data(
     ledger: Ledger, demo: PatchStore, photo: Photo
 ) -> None:
-    play(refereed(ledger, Gallery(demo, 2, (photo,), confirms=True)), Painter())
+    play(controlled(ledger, Gallery(demo, 2, (photo,), confirms=True)), Painter())
     originals = {row["image"]: row for row in rows(ledger.root, "originals", "image", "input")}
     assert set(originals) == {"validation/0", "validation/1", photo.image}
     assert originals[photo.image] == {"image": photo.image, "input": photo.jpeg, "target": None}
@@ -102,7 +102,7 @@ def test_originals_are_recorded_once_with_the_pixels_of_the_data(
 
 def test_a_resumed_run_records_no_sample_twice_and_misses_none(ledger: Ledger, demo: PatchStore) -> None:
     """Killed before any commit: samples come before the report that makes them unnecessary."""
-    play(refereed(ledger, Gallery(demo, 2, (), confirms=True)), Painter())
+    play(controlled(ledger, Gallery(demo, 2, (), confirms=True)), Painter())
     whole = rows(ledger.root, "samples", "trial", "image")
     commits = sorted(path for kind in ("samples", "reports", "trials") for path in (ledger.root / kind).glob("part-*"))
     order = {path.name: path.parent.name for path in commits}
@@ -113,7 +113,7 @@ def test_a_resumed_run_records_no_sample_twice_and_misses_none(ledger: Ledger, d
     ledger.close()
     again = Ledger(ledger.root)
     recorded = {row["image"] for row in rows(ledger.root, "originals", "image")}
-    resumed = refereed(again, Gallery(demo, 2, (), True, recorded))
+    resumed = controlled(again, Gallery(demo, 2, (), True, recorded))
     gone = next(iter((again.root / "trials").glob("part-*")))
     gone.unlink()  # as if killed before this one
     keys = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}

@@ -1,0 +1,190 @@
+"""Proposals: the configurations that the search has asked for, each with one trial per seed, and the queue of trials.
+
+A configuration is new or it is not tried: where the sampler repeats itself it is answered from what is known, and where
+it does nothing else an untried point of a finite space takes the place of its suggestion.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from enhance.config import Scalar
+from sweeps.engine.designs import Grid
+from sweeps.engine.ledger.writer import Row
+from sweeps.engine.run.confirmation import best
+from sweeps.engine.run.outcome import higher_is_better, seed_result
+from sweeps.engine.run.study import PriorResult, Search, SeedResult
+from sweeps.engine.run.trials import RunContext, Trial, trial_identity
+from sweeps.engine.space import chosen
+from sweeps.engine.sweep import Sweep
+
+SAME_AGAIN_LIMIT = 5
+"""After this many suggestions in a row that were tried before, an untried point of a finite space is taken instead."""
+
+Results = Callable[[Sequence[Trial]], list[SeedResult]]
+"""What the search is told about the trials of one configuration."""
+
+
+@dataclass
+class Candidate:
+    """One configuration and its trials. `ticket` is the search's number for it; `told`: the search has its result."""
+
+    ticket: int
+    trials: list[Trial] = field(default_factory=list)
+    told: bool = False
+
+
+class Proposals:
+    """The search, its candidates by number, all trials by id, and the trials that wait for a worker in `waiting`.
+
+    `ahead` is how many configurations are asked for at a time, `history` what the sampler learns from earlier runs,
+    and `journal` the file to which Optuna's study is written as well.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        context: RunContext,
+        journal: Path | None = None,
+        history: Sequence[PriorResult] = (),
+        ahead: int = 1,
+    ) -> None:
+        self.sweep, self.context, self.ahead = sweep, context, ahead
+        self._journal, self._history = journal, history
+        self.search = self._build_search(known=0)
+        self.candidates: dict[int, Candidate] = {}
+        self.trials: dict[str, Trial] = {}
+        self.waiting: deque[Trial] = deque()
+        self.exhausted = False
+        self._untried = _all_points(sweep)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every configuration that the budget allows, or the space has, has been proposed."""
+        return self.exhausted or len(self.candidates) >= self.sweep.budget.trials
+
+    @property
+    def ended(self) -> bool:
+        """Whether every trial has ended."""
+        return all(trial.ending for trial in self.trials.values())
+
+    def next_number(self) -> int:
+        """The number of the next new configuration."""
+        return 1 + max(self.candidates, default=-1)
+
+    # --- asking the search ---------------------------------------------------------------------------------------
+
+    def restart_search(self, known: int) -> None:
+        """Replace the search by one that has heard of earlier runs only. `known` seeds it, so that it draws afresh."""
+        self.search = self._build_search(known)
+
+    def ask(self, number: int, results: Results | None = None) -> Candidate | None:
+        """Ask the search for a configuration that was not tried before; None, and `exhausted`, if there is none.
+
+        The caller decides what becomes of it: see `add`. `results` is what the search is told where it repeats a
+        configuration.
+        """
+        for _ in range(SAME_AGAIN_LIMIT):
+            if self.search.exhausted:
+                break
+            ticket, values, label = self.search.ask()
+            group = self._seeds(number, values, label)
+            known = [self.trials[trial.id] for trial in group if trial.id in self.trials]
+            if not known:
+                return Candidate(ticket, group)
+            # The same point again: the sampler hears the same answer, and nothing is computed twice.
+            self.search.tell(ticket, (results or self.results)(known))
+        else:
+            return self._ask_for_an_untried_point(number)
+        self.exhausted = True
+        return None
+
+    def add(self, number: int, candidate: Candidate) -> None:
+        """Count the candidate and its trials in. None of the trials waits for a worker yet."""
+        self.candidates[number] = candidate
+        self.trials |= {trial.id: trial for trial in candidate.trials}
+
+    def tell(self, number: int) -> None:
+        """Tell the search how a configuration ended, once its last seed has."""
+        candidate = self.candidates[number]
+        if not candidate.told and all(trial.ending for trial in candidate.trials):
+            candidate.told = True
+            self.search.tell(candidate.ticket, self.results(candidate.trials))
+
+    def results(self, trials: Sequence[Trial]) -> list[SeedResult]:
+        """What the search is told about the trials of one configuration."""
+        return [seed_result(trial, self.sweep) for trial in trials]
+
+    def _build_search(self, known: int) -> Search:
+        search = Search(self.sweep, self._journal, known=known)
+        for prior in self._history:
+            search.remember(prior.values, prior.seeds, elsewhere=True)
+        return search
+
+    def _ask_for_an_untried_point(self, number: int) -> Candidate | None:
+        # An infinite space has no list of points, and no sampler repeats itself there.
+        for values in self._untried:
+            group = self._seeds(number, values, label="")
+            if not any(trial.id in self.trials for trial in group):
+                return Candidate(self.search.adopt(values), group)
+        self.exhausted = True
+        return None
+
+    # --- trials --------------------------------------------------------------------------------------------------
+
+    def trial(self, number: int, values: Mapping[str, Scalar], label: str, seed: int) -> Trial:
+        """A trial that has not begun."""
+        config = self.sweep.config(values)
+        return Trial(trial_identity(config, seed, self.context), number, config, values, label, seed)
+
+    def _seeds(self, number: int, values: Mapping[str, Scalar], label: str) -> list[Trial]:
+        return [self.trial(number, values, label, seed) for seed in range(self.sweep.budget.seeds)]
+
+    def best(self) -> list[Candidate]:
+        """The candidates to confirm: the best of those of which every seed was trained to the full budget."""
+        last = self.sweep.budget.rung_steps()[-1]
+        completed = {
+            number: [higher_is_better(trial.reports[last], self.sweep) for trial in candidate.trials]
+            for number, candidate in self.candidates.items()
+            if all(trial.ending == "completed" and trial.stage == "search" for trial in candidate.trials)
+        }
+        return [self.candidates[number] for number in best(completed, self.sweep.budget.confirm)]
+
+    # --- resuming ------------------------------------------------------------------------------------------------
+
+    def trial_from_start(self, row: Row) -> Trial:
+        """The trial of a row of `starts`. Raises ValueError where it would have another identity today."""
+        values = {name: row.get(f"config.{name}") for name in self.sweep.space}
+        trial = self.trial(row["number"], chosen(self.sweep.space, values), row["label"], row["seed"])
+        if trial.id != row["trial"]:
+            raise ValueError(f"trial {row['trial']} of the ledger has another identity here ({trial.id})")
+        trial.started, trial.stage = row["started"], row["stage"]
+        return trial
+
+    def restore(self, number: int, group: list[Trial]) -> None:
+        """Put a configuration of an earlier invocation back where it stood. What has not ended waits for a worker."""
+        first = group[0]
+        begun = {trial.seed for trial in group}
+        missing = [seed for seed in range(self.sweep.budget.seeds) if seed not in begun]
+        group += [self.trial(number, first.values, first.label, seed) for seed in missing]
+        unfinished = [trial for trial in group if not trial.ending]
+        if unfinished:
+            candidate = Candidate(self.search.adopt(first.values, first.label), group)
+        else:
+            ticket = self.search.remember(first.values, self.results(group), first.label)
+            candidate = Candidate(ticket, group, told=True)
+        self.add(number, candidate)
+        self.waiting.extend(unfinished)
+
+
+def _all_points(sweep: Sweep) -> Iterator[Mapping[str, Scalar]]:
+    """Every point of a finite space, in a random order; none of an infinite one."""
+    grid = Grid()
+    if grid.problems(sweep.space):
+        return
+    points = [values for _, values in grid.points(sweep.space)]
+    order = np.random.default_rng([sweep.search_seed, len(points)]).permutation(len(points))
+    yield from (points[index] for index in order)

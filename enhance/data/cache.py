@@ -6,6 +6,7 @@ that prepares them, the version of the store. A changed source or simulator ther
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -16,8 +17,11 @@ from typing import Any, Protocol
 from enhance.data.errors import DataError
 from enhance.data.store import VERSION, PatchStore, StoreError
 from enhance.data.store_writer import StoreWriter, remove_temporaries, write_store
+from enhance.system.source_digest import source_digest
 
 Progress = Callable[[str], None]
+
+PACKAGE = Path(__file__).parent
 
 
 class Source(Protocol):
@@ -47,12 +51,10 @@ def cache_folder(cache: Path | None) -> Path:
         raise DataError(f"cannot find the home folder of {named}; name a folder in TESTSTRIP_CACHE") from None
 
 
+@functools.cache
 def code_digest(*files: str) -> str:
-    """A digest of the named source files of this package."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.encode() + b"\0" + Path(__file__).with_name(file).read_bytes())
-    return digest.hexdigest()
+    """A digest of what the named source files of this package do; mending their comments repacks nothing."""
+    return source_digest(PACKAGE, [PACKAGE / file for file in files])
 
 
 def open_prepared(source: Source, cache: Path | None, progress: Progress) -> PatchStore:

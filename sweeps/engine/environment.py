@@ -1,7 +1,6 @@
 """Where and with what a run happens: code hash, versions, host, device. Everything here goes into the ledger's rows."""
 
 import functools
-import hashlib
 import importlib.metadata
 import platform
 import socket
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import enhance
 from enhance.processor import cpu_field
+from enhance.system.source_digest import source_digest
 
 THREADS = 1
 """Threads per worker: the same sums in the same order wherever a trial runs (design promise 2)."""
@@ -19,12 +19,11 @@ ENHANCE = Path(enhance.__file__).parent
 
 @functools.cache
 def code_hash() -> str:
-    """16 hexadecimal digits over the Python files of `enhance/`, names and contents: what decides a trial's numbers."""
-    sha = hashlib.sha256()
-    for path in sorted(ENHANCE.rglob("*.py")):
-        text = path.read_bytes()
-        sha.update(f"{path.relative_to(ENHANCE).as_posix()}\0{len(text)}\0".encode() + text)
-    return sha.hexdigest()[:16]
+    """16 hexadecimal digits over what the Python files of `enhance/` do: what decides a trial's numbers.
+
+    Docstrings and comments do not count: see `source_digest`. Parsing takes a few tenths of a second, hence the cache.
+    """
+    return source_digest(ENHANCE, ENHANCE.rglob("*.py"))[:16]
 
 
 @functools.cache

@@ -144,20 +144,30 @@ ON_PHOTOGRAPHS = {"photographs.py", "patches.py", "pictures.py", "srgb.py"}
 def test_code_that_prepares_the_pixels_is_part_of_the_key(
     source: Source, files: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each file of the package is edited in a copy; the key must follow just those that the source goes through."""
+    """Each file of the package is edited in a copy; the key must follow just those that the source goes through, and
+    what they do, not how they are described.
+    """
     monkeypatch.setattr(Dped, "_listings", lambda self, split: ())
     monkeypatch.setattr(Hdr, "_listings", lambda self: {})
     monkeypatch.setattr(Unpaired, "_listings", lambda self: {})
     package = Path(shutil.copytree(ROOT / "enhance" / "data", tmp_path / "data"))
-    monkeypatch.setattr(cache, "__file__", str(package / "cache.py"))
-    before = source.identity()
+    monkeypatch.setattr(cache, "PACKAGE", package)
+
+    def identity() -> object:
+        cache.code_digest.cache_clear()
+        return source.identity()
+
+    before = identity()
     followed = set()
     for file in package.glob("*.py"):
         text = file.read_text()
-        file.write_text(text + "#")
-        if source.identity() != before:
+        file.write_text(text + "edited = 1\n")
+        if identity() != before:
             followed.add(file.name)
+        file.write_text(text + "# and a comment\n")
+        assert identity() == before
         file.write_text(text)
+    cache.code_digest.cache_clear()
     assert followed == files
 
 

@@ -1,0 +1,1 @@
+"""The machine and the code that a result comes from. Nothing here loads torch."""

@@ -1,40 +1,48 @@
-"""The README is true: its code runs, its links lead somewhere, its commands name files that exist."""
+"""The Markdown pages are true: README is short, links and anchors lead somewhere, files that are named exist.
+
+Their commands and code are run in `tests/docs`.
+"""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-from sweeps.engine.command import run
-from sweeps.loss_weights import SWEEP
+from tests.docs.pages import anchors, links
 from tests.places import ROOT
 
-PAGES = ("README.md", "CONTRIBUTING.md", "DECISIONS.md")
+MOST_LINES = 150
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "cluster/README.md", ROOT / "analysis/README.md"]
+)
+WRITTEN_BY_THE_READER = ("sweeps/learning_rate.py", "enhance/nets/NAME.py", "sweeps/NAME.py", "sweeps/x.py")
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_links_and_named_files_exist(page: str) -> None:
-    text = (ROOT / page).read_text()
-    targets = [target for target in re.findall(r"\]\(([^)]+)\)", text) if not target.startswith("http")]
-    named = re.findall(r"`((?:enhance|sweeps|analysis|tests)/[\w/.]+\.(?:py|json))`", text)
-    missing = [name for name in [*targets, *named] if not (ROOT / name).exists()]
-    assert [name for name in missing if name not in ("sweeps/learning_rate.py", "enhance/nets/NAME.py")] == []
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= MOST_LINES
 
 
-@pytest.mark.engine
-def test_the_ways_to_read_a_ledger_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run(SWEEP, ["--smoke", "--workers", "0", "--out", "runs/NAME"]) == 0
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    exec(compile(block, "README.md", "exec"), {})
+def test_every_page_of_docs_is_linked_from_the_readme() -> None:
+    linked = {(ROOT / link).resolve() for link in links(ROOT / "README.md")}
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*.ipynb")]
+    assert [page.name for page in pages if page not in linked] == []
 
 
-@pytest.mark.engine
-def test_the_sweep_that_contributing_writes_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.DOTALL)
-    names: dict[str, object] = {"__name__": "example"}
-    exec(compile(block, "CONTRIBUTING.md", "exec"), names)
-    monkeypatch.chdir(tmp_path)
-    assert run(names["SWEEP"], ["--smoke", "--workers", "0", "--out", "run"]) == 0  # type: ignore[arg-type]
-    shutil.rmtree("run")
+@every_page
+def test_links_lead_somewhere(page: Path) -> None:
+    assert [link for link in links(page) if not _exists(page, link)] == []
+
+
+@every_page
+def test_named_files_exist(page: Path) -> None:
+    named = re.findall(r"`((?:enhance|sweeps|analysis|tests|docs|cluster)/[\w/.]+\.\w+)`", page.read_text())
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert [name for name in missing if name not in WRITTEN_BY_THE_READER] == []
+
+
+def _exists(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    return target.exists() and (not anchor or target.suffix != ".md" or anchor in anchors(target))

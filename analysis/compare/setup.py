@@ -36,7 +36,7 @@ _PLACES = {
 }
 _NESTED = {"space": "space", "fixed": "fixed", "cost": "timing"}
 _ALREADY = ("data", "code")  # of the contract: the trials say it themselves
-_SEARCH_OPTIONS = ("--warm-start", "--costs-from")
+_SEARCH_OPTIONS = ("warm_start", "costs_from")
 
 Facts = dict[tuple[str, str], str]
 
@@ -83,15 +83,27 @@ def _seeds(ledger: Ledger) -> Facts:
 
 def _options(ledger: Ledger) -> Facts:
     """What the newest invocation was given of other runs, which the contract does not hold."""
-    text = ledger.runs["argv"].iloc[-1] if "argv" in ledger.runs.columns else None
-    words = [] if pd.isna(text) else json.loads(text)
-    facts: Facts = {}
+    newest = ledger.runs.iloc[-1]
+    text = newest.get("options")
+    options = json.loads(text) if isinstance(text, str) else _from_command_line(newest.get("argv"))
+    return {
+        ("search", option.replace("_", "-")): ", ".join(options[option])
+        for option in _SEARCH_OPTIONS
+        if option in options
+    }
+
+
+def _from_command_line(argv: Any) -> dict[str, list[str]]:
+    """The same of a ledger of schema version 1, which has the words of the command line instead of options."""
+    words = json.loads(argv) if isinstance(argv, str) else []
+    found: dict[str, list[str]] = {}
     for option in _SEARCH_OPTIONS:
-        given = [words[place + 1] for place, word in enumerate(words[:-1]) if word == option]
-        given += [word.split("=", 1)[1] for word in words if word.startswith(f"{option}=")]
+        flag = f"--{option.replace('_', '-')}"
+        given = [words[place + 1] for place, word in enumerate(words[:-1]) if word == flag]
+        given += [word.split("=", 1)[1] for word in words if word.startswith(f"{flag}=")]
         if given:
-            facts["search", option.removeprefix("--")] = ", ".join(given)
-    return facts
+            found[option] = given
+    return found
 
 
 def _leaves(a: Ledger, b: Ledger, said: set[str]) -> tuple[Facts, Facts]:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
@@ -13,9 +12,10 @@ from analysis.ledger.files import LedgerError
 from analysis.ledger.location import Location, StoreError
 from enhance.config import ConfigError
 from enhance.data import DataError, open_data
-from sweeps.engine.cli.driver import RunMismatch, drive, read_rows
+from sweeps.engine.cli.arguments import UsageError
+from sweeps.engine.cli.driver import RunMismatch, drive
 from sweeps.engine.cli.live import aside
-from sweeps.engine.cli.options import Options, UsageError, parse, resumed_run
+from sweeps.engine.cli.options import Options, parse
 from sweeps.engine.cli.plan import render_plan
 from sweeps.engine.cli.script import StaleCode, check_script, command_of
 from sweeps.engine.cluster.resources import NotReady
@@ -31,14 +31,6 @@ PIPED_WIDTH = 120
 """Of the tables where there is no terminal; the 80 columns that rich takes there fold configurations into slivers."""
 
 FOLDERS = ("--out", "--resume")
-
-OF_ONE_INVOCATION = (
-    *("--out", "--resume", "--workers", "--address", "--insecure", "--unshared", "--expect-code"),
-    *("--max-minutes", "--max-device-hours", "--estimate", "--price-per-hour"),
-)
-"""Options that a resumed run does not take over: a limit that ended it would end it again at once."""
-
-WITHOUT_VALUE = ("--estimate", "--insecure", "--unshared")
 
 REFUSALS = (
     UsageError,
@@ -124,15 +116,12 @@ def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
 
 def _run(sweep: Sweep, argv: list[str], script: str, console: Console) -> int:
     command = " ".join([script, *argv])
-    resumed = resumed_run(argv)
-    recorded = _recorded_arguments(resumed) if resumed is not None else []
-    arguments = [*recorded, *argv]
-    wanted, options = parse(sweep, arguments, command)
+    wanted, options = parse(sweep, argv, command)
     if not options.address:
-        return _carried_out(wanted, options, arguments, script, None, console)
-    with _joined(options, console) as cluster:  # what is mistyped has been refused before the cluster was asked
-        wanted, options = parse(sweep, arguments, command, cluster.capacity)
-        return _carried_out(wanted, options, arguments, script, cluster, console)
+        return _carry_out(wanted, options, script, None, console)
+    with _joined(options, console) as cluster:  # only now: a mistyped option needs no cluster to be refused
+        wanted, options = parse(sweep, argv, command, cluster.capacity)
+        return _carry_out(wanted, options, script, cluster, console)
 
 
 def _joined(options: Options, console: Console) -> "contextlib.AbstractContextManager[Cluster]":
@@ -141,10 +130,10 @@ def _joined(options: Options, console: Console) -> "contextlib.AbstractContextMa
     return joined(options, aside(console, "yellow"))
 
 
-def _carried_out(
-    sweep: Sweep, options: Options, argv: list[str], script: str, cluster: "Cluster | None", console: Console
-) -> int:
+def _carry_out(sweep: Sweep, options: Options, script: str, cluster: "Cluster | None", console: Console) -> int:
     console.print(render_plan(sweep, options))
+    for note in options.notes:
+        aside(console, "yellow")(f"note: {note}")
     if options.estimate:
         console.print(f"cost: {_cost(sweep, options, console)}", soft_wrap=True)
     if options.dry_run:
@@ -154,7 +143,7 @@ def _carried_out(
     again = f"{script} --resume {options.out}"
     console.print(f"\nstarting; if it is interrupted, go on with: {again}\n", style="dim", soft_wrap=True)
     try:
-        controller = drive(sweep, options, argv, console, cluster)
+        controller = drive(sweep, options, console, cluster)
     except KeyboardInterrupt:
         console.print(f"\ninterrupted; every ended trial is in {options.out}; go on with: {again}", soft_wrap=True)
         return 130
@@ -186,20 +175,3 @@ def _cost(sweep: Sweep, options: Options, console: Console) -> str:
 
     store = open_data(sweep.data, progress=aside(console))
     return estimate(sweep, store, options.device).words(options.price_per_hour)
-
-
-def _recorded_arguments(run: Location) -> list[str]:
-    """The arguments with which the run was started, so that --resume needs no others; places and modes are not kept."""
-    runs, _ = read_rows(run, "runs", ["run"])
-    if not runs:
-        return []
-    kept, skip = [], False
-    for argument in json.loads(runs[0]["argv"]):
-        name = argument.split("=", 1)[0]
-        if skip:
-            skip = False
-        elif name in OF_ONE_INVOCATION:
-            skip = "=" not in argument and name not in WITHOUT_VALUE
-        else:
-            kept.append(argument)
-    return kept

@@ -41,9 +41,7 @@ class RunMismatch(ValueError):
     """The folder holds a run whose trials would not be comparable with those of this command."""
 
 
-def drive(
-    sweep: Sweep, options: Options, argv: list[str], console: Console, cluster: "Cluster | None" = None
-) -> RunController:
+def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | None" = None) -> RunController:
     """Run `sweep` into the ledger at `options.out`, continuing what is there. Returns the controller, all trials ended.
 
     `cluster` is the one that has been joined, None for this machine. Raises DataError, LedgerBusy, RunMismatch or
@@ -61,7 +59,7 @@ def drive(
         held.callback(ledger.close)
         if required is not None and required.folder_check is not None and isinstance(options.out, Path):
             shared_folder.clear(options.out, but=required.folder_check)
-        controller = _controller(sweep, options, argv, store, ledger, console)
+        controller = _controller(sweep, options, store, ledger, console)
         with Board(sweep, console) as board, signals_close(controller):
             controller.listener = board.hear
             board.recall(list(controller.trials.values()))
@@ -107,17 +105,17 @@ def _carry(
         stop_ray()
 
 
-def _controller(
-    sweep: Sweep, options: Options, argv: list[str], store: PatchStore, ledger: Ledger, console: Console
-) -> RunController:
-    """A controller that knows everything the folder holds, and whose invocation is on record."""
+def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledger, console: Console) -> RunController:
+    """A controller that knows everything the folder holds, and whose invocation is on record.
+
+    That comes last: whatever is refused leaves no row.
+    """
     runs, _ = read_rows(options.out, "runs", ["run"])
     contract = _contract(sweep, options, store)
     if runs:
-        _check_contract(json.loads(runs[0]["contract"]), contract, options.out)
+        _check_contract(json.loads(runs[-1]["contract"]), contract, options.out)
     run = uuid.uuid4().hex[:12]
     columns = _columns(run, options, store)
-    ledger.commit("runs", [_run_row(run, sweep, options, argv, contract) | columns])
     prior = [result for past in options.warm_start for result in _prior_results(past, sweep, store, console)]
     context = RunContext(store.fingerprint, environment.code_hash(), columns)
     controller = RunController(
@@ -135,6 +133,7 @@ def _controller(
     if runs:
         datasets = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
         controller.restore(**{name: read_rows(options.out, name, key)[0] for name, key in datasets.items()})
+    ledger.commit("runs", [_run_row(run, sweep, options, contract) | columns])
     return controller
 
 
@@ -173,14 +172,14 @@ def _columns(run: str, options: Options, store: PatchStore) -> dict[str, Any]:
     }
 
 
-def _run_row(run: str, sweep: Sweep, options: Options, argv: list[str], contract: dict[str, Any]) -> dict[str, Any]:
+def _run_row(run: str, sweep: Sweep, options: Options, contract: dict[str, Any]) -> dict[str, Any]:
     return {
         "run": run,
         "sweep": sweep.name,
         "question": sweep.question,
         "found": sweep.found,
         "command": options.command,
-        "argv": encode(argv),
+        "options": encode(options.in_effect),
         "objectives": encode([{"metric": name, "direction": METRICS[name]} for name in sweep.objectives]),
         "space": encode({name: describe(entry) for name, entry in sweep.space.items()}),
         "contract": encode(contract),

@@ -15,7 +15,8 @@ from enhance.config import Scalar
 from enhance.config.files import FILE
 from enhance.data import PatchStore
 from enhance.data.delivery import StoreTransfer
-from sweeps.engine.cli.options import Options, UsageError
+from sweeps.engine.cli.arguments import UsageError
+from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder
 from sweeps.engine.cluster.auth import settle_access
 from sweeps.engine.cluster.node_check import Facts, Requirements, decisive_versions

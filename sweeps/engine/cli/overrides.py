@@ -1,0 +1,121 @@
+"""The sweep as the command line changes it: its data, budget and search, what is fixed, and what is measured."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from enhance.config import VARIANTS, Domain, Scalar, domains, unknown_leaf
+from enhance.config.files import pinned
+from sweeps.engine.cli.arguments import Arguments, UsageError
+from sweeps.engine.space import Choice, Range, When, inner, without
+from sweeps.engine.sweep import Sweep
+
+BUDGET = ("trials", "steps", "seeds", "confirm", "confirm_seeds", "audit_share")
+
+SMOKE_COST: Mapping[str, Any] = {"width_px": 160, "height_px": 96, "min_rounds": 3, "max_s": 1.0}
+"""A smoke run times a small image, briefly: its latencies show that measuring works, and nothing else."""
+
+
+def override(sweep: Sweep, arguments: Arguments, device: str, dtype: str, cores: int) -> Sweep:
+    """The sweep with everything that the arguments change. `cores` is how many threads a latency is measured with.
+
+    Raises UsageError, ConfigError or SweepError.
+    """
+    sweep = sweep.at(arguments.budget)
+    for setting in arguments.set:
+        sweep = _fix(sweep, setting)
+    sweep = _fix_dtype(sweep, arguments.dtype, dtype)
+    sweep = _change_search(sweep, arguments)
+    if sweep.cost is not None:
+        sweep = _change_cost(sweep, arguments, device, cores)
+    return _pin_files(sweep)
+
+
+def _fix(sweep: Sweep, setting: str) -> Sweep:
+    """Fix one parameter. It leaves the space, and so do those that are searched only for other values of it."""
+    name, found, text = setting.partition("=")
+    if not found:
+        raise UsageError(f"--set {setting}: write NAME=VALUE, for example --set net.channels=32")
+    known = domains({key: sweep.fixed[key] for key in VARIANTS if key in sweep.fixed})
+    if name not in known:
+        raise UsageError(f"--set {setting}: {unknown_leaf(name, known)}")
+    value = _value(name, text, known[name])
+    space = without(sweep.space, name, value)
+    enqueue = {label: {n: v for n, v in values.items() if n in space} for label, values in sweep.enqueue.items()}
+    return dataclasses.replace(sweep, fixed={**sweep.fixed, name: value}, space=space, enqueue=enqueue)
+
+
+def _value(name: str, text: str, domain: Domain) -> Scalar:
+    value = domain.parse(text)
+    problem = domain.problem(name, value)
+    if problem:
+        raise UsageError(f"--set {name}={text}: {problem}")
+    return value
+
+
+def _fix_dtype(sweep: Sweep, asked: str, dtype: str) -> Sweep:
+    """Fix train.dtype, unless the sweep does so itself or searches it."""
+    if "train.dtype" not in sweep.fixed and "train.dtype" not in sweep.space:
+        return dataclasses.replace(sweep, fixed={**sweep.fixed, "train.dtype": dtype})
+    if asked != "auto":
+        raise UsageError(f"--dtype {asked}: the sweep {sweep.name} sets train.dtype itself")
+    return sweep
+
+
+def _change_search(sweep: Sweep, arguments: Arguments) -> Sweep:
+    """Change data, budget, sampler and stopping rule. A sampler replaces the sweep's design, and its options."""
+    budget = {name: value for name in BUDGET if (value := getattr(arguments, name)) is not None}
+    ways = {name: value for name in ("data", "sampler", "stopping") if (value := getattr(arguments, name)) is not None}
+    if "sampler" in ways and sweep.design is not None:
+        ways["design"] = None
+    options = {} if "sampler" in ways else dict(sweep.sampler_options)
+    for setting in arguments.sampler_option:
+        name, found, text = setting.partition("=")
+        if not found:
+            raise UsageError(f"--sampler-option {setting}: write NAME=VALUE")
+        options[name] = _plain(text)
+    return dataclasses.replace(sweep.with_budget(**budget), **ways, sampler_options=options)
+
+
+def _plain(text: str) -> Scalar:
+    """The value that a text spells: true or false, a number, or a word."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _change_cost(sweep: Sweep, arguments: Arguments, device: str, cores: int) -> Sweep:
+    """Measure latency on the device, with every core: nothing else runs meanwhile."""
+    assert sweep.cost is not None
+    if arguments.reproducible:
+        raise UsageError(f"--reproducible: the sweep {sweep.name} measures latency, which is never the same twice")
+    smoke = SMOKE_COST if arguments.budget == "smoke" else {}
+    return dataclasses.replace(sweep, cost=dataclasses.replace(sweep.cost, device=device, threads=cores, **smoke))
+
+
+def _pin_files(sweep: Sweep) -> Sweep:
+    """Name every file of weights by its content too: a trial's identity must not depend on a path alone."""
+
+    def pin(name: str, value: Scalar) -> Scalar:
+        try:
+            return pinned(value) if isinstance(value, str) else value
+        except OSError as error:
+            raise UsageError(f"{name}={value}: {error.strerror}") from None
+
+    def pin_all(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        return {name: pin(name, value) for name, value in values.items()}
+
+    def pin_entry(name: str, entry: Range | When) -> Range | When:
+        own = inner(entry)
+        if isinstance(own, Choice):
+            own = Choice(*(pin(name, value) for value in own.values))
+        return dataclasses.replace(entry, range=own) if isinstance(entry, When) else own
+
+    space = {name: pin_entry(name, entry) for name, entry in sweep.space.items()}
+    enqueue = {label: pin_all(values) for label, values in sweep.enqueue.items()}
+    return dataclasses.replace(sweep, fixed=pin_all(sweep.fixed), space=space, enqueue=enqueue)

@@ -43,7 +43,7 @@ def settle_access(address: str, *, insecure: bool) -> Access:
     this machine has, ConnectionError where no Ray answers.
     """
     _check_somebody_is_there(address)
-    open_answer = _knock(address, {**os.environ, "RAY_AUTH_MODE": "disabled"})
+    open_answer = _ask(address, {**os.environ, "RAY_AUTH_MODE": "disabled"})
     if open_answer["answer"] == "yes":
         return Access(open_answer["address"], _let_in_without_token(address, open_answer["machines"], insecure))
     if open_answer["answer"] == "no":
@@ -54,7 +54,7 @@ def settle_access(address: str, *, insecure: bool) -> Access:
             f"the cluster at {address} wants a token and this machine has none: copy ~/.ray/auth_token from the "
             "machine on which the cluster was started, and `chmod 600` it"
         )
-    answer = _knock(address, {**os.environ, "RAY_AUTH_MODE": "token"})
+    answer = _ask(address, {**os.environ, "RAY_AUTH_MODE": "token"})
     if answer["answer"] != "yes":
         raise AccessError(
             f"the cluster at {address} refuses the token of this machine ({source}): it is not the cluster's. Copy "
@@ -113,7 +113,7 @@ def _only_from_here(machine: str) -> bool:
         return machine == "localhost"
 
 
-def _knock(address: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def _ask(address: str, environment: Mapping[str, str]) -> dict[str, Any]:
     environment = {name: value for name, value in environment.items() if name != "RAY_ADDRESS"}
     command = [sys.executable, "-m", "sweeps.engine.cluster.auth_probe", address]
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 
+from sweeps.engine.cluster.ray_internals import JOB_CONFIG, PRELOAD, end_autoscaler
 from sweeps.engine.environment import ENHANCE
 
 PACKAGES = ("enhance", "sweeps", "analysis")
@@ -18,12 +19,12 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR
 
 def start_ray(workers: int) -> None:
     """Start Ray on this machine with `workers` slots."""
-    # Ray starts a process per slot at once; they load torch while the driver still waits for Ray and loads Tune.
-    os.environ.update(RAY_preload_python_modules="sweeps.engine.workers.preload")
+    # Ray starts a process per slot at once. They load torch while the driver still waits for Ray and loads Tune.
+    os.environ[PRELOAD] = "sweeps.engine.workers.preload"
     _never_by_inheritance()
     # Without "local" Ray would rather join a cluster that happens to run on this machine.
     ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=100_000_000, **_QUIET)
-    _end_autoscaler()
+    end_autoscaler()
 
 
 def join_cluster(address: str) -> None:
@@ -56,15 +57,8 @@ def _runtime(folder: Path) -> dict[str, Any]:
     Without one, Ray would put the driver's current directory before everything else on the workers' path, and what lies
     there on another node may be of another day. A driver that came by `ray job submit --working-dir` has one.
     """
-    if "working_dir" in os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", ""):
+    if "working_dir" in os.environ.get(JOB_CONFIG, ""):
         return {}
     for package in PACKAGES:
         shutil.copytree(ENHANCE.parent / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     return {"runtime_env": {"working_dir": str(folder)}}
-
-
-def _end_autoscaler() -> None:
-    """A Ray of one machine has nothing to scale, and its autoscaler takes a second to notice that it shall end."""
-    node = ray._private.worker._global_node
-    assert node is not None, "Ray of this machine has been started"
-    node.kill_monitor(check_alive=False)

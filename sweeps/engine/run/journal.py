@@ -64,7 +64,7 @@ class Storage(JournalStorage):
     ) -> list[FrozenTrial]:
         if states != (TrialState.WAITING,):
             return super().get_all_trials(study_id, deepcopy, states)
-        enqueued = [self.get_trial(trial_id) for trial_id in self._enqueued]
-        waiting = [trial for trial in enqueued if trial.state == TrialState.WAITING]
-        self._enqueued = [trial._trial_id for trial in waiting]
-        return waiting
+        enqueued = {trial_id: self.get_trial(trial_id) for trial_id in self._enqueued}
+        waiting = {trial_id: trial for trial_id, trial in enqueued.items() if trial.state == TrialState.WAITING}
+        self._enqueued = list(waiting)
+        return list(waiting.values())

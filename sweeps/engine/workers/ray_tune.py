@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ray import tune
-from ray.tune.execution import class_cache
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from sweeps.engine.cluster.nodes import Watch, gpu_share
+from sweeps.engine.cluster.ray_internals import empty_trial, let_actors_reuse_processes
 from sweeps.engine.environment import code_hash
 from sweeps.engine.protocol import Measurement, Work
 from sweeps.engine.run.controller import RunController
@@ -58,9 +58,7 @@ def run_on_ray(
     """
     os.environ.update(_ENVIRONMENT)
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it counts lost attempts as errors
-    # Tune starts actors with PL_DISABLE_FORK, for Lightning. With no variable of their own they are given the processes
-    # that Ray has started already, which have torch loaded (see ray_session.py), instead of new ones.
-    class_cache.DEFAULT_ENV_VARS.clear()
+    let_actors_reuse_processes()
     watch = Watch()
     share = 1.0 if config.elastic else gpu_share(config.workers, sum(node.gpus for node in watch.nodes))
     slots = {"CPU": 1.0, "GPU": share} if config.device == "cuda" else {"CPU": 1.0}
@@ -240,13 +238,7 @@ class _Rungs(TrialScheduler):
             self._feed.count_loss(trial.trial_id)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Tune keeps every trial to its end: what is in them is let go, or a driver of thousands would grow."""
-        for held in (trial.config, trial.evaluated_params, vars(trial).get("_Trial__unresolved_config", {})):
-            held.clear()
-        trial.experiment_tag, trial._default_result_or_future = "", None
-        known = trial.run_metadata
-        # An empty last result would have Tune fetch a default one, which is larger.
-        known.last_result, known.metric_analysis, known.metric_n_steps = {"done": True}, {}, {}
+        empty_trial(trial)  # or the memory of a driver would grow with every trial
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None: ...
 

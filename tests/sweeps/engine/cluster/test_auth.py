@@ -19,7 +19,7 @@ class Answers:
     def __init__(self, token: str, *machines: str) -> None:
         self.token, self.machines = token, list(machines)
 
-    def knock(self, address: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    def ask(self, address: str, environment: Mapping[str, str]) -> dict[str, Any]:
         given = token_source(environment)[0] if environment["RAY_AUTH_MODE"] == "token" else ""
         lets_in = not self.token or given == self.token
         machines = self.machines if lets_in else []
@@ -37,7 +37,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cluster(monkeypatch: pytest.MonkeyPatch, token: str, *machines: str) -> None:
-    monkeypatch.setattr(auth, "_knock", Answers(token, *machines).knock)
+    monkeypatch.setattr(auth, "_ask", Answers(token, *machines).ask)
 
 
 def test_an_open_cluster_is_refused_with_the_commands_that_close_it(

@@ -33,7 +33,7 @@ class Tune:
 
     def __init__(self, controller: RunController, workers: int) -> None:
         failures: list[Exception] = []
-        shared = {"ground": WorkerConfig(workers, "cpu", Path("store"))}
+        shared = {"config": WorkerConfig(workers, "cpu", Path("store"))}
         self.feed = _Feed(controller, shared, failures, lambda: workers, lambda sentence: None)
         self.rungs = _Rungs(controller, self.feed, failures)
         self.live: list[Attempt] = []

@@ -132,7 +132,7 @@ def test_cyclegan(cache: Path) -> None:
         "optimizer.lr": 1e-3, "optimizer.beta1": 0.5, "optimizer.schedule": "linear", "optimizer.hold_share": 0.5,
         "train.crop_px": 32, "train.batch_size": 1,
     }  # fmt: skip
-    _, reports = train(cyclegan, open_data("demo", cache=cache), 60)
+    _, reports = train(cyclegan, open_data("demo", cache=cache), 150)
     assert falls(reports, "cycle")
     assert falls(reports, "identity")
     assert reports[-1].metrics["cycle_psnr_db"] > reports[0].metrics["cycle_psnr_db"]

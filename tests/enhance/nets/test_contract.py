@@ -132,7 +132,7 @@ def test_channels_last_changes_nothing(variant: str) -> None:
     with torch.no_grad():
         expected = net(x)
         last = net.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
-    torch.testing.assert_close(last, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(last, expected, rtol=1e-4, atol=1e-4)  # of outputs in 0..1
 
 
 @every_variant

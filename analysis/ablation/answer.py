@@ -65,8 +65,6 @@ def contrasts(
     varying = [setting for setting in settings if texts[setting.name].replace("", pd.NA).nunique() > 1]
     if design.name in AROUND:
         return list(_around(table, texts, design, settings))
-    if design.name == "FractionalFactorial":
-        return list(_fraction(table, texts, varying))
     return [*_mains(table, texts, varying), *_interactions(table, texts, varying)]
 
 
@@ -193,26 +191,3 @@ def _levels(texts: pd.DataFrame, setting: Parameter) -> list[str]:
     found = set(texts[setting.name]) - {""}
     listed = [text for text in map(canonical_text, setting.choices) if text in found]
     return listed or sorted(found, key=float)
-
-
-def _fraction(table: pd.DataFrame, texts: pd.DataFrame, varying: Sequence[Parameter]) -> Iterator[Contrast]:
-    """Main effects and two-factor interactions as contrasts over all runs; those that cannot be told apart share a row.
-
-    A run that did not complete on every seed would leave the columns no longer orthogonal, so all are needed.
-    """
-    whole = bool(np.isfinite(table.to_numpy()).all())
-    values = table.to_numpy(dtype=np.float64) if whole else np.full(table.shape, np.nan)
-    signs = {one.name: np.where(texts[one.name] == _levels(texts, one)[1], 1.0, -1.0) for one in varying}
-    questions: dict[tuple[float, ...], list[tuple[str, str]]] = {}
-    columns: dict[tuple[float, ...], Floats] = {}
-    for size, kind in ((1, "main"), (2, "interaction")):
-        for some in itertools.combinations(signs, size):
-            column = np.prod([signs[name] for name in some], axis=0)
-            said = " \N{MULTIPLICATION SIGN} ".join(some)
-            key = tuple(column * column[0])
-            columns.setdefault(key, column)
-            questions.setdefault(key, []).append((kind, said))
-    for key, asked in questions.items():
-        kind = asked[0][0]
-        difference = 2 * (columns[key][:, None] * values).mean(axis=0, keepdims=True) * (2 if kind != "main" else 1)
-        yield Contrast(kind, " or ".join(said for _, said in asked), difference)

@@ -13,7 +13,7 @@ from analysis.ledger.space import Parameter, counts
 from analysis.ledger.units import value_text
 
 AROUND = ("Ablation", "OneAtATime")
-COMBINED = ("Factorial", "Grid", "Fraction", "FractionalFactorial")
+COMBINED = ("Factorial", "Grid", "Fraction")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
     Grid(levels=3)               every combination
     Fraction(0.25, seed=0)       a random share of them
     Factorial()                  two levels of every range, every choice: all effects and interactions
-    FractionalFactorial(4)       two levels in fewer runs: main effects clear of two-factor interactions
     Ablation(base)               `base`, and `base` with one part at a time left out
     OneAtATime(base, levels=3)   `base`, and every other value of one leaf at a time
 
@@ -18,7 +17,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from enhance.config import Scalar
-from sweeps.engine.fractional import find_columns, short_product, sign
 from sweeps.engine.space import Choice, Log, Range, Space, Uniform, When, chosen, inner
 
 Point = dict[str, Scalar]
@@ -137,79 +135,6 @@ class Factorial(_Combinations):
 
     def _values(self, own: Range) -> tuple[Scalar, ...]:
         return own.corners() if isinstance(own, Choice) else (own.corners()[0], own.corners()[-1])
-
-
-@dataclass(frozen=True)
-class FractionalFactorial(Design):
-    """A regular two-level design 2^(k-p): k leaves in 2^(k-p) runs, every column balanced, all columns orthogonal.
-
-    A leaf's levels are the ends of its range or the two values of its Choice. The first leaves form a full factorial;
-    each other one is the product of some of those (Box and Hunter 1961, with levels written as -1 and 1). Resolution 3
-    keeps main effects apart from each other, 4 also from two-factor interactions, 5 also these from each other.
-
-    Without `generators`, the smallest number of runs is taken in which products of that `resolution` are found, each
-    the first that fits in a fixed order. `generators` give them: {"loss.tv": ("loss.color", "loss.pixel")}.
-    """
-
-    resolution: int = 4
-    generators: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def problems(self, space: Space) -> list[str]:
-        found = [] if self.resolution in (3, 4, 5) else [f"resolution={self.resolution!r} must be 3, 4 or 5"]
-        for name, entry in space.items():
-            own = inner(entry)
-            if isinstance(entry, When):
-                found.append(f"{name}: a leaf under a condition has no level in every run; use Factorial()")
-            elif isinstance(own, Choice) and len(own.values) != 2:
-                found.append(f"{name}: it has {len(own.values)} values, a two-level design needs 2; use Factorial()")
-        return found or self._generator_problems(space) or self._size_problems(space)
-
-    def _generator_problems(self, space: Space) -> list[str]:
-        basic = [name for name in space if name not in self.generators]
-        strange = [name for name in self.generators if name not in space]
-        found = [f"generators: {name} is not in the space; it has {', '.join(space)}" for name in strange]
-        for name, factors in self.generators.items():
-            wrong = [factor for factor in factors if factor not in basic]
-            if wrong:
-                found.append(f"generators[{name!r}]: {', '.join(wrong)} must be of the leaves without one: {basic}")
-            if len(set(factors)) < max(2, len(factors)):
-                found.append(
-                    f"generators[{name!r}]: it must be a product of two or more different leaves, not {factors}"
-                )
-        if self.generators and not found:
-            reached = short_product(self._columns(space).values(), self.resolution)
-            if reached:
-                found.append(f"these generators give resolution {reached}, below resolution={self.resolution}")
-        return found
-
-    def _size_problems(self, space: Space) -> list[str]:
-        runs = 1 << self._runs_log2(self._columns(space))
-        return [f"{runs:,} runs are more than {MOST_POINTS:,}; take a lower resolution"] if runs > MOST_POINTS else []
-
-    def size(self, space: Space) -> int:
-        if problems := self.problems(space):
-            raise DesignError(problems)
-        return int(1 << self._runs_log2(self._columns(space)))
-
-    def _columns(self, space: Space) -> dict[str, int]:
-        """Each leaf's column: the set of basic leaves whose product it is, as the bits of a whole number."""
-        if not self.generators:
-            return dict(zip(space, find_columns(len(space), self.resolution), strict=True))
-        bits = {name: 1 << bit for bit, name in enumerate(name for name in space if name not in self.generators)}
-        return {
-            name: bits[name] if name in bits else sum(bits[factor] for factor in self.generators[name])
-            for name in space
-        }
-
-    @staticmethod
-    def _runs_log2(columns: Mapping[str, int]) -> int:
-        return max(columns.values()).bit_length()
-
-    def _points(self, space: Space) -> Iterator[Labelled]:
-        columns = self._columns(space)
-        ends = {name: (inner(entry).corners()[0], inner(entry).corners()[-1]) for name, entry in space.items()}
-        for run in range(1 << self._runs_log2(columns)):
-            yield "", {name: ends[name][sign(run, column)] for name, column in columns.items()}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from analysis.ledger.design import Design as Followed
 from analysis.ledger.load import LedgerError, load
 from analysis.ledger.space import Parameter
 from analysis.statistics.effects import paired_effects
-from sweeps.engine.designs import Ablation, Design, Factorial, FractionalFactorial, Grid, OneAtATime
+from sweeps.engine.designs import Ablation, Design, Factorial, Grid, OneAtATime
 from sweeps.engine.space import Choice, Log, Space, When
 from tests.analysis.written_ledgers import lost_row, run_row, trial_row
 
@@ -113,16 +113,6 @@ def test_a_factorial_gives_main_effects_and_interactions(write: Write) -> None:
     assert len(found) == 4 + 6
 
 
-def test_a_fraction_gives_the_same_and_says_what_it_cannot_tell_apart(write: Write) -> None:
-    found = effects(written(write, SWITCHES, FractionalFactorial(4), switched))["mean"]
-    assert found["loss.a"] == pytest.approx(2.25)
-    assert found["loss.b"] == pytest.approx(-0.75)
-    (shared,) = [name for name in found.index if "loss.a × loss.b" in name]  # noqa: RUF001
-    assert shared == "loss.a × loss.b or loss.c × loss.d"  # noqa: RUF001
-    assert abs(found[shared]) == pytest.approx(0.5)
-    assert len(found) == 4 + 3
-
-
 def test_levels_of_a_grid_are_held_against_the_first_of_the_space(write: Write) -> None:
     space: Space = {"phases.curve_at": Choice(1.0, 1 / 3, 0.0), "phases.adversarial_at": Choice(1.0, 0.0)}
     run = written(write, space, Grid(), lambda values: -values["phases.curve_at"])
@@ -149,8 +139,6 @@ def test_a_pair_that_is_not_whole_is_left_out_and_counted(write: Write) -> None:
     run = written(write, SWITCHES, Factorial(), switched, lost=((15, 1),))  # all four on, the second seed
     found = effects(run)
     assert found.loc["loss.a = 1 (not 0)", ["pairs", "lost"]].tolist() == [7, 1]
-    fraction = effects(written(write, SWITCHES, FractionalFactorial(4), switched, lost=((0, 0),), name="fraction"))
-    assert fraction["mean"].isna().all()
 
 
 def test_a_search_is_sent_to_importance(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,7 @@
-"""Designs: every point lies in the space, counts follow from the levels, fractions are balanced and orthogonal."""
+"""Designs: every point lies in the space, and counts follow from the levels."""
 
-import itertools
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,11 +12,9 @@ from sweeps.engine.designs import (
     DesignError,
     Factorial,
     Fraction,
-    FractionalFactorial,
     Grid,
     OneAtATime,
 )
-from sweeps.engine.fractional import find_columns
 from sweeps.engine.space import Choice, Integer, Log, Range, Space, Uniform, When, contains, inner
 
 SPACE: Space = {
@@ -107,47 +103,6 @@ def test_a_fraction_is_drawn_by_its_seed() -> None:
     assert drawn(0) != [point for _, point in Grid(levels=3).points(SPACE) if point in drawn(0)]  # not in grid order
 
 
-@pytest.mark.parametrize("resolution", [3, 4, 5])
-@settings(max_examples=25, deadline=None)
-@given(count=st.integers(1, 11), data=st.data())
-def test_fractional_columns_are_balanced_and_of_the_resolution(
-    resolution: int, count: int, data: st.DataObject
-) -> None:
-    kinds = st.sampled_from([Choice("a", "b"), Log(0.1, 10.0), Integer(1, 5), Choice(False, True)])
-    space: Space = {f"leaf{index}": data.draw(kinds) for index in range(count)}
-    design = FractionalFactorial(resolution)
-    points = [values for _, values in design.points(space)]
-    assert len(points) == design.size(space)
-    signs = np.array([[1 if p[name] == inner(space[name]).corners()[-1] else -1 for name in space] for p in points])
-    for length in range(1, min(resolution - 1, count) + 1):  # no product of fewer columns is constant: it is balanced
-        for some in itertools.combinations(range(count), length):
-            assert signs[:, some].prod(axis=1).sum() == 0
-
-
-@pytest.mark.parametrize(
-    ("resolution", "runs"),
-    [  # the smallest regular designs of 3 to 11 factors (Montgomery, Design and Analysis of Experiments, table 8.14)
-        (3, [4, 8, 8, 8, 8, 16, 16, 16, 16]),
-        (4, [8, 8, 16, 16, 16, 16, 32, 32, 32]),
-        (5, [8, 16, 16, 32, 64, 64, 128, 128, 128]),
-    ],
-)
-def test_the_fractions_are_the_smallest_in_the_tables(resolution: int, runs: list[int]) -> None:
-    found = [1 << max(find_columns(count, resolution)).bit_length() for count in range(3, 12)]
-    assert found == runs
-
-
-def test_given_generators_are_products_and_their_resolution_is_checked() -> None:
-    space = {name: Uniform(-1.0, 1.0) for name in "abcd"}
-    points = [values for _, values in FractionalFactorial(4, {"d": ("a", "b", "c")}).points(space)]
-    assert len(points) == 8
-    assert all(p["d"] == float(p["a"]) * float(p["b"]) * float(p["c"]) for p in points)
-    assert "give resolution 3, below resolution=4" in FractionalFactorial(4, {"d": ("a", "b")}).problems(space)[0]
-    assert [p["d"] for _, p in FractionalFactorial(3, {"d": ("a", "b")}).points(space)] == [
-        float(p["a"]) * float(p["b"]) for _, p in FractionalFactorial(3, {"d": ("a", "b")}).points(space)
-    ]
-
-
 def test_an_ablation_leaves_one_out_at_a_time() -> None:
     space: Space = {
         "loss.color": Uniform(0.0, 2.0),
@@ -206,8 +161,6 @@ def test_one_at_a_time_tries_every_other_value() -> None:
         (OneAtATime({"loss.tv": 1.0}, levels=2), "base: net.blocks has no value"),
         (Ablation({**BASE, "net.depth": 1}), "net.depth is not in the space"),
         (Ablation(BASE, off={"loss.tv": 0.0}), "loss.tv=0.0 lies outside"),
-        (FractionalFactorial(), "under a condition has no level in every run"),
-        (FractionalFactorial(6), "resolution=6 must be 3, 4 or 5"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_rule(design: Design, said: str) -> None:
@@ -216,12 +169,6 @@ def test_what_does_not_fit_is_refused_with_the_rule(design: Design, said: str) -
     assert any(said in problem for problem in caught.value.problems)
 
 
-def test_more_refusals() -> None:
+def test_levels_without_a_range_are_refused() -> None:
     finite: Space = {"a": Choice(1, 2, 3), "b": Choice(1, 2)}
     assert "levels=3 has no meaning here" in Grid(levels=3).problems(finite)[0]
-    assert "it has 3 values, a two-level design needs 2" in FractionalFactorial().problems(finite)[0]
-    two: Space = {"a": Choice(1, 2), "b": Choice(1, 2), "c": Choice(1, 2)}
-    wrong = FractionalFactorial(3, {"d": ("a", "b"), "c": ("a", "e")}).problems(two)
-    assert any("d is not in the space" in problem for problem in wrong)
-    assert any("generators['c']: e must be of the leaves without one" in problem for problem in wrong)
-    assert "two or more different leaves" in FractionalFactorial(3, {"c": ("a", "a")}).problems(two)[0]

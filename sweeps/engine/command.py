@@ -13,7 +13,8 @@ from analysis.ledger.location import Location, StoreError
 from enhance.config import ConfigError
 from enhance.data import DataError, open_data
 from sweeps.engine.cli.arguments import UsageError
-from sweeps.engine.cli.driver import RunMismatch, drive
+from sweeps.engine.cli.contract import RunMismatch
+from sweeps.engine.cli.driver import drive
 from sweeps.engine.cli.live import aside
 from sweeps.engine.cli.options import Options, parse
 from sweeps.engine.cli.plan import render_plan

@@ -1,7 +1,6 @@
 """The driver: carries a sweep out, from the plan to the closing summary. One driver holds one run at a time."""
 
 import contextlib
-import json
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from analysis.ledger.files import read_table
 from analysis.ledger.location import Location, StorePath
 from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
+from sweeps.engine.cli.contract import check_contract, warning
 from sweeps.engine.cli.live import Board, aside
 from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder
@@ -35,10 +35,6 @@ COST_KEY = ["network", "cost.device_name", "cost.failure"]
 if TYPE_CHECKING:  # a run on this machine does not load them
     from sweeps.engine.cli.preflight import Cluster
     from sweeps.engine.cluster.node_check import Requirements
-
-
-class RunMismatch(ValueError):
-    """The folder holds a run whose trials would not be comparable with those of this command."""
 
 
 def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | None" = None) -> RunController:
@@ -112,8 +108,11 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
     """
     runs, _ = read_rows(options.out, "runs", ["run"])
     contract = _contract(sweep, options, store)
-    if runs:
-        _check_contract(json.loads(runs[-1]["contract"]), contract, options.out)
+    accepted = check_contract(runs, contract, options.accept_change, options.out)
+    if accepted:
+        aside(console, "yellow")(warning(accepted))
+    elif options.accept_change:
+        aside(console)(f"--accept-change {' '.join(options.accept_change)}: nothing has changed that must be accepted")
     run = uuid.uuid4().hex[:12]
     columns = _columns(run, options, store)
     prior = [result for past in options.warm_start for result in _prior_results(past, sweep, store, console)]
@@ -132,8 +131,9 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
         controller.gallery = Gallery(store, options.samples, options.photos, bool(sweep.budget.confirm), recorded)
     if runs:
         datasets = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
-        controller.restore(**{name: read_rows(options.out, name, key)[0] for name, key in datasets.items()})
-    ledger.commit("runs", [_run_row(run, sweep, options, contract) | columns])
+        rows = {name: read_rows(options.out, name, key)[0] for name, key in datasets.items()}
+        controller.restore(**rows, other_code=any(row["run.code"] != context.code for row in runs))
+    ledger.commit("runs", [_run_row(run, sweep, options, contract) | {"accepted": encode(accepted)} | columns])
     return controller
 
 
@@ -210,23 +210,3 @@ def _contract(sweep: Sweep, options: Options, store: PatchStore) -> dict[str, An
         "data": store.fingerprint,
         "code": environment.code_hash(),
     }
-
-
-def _check_contract(before: dict[str, Any], now: dict[str, Any], out: Location) -> None:
-    differing = [
-        f"  - {name}: there {_difference(before.get(name), now[name])}" for name in now if before.get(name) != now[name]
-    ]
-    if differing:
-        raise RunMismatch(
-            f"{out} holds a run that this command cannot continue:\n" + "\n".join(differing) + "\n"
-            f"Give the options with which it was started; or another --out, with --warm-start {out} to use what it "
-            "has found."
-        )
-
-
-def _difference(before: Any, now: Any) -> str:
-    """Two values side by side; of two mappings, only what differs."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-        return ", ".join(f"{name} is {before.get(name)}, here {now.get(name)}" for name in names)
-    return f"{before}, here {now}"

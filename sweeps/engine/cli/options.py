@@ -9,8 +9,8 @@ from analysis.ledger.location import Location
 from enhance.data import check_spec
 from enhance.samples import Photo
 from sweeps.engine.cli.arguments import Arguments, UsageError, read_arguments
+from sweeps.engine.cli.invocations import make_absolute, options_in_effect
 from sweeps.engine.cli.overrides import override
-from sweeps.engine.cli.recorded import make_absolute, options_in_effect
 from sweeps.engine.cli.script import check_code
 from sweeps.engine.cli.sources import Sources, holds, located
 from sweeps.engine.cluster.resources import ADDRESS, Capacity, cluster_address, runs_folder, this_machine

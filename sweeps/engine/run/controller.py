@@ -22,6 +22,7 @@ from sweeps.engine.protocol import Answer, Assignment, Measured, Measurement, Pr
 from sweeps.engine.run.admission import Admission, Immediate
 from sweeps.engine.run.judge import Judge
 from sweeps.engine.run.measuring import NetworkCosts
+from sweeps.engine.run.other_code import by_identity
 from sweeps.engine.run.proposals import Proposals
 from sweeps.engine.run.samples import Gallery, sample_rows
 from sweeps.engine.run.study import PriorResult, Search
@@ -158,13 +159,17 @@ class RunController:
         proposals = self.proposals
         return proposals.ended and proposals.complete and (self._confirming or not proposals.best())
 
-    def restore(self, starts: Sequence[Row], reports: Sequence[Row], trials: Sequence[Row]) -> None:
+    def restore(
+        self, starts: Sequence[Row], reports: Sequence[Row], trials: Sequence[Row], *, other_code: bool = False
+    ) -> None:
         """Take up what earlier invocations have written: ended trials count, unfinished ones are trained again.
 
         An unfinished trial is trained from its beginning; a report that it makes again is bit-equal to the one in the
-        ledger, and is not written twice. Raises ValueError for a trial whose identity would be another one today.
+        ledger, and is not written twice. Raises ValueError for a trial whose identity would be another one today,
+        unless `other_code` says that earlier invocations had other code (see `other_code.py`).
         """
-        read = trials_from_rows(starts, reports, trials, self.proposals.trial_from_start)
+        recorded = trials_from_rows(starts, reports, trials, self.proposals.trial_from_start)
+        read = by_identity(recorded, other_code=other_code, start_over=self.proposals.start_over)
         self._earlier_confirmations = {name: trial for name, trial in read.items() if trial.stage == "confirm"}
         self.admission.restore({name: trial for name, trial in read.items() if trial.stage == "search"})
 

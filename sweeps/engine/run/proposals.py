@@ -156,13 +156,17 @@ class Proposals:
     # --- resuming ------------------------------------------------------------------------------------------------
 
     def trial_from_start(self, row: Row) -> Trial:
-        """The trial of a row of `starts`. Raises ValueError where it would have another identity today."""
+        """The trial of a row of `starts`, under the identity that it has today."""
         values = {name: row.get(f"config.{name}") for name in self.sweep.space}
         trial = self.trial(row["number"], chosen(self.sweep.space, values), row["label"], row["seed"])
-        if trial.id != row["trial"]:
-            raise ValueError(f"trial {row['trial']} of the ledger has another identity here ({trial.id})")
         trial.started, trial.stage = row["started"], row["stage"]
         return trial
+
+    def start_over(self, trial: Trial) -> Trial:
+        """The same trial, not begun."""
+        fresh = self.trial(trial.number, trial.values, trial.label, trial.seed)
+        fresh.stage = trial.stage
+        return fresh
 
     def restore(self, number: int, group: list[Trial]) -> None:
         """Put a configuration of an earlier invocation back where it stood. What has not ended waits for a worker."""

@@ -10,8 +10,8 @@ import pytest
 
 from analysis.ledger.files import read_table
 from sweeps.engine.cli.arguments import UsageError
+from sweeps.engine.cli.invocations import make_absolute
 from sweeps.engine.cli.options import Options, parse
-from sweeps.engine.cli.recorded import make_absolute
 from sweeps.engine.command import run
 from sweeps.engine.ledger.writer import commit_file
 from sweeps.engine.sweep import Sweep

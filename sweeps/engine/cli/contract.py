@@ -1,0 +1,68 @@
+"""Whether a command may continue a run: the facts of its contract must be the same, or their change accepted.
+
+The newest invocation counts, since each was held against the one before it. What was accepted is on record in the row
+of the invocation that did (column `accepted`): {"code": {"from": "aa8d15a54d219d4e", "to": "0123456789abcdef"}}.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from analysis.ledger.location import Location
+from sweeps.engine.cli.arguments import ACCEPTABLE
+
+
+class RunMismatch(ValueError):
+    """The folder holds a run whose trials would not be comparable with those of this command."""
+
+
+def check_contract(
+    runs: Sequence[dict[str, Any]], now: dict[str, Any], accept: Sequence[str], out: Location
+) -> dict[str, Any]:
+    """What differs from the newest of the `runs`, by name, and is accepted: {"code": {"from": ..., "to": ...}}.
+
+    Raises RunMismatch where anything else differs, or where a run cannot continue after the change.
+    """
+    before = json.loads(runs[-1]["contract"]) if runs else now
+    differing = [name for name in now if before.get(name) != now[name]]
+    if refused := [name for name in differing if name not in accept]:
+        raise RunMismatch(
+            f"{out} holds a run that this command cannot continue:\n"
+            + "".join(f"  - {name}: there {_difference(before.get(name), now[name])}\n" for name in refused)
+            + _advice(refused, out)
+        )
+    if differing and now["reproducible"]:
+        raise RunMismatch(
+            f"--accept-change {differing[0]}: the run in {out} is --reproducible and repeats its earlier decisions, "
+            f"which needs the same {differing[0]}"
+        )
+    return {name: {"from": before.get(name), "to": now[name]} for name in differing}
+
+
+def warning(accepted: dict[str, Any]) -> str:
+    """What it means that a change was accepted."""
+    said = " and ".join(f"{name} changed from {own['from']} to {own['to']}" for name, own in accepted.items())
+    return (
+        f"warning: {said} within this run. Trials that ended before count as they are, and are not trained again; "
+        "unfinished ones start over. The column run.code says which code made a trial; `analysis frontier` points out "
+        "where completed trials come from several, and these should be compared within one of them"
+    )
+
+
+def _advice(refused: Sequence[str], out: Location) -> str:
+    others = f"another --out, with --warm-start {out} to let the sampler learn from it"
+    if set(refused) <= set(ACCEPTABLE):
+        flags = " ".join(f"--accept-change {name}" for name in refused)
+        return (
+            f"If you know that the change does not matter for what you compare, continue with {flags}: what has ended "
+            f"counts, what has not starts over, and the ledger records the change. Otherwise use {others}."
+        )
+    return f"Give the options with which it was started; or {others}."
+
+
+def _difference(before: Any, now: Any) -> str:
+    """Two values side by side; of two mappings, only what differs."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        return ", ".join(f"{name} is {before.get(name)}, here {now.get(name)}" for name in names)
+    return f"{before}, here {now}"

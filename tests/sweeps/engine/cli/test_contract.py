@@ -1,0 +1,64 @@
+"""Continuing a run after a change of code: refused, and possible where the user accepts it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.ledger.load import load
+from sweeps.engine import environment
+from sweeps.engine.command import run
+from tests.sweeps.engine.pretended import small_sweep
+
+HERE = ["--workers", "0", "--set", "train.val_images=2"]
+OTHER = "f" * 16
+
+
+@pytest.fixture
+def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of two trials, after which the code changes."""
+    assert run(small_sweep(), [*HERE, "--smoke", "--out", str(tmp_path)]) == 0
+    monkeypatch.setattr(environment, "code_hash", lambda: OTHER)
+    return tmp_path
+
+
+def test_a_change_of_code_is_refused_with_the_override(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(small_sweep(), ["--resume", str(changed), "--workers", "0", "--trials", "3"]) == 2
+    said = capsys.readouterr().err
+    for fact in ("code", OTHER, "--accept-change code"):
+        assert fact in said
+    assert len(load(changed).runs) == 1
+
+
+def test_an_accepted_change_is_recorded_and_what_ended_counts(
+    changed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = load(changed).trials
+    resume = ["--resume", str(changed), "--workers", "0"]
+    assert run(small_sweep(), [*resume, "--trials", "3", "--accept-change", "code"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "run.code" in said
+    assert run(small_sweep(), resume) == 0  # accepted once, and nothing has changed since
+    after = load(changed)
+    assert set(before["trial"]) < set(after.trials["trial"])
+    assert len(after.trials) == 3
+    assert sorted(after.trials["run.code"] == OTHER) == [False, False, True]
+    accepted = [json.loads(text) for text in after.runs["accepted"]]
+    assert accepted == [{}, {"code": {"from": before["run.code"][0], "to": OTHER}}, {}]
+
+
+def test_nothing_else_can_be_accepted(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resume = ["--resume", str(changed), "--workers", "0", "--accept-change", "code"]
+    assert run(small_sweep(), [*resume, "--steps", "18"]) == 2
+    assert "train.steps is 9, here 18" in capsys.readouterr().err
+    assert run(small_sweep(), [*resume, "--accept-change", "data"]) == 2
+    assert "choose from" in capsys.readouterr().err
+
+
+def test_a_reproducible_run_needs_the_same_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(small_sweep(), [*HERE, "--smoke", "--reproducible", "--out", str(tmp_path)]) == 0
+    monkeypatch.setattr(environment, "code_hash", lambda: OTHER)
+    assert run(small_sweep(), ["--resume", str(tmp_path), "--workers", "0", "--accept-change", "code"]) == 2
+    assert "--reproducible" in capsys.readouterr().err

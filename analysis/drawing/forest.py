@@ -1,4 +1,4 @@
-"""Rows of estimates with their intervals, in groups: a forest plot."""
+"""Forest plots: a row per estimate with its interval."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GREY, INK, style_axes
+from analysis.drawing.style import BLUE, GRAY, INK, style_axes
 from analysis.statistics.intervals import Floats
 
 
@@ -21,12 +21,13 @@ def plot_forest(
     zero: float | None = 0.0,
     heads: Sequence[int] = (),
 ) -> Axes:
-    """n rows, the first on top: a dot at `mean`, a bar from `low` to `high` (NaN: none), blue where `strong`.
+    """Draw n rows from the top down: a dot at `mean`, a bar from `low` to `high` (NaN: none), blue where `strong`.
 
-    `zero` is a line across all rows (None: none). A thin line stands above the rows numbered in `heads`.
+    `zero` is the position of a line across all rows (None: no line). `heads` are rows with a thin line above them,
+    which separates groups.
     """
     rows = np.arange(len(labels), dtype=np.float64)
-    colors = [BLUE if one else GREY for one in strong]
+    colors = [BLUE if one else GRAY for one in strong]
     axes.set_ylim(len(labels) - 0.4, -0.6)
     if zero is not None:
         axes.axvline(zero, color=INK, lw=0.9, zorder=1)

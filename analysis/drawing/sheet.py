@@ -1,4 +1,4 @@
-"""The sheet that every figure stands on: a title, plots, and the words below; and how it is saved."""
+"""The page layout of every figure (title, plots, caption below), and saving it."""
 
 import io
 import textwrap
@@ -13,26 +13,26 @@ from matplotlib.figure import Figure
 from analysis.drawing.style import INK
 
 PLOT_IN = 4.4
-"""Height of an ordinary plot."""
+"""Height of an ordinary plot, in inches."""
 
 WIDE_IN = 11.0
-"""Width of a page with several plots side by side."""
+"""Width of a page with several plots side by side, in inches."""
 
 _WIDTH_IN = 8.5
 _LINE_IN = 0.18
 
 
 def sheet(title: str, foot: Sequence[str], plot_in: float, left_in: float) -> tuple[Figure, Axes]:
-    """A figure that is as tall as its words need, around a plot that always has the height `plot_in`."""
+    """A figure with one plot of height `plot_in`; the page grows with its title and its caption `foot`."""
     page = Page(title, foot, plot_in, below_in=0.62)
     return page.figure, page.axes(left_in, 0, _WIDTH_IN - left_in - 0.3, plot_in)
 
 
 class Page:
-    """A figure `width_in` wide: the title, a place `inside_in` high for whatever is placed there, and the foot below.
+    """A figure `width_in` wide: a title, an area `inside_in` high for plots, and the caption `foot`.
 
-    `below_in` is left free between the two, for what stands under an axis. Places are given in inches from the left
-    edge of the page and from the top of the place between title and foot.
+    `below_in` is the gap between plots and caption, for tick and axis labels. Positions are in inches from the left
+    edge of the page and from the top of the plot area.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Page:
                   linespacing=1.35)  # fmt: skip
 
     def axes(self, left_in: float, top_in: float, wide_in: float, high_in: float) -> Axes:
-        """Axes with their upper left corner at a place."""
+        """Axes of a given size with their upper left corner at a position."""
         bottom = 1 - (self.top_in + top_in + high_in) / self.height_in
         box = (left_in / self.width_in, bottom, wide_in / self.width_in, high_in / self.height_in)
         return self.figure.add_axes(box)
 
     def text(self, left_in: float, top_in: float, text: str, **style: Any) -> None:
-        """Words at a place."""
+        """Text at a position."""
         up = 1 - (self.top_in + top_in) / self.height_in
         self.figure.text(left_in / self.width_in, up, text, parse_math=False, **{"color": INK, **style})
 
@@ -79,10 +79,10 @@ def grid(
     above_in: float = 0.0,
     below_in: float = 0.62,
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A page with `rows` x `columns` plots, each `high_in` high; the axes by row, then by column.
+    """A page with `rows` x `columns` plots, each `high_in` high. Returns the axes by row, then by column.
 
-    Between plots `across_in` and `up_in` are left free, beside all of them `left_in` and `right_in`, above the first
-    row `above_in` (for a legend of several lines), under the last `below_in`.
+    Gaps: `across_in` and `up_in` between plots, `left_in` and `right_in` at the sides, `above_in` above the first row
+    (for a legend of several lines), `below_in` under the last.
     """
     page = Page(title, foot, above_in + rows * high_in + (rows - 1) * up_in, width_in, below_in)
     wide_in = (width_in - left_in - right_in - (columns - 1) * across_in) / columns
@@ -92,21 +92,21 @@ def grid(
 
 
 def legend(axes: Axes, columns: int = 4, right: bool = False) -> None:
-    """The names of what is drawn, above the plot, from its left or up to its right."""
+    """A legend above the plot, aligned to its left or right edge."""
     place: Literal["lower right", "lower left"] = "lower right" if right else "lower left"
     axes.legend(loc=place, bbox_to_anchor=(1.01 if right else -0.01, 1.0), ncols=columns, frameon=False, fontsize=8.5,
                 handletextpad=0.35, columnspacing=1.6, borderaxespad=0.2, borderpad=0.2)  # fmt: skip
 
 
 def svg_text(figure: Figure) -> str:
-    """The figure as an SVG without dates, versions or random names in it."""
+    """The figure as SVG, free of dates, versions and random ids: equal figures give equal text."""
     text = io.StringIO()
     _save_svg(figure, text)
     return text.getvalue()
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
-    """Write STEM.png and STEM.svg without dates, versions or random names in them. Raises OSError."""
+    """Write STEM.png and STEM.svg, reproducible byte for byte, and return their paths. Raises OSError."""
     png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
     figure.savefig(png, dpi=160, metadata={"Software": None})
     _save_svg(figure, svg)

@@ -1,6 +1,6 @@
-"""What all plots share: colours, scales, and the dress of an axis.
+"""The style of all plots: colors, scales, axes.
 
-Colours are those of Okabe and Ito (jfly.uni-koeln.de/color), which stay apart for colour-blind readers.
+The colors are Okabe and Ito's (jfly.uni-koeln.de/color), which color-blind readers can tell apart.
 """
 
 import textwrap
@@ -8,18 +8,18 @@ import textwrap
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-BLUE, SKY, VERMILION, GREY, INK = "#0072B2", "#56B4E9", "#D55E00", "#8C8C8C", "#333333"
-LINES = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", SKY, INK, GREY)
-"""Colours of lines side by side, in this order."""
+BLUE, SKY, VERMILION, GRAY, INK = "#0072B2", "#56B4E9", "#D55E00", "#8C8C8C", "#333333"
+LINES = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", SKY, INK, GRAY)
+"""Colors of several lines in one plot, in this order."""
 PAPER = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
-"""The box behind a label that may lie on lines."""
+"""A box behind labels that may lie on top of lines."""
 
 
-_LETTER_IN = 0.085  # of a label, on average
+_LETTER_IN = 0.085  # average width of a letter of an axis label
 
 
 def scale(axes: Axes, name: str, log: bool) -> None:
-    """Decades with their 2 and 5, as plain numbers; matplotlib's own axis where it is not logarithmic."""
+    """Ticks at 1, 2 and 5 of each decade, as plain numbers, on a logarithmic axis; leaves a linear axis as it is."""
     if not log:
         return
     axes.set(**{f"{name}scale": "log"})
@@ -30,7 +30,9 @@ def scale(axes: Axes, name: str, log: bool) -> None:
 
 
 def style_axes(axes: Axes, x_label: str, y_label: str) -> Axes:
+    """Label and style the axes, and return them."""
     axes.set_xlabel(x_label, fontsize=11, color=INK)
+    # A label longer than the axis would run off the page.
     height_in = axes.get_window_extent().height / axes.figure.dpi
     axes.set_ylabel(textwrap.fill(y_label, max(12, int(height_in / _LETTER_IN))), fontsize=11, color=INK)
     axes.grid(color="#E6E6E6", lw=0.6)

@@ -44,23 +44,23 @@ def chances(
     same ledgers give the same chances.
     """
     values = frame[[own.column for own in objectives]].to_numpy(dtype=np.float64)
-    maximise = [own.maximize for own in objectives]
+    maximize = [own.maximize for own in objectives]
     own_front = np.flatnonzero(frame["front"])
     finite = np.flatnonzero(np.isfinite(values).all(axis=1))
-    row = _knee(values, frame["front"].to_numpy(), maximise, np.arange(len(frame)))
-    near = _nearest(values, finite, maximise)
+    row = _knee(values, frame["front"].to_numpy(), maximize, np.arange(len(frame)))
+    near = _nearest(values, finite, maximize)
     try:
         points = _draws(ledgers, frame, objectives, near, search)
     except ValueError as error:
         nothing = np.full(len(frame), np.nan)
         return Chances(nothing, row, float("nan"), None, f"no chances of being on the front: {error}")
-    mask = on_front(points, maximise)
+    mask = on_front(points, maximize)
     share = np.full(len(frame), np.nan)
     share[near] = mask.mean(axis=0)
     hit = float("nan")
     if row is not None:
-        hit = float(np.mean([_knee(one, on, maximise, near) == row for one, on in zip(points, mask, strict=True)]))
-    return Chances(share, row, hit, _volume(values[own_front], points, maximise))
+        hit = float(np.mean([_knee(one, on, maximize, near) == row for one, on in zip(points, mask, strict=True)]))
+    return Chances(share, row, hit, _volume(values[own_front], points, maximize))
 
 
 def chance_lines(found: Chances, frame: pd.DataFrame) -> list[str]:
@@ -78,17 +78,17 @@ def chance_lines(found: Chances, frame: pd.DataFrame) -> list[str]:
 # --- the steps ---------------------------------------------------------------------------------------------------
 
 
-def _knee(points: Floats, on: NDArray[np.bool_], maximise: Sequence[bool], rows: NDArray[np.intp]) -> int | None:
+def _knee(points: Floats, on: NDArray[np.bool_], maximize: Sequence[bool], rows: NDArray[np.intp]) -> int | None:
     """Which of `rows`, whose values are `points`, is the knee of those that are `on` the front."""
-    found = knee(points[on], maximise)
+    found = knee(points[on], maximize)
     return None if found is None else int(rows[np.flatnonzero(on)[found]])
 
 
-def _nearest(values: Floats, finite: NDArray[np.intp], maximise: Sequence[bool]) -> NDArray[np.intp]:
+def _nearest(values: Floats, finite: NDArray[np.intp], maximize: Sequence[bool]) -> NDArray[np.intp]:
     """At most _MOST of the rows `finite`, in their order: those of the first fronts (moocore's Pareto ranks)."""
     if len(finite) <= _MOST:
         return finite
-    signs = np.where(maximise, -1.0, 1.0)
+    signs = np.where(maximize, -1.0, 1.0)
     rank = moocore.pareto_rank(np.ascontiguousarray(values[finite] * signs))
     return np.sort(finite[np.argsort(rank, kind="stable")[:_MOST]])
 
@@ -149,12 +149,12 @@ def _decimals(interval: Interval) -> int:
     return int(np.clip(np.ceil(1 - np.log10(wide)), 2, 6)) if wide > 0 else 2
 
 
-def _volume(front: Floats, points: Floats, maximise: Sequence[bool]) -> Interval | None:
+def _volume(front: Floats, points: Floats, maximize: Sequence[bool]) -> Interval | None:
     span = np.ptp(front, axis=0)
     if (span <= 0).any():
         return None
     least, most = front.min(axis=0), front.max(axis=0)
-    best, worst = np.where(maximise, most, least), np.where(maximise, least - span / 10, most + span / 10)
-    volumes = [hypervolume(one, maximise, worst, best) for one in points]
+    best, worst = np.where(maximize, most, least), np.where(maximize, least - span / 10, most + span / 10)
+    volumes = [hypervolume(one, maximize, worst, best) for one in points]
     low, middle, high = np.quantile(volumes, [0.025, 0.5, 0.975])
     return Interval(float(middle), float(low), float(high))

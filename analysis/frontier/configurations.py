@@ -96,8 +96,8 @@ def front(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bo
     values = frame[[objective.column for objective in objectives]].to_numpy(dtype=np.float64)
     mask: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
     if mask.any():
-        maximise = [objective.maximize for objective in objectives]
-        mask[mask] = moocore.is_nondominated(values[mask], maximise=maximise, keep_weakly=True)
+        maximize = [objective.maximize for objective in objectives]
+        mask[mask] = moocore.is_nondominated(values[mask], maximise=maximize, keep_weakly=True)
     return mask
 
 
@@ -135,12 +135,12 @@ def staircase(x: Floats, y: Floats, maximize_x: bool) -> tuple[Floats, Floats]:
     """The border of what a front of two objectives attains, from its lowest to its highest x.
 
     `x` and `y` (n,) are the front's points in any order; the result (2n - 1,) has the inner corners between them. Each
-    corner is the worst value that two neighbours both attain, so the line never promises a point that none reaches.
+    corner is the worst value that two neighbors both attain, so the line never promises a point that none reaches.
     Which way y is better follows from the points: along a front the one gets better as the other gets worse.
     """
     order = np.lexsort((y, x))
     across, up = np.repeat(x[order], 2), np.repeat(y[order], 2)
-    # Between two neighbours the region is bounded by the right one where x is maximised, else by the left one.
+    # Between two neighbors the region is bounded by the right one where x is maximized, else by the left one.
     return (across[:-1], up[1:]) if maximize_x else (across[1:], up[:-1])
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GREY, LINES, PAPER, SKY, VERMILION, scale, style_axes
+from analysis.drawing.style import BLUE, GRAY, LINES, PAPER, SKY, VERMILION, scale, style_axes
 from analysis.frontier.configurations import staircase
 from analysis.statistics.intervals import Floats
 
@@ -72,8 +72,8 @@ def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]
         axes.plot(*staircase(x.mean[on], y.mean[on], x.maximize), color=SKY, lw=2.0, zorder=2.5)
     _bars(axes, x, y, on, BLUE, 0.75)
     _dots(axes, x.mean[on], y.mean[on], BLUE, 7.5, "front", zorder=4)
-    _bars(axes, x, y, ~on, GREY, 0.4 * crowd)
-    _dots(axes, x.mean[~on], y.mean[~on], GREY, 3 + 1.5 * crowd, "completed", zorder=2)
+    _bars(axes, x, y, ~on, GRAY, 0.4 * crowd)
+    _dots(axes, x.mean[~on], y.mean[~on], GRAY, 3 + 1.5 * crowd, "completed", zorder=2)
     _stopped(axes, x, y)
     if x.baseline is not None and y.baseline is not None:
         _baseline(axes, x.baseline, y.baseline)
@@ -114,9 +114,9 @@ def plot_ranking(axes: Axes, x: Dimension, number: NDArray[np.int64], labels: Se
     scale(axes, "x", x.log)
     axes.set_xlim(*x.limits())
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.hlines(rows, x.low, x.high, colors=[BLUE if one else GREY for one in best], lw=1.0, alpha=0.75)
+    axes.hlines(rows, x.low, x.high, colors=[BLUE if one else GRAY for one in best], lw=1.0, alpha=0.75)
     _dots(axes, x.mean[best], rows[best], BLUE, 7.5, "best", zorder=4)
-    _dots(axes, x.mean[~best], rows[~best], GREY, 5.5, "completed", zorder=3)
+    _dots(axes, x.mean[~best], rows[~best], GRAY, 5.5, "completed", zorder=3)
     if x.baseline is not None:
         _baseline_level(axes, "x", x.baseline)
     axes.set_yticks(rows, labels, fontsize=8)
@@ -137,7 +137,7 @@ def _stopped(axes: Axes, x: Dimension, y: Dimension) -> None:
     if not known.any():
         return
     across, up = x.stopped[known], y.stopped[known]
-    axes.plot(across, up, "o", ms=3.5, mfc="none", mec=GREY, mew=0.7, alpha=0.5, ls="", zorder=1.5,
+    axes.plot(across, up, "o", ms=3.5, mfc="none", mec=GRAY, mew=0.7, alpha=0.5, ls="", zorder=1.5,
               label="stopped early (not comparable)")  # fmt: skip
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     outside = int(((across < left) | (across > right) | (up < bottom) | (up > top)).sum())
@@ -156,7 +156,7 @@ def _bars(axes: Axes, x: Dimension, y: Dimension, mask: NDArray[np.bool_], color
 
 
 def _baseline(axes: Axes, x: float, y: float) -> None:
-    """The untouched phone image: a labelled mark, at the edge where its place is beyond the limits."""
+    """The untouched phone image: a labeled mark, at the edge where its place is beyond the limits."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     across, up = min(max(x, left), right), min(max(y, bottom), top)
     inside = (across, up) == (x, y)
@@ -180,7 +180,7 @@ def _baseline_level(axes: Axes, name: str, value: float) -> None:
 
 
 def _numbers(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) -> None:
-    """The front's numbers on its far side; neighbours whose labels would overlap share one."""
+    """The front's numbers on its far side; neighbors whose labels would overlap share one."""
     chosen = np.flatnonzero(number > 0)
     chosen = chosen[np.argsort(number[chosen])]
     points_pt = axes.transData.transform(np.column_stack([x.mean[chosen], y.mean[chosen]])) * 72 / axes.figure.dpi

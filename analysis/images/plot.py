@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis.drawing.style import BLUE, INK, VERMILION
 
 ERROR_COLORS = "magma"
-"""Its lightness grows evenly, so that it reads the same in grey and to color-blind readers."""
+"""Its lightness grows evenly, so that it reads the same in gray and to color-blind readers."""
 
 _BIN = 4  # levels; a curve of 256 is noise on a few thousand pixels
 _CHANNELS = ("red", "green", "blue")

@@ -11,11 +11,11 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GREY, INK, VERMILION, scale, style_axes
+from analysis.drawing.style import BLUE, GRAY, INK, VERMILION, scale, style_axes
 from analysis.statistics.intervals import Floats
 
 COLORS = "viridis"
-"""The colour map of scores: bright is better; even in lightness, and readable for colour-blind readers."""
+"""The color map of scores: bright is better; even in lightness, and readable for color-blind readers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Scale:
 def plot_importance(axes: Axes, labels: Sequence[str], first: Shares, second: Shares) -> Axes:
     """Two kinds of importance of n parameters (`labels`), the first row on top: filled circles and hollow diamonds.
 
-    A dashed line in each kind's colour is what chance alone would give.
+    A dashed line in each kind's color is what chance alone would give.
     """
     rows = np.arange(len(labels), dtype=np.float64)
     for shares, marker, color, face, shift in (
@@ -108,7 +108,7 @@ def plot_slice(
     places = x.places(values)
     if x.choices:
         places = places + 0.25 * (np.argsort(np.argsort(scores, kind="stable")) / max(1, len(scores) - 1) - 0.5)
-    axes.plot(places, scores, "o", ms=3.5, mfc=GREY, mec="none", alpha=0.6, ls="", zorder=2)
+    axes.plot(places, scores, "o", ms=3.5, mfc=GRAY, mec="none", alpha=0.6, ls="", zorder=2)
     if line is not None:
         at = x.places(line[0])
         if x.choices:
@@ -125,7 +125,7 @@ def plot_surface(
 ) -> Axes:  # fmt: skip
     """A score over two parameters: `grid` has their values (a,) and (b,) and predictions (a, b).
 
-    `points` are places on x (n,), places on y (n,) and scores (n,) of what was tried, coloured as the surface is.
+    `points` are places on x (n,), places on y (n,) and scores (n,) of what was tried, colored as the surface is.
     """
     across, up = x.places(grid[0]), y.places(grid[1])
     axes.pcolormesh(_edges(across, x.log), _edges(up, y.log), grid[2].T, cmap=COLORS, norm=norm, rasterized=True)

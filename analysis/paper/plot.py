@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GREY, INK, VERMILION, scale, style_axes
+from analysis.drawing.style import BLUE, GRAY, INK, VERMILION, scale, style_axes
 from analysis.frontier.configurations import staircase
 from analysis.statistics.intervals import Floats
 
@@ -44,7 +44,7 @@ def plot_pairs(axes: Axes, theirs: Points, ours: Points, labels: Sequence[str], 
     """
     scale(axes, "x", True)
     pairs = np.stack([np.column_stack([theirs.x, theirs.y]), np.column_stack([ours.x, ours.y])], axis=1)
-    axes.add_collection(LineCollection(list(pairs), colors=GREY, linewidths=0.7, alpha=0.6, zorder=1.5))
+    axes.add_collection(LineCollection(list(pairs), colors=GRAY, linewidths=0.7, alpha=0.6, zorder=1.5))
     flat = np.stack([np.column_stack([ours.x_low, ours.y]), np.column_stack([ours.x_high, ours.y])], axis=1)
     tall = np.stack([np.column_stack([ours.x, ours.y_low]), np.column_stack([ours.x, ours.y_high])], axis=1)
     for bars in (flat, tall):
@@ -74,7 +74,7 @@ def _label(axes: Axes, theirs: Points, ours: Points, labels: Sequence[str]) -> N
     axes.autoscale_view()
     dot_px = axes.figure.dpi / 72
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": INK, "zorder": 5}
-    line = {"arrowstyle": "-", "color": GREY, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}
+    line = {"arrowstyle": "-", "color": GRAY, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}
     marks = axes.transData.transform(np.column_stack([np.append(theirs.x, x), np.append(theirs.y, y)]))
     taken = _boxes(marks, 2 * _MARK_PT * dot_px, 2 * _MARK_PT * dot_px)
     # From left to right, so that the picture does not depend on the order of the rows.

@@ -42,7 +42,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Shares:
-    """Parts of a whole as one bar: name, count and the class of its colour."""
+    """Parts of a whole as one bar: name, count and the class of its color."""
 
     parts: Sequence[tuple[str, int, str]]
     kind: str = field(default="shares", init=False)

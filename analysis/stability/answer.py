@@ -54,7 +54,7 @@ def first_objective(ledgers: Sequence[Ledger]) -> Objective:
     found = {ledger.objectives[0] for ledger in ledgers}
     if len(found) > 1:
         names = ", ".join(sorted(objective.metric for objective in found))
-        raise LedgerError(f"the runs have different first objectives ({names}); analyse them one by one")
+        raise LedgerError(f"the runs have different first objectives ({names}); analyze them one by one")
     return ledgers[0].objectives[0]
 
 

@@ -16,7 +16,7 @@ from analysis.statistics.intervals import Floats
 DIVERGED = 0.5
 """From this rate of divergence on a cell belongs to the diverged region."""
 
-_LONG = 9  # letters of a label that must be turned to leave its neighbours room
+_LONG = 9  # letters of a label that must be turned to leave its neighbors room
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Cells:
 
 
 def plot_heat(axes: Axes, cells: Cells, across: Sequence[str], up: Sequence[str], labels: tuple[str, str, str]) -> Axes:
-    """Cells coloured by score; hatched where all diverged, and the region of DIVERGED and more outlined.
+    """Cells colored by score; hatched where all diverged, and the region of DIVERGED and more outlined.
 
     `across` and `up` are the texts of the levels, `labels` those of x, y and the score. White: no trials.
     A level that is a bin ("A to B") has its ends under one another.

@@ -14,7 +14,7 @@ _DECADES = 1.5  # a positive quantity that spans so many is drawn in logarithms
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A named line: `x`, `y`, and the ends of its 95 % band (NaN: none), all (n,); `number` chooses its colour."""
+    """A named line: `x`, `y`, and the ends of its 95 % band (NaN: none), all (n,); `number` chooses its color."""
 
     name: str
     x: Floats
@@ -30,7 +30,7 @@ class Line:
 
     @property
     def dashes(self) -> str:
-        """Broken where the colours begin again."""
+        """Broken where the colors begin again."""
         return "-" if self.number < len(LINES) else "--"
 
 

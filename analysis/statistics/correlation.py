@@ -1,4 +1,4 @@
-"""Rank correlation of observations that stand for different numbers of equal ones."""
+"""Weighted rank correlation with a bootstrap interval."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,11 +9,11 @@ RESAMPLES = 2000
 
 
 def weighted_spearman(x: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
-    """Spearman's rank correlation of n pairs, of which pair i stands for `weights[i]` >= 0 equal ones.
+    """Spearman's rank correlation (-1 to 1) of n pairs, with `weights` (n,) >= 0.
 
-    A value's rank is the weight of all smaller ones and half of that of its equals, which for weights of 1 is the usual
-    midrank (less a constant), and for whole weights that of the list in which each pair is repeated so often. NaN
-    where all x, or all y, of a weight above 0 are equal.
+    A value's rank is the total weight of all smaller values plus half that of its ties. With weights of 1 this is the
+    usual midrank (minus a constant); with integer weights, the rank in a list that repeats each pair that often. NaN
+    where x or y does not vary among the pairs of positive weight.
     """
     w = np.asarray(weights, dtype=np.float64)
     ranks = [_weighted_ranks(np.unique(np.asarray(values), return_inverse=True)[1], w) for values in (x, y)]
@@ -29,10 +29,10 @@ def spearman_interval(
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
-    """The percentile bootstrap interval of `weighted_spearman`, drawing whole `groups` (n,) with replacement.
+    """The percentile bootstrap interval of `weighted_spearman`; whole `groups` (n,) are drawn with replacement.
 
-    The seeds of a configuration are one group: they are not independent of each other. Draws in which all x or all y
-    are equal have no correlation and are left out; NaN where that is every draw.
+    The seeds of a configuration form one group, since they are not independent of each other. Resamples in which x or
+    y does not vary have no correlation and are skipped; both ends are NaN where no resample has one.
     """
     w = np.asarray(weights, dtype=np.float64)
     places = [np.unique(np.asarray(values), return_inverse=True)[1] for values in (x, y)]
@@ -40,7 +40,7 @@ def spearman_interval(
     count = int(member.max()) + 1
     drawn = np.empty(resamples)
     for index in range(resamples):
-        # How often each group was drawn multiplies the weights: the same as repeating its rows.
+        # Multiplying the weights by how often a group was drawn is the same as repeating its rows, and faster.
         times = w * np.bincount(generator.integers(count, size=count), minlength=count)[member]
         drawn[index] = _correlation(_weighted_ranks(places[0], times), _weighted_ranks(places[1], times), times)
     known = drawn[np.isfinite(drawn)]
@@ -51,14 +51,14 @@ def spearman_interval(
 
 
 def _weighted_ranks(places: NDArray[np.intp], weights: Floats) -> Floats:
-    """Ranks (n,) of values of which `places` (n,) says the how-manieth smallest distinct one each is, from 0."""
+    """Weighted midranks (n,); `places` (n,) are the values as indices into their sorted distinct values."""
     total = np.bincount(places, weights=weights)
     ranks: Floats = (np.cumsum(total) - total / 2)[places]
     return ranks
 
 
 def _correlation(x: Floats, y: Floats, weights: Floats) -> float:
-    """Pearson's correlation under weights; NaN where x or y does not vary."""
+    """Pearson's weighted correlation; NaN where x or y does not vary."""
     kept = weights > 0
     if not kept.any() or np.ptp(x[kept]) == 0 or np.ptp(y[kept]) == 0:
         return float("nan")

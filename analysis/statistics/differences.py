@@ -1,4 +1,4 @@
-"""Whether two sides differ: means over seeds, rates of endings, and any two estimates with intervals of their own."""
+"""Differences between two sides: means over seeds, rates, and any two estimates with intervals."""
 
 from typing import NamedTuple
 
@@ -13,10 +13,10 @@ PAIRED, WELCH, ONE, NONE = "paired", "Welch", "one seed", "none"
 
 
 class Difference(NamedTuple):
-    """The mean of b less that of a, in the unit of the values, with its interval and two-sided p value.
+    """The mean of b minus the mean of a, in the unit of the values, with its interval and two-sided p value.
 
-    `method` is PAIRED, WELCH, ONE or NONE (no interval and no p: both NaN); `n` counts the pairs, or the values of both
-    sides together.
+    `method` is PAIRED, WELCH, ONE (one side has a single value) or NONE (neither interval nor p: NaN). `n` counts the
+    pairs, or without pairs the values on both sides.
     """
 
     mean: float
@@ -30,11 +30,12 @@ class Difference(NamedTuple):
 def seeds_difference(
     a: ArrayLike, b: ArrayLike, a_seeds: ArrayLike, b_seeds: ArrayLike, confidence: float = 0.95
 ) -> Difference:
-    """b less a, of one value per seed on either side (n,) and (m,), each seed once.
+    """b minus a, given one value per seed on either side (n,) and (m,), each seed once.
 
-    Where the sides share two seeds or more, and no fewer than half of the shorter side's, the differences on the shared
-    seeds decide (PAIRED): what the seed does to both drops out. Otherwise all values do, as `unpaired_difference` has
-    it. Which of both depends on the seeds alone, never on the values. Raises ValueError for an empty side.
+    Where the sides share at least two seeds, and at least half of the shorter side's seeds, the test is paired on the
+    shared seeds (PAIRED): effects of the seed that both sides share cancel out. Otherwise all values count, as in
+    `unpaired_difference`. The choice depends on the seeds alone, never on the values, so it cannot favor a result.
+    Raises ValueError for an empty side.
     """
     one, other = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     _, here, there = np.intersect1d(a_seeds, b_seeds, assume_unique=True, return_indices=True)
@@ -45,11 +46,11 @@ def seeds_difference(
 
 
 def unpaired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Difference:
-    """b less a, of independent values (n,) and (m,): Welch's t interval with Satterthwaite's degrees of freedom.
+    """b minus a, for independent values (n,) and (m,): Welch's t interval with Satterthwaite's degrees of freedom.
 
-    Where one side has a single value, its spread is taken to be the other side's (ONE): Student's t for two samples of
-    equal variance. With one value on each side there is no spread to tell, and no interval (NONE). Values that do not
-    vary at all have p = 0, or 1 where both sides are equal. Raises ValueError for an empty side.
+    A side with a single value is assumed to vary as much as the other side (ONE): Student's t test with equal
+    variances. With one value on each side the spread is unknown, and there is no interval (NONE). If neither side
+    varies, p is 0, or 1 where the sides are equal. Raises ValueError for an empty side.
     """
     one, other = (np.asarray(side, dtype=np.float64).ravel() for side in (a, b))
     if not one.size or not other.size:
@@ -74,11 +75,11 @@ def unpaired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) ->
 def estimates_difference(
     a: tuple[ArrayLike, ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike, ArrayLike]
 ) -> tuple[Floats, Floats, Floats]:
-    """b less a and the ends of its interval, of independent estimates (value, low, high) with intervals of their own.
+    """b minus a with the ends of its interval, for two independent estimates (value, low, high).
 
-    The distances to the ends are added as squares, each on its side, so that intervals need not be symmetric: the
-    method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008). The result has the
-    confidence of the parts.
+    Method of variance estimates recovery (MOVER; Zou and Donner, Statistics in Medicine 27, 2008): the distances from
+    estimate to end add up as squares, separately on each side, so the intervals need not be symmetric. The result has
+    the confidence level of the inputs.
     """
     one, other = (tuple(np.asarray(part, dtype=np.float64) for part in side) for side in (a, b))
     mean = other[0] - one[0]
@@ -90,10 +91,10 @@ def estimates_difference(
 def rate_differences(
     a: ArrayLike, n_a: ArrayLike, b: ArrayLike, n_b: ArrayLike, confidence: float = 0.95
 ) -> tuple[Floats, Floats, Floats]:
-    """The rates b / n_b less a / n_a and the ends of Newcombe's interval, arrays broadcast together; NaN where n is 0.
+    """The rate b / n_b minus a / n_a with Newcombe's interval. Arrays are broadcast together; NaN where n is 0.
 
-    Newcombe's tenth method (Statistics in Medicine 17, 1998): the two Wilson intervals, as `estimates_difference` joins
-    them. Raises ValueError unless 0 <= counts <= n.
+    Newcombe's tenth method (Statistics in Medicine 17, 1998): two Wilson intervals combined by `estimates_difference`.
+    Raises ValueError unless 0 <= counts <= n.
     """
     sides = []
     for count, size in ((a, n_a), (b, n_b)):
@@ -104,8 +105,8 @@ def rate_differences(
 
 
 def mcnemar_p(only_a: int, only_b: int) -> float:
-    """How likely it is that so many pairs, or more, fall on one side, if either side is as likely: McNemar's exact p.
+    """McNemar's exact two-sided p value (0 to 1) for paired yes/no outcomes.
 
-    `only_a` and `only_b` are the pairs in which something happened on one side alone. Without any, 1.
+    `only_a` and `only_b` count the discordant pairs, in which the event happened on one side alone. 1 without any.
     """
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))

@@ -1,4 +1,4 @@
-"""Effects from pairs, and the correction for asking many questions at once."""
+"""Effects from paired differences, and Holm's correction for multiple testing."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from analysis.statistics.intervals import Floats, mean_interval_from_spread
 
 
 class Effects(NamedTuple):
-    """k effects in the unit of the values: means, ends of their t intervals, and two-sided p values, all (k,)."""
+    """k effects in the unit of the values: means, ends of their t intervals, two-sided p values; all (k,)."""
 
     mean: Floats
     low: Floats
@@ -19,11 +19,11 @@ class Effects(NamedTuple):
 
 
 def paired_effects(differences: ArrayLike, confidence: float = 0.95) -> Effects:
-    """The means of k rows of n paired differences (k, n), one per seed, with Student's t intervals and p values.
+    """Means of paired differences (k, n), one column per seed, with Student's t intervals and p values.
 
-    A pair shares its seed, and with it first weights and order of the data, so what the seed does to both sides drops
-    out. With fewer than 2 pairs, or a difference that is not finite, interval and p are NaN. Differences that are all
-    equal have p = 0, or 1 where they are 0.
+    The two trials of a pair share their seed, and so their initial weights and the order of the data: those effects
+    cancel out. Interval and p are NaN for fewer than 2 pairs and where a difference is not finite. If all differences
+    of a row are equal, p is 0, or 1 where they are 0.
     """
     rows = np.atleast_2d(np.asarray(differences, dtype=np.float64))
     n = rows.shape[1]
@@ -32,16 +32,15 @@ def paired_effects(differences: ArrayLike, confidence: float = 0.95) -> Effects:
     low, high = mean_interval_from_spread(mean, spread, n, confidence)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(mean) / (spread / np.sqrt(n))
-    t = np.where((spread == 0) & (mean == 0), 0.0, t)
+    t = np.where((spread == 0) & (mean == 0), 0.0, t)  # 0 / 0: no effect at all, not an unknown one
     p = 2 * stdtr(n - 1, -t) if n >= 2 else np.full(len(rows), np.nan)
     return Effects(mean, low, high, p)
 
 
 def holm(p: ArrayLike) -> Floats:
-    """Holm's adjusted p values (k,) (Scandinavian Journal of Statistics 1979); NaN stays and is no question asked.
+    """Holm's adjusted p values (k,) (Scandinavian Journal of Statistics 6, 1979). NaN stays NaN and is not counted.
 
-    Calling an effect real where its adjusted value is below 0.05 calls any at all wrongly in at most 5 % of families,
-    however they depend on each other.
+    Rejecting where the adjusted value is below 0.05 keeps the family-wise error rate at 5 % under any dependence.
     """
     values = np.asarray(p, dtype=np.float64)
     adjusted, known = np.full(values.shape, np.nan), np.flatnonzero(np.isfinite(values))

@@ -1,9 +1,9 @@
-"""What is not known of a front as long as the means over seeds are not: draws of the true means, and what follows.
+"""Posterior uncertainty of a Pareto front: draws of the configurations' true means, and what follows from them.
 
-Resampling the seeds is not enough. It takes the means as they were found for the middle of what is possible, and those
-on the front were found there in part because they were lucky. The model here knows that: the true means of the
-configurations spread around a common centre, the seeds of each around its true mean, both normally and with covariances
-that are estimated too. So a mean is drawn towards the centre, and the more so the less its seeds say.
+A bootstrap over seeds is not enough. It centers on the observed means, and those on the front are there partly by luck
+(the winner's curse). The model here is a normal hierarchical one: the true means of the configurations scatter around a
+common center, and the seeds of a configuration around its true mean, with both covariances estimated. So it shrinks a
+mean toward the center, more strongly the less its seeds tell.
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,17 @@ from analysis.statistics.intervals import Floats
 
 DRAWS = 1000
 _BURN_IN = 200
-_WEAK = 2  # degrees of freedom of the prior of the spread between configurations: two rows' worth
-_SPREAD, _NOISE = 1.0, 0.1  # its scale: so much of the spread that was found, and of the error of a mean
-
-_RIDGE = 1e-9
+_WEAK = 2  # degrees of freedom of the prior on the covariance between configurations: worth two configurations
+_SPREAD, _NOISE = 1.0, 0.1  # scale of that prior, in units of the observed covariance and of the error of a mean
+_RIDGE = 1e-9  # relative, on the diagonal: keeps a singular covariance invertible
 
 
 class Seeds(NamedTuple):
-    """What the seeds of k configurations say of p scores: all that the model needs of them.
+    """Sufficient statistics of the seeds of k configurations in p scores.
 
-    `means` (..., k, p) over `counts` (k,) seeds, and `scatter` (..., p, p), the sum over all seeds of the outer product
-    of their difference to the mean of their configuration, with `degrees` of freedom (seeds less configurations).
-    Leading axes are sweeps that are alike in their counts and have nothing else to do with each other.
+    `means` (..., k, p) are over `counts` (k,) seeds. `scatter` (..., p, p) is the sum over all seeds of the outer
+    product of their deviation from the mean of their configuration; it has `degrees` of freedom (seeds minus
+    configurations). Leading axes are independent sweeps with equal counts.
     """
 
     means: Floats
@@ -38,7 +37,7 @@ class Seeds(NamedTuple):
 
 
 def summarize(values: ArrayLike, configurations: ArrayLike) -> Seeds:
-    """The summary of `values` (n, p), a row per seed; `configurations` (n,) has the number of each row's, from 0 on."""
+    """Reduce `values` (n, p), one row per seed, to `Seeds`; `configurations` (n,) are indices 0 to k - 1."""
     rows, member = np.asarray(values, dtype=np.float64), np.asarray(configurations, dtype=np.intp)
     counts = np.bincount(member).astype(np.float64)
     means = np.stack([np.bincount(member, column) / counts for column in rows.T], axis=1)
@@ -49,86 +48,86 @@ def summarize(values: ArrayLike, configurations: ArrayLike) -> Seeds:
 def draw_true_means(
     seeds: Seeds, generator: np.random.Generator, draws: int = DRAWS, wanted: NDArray[np.intp] | None = None
 ) -> Floats:
-    """Draws (draws, ..., k, p) of the true means given the seeds: Gibbs sampling of the normal hierarchical model.
+    """Posterior draws (draws, ..., k, p) of the true means, by Gibbs sampling of the normal hierarchical model.
 
-    Gelman et al., Bayesian Data Analysis, 3rd edition, chapters 5 and 15; flat in the centre and the seeds' covariance
-    (Jeffreys), a weak inverse Wishart for that between configurations. With `wanted` the means of these configurations
-    alone are drawn, in that order.
+    Gelman et al., Bayesian Data Analysis, 3rd edition, chapters 5 and 15. The priors are flat on the center, Jeffreys'
+    on the covariance of the seeds, and a weak inverse Wishart on the covariance between configurations. With `wanted`
+    only the draws of these configurations (indices) are returned, in that order.
 
-    By simulation (independent, agreeing and opposed scores, and trade-offs; 3 to 12 configurations, 3 to 5 seeds), the
-    chances of being on the front that follow are within 5 points of the shares that are, where configurations differ at
-    least as much as seeds do; where they differ half as much, up to 7 points too low.
+    In simulations (independent, agreeing and opposed scores, and trade-offs; 3 to 12 configurations, 3 to 5 seeds) the
+    resulting chances of being on the front are within 5 percentage points of the true frequencies where configurations
+    differ at least as much as seeds do, and up to 7 points too low where they differ half as much.
 
-    Raises ValueError for fewer than 2 configurations, for fewer repeated seeds than scores, since without them nothing
-    is known of what a seed decides, and where a score is the same everywhere.
+    Raises ValueError for fewer than 2 configurations, for fewer repeated seeds than scores (without repeats the effect
+    of the seed is unknown), and where a score is constant.
     """
     k, p = seeds.means.shape[-2:]
     if k < 2 or seeds.degrees < p:
         raise ValueError(f"{k} configurations have {seeds.degrees} seeds beyond one each; 2 and {p} are needed")
     between = _outer(seeds.means - seeds.means.mean(axis=-2, keepdims=True)) / (k - 1)
-    # Two scores that are one, or one that seeds leave as it is, would have no inverse.
+    # Without this, two identical scores, or one that no seed changes, would make the covariance singular.
     scatter = seeds.scatter + np.eye(p) * (_RIDGE * (seeds.scatter + seeds.degrees * between))
     if not (np.diagonal(scatter, axis1=-2, axis2=-1) > 0).all():
-        raise ValueError("that takes scores that differ, and one is the same everywhere")
+        raise ValueError("the true means need scores that differ, but one score is the same everywhere")
     within = scatter / seeds.degrees
     error = within / seeds.counts.mean()
     theta, tau, sigma = seeds.means, np.eye(p) * (between + error), within
     found = []
     for step in range(_BURN_IN + draws):
-        centre = theta.mean(axis=-2) + _normal(tau / k, generator)
-        spread = _outer(theta - centre[..., None, :])
+        center = theta.mean(axis=-2) + _normal(tau / k, generator)
+        spread = _outer(theta - center[..., None, :])
         tau = _inverse_wishart(_WEAK + k, _SPREAD * between + _NOISE * error + spread, generator)
         rest = _outer(seeds.means - theta, seeds.counts)
         sigma = _inverse_wishart(seeds.degrees + k, scatter + rest, generator)
-        theta = _given(seeds, centre, tau, sigma, generator)
+        theta = _given(seeds, center, tau, sigma, generator)
         if step >= _BURN_IN:
             found.append(theta if wanted is None else theta[..., wanted, :])
     return np.stack(found)
 
 
-def on_front(points: Floats, maximise: Sequence[bool]) -> NDArray[np.bool_]:
-    """Which of the points of each draw (draws, k, p) no other one of that draw beats, (draws, k)."""
-    return np.stack([moocore.is_nondominated(one, maximise=list(maximise), keep_weakly=True) for one in points])
+def on_front(points: Floats, maximize: Sequence[bool]) -> NDArray[np.bool_]:
+    """Which points of each draw (draws, k, p) no other point of the same draw dominates: (draws, k)."""
+    return np.stack([moocore.is_nondominated(one, maximise=list(maximize), keep_weakly=True) for one in points])
 
 
-def knee(points: Floats, maximise: Sequence[bool]) -> int | None:
-    """Which of the points (k, p) of a front, k >= 1, lies farthest beyond the plane through its ends.
+def knee(points: Floats, maximize: Sequence[bool]) -> int | None:
+    """The index of the knee of a front (k, p), k >= 1: the point farthest beyond the plane through the front's ends.
 
-    That plane joins the points that are best in one objective and worst in the others, each objective in units of the
-    front's range (Das, Structural Optimization 18, 1999): the knee has the largest sum. Of equals the first; None
-    where no point lies beyond it, as on a front that bends inwards.
+    That plane joins the corners that are best in one objective and worst in all others, with each objective in units
+    of the front's range (Das, Structural Optimization 18, 1999); the knee has the largest sum of these. The first of
+    several ties; None where no point lies beyond the plane, as on a front that bends inward.
     """
-    better = points * np.where(maximise, 1.0, -1.0)
+    better = points * np.where(maximize, 1.0, -1.0)
     span = np.ptp(better, axis=0)
     shares = (better - better.min(axis=0)) / np.where(span > 0, span, 1.0)
     sums = shares.sum(axis=1)
     return int(np.argmax(sums)) if sums.max(initial=0.0) > 1 + 1e-9 else None
 
 
-def hypervolume(points: Floats, maximise: Sequence[bool], worst: Floats, best: Floats) -> float:
-    """The hypervolume (moocore) that points (k, p) attain beyond `worst` (p,), in units of the box from it to `best`.
+def hypervolume(points: Floats, maximize: Sequence[bool], worst: Floats, best: Floats) -> float:
+    """The hypervolume (moocore) of points (k, p) with reference point `worst` (p,), in units of the box up to `best`.
 
-    Above 1 where points lie beyond `best`.
+    Above 1 where points lie beyond `best` (p,).
     """
-    attained = float(moocore.hypervolume(np.ascontiguousarray(points), ref=worst, maximise=list(maximise)))
+    attained = float(moocore.hypervolume(np.ascontiguousarray(points), ref=worst, maximise=list(maximize)))
     return attained / float(np.abs(best - worst).prod())
 
 
 # --- the steps ---------------------------------------------------------------------------------------------------
 
 
-def _given(seeds: Seeds, centre: Floats, tau: Floats, sigma: Floats, generator: np.random.Generator) -> Floats:
-    """The true means, the centre and both covariances being known: normal, between the means found and the centre."""
+def _given(seeds: Seeds, center: Floats, tau: Floats, sigma: Floats, generator: np.random.Generator) -> Floats:
+    """One draw of the true means, given center and covariances: normal, between the observed means and the center."""
     sharp, broad = _inverse(sigma)[..., None, :, :], _inverse(tau)[..., None, :, :]
     weight = seeds.counts[:, None, None]
     covariance = _inverse(weight * sharp + broad)
-    pull = weight * (sharp @ seeds.means[..., None]) + broad @ centre[..., None, :, None]
+    pull = weight * (sharp @ seeds.means[..., None]) + broad @ center[..., None, :, None]
     drawn: Floats = (covariance @ pull)[..., 0] + _normal(covariance, generator)
     return drawn
 
 
 def _outer(rows: Floats, weights: Floats | None = None) -> Floats:
-    """The sum over the rows (..., k, p) of their outer products (..., p, p), each times its weight (k,)."""
+    """The sum of the outer products (..., p, p) of the rows (..., k, p), weighted by (k,)."""
     weighed = rows if weights is None else rows * weights[:, None]
     product: Floats = np.swapaxes(weighed, -1, -2) @ rows
     return product
@@ -141,7 +140,7 @@ def _normal(covariance: Floats, generator: np.random.Generator) -> Floats:
 
 
 def _inverse_wishart(degrees: float, scale: Floats, generator: np.random.Generator) -> Floats:
-    """One draw for each matrix of `scale` (..., p, p), by Bartlett's decomposition; scipy's takes one matrix."""
+    """One draw per matrix of `scale` (..., p, p), by Bartlett's decomposition; scipy's accepts a single matrix only."""
     p = scale.shape[-1]
     root = np.linalg.cholesky(_symmetric(_inverse(scale)))
     lower = np.tril(generator.normal(size=scale.shape), -1)

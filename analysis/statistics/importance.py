@@ -1,11 +1,11 @@
-"""Which parameters a score depends on: fANOVA and PED-ANOVA (Optuna), and the forest's marginals (scikit-learn).
+"""Parameter importance: fANOVA and PED-ANOVA (Optuna), and marginals of a random forest (scikit-learn).
 
-The only file of `analysis` that knows Optuna. Both methods fit a model, so both find some importance in pure noise.
-Therefore an estimate has two companions: a bootstrap over configurations says how much it would change with others of
-them, and permutations of the scores say what chance alone would give.
+The only file of `analysis` that imports Optuna. Both methods fit a model, so both find some importance in pure noise.
+Two checks come with every estimate: a bootstrap over configurations shows how much it varies, and permutations of the
+scores show what chance alone would give.
 
-A `Log` parameter enters as its logarithm. Optuna's fANOVA averages over the bounds as they are (5.0), so that of 0.01
-to 100 nine tenths of the weight would lie above 10, where the search put a quarter of its points.
+A `Log` parameter enters as its logarithm. Optuna's fANOVA (5.0) averages over the linear range: of 0.01 to 100, nine
+tenths of the weight would lie above 10, where the search put a quarter of its points.
 """
 
 import math
@@ -24,31 +24,32 @@ from analysis.ledger.space import Parameter
 from analysis.statistics.intervals import Floats
 
 TREES = 64
-"""Of the forest of an estimate, as in Optuna."""
+"""Trees in the forest of an estimate; Optuna's default."""
 
 FEW_TREES = 8
-"""Of each forest of a bootstrap or permutation: the spread that few trees add makes intervals and chance larger."""
+"""Trees in each bootstrap or permutation forest. The variance that few trees add only widens interval and chance."""
 
 BEST_SHARE, BEST_COUNT = 0.1, 5
-"""PED-ANOVA asks what the best tenth have in common, and wants at least 5 (Optuna's documentation)."""
+"""PED-ANOVA looks at the best tenth of the configurations; Optuna's documentation asks for at least 5."""
 
 FEWEST = 4 * BEST_COUNT
-"""With fewer configurations the best 5 would be more than a quarter of all, and nothing is estimated."""
+"""With fewer configurations the best 5 would be more than a quarter of all, so nothing is estimated."""
 
-_FOREST_TREES = 256  # enough that every configuration is out of many trees' bags
+_FOREST_TREES = 256  # enough that every configuration is out of bag in many trees
 
 Estimator = Callable[[pd.DataFrame, Floats, int], pd.Series]
-"""Importances by parameter from values (n, parameters), scores (n,) and a seed, which is the number of a resample."""
+"""Importances by parameter, from values (n, parameters), scores (n,) and a seed (the number of the resample)."""
 
 
 def fanova(
     values: pd.DataFrame, scores: ArrayLike, parameters: Sequence[Parameter], seed: int, trees: int = TREES
 ) -> pd.Series:
-    """The share of the scores' variance over the space that each parameter accounts for alone; the rest interacts.
+    """The share (0 to 1) of the scores' variance over the space that each parameter explains by its main effect.
 
-    `values` (n, parameters) has a column for each of `parameters`, every cell filled; `scores` (n,) are finite. 0 to 1
-    by the parameter's name; NaN where the scores do not vary. Hutter, Hoos, Leyton-Brown, "An Efficient Approach for
-    Assessing Hyperparameter Importance", ICML 2014. Raises ValueError for a cell that is empty or outside its range.
+    The remainder is due to interactions. `values` (n, parameters) has a filled column for each of `parameters`;
+    `scores` (n,) are finite. Indexed by parameter name; NaN where the scores do not vary. Hutter, Hoos, Leyton-Brown,
+    "An Efficient Approach for Assessing Hyperparameter Importance", ICML 2014. Raises ValueError for a cell that is
+    empty or out of range.
     """
     study = _study(values, np.asarray(scores, dtype=np.float64), parameters)
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=trees, seed=seed)
@@ -56,22 +57,22 @@ def fanova(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # normalize=False: shares of all
             found = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
-    except RuntimeError:  # "zero total variance in all trees": nothing varies in what the trees have drawn
+    except RuntimeError:  # "zero total variance in all trees": the trees' own resamples happen not to vary
         return _series({}, parameters, math.nan)
     return _series(found, parameters, 0.0)
 
 
 def ped_anova(values: pd.DataFrame, scores: ArrayLike, parameters: Sequence[Parameter]) -> pd.Series:
-    """How far the values of the best configurations differ from those of all (a Pearson divergence, 0: not at all).
+    """How much the values of the best configurations differ from those of all: a Pearson divergence (0: not at all).
 
-    `values` (n, parameters): a cell is NaN or None where a condition switches the parameter off. `scores` (n,): less is
-    better. The best are `best_share` of all. Watanabe, Bansal, Hutter, "PED-ANOVA", IJCAI 2023 (arXiv 2304.10255);
-    with conditions: arXiv 2601.20800. Raises ValueError for a cell outside its range.
+    `values` (n, parameters): a cell is NaN or None where a condition switches the parameter off. `scores` (n,): lower
+    is better. "Best" is the share `best_share`. Watanabe, Bansal, Hutter, "PED-ANOVA", IJCAI 2023 (arXiv 2304.10255);
+    with conditions: arXiv 2601.20800. Raises ValueError for a cell out of range.
     """
     study = _study(values, np.asarray(scores, dtype=np.float64), parameters)
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best_share(len(values)))
     with warnings.catch_warnings():
-        # "The importance may be inaccurate": with one configuration under a condition; its n is in the table.
+        # "The importance may be inaccurate" with a single configuration under a condition; the table shows its n.
         warnings.filterwarnings("ignore", message="Some regimes for parameter")
         warnings.filterwarnings("ignore", message="Target and region quantiles select the same set")
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # normalize=False
@@ -80,7 +81,7 @@ def ped_anova(values: pd.DataFrame, scores: ArrayLike, parameters: Sequence[Para
 
 
 def best_share(n: int) -> float:
-    """The share of `n` configurations that PED-ANOVA calls the best: a tenth, or as many as are 5. At most 1/2."""
+    """The share of `n` configurations that PED-ANOVA counts as the best: a tenth, at least 5 of them, at most half."""
     return min(0.5, max(BEST_SHARE, BEST_COUNT / n))
 
 
@@ -94,15 +95,15 @@ def resample_importances(
     relative: bool = False,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """`estimate` (by parameter) as a column of that name, with `low`, `high` (its interval), `p` and `chance`.
+    """`estimate` (by parameter) with interval and permutation test: columns `estimate`, `low`, `high`, `p`, `chance`.
 
-    With `relative` the estimate, its interval and `chance` are divided by the sum over the parameters.
+    With `relative`, estimate, interval and `chance` are divided by the sum over the parameters.
 
-    The interval is the estimate and so many bootstrap standard errors (configurations drawn with replacement), cut to 0
-    and 1; a percentile interval would lie too low, since a resample has fewer different configurations to learn from.
-    `p`: how often, with the scores dealt out at random, the most important of all parameters gets at least the
-    estimate (Westfall and Young's single-step maxT, "Resampling-Based Multiple Testing", 1993: it already allows for
-    looking at all of them); `chance` is that maximum's 95 % quantile, at most 1.
+    The interval is the estimate plus or minus normal quantiles of the bootstrap standard error (configurations drawn
+    with replacement), clipped to 0 and 1. A percentile interval would lie too low, since a resample has fewer distinct
+    configurations to learn from. `p` is how often, with permuted scores, the most important of all parameters reaches
+    the estimate: Westfall and Young's single-step maxT ("Resampling-Based Multiple Testing", 1993), which already
+    corrects for the number of parameters. `chance` is the 95 % quantile of that maximum, at most 1.
     """
     y = np.asarray(scores, dtype=np.float64)
     drawn, dealt = [], []
@@ -116,19 +117,19 @@ def resample_importances(
     if relative:
         unit = float(estimate.sum()) or 1.0
         again = again.div(again.sum(axis=1).replace(0.0, 1.0), axis=0)
-    centre, half = estimate / unit, ndtri(0.5 + confidence / 2) * again.std(ddof=1)
-    frame = pd.DataFrame({"estimate": centre, "low": (centre - half).clip(0), "high": (centre + half).clip(upper=1)})
+    center, half = estimate / unit, ndtri(0.5 + confidence / 2) * again.std(ddof=1)
+    frame = pd.DataFrame({"estimate": center, "low": (center - half).clip(0), "high": (center + half).clip(upper=1)})
     frame["p"] = np.where(estimate.notna(), (1 + above) / (1 + len(most)), np.nan)
     frame["chance"] = min(1.0, float(np.quantile(most, confidence)) / unit) if most.size else math.nan
     return frame
 
 
 class Marginals:
-    """What a random forest makes of the scores (n,): predictions for some parameters, averaged over all others.
+    """A random forest of the scores (n,), and its predictions along some parameters, averaged over all others.
 
-    `explained` is the share of the variance that it predicts of configurations that it has not seen (out of bag): near
-    or below 0, and neither it nor an importance from such a forest says anything. Switched-off parameters are missing
-    values to it.
+    `explained` is the out-of-bag R2, the share of the variance predicted for unseen configurations. Near or below 0,
+    neither the predictions nor any importance from such a forest means anything. Switched-off parameters enter as
+    missing values.
     """
 
     def __init__(self, values: pd.DataFrame, scores: ArrayLike, parameters: Sequence[Parameter], seed: int) -> None:
@@ -139,10 +140,10 @@ class Marginals:
         self.explained = float(self._forest.oob_score_)
 
     def at(self, points: pd.DataFrame) -> Floats:
-        """Predictions (m,) for `points` (m, some parameters): the mean over the configurations for all the others.
+        """Friedman's partial dependence (m,) at `points` (m, some parameters).
 
-        Friedman's partial dependence ("Greedy Function Approximation", Annals of Statistics 2001): the other parameters
-        are as they were tried together.
+        The mean over all configurations, each with the given parameters replaced ("Greedy Function Approximation",
+        Annals of Statistics 2001): the other parameters keep the combinations that were tried.
         """
         given = [own for own in self.parameters if own.name in points.columns]
         columns = {own.name: self._columns(own) for own in given}
@@ -167,7 +168,7 @@ class Marginals:
 
 
 def grid(parameter: Parameter, count: int) -> list[object]:
-    """The choices of a parameter, or at most `count` values from end to end of its range, as evenly as it counts."""
+    """The choices of a parameter, or at most `count` values across its range, evenly spaced on its own scale."""
     if parameter.choices:
         return list(parameter.choices)
     ends = (math.log10(parameter.low), math.log10(parameter.high)) if parameter.log else (parameter.low, parameter.high)
@@ -179,11 +180,11 @@ def grid(parameter: Parameter, count: int) -> list[object]:
     return list(range(int(parameter.low), int(parameter.high) + 1, parameter.step))
 
 
-# --- what the libraries want -------------------------------------------------------------------------------------
+# --- conversions for Optuna and scikit-learn -----------------------------------------------------------------------
 
 
 def _study(values: pd.DataFrame, scores: Floats, parameters: Sequence[Parameter]) -> optuna.Study:
-    """An in-memory study whose trials are the rows: empty cells are parameters that the trial does not have."""
+    """An in-memory study with a trial per row; an empty cell is a parameter that the trial does not have."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     kinds = {own.name: _distribution(own) for own in parameters}
     columns = {own.name: [_scale(value, own) for value in values[own.name]] for own in parameters}
@@ -208,18 +209,18 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def _scale(value: object, parameter: Parameter) -> object:
-    """A value as the study has it; None for an empty cell. Raises ValueError outside of the range."""
+    """A value on the study's scale; None for an empty cell. Raises ValueError if it is out of range."""
     if value is None or value != value:
         return None
     inside = parameter.value(value)
     if parameter.log:
-        # The logarithm of an end may lie an ulp beyond that of the bounds.
+        # Rounding may put the logarithm of a bound just outside the logarithmic range.
         return min(max(math.log10(float(inside)), math.log10(parameter.low)), math.log10(parameter.high))
     return inside
 
 
 def _encode(values: pd.Series, parameter: Parameter) -> Floats:
-    """Columns (n, width) for a forest: one number, or for words one column per choice; NaN where it is switched off."""
+    """Columns (n, width) for a forest: a number, or one-hot for unordered choices; NaN where switched off."""
     scaled = [_scale(value, parameter) for value in values]
     if parameter.ordered:
         return np.array([[math.nan if value is None else float(str(value))] for value in scaled], dtype=np.float64)

@@ -1,16 +1,20 @@
-"""Intervals: numbers in, numbers out; a thin, checked layer over the quantiles of scipy."""
+"""Confidence intervals of means, rates and standard deviations: a thin, checked layer over scipy's quantiles."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import chdtri, ndtri, stdtrit  # quantiles; all of scipy.stats takes 0.6 s longer to load
+from scipy.special import (
+    chdtri,
+    ndtri,
+    stdtrit,
+)  # the quantile functions alone: scipy.stats takes 0.6 s longer to import
 
 Floats = NDArray[np.float64]
 
 
 Z_95 = float(ndtri(0.975))
-"""Half a 95 % interval of a normal distribution, in standard deviations."""
+"""Half the width of a normal distribution's 95 % interval, in standard deviations."""
 
 
 class Interval(NamedTuple):
@@ -22,10 +26,10 @@ class Interval(NamedTuple):
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Student's t interval of the mean of independent values (one per seed).
+    """Student's t interval of the mean of n >= 2 independent values (one per seed).
 
-    Raises ValueError for fewer than 2 values and for values that are not finite: a diverged seed is an ending to be
-    counted, not a number to be left out of a mean.
+    Raises ValueError for fewer than 2 values and for values that are not finite: a diverged seed must be counted as an
+    ending, not silently dropped from a mean.
     """
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or numbers.size < 2:
@@ -40,22 +44,22 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
 def mean_interval_from_spread(
     mean: ArrayLike, spread: ArrayLike, n: ArrayLike, confidence: float = 0.95
 ) -> tuple[Floats, Floats]:
-    """Low and high end of the t interval of means of `n` independent values whose standard deviation is `spread`.
+    """Low and high end of the t interval of means of `n` independent values, from their standard deviation `spread`.
 
-    Arrays are broadcast together. `spread` is the sample standard deviation (n - 1). Where a mean or spread is not
-    finite or n < 2 there is no interval, and both ends are NaN. Raises ValueError for a confidence outside (0, 1) and
-    for a negative spread.
+    Arrays are broadcast together. `spread` is the sample standard deviation (n - 1 in the denominator). Both ends are
+    NaN where mean or spread is not finite or n < 2. Raises ValueError for a confidence outside (0, 1) and for a
+    negative spread.
     """
     _check_confidence(confidence)
-    centre, deviation, count = np.broadcast_arrays(
+    center, deviation, count = np.broadcast_arrays(
         np.asarray(mean, dtype=np.float64), np.asarray(spread, dtype=np.float64), np.asarray(n, dtype=np.float64)
     )
     if (deviation < 0).any():
         raise ValueError(f"a spread must be >= 0, got {deviation[deviation < 0][0]}")
-    known = np.isfinite(centre) & np.isfinite(deviation) & (count >= 2)
+    known = np.isfinite(center) & np.isfinite(deviation) & (count >= 2)
     safe = np.where(known, count, 2.0)
     half = stdtrit(safe - 1, 0.5 + confidence / 2) * np.where(known, deviation, np.nan) / np.sqrt(safe)
-    middle = np.where(known, centre, np.nan)
+    middle = np.where(known, center, np.nan)
     return middle - half, middle + half
 
 
@@ -71,11 +75,11 @@ def rate_interval(count: int, n: int, confidence: float = 0.95) -> Interval:
 
 
 def rate_intervals(counts: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Low and high ends of Wilson's interval of the rates counts / n, arrays broadcast together; NaN where n is 0.
+    """Low and high ends (0 to 1) of Wilson's interval of the rates counts / n, arrays broadcast; NaN where n is 0.
 
-    E. B. Wilson, JASA 22, 1927. scipy's binomtest gives the same for one rate, and a p value that nobody asked for:
-    with a million trials that takes a second. Raises ValueError unless 0 <= counts <= n, and for a confidence outside
-    (0, 1).
+    E. B. Wilson, JASA 22, 1927. scipy's binomtest gives the same interval for a single rate, but always computes a p
+    value as well, which takes a second for a million trials. Raises ValueError unless 0 <= counts <= n, and for a
+    confidence outside (0, 1).
     """
     _check_confidence(confidence)
     count, size = np.broadcast_arrays(np.asarray(counts, dtype=np.float64), np.asarray(n, dtype=np.float64))
@@ -83,25 +87,26 @@ def rate_intervals(counts: ArrayLike, n: ArrayLike, confidence: float = 0.95) ->
         raise ValueError("rates need 0 <= count <= n")
     z = float(ndtri(0.5 + confidence / 2))
     total = np.where(size > 0, size, np.nan)
-    centre = (count + z**2 / 2) / (total + z**2)
+    center = (count + z**2 / 2) / (total + z**2)
     half = z / (total + z**2) * np.sqrt(count * (total - count) / total + z**2 / 4)
-    low, high = np.where(count == 0, 0.0, centre - half), np.where(count == size, 1.0, centre + half)
+    # At 0 and n the ends are exact; rounding must not move them past 0 or 1.
+    low, high = np.where(count == 0, 0.0, center - half), np.where(count == size, 1.0, center + half)
     return np.where(size > 0, low, np.nan), np.where(size > 0, high, np.nan)
 
 
 def spread_interval(spread: ArrayLike, degrees: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Low and high end of the interval of a standard deviation, in the unit of the values.
+    """Low and high end of the chi-squared interval of a standard deviation, in the unit of the values.
 
-    `spread` is the sample standard deviation, pooled over groups or not, with `degrees` of freedom (values less
-    groups). The chi-squared interval: exact for normal values, too narrow for such with heavy tails. Both ends are NaN
-    for fewer than 1 degree. Raises ValueError for a negative spread.
+    `spread` is the sample standard deviation, possibly pooled over groups, with `degrees` of freedom (values minus
+    groups). Exact for normal values, too narrow for heavy-tailed ones. Both ends are NaN for fewer than 1 degree of
+    freedom. Raises ValueError for a negative spread.
     """
     _check_confidence(confidence)
     deviation, df = np.broadcast_arrays(np.asarray(spread, dtype=np.float64), np.asarray(degrees, dtype=np.float64))
     if (deviation < 0).any():
         raise ValueError(f"a spread must be >= 0, got {deviation[deviation < 0][0]}")
     known = np.where(df >= 1, df, np.nan)
-    tail = (1 - confidence) / 2  # chdtri gives the value that a chi-squared variable exceeds with this probability
+    tail = (1 - confidence) / 2  # chdtri inverts the upper tail
     return deviation * np.sqrt(known / chdtri(known, tail)), deviation * np.sqrt(known / chdtri(known, 1 - tail))
 
 

@@ -1,4 +1,4 @@
-"""The interquartile mean, with a bootstrap in strata (Agarwal et al. 2021, arXiv 2108.13264, "rliable")."""
+"""The interquartile mean with a stratified bootstrap interval (Agarwal et al. 2021, arXiv 2108.13264, "rliable")."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -7,17 +7,17 @@ from scipy.special import ndtr, stdtrit
 from analysis.statistics.intervals import Floats, Interval
 
 FEWEST_DEGREES = 10
-"""Fewer values beyond one per stratum give no interval: by simulation it would cover less than 92 %."""
+"""With fewer values beyond one per stratum there is no interval: in simulations it covers less than 92 %."""
 
 RESAMPLES = 2000
-_CELLS = 4_000_000  # of one batch of resamples: 32 MB
+_CELLS = 4_000_000  # values per batch of resamples: 32 MB
 
 
 def interquartile_mean(values: ArrayLike) -> float:
-    """The mean of the middle half of n values: the lowest and highest quarter, rounded down, are left out.
+    """The mean of the middle half of n values, without the lowest and the highest n // 4.
 
-    A lost run counts as -inf, lower than any other (or inf, where less is better): the mean is finite as long as lost
-    runs are no more than a quarter. Raises ValueError for no values and for NaN.
+    A lost run counts as -inf, worse than any other (inf where less is better), so the mean is finite as long as at
+    most a quarter of the runs is lost. Raises ValueError for no values and for NaN.
     """
     numbers = np.asarray(values, dtype=np.float64).ravel()
     if not numbers.size or np.isnan(numbers).any():
@@ -32,16 +32,15 @@ def interquartile_interval(
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """The interquartile mean of n values with its percentile bootstrap interval; `strata` (n,) are labels.
+    """The interquartile mean of n values with its stratified percentile bootstrap interval; `strata` (n,) are labels.
 
-    The values of a stratum (the seeds of a configuration) are drawn from that stratum alone, since its configuration
-    was chosen and not drawn. Of k values k - 1 are drawn, or the variance would be too small by (k - 1) / k, which is
-    half with two seeds (Rao and Wu, JASA 1988); each counts k / (k - 1) times, so that strata keep their shares. The
-    percentiles are those at which a normal distribution has the t quantiles of the degrees of freedom (Hesterberg,
-    arXiv 1411.5279, the expanded percentile interval).
+    The seeds of a configuration (a stratum) are resampled among themselves, since configurations were chosen, not
+    sampled. From k values k - 1 are drawn: drawing k would make the variance too small by (k - 1) / k, which is half
+    with two seeds (Rao and Wu, JASA 1988). Each draw weighs k / (k - 1), so that strata keep their shares. The
+    percentiles are widened to match t quantiles (Hesterberg, arXiv 1411.5279, the expanded percentile interval).
 
-    Strata with one value say nothing of the spread. Both ends are NaN with fewer than FEWEST_DEGREES values beyond one
-    per stratum, and where a stratum has one value only.
+    Both ends are NaN with fewer than FEWEST_DEGREES values beyond one per stratum, and where a stratum has a single
+    value, which says nothing about the spread.
     """
     numbers, member = np.asarray(values, dtype=np.float64), np.unique(np.asarray(strata), return_inverse=True)[1]
     mean = interquartile_mean(numbers)
@@ -51,14 +50,16 @@ def interquartile_interval(
     ordered = numbers[np.argsort(member, kind="stable")]
     drawn = np.concatenate(list(_resample(ordered, counts, generator, resamples)))
     tail = float(ndtr(-stdtrit(numbers.size - counts.size, 0.5 + confidence / 2)))
-    low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")  # no mean of -inf and a number
+    low, high = np.quantile(
+        drawn, [tail, 1 - tail], method="inverted_cdf"
+    )  # interpolating between -inf and a number is undefined
     return Interval(mean, float(low), float(high))
 
 
 def _resample(
     ordered: Floats, counts: NDArray[np.intp], generator: np.random.Generator, resamples: int
 ) -> list[Floats]:
-    """The statistic of each resample, in batches that fit in memory."""
+    """The interquartile mean of each resample, in batches that fit in memory."""
     first = np.repeat(np.cumsum(counts) - counts, counts - 1)
     size = np.repeat(counts, counts - 1)
     weight = size / (size - 1.0)
@@ -71,7 +72,7 @@ def _resample(
 
 
 def _row_means(rows: Floats, weight: Floats | None = None) -> Floats:
-    """The interquartile mean of each row (r, n), whose values weigh `weight` (n,); without, a quarter rounded down."""
+    """The interquartile mean of each row (r, n), with weights (n,); without, n // 4 values are cut off at each end."""
     if weight is None or np.ptp(weight) == 0:
         cut = rows.shape[1] // 4
         middle = np.sort(rows, axis=1)[:, cut : rows.shape[1] - cut]
@@ -82,7 +83,7 @@ def _row_means(rows: Floats, weight: Floats | None = None) -> Floats:
     upper = np.cumsum(weight[order], axis=1) / weight.sum()
     lower = upper - weight[order] / weight.sum()
     share = np.clip(np.minimum(upper, 0.75) - np.maximum(lower, 0.25), 0, None)
-    # A lost run is infinite, and infinity times a share of nothing would be no number.
+    # Lost runs are infinite, and infinity times a share of 0 would be NaN.
     parts = np.multiply(ranked, share, where=share > 0, out=np.zeros_like(ranked))
     weighed: Floats = parts.sum(axis=1) / share.sum(axis=1)
     return weighed

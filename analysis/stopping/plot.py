@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GREY, LINES, SKY, VERMILION, style_axes
+from analysis.drawing.style import BLUE, GRAY, LINES, SKY, VERMILION, style_axes
 from analysis.statistics.intervals import Floats
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -26,7 +26,7 @@ def plot_early_end(
 
 
 def plot_by_rung(axes: Axes, frame: pd.DataFrame, columns: Sequence[str], names: Sequence[str], y_label: str) -> Axes:
-    """Estimates by rung with intervals: `columns` are estimate, low and high of `frame`; a colour for each metric.
+    """Estimates by rung with intervals: `columns` are estimate, low and high of `frame`; a color for each metric.
 
     The metrics stand side by side at each rung, under `names` in their order in the frame.
     """
@@ -52,7 +52,7 @@ def plot_saved(axes: Axes, frame: pd.DataFrame) -> Axes:
     units = [unit for unit in ("steps", "seconds") if frame[f"saved_{unit}"].notna().all()]
     saved = {unit: frame[f"saved_{unit}"].to_numpy(dtype=np.float64) for unit in units}
     audit = {unit: float(frame[f"audit_{unit}"].sum()) for unit in units}
-    parts = [("trained", GREY, [1 - saved[unit].sum() - audit[unit] for unit in units])]
+    parts = [("trained", GRAY, [1 - saved[unit].sum() - audit[unit] for unit in units])]
     parts.append(("audit", VERMILION, [audit[unit] for unit in units]))
     blues = (BLUE, SKY)
     for number, step in enumerate(frame["step"]):

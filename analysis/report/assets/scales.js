@@ -8,7 +8,7 @@ function scaleOf(domain, range, { log = false, whole = false }) {
   scale.domain = domain;
   scale.range = range;
   scale.ticks = (count) => (log ? decades(domain, count) : round(domain, count).filter((one) => !whole || Number.isInteger(one)));
-  scale.text = log ? () => plain : tickText; // of the ticks that are drawn, so that none reads like its neighbour
+  scale.text = log ? () => plain : tickText; // of the ticks that are drawn, so that none reads like its neighbor
   return scale;
 }
 

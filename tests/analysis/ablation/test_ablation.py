@@ -170,8 +170,8 @@ def test_effects_of_simulated_sweeps_cover_the_truth() -> None:
     rng, names = np.random.default_rng(1), ["loss.a", "loss.b"]
     texts = pd.DataFrame(list(itertools.product(("0.0", "1.0"), repeat=2)), columns=names).assign(label="")
     settings = [Parameter(name, choices=(0.0, 1.0)) for name in names]
-    centre, spread = np.asarray([[20.0], [20.5], [21.0], [22.0]]), np.asarray([[0.1], [0.2], [0.3], [0.6]])
-    scores = centre + rng.normal(0, 1, 3000) + rng.normal(0, 1, (4, 3000)) * spread
+    center, spread = np.asarray([[20.0], [20.5], [21.0], [22.0]]), np.asarray([[0.1], [0.2], [0.3], [0.6]])
+    scores = center + rng.normal(0, 1, 3000) + rng.normal(0, 1, (4, 3000)) * spread
     questions = contrasts(pd.DataFrame(scores), texts, Followed("Factorial", {}), settings)
     for question, truth in zip(questions, (1.25, 0.75, 0.5), strict=True):
         found = paired_effects(question.pairs.mean(axis=0).reshape(1000, 3))  # three seeds are a sweep

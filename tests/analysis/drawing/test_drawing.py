@@ -55,7 +55,7 @@ def test_limits_of_a_logarithmic_axis_are_those_of_the_exponents() -> None:
 
 
 @pytest.mark.parametrize("maximize", [True, False])
-def test_numbers_stand_beyond_the_front_and_neighbours_share_one(maximize: bool) -> None:
+def test_numbers_stand_beyond_the_front_and_neighbors_share_one(maximize: bool) -> None:
     axes = Figure(figsize=(8, 5)).add_subplot()
     x = dimension([20.0, 20.001, 22.0, 19.0], [0.1] * 4, maximize=maximize)
     y = dimension([0.9, 0.9001, 0.8, 0.7], [0.01] * 4, maximize=maximize)

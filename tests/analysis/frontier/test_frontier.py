@@ -43,7 +43,7 @@ def beaten(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def oracle(values: np.ndarray) -> list[bool]:
-    """Every point against every point, for values that are all maximised."""
+    """Every point against every point, for values that are all maximized."""
     usable = [row for row in values if np.isfinite(row).all()]
     return [bool(np.isfinite(one).all()) and not any(beaten(one, other) for other in usable) for one in values]
 

@@ -126,7 +126,7 @@ def test_a_grid_runs_from_end_to_end() -> None:
 # --- the space ---------------------------------------------------------------------------------------------------
 
 
-def colour(point: Mapping[str, Any]) -> float:
+def color(point: Mapping[str, Any]) -> float:
     return 20 + float(np.log10(point["config.loss.color"]))
 
 
@@ -135,7 +135,7 @@ def blocks(point: Mapping[str, Any]) -> float:
     return 20.0 + (point["config.net.blocks"] if point["config.net.family"] == "resnet" else 2.5)
 
 
-def written(write: Write, n: int = 40, score: Callable[..., float] = colour, **changes: Any) -> Ledger:
+def written(write: Write, n: int = 40, score: Callable[..., float] = color, **changes: Any) -> Ledger:
     stopped = changes.pop("stopped", lambda number: False)
     return load(write(*searched(n, score, 1, stopped), [searched_run(**changes)]))
 
@@ -234,9 +234,9 @@ def test_stopped_trials_count_at_the_rung_that_all_had_come_to(write: Write) -> 
 
 
 def test_runs_of_one_space_are_pooled_and_others_refused(write: Write) -> None:
-    first, same = written(write, n=20), load(write(*searched(20, colour, 2), [searched_run()], name="same"))
+    first, same = written(write, n=20), load(write(*searched(20, color, 2), [searched_run()], name="same"))
     assert len(configuration_scores([first, same], PSNR, 0)) == 20  # the same configurations, by their digests
-    other = load(write(*searched(20, colour, 3), [searched_run(data="0ther", rungs=[1, 600])], name="other"))
+    other = load(write(*searched(20, color, 3), [searched_run(data="0ther", rungs=[1, 600])], name="other"))
     with pytest.raises(LedgerError, match="differ in rungs, data: their scores are no common sample"):
         importance([first, other], [PSNR], 0)
 
@@ -256,7 +256,7 @@ def test_a_surface_has_every_pair_once(write: Write) -> None:
 
 
 def test_the_command_prints_and_writes_and_repeats_itself(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    run = write(*searched(30, colour, 1, lambda number: number % 2 == 0), [searched_run()])
+    run = write(*searched(30, color, 1, lambda number: number % 2 == 0), [searched_run()])
     assert main(["importance", str(run), "--resamples", "20"]) == 0
     printed = capsys.readouterr().out
     assert "30 configurations of the search, compared by their PSNR (dB) at step 150 of 600" in printed
@@ -281,7 +281,7 @@ def test_the_command_prints_and_writes_and_repeats_itself(write: Write, capsys: 
 def test_what_cannot_be_done_is_refused(
     write: Write, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
 ) -> None:
-    run = write(*searched(30, colour, 1), [searched_run()])
+    run = write(*searched(30, color, 1), [searched_run()])
     assert main(["importance", str(run), *options]) == 2
     assert sentence in capsys.readouterr().err
 
@@ -289,6 +289,6 @@ def test_what_cannot_be_done_is_refused(
 def test_a_run_that_does_not_say_its_space_is_refused(write: Write) -> None:
     facts = json.loads(searched_run()["contract"])
     del facts["space"]
-    run = write(*searched(30, colour, 1), [searched_run() | {"contract": json.dumps(facts)}])
+    run = write(*searched(30, color, 1), [searched_run() | {"contract": json.dumps(facts)}])
     with pytest.raises(LedgerError, match="does not say space in the column contract"):
         importance([load(run)], [PSNR], 0)

@@ -36,9 +36,9 @@ def test_rate_interval_covers_the_truth_as_often_as_it_says() -> None:
 
 def test_rate_interval_is_wilsons() -> None:
     count, n, z = 5, 60, stats.norm.ppf(0.975)
-    centre = (count + z**2 / 2) / (n + z**2)
+    center = (count + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * np.sqrt(count * (n - count) / n + z**2 / 4)
-    assert rate_interval(count, n) == pytest.approx((count / n, centre - half, centre + half))
+    assert rate_interval(count, n) == pytest.approx((count / n, center - half, center + half))
 
 
 def test_rate_interval_of_none_and_all_stays_open_on_one_side() -> None:

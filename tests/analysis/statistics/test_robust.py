@@ -56,9 +56,9 @@ def test_a_quarter_of_lost_runs_is_borne_and_more_is_not() -> None:
 def test_interquartile_intervals_cover_the_truth(configurations: int, seeds: int) -> None:
     """The population is what unlimited seeds of the same configurations would give."""
     rng = np.random.default_rng(5)
-    centres, strata = np.linspace(0, 2, configurations), np.repeat(np.arange(configurations), seeds)
-    truth = interquartile_mean(centres[:, None] + rng.normal(0, 0.5, (configurations, 100_000)))
-    samples = centres[:, None] + rng.normal(0, 0.5, (SWEEPS, configurations, seeds))
+    centers, strata = np.linspace(0, 2, configurations), np.repeat(np.arange(configurations), seeds)
+    truth = interquartile_mean(centers[:, None] + rng.normal(0, 0.5, (configurations, 100_000)))
+    samples = centers[:, None] + rng.normal(0, 0.5, (SWEEPS, configurations, seeds))
     ends = [interquartile_interval(sample.ravel(), strata, rng, resamples=300) for sample in samples]
     assert 0.92 <= np.mean([one.low <= truth <= one.high for one in ends]) <= 0.98
 

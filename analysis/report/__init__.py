@@ -1,5 +1,5 @@
-"""The report: ledgers in, one HTML file out that needs no server and no network.
+"""The report: ledgers in, one self-contained HTML file out.
 
-`sections/` says what a ledger has to tell, each section as blocks of plain data (`blocks`); `data` is what the charts
-and the trial table are drawn from; `page` puts both into the template with the styles and scripts of `assets/`.
+`sections/` turns a ledger into sections made of plain data (`blocks`); `data` feeds the charts and the trial table;
+`page` renders both through the templates, with the styles and scripts of `assets/` inlined.
 """

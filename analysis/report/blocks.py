@@ -1,4 +1,4 @@
-"""What a section of the report is made of: plain data, which the template turns into HTML and escapes."""
+"""The building blocks of a section: plain data, which the template escapes and turns into HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from analysis.report.marks import Marks
 
 @dataclass(frozen=True)
 class Text:
-    """Sentences, each a paragraph of its own; a `note` is set apart, since it makes an answer doubtful."""
+    """Sentences, one paragraph each. A `note` is highlighted: it casts doubt on an answer."""
 
     sentences: Sequence[str]
     note: bool = False
@@ -18,7 +18,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and what they are."""
+    """Pairs of name and value."""
 
     pairs: Sequence[tuple[str, str]]
     kind: str = field(default="facts", init=False)
@@ -26,9 +26,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under column names. Columns whose index is in `numbers` are set flush right.
+    """Rows of text under column names. `numbers` are the indices of right-aligned columns.
 
-    `marks` are drawn behind the rows; rows that are `strong` stand out.
+    `marks` are drawn at the end of the rows; rows that are `strong` stand out.
     """
 
     columns: Sequence[str]
@@ -42,7 +42,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Shares:
-    """Parts of a whole as one bar: name, count and the class of its color."""
+    """Parts of a whole as one stacked bar: name, count and CSS class of each part."""
 
     parts: Sequence[tuple[str, int, str]]
     kind: str = field(default="shares", init=False)
@@ -50,7 +50,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class Code:
-    """Commands or other text to be copied as it is."""
+    """Commands or other text to copy verbatim."""
 
     text: str
     kind: str = field(default="code", init=False)
@@ -58,7 +58,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure that needs no interaction, as the text of an SVG; `words` say what it shows."""
+    """A static figure as SVG text; `words` are its alternative text."""
 
     svg: str
     words: str
@@ -67,7 +67,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Interactive:
-    """A place that a script of `assets/` fills from the data of the run: one of the `PARTS` of `main.js`."""
+    """A placeholder that a script fills from the data of the run: one of the `PARTS` of `main.js`."""
 
     part: str
     kind: str = field(default="interactive", init=False)
@@ -75,7 +75,7 @@ class Interactive:
 
 @dataclass(frozen=True)
 class Folded:
-    """Blocks that are shown when asked for."""
+    """Blocks that are collapsed at first."""
 
     title: str
     blocks: Sequence["Block"]
@@ -86,9 +86,9 @@ Block = Text | Facts | Table | Shares | Code | Picture | Interactive | Folded
 
 
 class Content(NamedTuple):
-    """What a section has to tell: one sentence that says how to read what follows, and blocks.
+    """The content of a section: a lead sentence and blocks.
 
-    A section that does not apply to a run has no blocks, and its sentence says why.
+    A section that does not apply to a run has no blocks, and its lead says why.
     """
 
     lead: str
@@ -97,7 +97,7 @@ class Content(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """What is told, under a heading."""
+    """Content under a heading."""
 
     key: str
     title: str

@@ -1,4 +1,4 @@
-"""What the charts and the trial table of a run are drawn from, as plain data for `embed.embedded`."""
+"""The data behind the charts and the trial table of a run, ready for `embed.script_json`."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ _ALONE = ("grad_norm", "learning_rate")
 
 
 def run_data(reading: Reading) -> dict[str, Any]:
-    """All that the scripts need of one run.
+    """Everything the scripts need for one run.
 
-    `metrics` say how values are written and which way is better (`direction` 0: neither); `views` hold configurations
-    with a mean and interval per metric; `trials` is a list per column; `curves` has a list of rows [step, value per
-    `curve_names`] for each trial, in the order of the trials; `crops` as `pictures.crops` gives them.
+    `metrics` say how values are formatted and which way is better (`direction`: 1, -1, or 0 for neither); `views` hold
+    configurations with a mean and interval per metric; `trials` has a list per column; `curves` has for each trial, in
+    the order of `trials`, a list of rows [step, one value per `curve_names`]; `crops` come from `pictures.crops`.
     """
     metrics = _metrics(reading)
     names = [metric["name"] for metric in metrics]
@@ -59,7 +59,7 @@ def _metrics(reading: Reading) -> list[dict[str, Any]]:
 
 
 def _configurations(frame: pd.DataFrame, metrics: list[str], reading: Reading) -> list[dict[str, Any]]:
-    """The configurations of a view, one dict each; those of trials that are not shown are left out."""
+    """The configurations of a view, one dict each, without those whose trials are not shown."""
     kept = frame["configuration"].isin(reading.trials["configuration"])
     numbers = _first_numbers(reading)
     return [
@@ -80,7 +80,7 @@ def _configurations(frame: pd.DataFrame, metrics: list[str], reading: Reading) -
 
 
 def _first_numbers(reading: Reading) -> dict[str, int]:
-    """The number of each configuration's first trial, in the order of the search."""
+    """The number of each configuration's first trial: its place in the order of the search."""
     if "number" not in reading.trials:
         return {}
     told = reading.ledger.read("trials", ["configuration", "number"])
@@ -113,7 +113,7 @@ def _trials(reading: Reading, metrics: list[str]) -> dict[str, Any]:
 
 
 def _column(frame: pd.DataFrame, name: str, missing: Any) -> list[Any]:
-    """A column as a list, `missing` in the place of what is not there."""
+    """A column as a list, with `missing` for empty cells or an absent column."""
     if name not in frame:
         return [missing] * len(frame)
     column = frame[name].astype(object)
@@ -121,11 +121,11 @@ def _column(frame: pd.DataFrame, name: str, missing: Any) -> list[Any]:
 
 
 def _curve_names(reading: Reading) -> list[str]:
-    """The columns of the reports that make curves: the objectives first, then metrics, losses and signals."""
+    """The report columns to draw as curves: objectives first, then metrics, losses and signals."""
     reports = reading.reports
     first = [objective.column for objective in reading.ledger.objectives if objective.metric not in COSTS]
     rest = [column for column in reports.columns if column.startswith(_CURVES) or column in _ALONE]
-    flat = {f"metric.{name}" for name in COSTS}
+    flat = {f"metric.{name}" for name in COSTS}  # costs do not change during training
     known = [name for name in dict.fromkeys([*first, *rest]) if name not in flat and name in reports]
     return [name for name in known if reports[name].notna().any()]
 

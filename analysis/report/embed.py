@@ -1,4 +1,4 @@
-"""Data inside a page: JSON that no text can break out of, with numbers as short as they are meant."""
+"""JSON that is safe inside a script tag, with numbers rounded to what is worth showing."""
 
 import json
 import math
@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 
 _DIGITS = 6
-# A browser ends a script at "</script", whatever the script's language, and takes "<!--" for a comment; the two
-# separators end a line of JavaScript.
+# HTML ends a script at "</script" and starts a comment at "<!--", even inside a string; U+2028 and U+2029 are line
+# terminators in JavaScript.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
 def script_json(value: Any) -> str:
-    """`value` as JSON that may stand between script tags. Numbers keep 6 digits; what is not finite is null."""
+    """`value` as JSON for use between script tags. Numbers keep 6 significant digits; NaN and infinity become null.
+
+    Raises TypeError for a type that JSON does not know.
+    """
     text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.translate(_ESCAPES)
 
@@ -34,7 +37,7 @@ def _plain(value: Any) -> Any:
         return _number(float(value))
     if pd.isna(value):
         return None
-    raise TypeError(f"a report holds no {type(value).__name__}")
+    raise TypeError(f"a report cannot hold a {type(value).__name__}")
 
 
 def _number(value: float) -> float | int | None:

@@ -1,4 +1,4 @@
-"""Estimates drawn beside their rows: a dot and its interval on a line that all rows of a table share."""
+"""Small interval plots at the end of table rows: a dot and its interval, on one scale per table."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,9 +10,9 @@ _DIGITS = 1
 
 
 class Mark(NamedTuple):
-    """Places on the line in percent of its length; `low` and `high` are None where there is no interval.
+    """Positions in percent of the scale; `low` and `high` are None without an interval.
 
-    `cut` says that an end of the interval lies beyond the line.
+    `cut`: an end of the interval lies beyond the scale.
     """
 
     at: float
@@ -23,7 +23,7 @@ class Mark(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """A mark per row (None: nothing to draw), where zero is in percent (None: nowhere), the texts of the two ends."""
+    """A mark per row (None: nothing to draw), the position of zero in percent (None: not drawn), and the end labels."""
 
     rows: Sequence[Mark | None]
     zero: float | None
@@ -40,9 +40,9 @@ class Marks(NamedTuple):
         zero: float | None,
         ends: tuple[str, str],
     ) -> "Marks":
-        """The marks of n estimates with intervals (NaN: none) on a line from `span[0]` to `span[1]`, in one unit.
+        """The marks of n estimates with intervals (NaN: none) on a scale from `span[0]` to `span[1]`, all in one unit.
 
-        What lies beyond the line is drawn at its end.
+        Values beyond the scale are drawn at its end.
         """
         wide = span[1] - span[0] or 1.0
         columns = (np.asarray(values, dtype=np.float64) for values in (mean, low, high))

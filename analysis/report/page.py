@@ -1,4 +1,4 @@
-"""The page: sections and data of one run or several in one HTML text that loads nothing."""
+"""Render the page: sections and data of one or more runs as a single self-contained HTML text."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ from analysis.report.sections import sections
 from analysis.report.sections.overview import Overview, comparison, overview
 
 _SCRIPTS = ("format", "scales", "chart", "frontier", "curves", "trials", "pictures", "panel", "live", "main")
-"""The files of `assets/` in the order in which they are put together; each uses only what stands before it."""
+"""The scripts of `assets/` in the order in which they are joined; each uses only those before it."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Chapter:
 
 
 def page(readings: Sequence[Reading], live: str = "") -> str:
-    """The report of `readings` as the text of an HTML file.
+    """The report of `readings` as HTML text.
 
-    The same ledgers give the same text: nothing of the time or the machine goes into it. With `live` (the state of the
-    ledgers as the server counts it) the page asks its server for newer ones, and reloads.
+    Equal ledgers give equal text: no time and no machine goes into it. With `live` (the server's version of the
+    ledgers) the page polls its server and reloads when the version changes.
     """
     chapters = [
         Chapter(index, overview(reading), list(sections(reading, bool(live))), _data(reading))
@@ -47,20 +47,21 @@ def page(readings: Sequence[Reading], live: str = "") -> str:
 
 
 def waiting_page(runs: Sequence[str], sentences: Sequence[str], live: str) -> str:
-    """What the live server shows while a ledger cannot be reported on yet: why, and that it looks again."""
+    """What the live server shows while there is nothing to report yet: the reason. The page keeps polling."""
     title = f"Teststrip report: waiting for {', '.join(runs)}"
     return _render("waiting", title=title, runs=runs, sentences=sentences, live=live)
 
 
 def _data(reading: Reading) -> Markup:
-    """The data of a run as a script that is none: `script_json` leaves nothing that could end it."""
+    """The data of a run for a script tag. Markup is safe here: `script_json` escapes whatever could end the tag."""
     return Markup(script_json(run_data(reading)))
 
 
 def _render(name: str, live: str, **values: object) -> str:
     script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    # Even if a text of a ledger came through unescaped, the browser would run no script but ours, and load nothing.
+    # A second line of defense: even if text from a ledger got through unescaped, the browser would run only our
+    # script and load nothing.
     policy = [
         "default-src 'none'",
         f"script-src 'sha256-{digest}'",

@@ -1,4 +1,4 @@
-"""Crops of networks as small pictures inside the page."""
+"""Crops of the networks' outputs, embedded in the page as small JPEGs."""
 
 import base64
 import io
@@ -12,10 +12,10 @@ from analysis.images.figure import spread
 from analysis.ledger.samples import Pixels, picture_name
 
 MOST_NETWORKS, MOST_CROPS = 10, 3
-"""So many networks of a front are shown, and so many crops of each."""
+"""At most this many networks of a front are shown, with this many crops each."""
 
 MOST_PX = 192
-"""The longer side of a crop on the page; larger ones are made smaller."""
+"""Longer side of a crop on the page; larger ones are scaled down."""
 
 _QUALITY = (
     92  # of JPEG, without subsampling of colors: 1.2 to 1.6 of 255 levels off on average, at a third of a PNG's bytes
@@ -23,11 +23,11 @@ _QUALITY = (
 
 
 def crops(found: Gallery | None) -> dict[str, Any] | None:
-    """What the scripts need to show crops; None where there are none.
+    """The crops for the scripts; None where there are none.
 
-    `images` has for each crop its `name`, `input` and `target` (data URLs, the target null where there is none), `size`
-    in px and `score` (PSNR of the input); `networks` for each network its `name`, `configuration`, `trial`, `label`,
-    `seed` and, by crop, `outputs` and `scores`. Scores are dB, null where there is nothing to hold a picture against.
+    `images` has for each crop `name`, `input` and `target` (data URLs; target null without a pair), `size` in px and
+    `score` (PSNR of the input). `networks` has for each network `name`, `configuration`, `trial`, `label`, `seed` and,
+    by crop, `outputs` and `scores`. Scores are in dB, null without a target.
     """
     if found is None or not found.crops:
         return None
@@ -46,7 +46,7 @@ def crops(found: Gallery | None) -> dict[str, Any] | None:
 
 
 def data_url(pixels: Pixels) -> str:
-    """A picture (H, W, 3) as a JPEG in an address, at most MOST_PX high and wide."""
+    """A picture (H, W, 3) as a JPEG in a data URL, at most MOST_PX high and wide."""
     picture, packed = Image.fromarray(pixels), io.BytesIO()
     picture.thumbnail((MOST_PX, MOST_PX), Image.Resampling.LANCZOS)
     picture.save(packed, "JPEG", quality=_QUALITY, subsampling=0)
@@ -67,7 +67,7 @@ def _original(found: Gallery, network: str, image: str) -> dict[str, Any]:
 
 def _kept(found: Gallery, network: str, image: str) -> "pd.Series[Any]":
     kept = found.picture(network, image)
-    assert kept is not None, f"{image} is not kept of every network"
+    assert kept is not None, f"{image} is not kept for every network"
     return kept
 
 

@@ -1,4 +1,4 @@
-"""What of a large run is shown: never a silent cut, always a sentence that says how many of how many, and which."""
+"""What to show of a large run. Nothing is cut silently: a sentence says how many of how many, and which."""
 
 import dataclasses
 from collections.abc import Collection
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from analysis.ledger.load import Ledger
 
 MOST_TRIALS = 3000
-"""Rows of the trial table; more would make a page that a phone cannot scroll."""
+"""Rows of the trial table; with more, a phone cannot scroll the page."""
 
 MOST_REPORTS = 20_000
-"""Reports in the curves: 20 numbers each, about 3 MB."""
+"""Reports in the curves; with about 20 numbers each, 3 MB."""
 
 MOST_CONFIGURATIONS = 200
-"""Configurations that importances are taken of: the forests of a bootstrap over more take minutes."""
+"""Configurations used for importance: bootstrapping forests over more takes minutes."""
 
 
 def shown_trials(ledger: Ledger, kept: Collection[str], most: int = MOST_TRIALS) -> tuple[pd.DataFrame, str]:
-    """At most `most` trials of the ledger, in the order of their numbers, and the sentence that says which (or "").
+    """At most `most` trials of the ledger, by number, and a sentence that says which ("" for all).
 
-    Confirmations and the trials of the configurations `kept` come first, up to half of `most` or what the others
-    leave; of the others every so-manieth is shown.
+    Confirmations and trials of the configurations `kept` have priority: they get half of `most`, or more if the others
+    leave room. The others are sampled evenly.
     """
     place = "number" if "number" in ledger.columns("trials") else "time.ended"
     told = ledger.read("trials", ["trial", place, "stage", "configuration"])
@@ -42,7 +42,7 @@ def shown_trials(ledger: Ledger, kept: Collection[str], most: int = MOST_TRIALS)
 
 
 def shown_reports(trials: pd.DataFrame, reports: pd.DataFrame, most: int = MOST_REPORTS) -> tuple[pd.DataFrame, str]:
-    """The reports of `trials`, by trial and step; where they are more than `most`, those of every so-manieth trial."""
+    """The reports of `trials`, by trial and step; of more than `most` reports, those of an even sample of trials."""
     own = reports[reports["trial"].isin(trials["trial"])].sort_values(["trial", "step"], ignore_index=True)
     if len(own) <= most:
         return own, ""
@@ -54,9 +54,9 @@ def shown_reports(trials: pd.DataFrame, reports: pd.DataFrame, most: int = MOST_
 
 
 def sample_configurations(ledger: Ledger, most: int = MOST_CONFIGURATIONS) -> tuple[Ledger, str]:
-    """The ledger with the trials and reports of `most` configurations of the search, and the sentence that says so.
+    """The ledger reduced to `most` configurations of the search, drawn with a fixed seed, and a sentence that says so.
 
-    They are drawn at random, the same every time; a ledger with no more than that is given back as it is.
+    A ledger with no more than that is returned unchanged.
     """
     trials = ledger.read("trials", ["trial", "stage", "configuration"])
     known = np.sort(trials.loc[trials["stage"] == "search", "configuration"].unique().astype(str))
@@ -66,11 +66,11 @@ def sample_configurations(ledger: Ledger, most: int = MOST_CONFIGURATIONS) -> tu
     own = ledger.read("trials", ["*"], trials.loc[trials["configuration"].isin(drawn), "trial"])
     part = dataclasses.replace(ledger)
     vars(part).update(trials=own, reports=ledger.read("reports", ["*"], own["trial"]))
-    return part, f"Of {most:,} of {len(known):,} configurations of the search, drawn at random."
+    return part, f"Based on {most:,} of {len(known):,} configurations of the search, drawn at random."
 
 
 def _rows(ledger: Ledger, trials: "pd.Series[str]") -> pd.DataFrame:
-    """All that the ledger says of `trials`, in their order."""
+    """The full rows of `trials`, in their order."""
     frame = ledger.read("trials", ["*"], trials)
     order = pd.Index(frame["trial"]).get_indexer(pd.Index(trials))
     found: pd.DataFrame = frame.iloc[order].reset_index(drop=True)

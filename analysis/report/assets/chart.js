@@ -1,8 +1,8 @@
-/* The frame of a chart: axes in the width that the page has, a clip for what lies outside, and a tip. */
+/* The frame of a chart: axes that fit the width of the page, clipping, and a tooltip. */
 
 let clips = 0;
 
-/* Draws into `host` whenever its width changes. `draw(width)` returns the SVG element. */
+/* Redraws `host` whenever its width changes. `draw(width)` returns the SVG element. */
 function chart(host, draw) {
   const tip = element("div", { class: "tip", hidden: true });
   const place = element("div");
@@ -23,7 +23,7 @@ function chart(host, draw) {
   return { redraw, tip: tipAt(host, tip) };
 }
 
-/* Shows nodes beside a place of the host, on the side where there is room; without nodes it hides. */
+/* Returns a function that shows nodes beside a point, on the side with more room; without nodes it hides the tooltip. */
 function tipAt(host, tip) {
   return (x, y, ...nodes) => {
     tip.hidden = nodes.length === 0;
@@ -36,8 +36,8 @@ function tipAt(host, tip) {
   };
 }
 
-/* An SVG with axes; `x` and `y` are {label, domain, log}. Returns the scales, the inner group and the size. */
-function framed(width, height, x, y, name) {
+/* An SVG with axes; `x` and `y` are {label, domain, log}. Returns both scales, the clipped group and the plot area. */
+function plotFrame(width, height, x, y, name) {
   const margin = { left: 58, right: 14, top: 12, bottom: 46 };
   const box = { left: margin.left, right: width - margin.right, top: margin.top, bottom: height - margin.bottom };
   const across = scaleOf(x.domain, [box.left, box.right], x);
@@ -45,27 +45,27 @@ function framed(width, height, x, y, name) {
   const [columns, levels] = [across.ticks(Math.max(2, Math.floor(width / 110))), up.ticks(6)];
   const [columnText, levelText] = [across.text(columns), up.text(levels)];
   const id = `clip-${(clips += 1)}`;
-  const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": name });
+  const svg = svgElement("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": name });
   svg.append(
-    drawn("clipPath", { id }, drawn("rect", { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top })),
+    svgElement("clipPath", { id }, svgElement("rect", { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top })),
     ...columns.flatMap((value) => [
-      drawn("path", { class: "grid", d: `M${across(value)} ${box.top}V${box.bottom}` }),
-      drawn("text", { x: across(value), y: box.bottom + 17, "text-anchor": "middle" }, columnText(value)),
+      svgElement("path", { class: "grid", d: `M${across(value)} ${box.top}V${box.bottom}` }),
+      svgElement("text", { x: across(value), y: box.bottom + 17, "text-anchor": "middle" }, columnText(value)),
     ]),
     ...levels.flatMap((value) => [
-      drawn("path", { class: "grid", d: `M${box.left} ${up(value)}H${box.right}` }),
-      drawn("text", { x: box.left - 8, y: up(value) + 4, "text-anchor": "end" }, levelText(value)),
+      svgElement("path", { class: "grid", d: `M${box.left} ${up(value)}H${box.right}` }),
+      svgElement("text", { x: box.left - 8, y: up(value) + 4, "text-anchor": "end" }, levelText(value)),
     ]),
-    drawn("path", { class: "axis", d: `M${box.left} ${box.top}V${box.bottom}H${box.right}` }),
-    drawn("text", { class: "title", x: (box.left + box.right) / 2, y: height - 6, "text-anchor": "middle" }, x.label),
-    drawn("text", { class: "title", x: -(box.top + box.bottom) / 2, y: 13, "text-anchor": "middle", transform: "rotate(-90)" }, y.label),
+    svgElement("path", { class: "axis", d: `M${box.left} ${box.top}V${box.bottom}H${box.right}` }),
+    svgElement("text", { class: "title", x: (box.left + box.right) / 2, y: height - 6, "text-anchor": "middle" }, x.label),
+    svgElement("text", { class: "title", x: -(box.top + box.bottom) / 2, y: 13, "text-anchor": "middle", transform: "rotate(-90)" }, y.label),
   );
-  const inner = drawn("g", { "clip-path": `url(#${id})` });
+  const inner = svgElement("g", { "clip-path": `url(#${id})` });
   svg.append(inner);
   return { svg, inner, box, x: across, y: up };
 }
 
-/* The place of a pointer in the units of the SVG. */
+/* The position of the pointer in the units of the SVG. */
 function pointerAt(svg, event) {
   const box = svg.getBoundingClientRect();
   const factor = svg.viewBox.baseVal.width / box.width;

@@ -1,4 +1,4 @@
-/* Learning curves: all trials at once, and one alone in the panel. */
+/* Learning curves: of all trials, and of a single one in the panel. */
 
 function curvesChart(host, run) {
   const { data } = run;
@@ -41,27 +41,27 @@ function drawCurves(run, rows, name, width, height, drawing, alone = false) {
   const baseline = metric ? metric.baseline : null;
   const most = Math.max(0, ...steps);
   const domain = extent(baseline === null ? values : [...values, baseline], 0.06, false);
-  const frame = framed(width, Math.round(height), { label: "step", domain: [0, most * 1.02 || 1], log: false },
+  const frame = plotFrame(width, Math.round(height), { label: "step", domain: [0, most * 1.02 || 1], log: false },
     { label: curve.label, domain, log: false }, `${curve.label} over steps, ${drawable.length} trials`);
   if (baseline !== null) {
     const level = frame.y(baseline);
-    frame.inner.append(drawn("path", { class: "level", d: `M${frame.box.left} ${level}H${frame.box.right}` }));
-    if (!alone) frame.inner.append(drawn("text", { class: "baseline halo", x: frame.box.left + 6, y: level - 6 }, "untouched phone image"));
+    frame.inner.append(svgElement("path", { class: "level", d: `M${frame.box.left} ${level}H${frame.box.right}` }));
+    if (!alone) frame.inner.append(svgElement("text", { class: "baseline halo", x: frame.box.left + 6, y: level - 6 }, "untouched phone image"));
   }
   const chosen = run.selected.row;
   const path = (line) => line.places.map(([step, value], index) => `${index ? "L" : "M"}${frame.x(step)} ${frame.y(value)}`).join("");
   const dots = (line, r) => line.places.map(([step, value]) => `M${frame.x(step) - r} ${frame.y(value)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`).join("");
-  // All lines of one ending are one element: thousands of curves stay quick.
+  // One element for all curves with the same ending: thousands of them stay fast.
   for (const ending of [...ENDINGS].reverse()) {
     const own = drawable.filter((line) => data.trials.ending[line.row] === ending);
     if (!own.length) continue;
     const faint = alone ? 1 : Math.min(0.6, Math.max(0.12, 6 / Math.sqrt(own.length + 20)));
     const radius = alone ? 3 : own.length > 200 ? 1.2 : 2;
-    frame.inner.append(drawn("path", { class: `curve ${ending}`, style: `opacity:${faint}`, d: own.map((line) => path(line) + dots(line, radius)).join("") }));
+    frame.inner.append(svgElement("path", { class: `curve ${ending}`, style: `opacity:${faint}`, d: own.map((line) => path(line) + dots(line, radius)).join("") }));
   }
   const selected = drawable.find((line) => line.row === chosen);
-  if (selected && !alone) frame.inner.append(drawn("path", { class: "curve selected", "data-trial": data.trials.id[chosen], d: path(selected) + dots(selected, 3) }));
-  const hovered = drawn("path", { class: "curve hovered" });
+  if (selected && !alone) frame.inner.append(svgElement("path", { class: "curve selected", "data-trial": data.trials.id[chosen], d: path(selected) + dots(selected, 3) }));
+  const hovered = svgElement("path", { class: "curve hovered" });
   frame.inner.append(hovered);
   hoverLines(run, frame, drawable, (line) => path(line) + dots(line, 3), hovered, drawing, alone, metric);
   return frame.svg;

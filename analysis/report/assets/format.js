@@ -1,16 +1,16 @@
-/* Numbers as the tables write them, and elements. Text always goes in as text: nothing here parses HTML. */
+/* Elements, and numbers formatted like those in the tables. Strings are always inserted as text: nothing parses HTML. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
 function element(tag, attributes = {}, ...children) {
-  return filled(document.createElement(tag), attributes, children);
+  return populate(document.createElement(tag), attributes, children);
 }
 
-function drawn(tag, attributes = {}, ...children) {
-  return filled(document.createElementNS(SVG, tag), attributes, children);
+function svgElement(tag, attributes = {}, ...children) {
+  return populate(document.createElementNS(SVG, tag), attributes, children);
 }
 
-function filled(node, attributes, children) {
+function populate(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
@@ -31,7 +31,7 @@ function metricText(metric, value) {
   return value === null || value === undefined ? "" : fixed(value / metric.unit, metric.decimals);
 }
 
-/* "21.07 ± 0.39", or for what a network costs "0.57 (0.55 to 0.59)". */
+/* "21.07 ± 0.39", or for a cost "0.57 (0.55 to 0.59)". */
 function estimateText(metric, mean, low, high) {
   if (mean === null) return "not finite";
   const text = metricText(metric, mean);
@@ -40,7 +40,7 @@ function estimateText(metric, mean, low, high) {
   return `${text} \u00b1 ${metricText(metric, high - mean)}`;
 }
 
-/* A parameter or signal: whole numbers as they are, others with three digits that mean something. */
+/* A parameter or signal: integers in full, other numbers with three significant digits. */
 function plain(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "boolean") return value ? "True" : "False";

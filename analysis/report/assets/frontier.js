@@ -1,6 +1,6 @@
-/* Configurations in the plane of two metrics. Hover or focus shows one, a click or Enter selects it. */
+/* Scatter plot of the configurations by two metrics. Hover or focus shows details; click or Enter selects. */
 
-const ORDER = "order"; // the axis of the search's order, for sweeps of one objective
+const ORDER = "order"; // x axis for sweeps with one objective: the order of the search
 
 function frontierChart(host, run) {
   const { data } = run;
@@ -21,16 +21,16 @@ function frontierChart(host, run) {
     state[name] = value === ORDER || name === "view" || typeof value === "boolean" ? value : Number(value);
     drawing.redraw();
   };
-  const axes = [...data.metrics.map((metric, index) => [index, metric.label]), [ORDER, "order of the search"]];
+  const axes = [...data.metrics.map((metric, index) => [index, metric.label]), [ORDER, "search order"]];
   if (views.length > 1) {
     const name = `view-${run.index}`;
     const texts = { results: "confirmed results", search: "the search's own scores" };
-    controls.append(element("fieldset", {}, element("legend", {}, "Which scores"),
+    controls.append(element("fieldset", {}, element("legend", {}, "Scores"),
       ...views.map((view) => checkBox(texts[view], state.view === view, () => change("view")(view), "radio", name))));
   }
   controls.append(
-    selectBox("across", axes, state.x, change("x")),
-    selectBox("up", axes, state.y, change("y")),
+    selectBox("x axis", axes, state.x, change("x")),
+    selectBox("y axis", axes, state.y, change("y")),
     checkBox("intervals", state.bars, change("bars")),
     checkBox("stopped trials", state.stopped, change("stopped")),
     checkBox("zoom out", state.all, change("all")),
@@ -42,7 +42,7 @@ function axisOf(run, state, which, points) {
   const { data } = run;
   if (state[which] === ORDER) {
     const value = (point) => point.first;
-    return { label: "order of the search (number of the trial)", value, ends: () => [null, null], trial: (row) => data.trials.number[row],
+    return { label: "search order (trial number)", value, ends: () => [null, null], trial: (row) => data.trials.number[row],
       domain: extent(points.map(value), 0.04, false), log: false, whole: true, baseline: null };
   }
   const index = state[which];
@@ -56,7 +56,7 @@ function axisOf(run, state, which, points) {
   const baseline = metric.baseline === null ? null : metric.baseline / metric.unit;
   const shown = [...means];
   if (!log) {
-    // An interval of the usual width is shown whole; longer ones must not squeeze the rest into a corner.
+    // Typical intervals fit; a few very long ones must not squeeze the rest into a corner.
     const half = median(points.map((point) => (high(point) - low(point)) / 2));
     for (const mean of means) if (mean !== null) shown.push(mean - half, mean + half);
   }
@@ -77,7 +77,7 @@ function drawFrontier(run, state, width, drawing, key) {
   const x = axisOf(run, state, "x", points);
   const y = axisOf(run, state, "y", points);
   const known = points.filter((point) => [x.value(point), y.value(point)].every(Number.isFinite));
-  const frame = framed(width, height, x, y, `Front: ${y.label} against ${x.label}, ${known.length} configurations`);
+  const frame = plotFrame(width, height, x, y, `Front: ${y.label} against ${x.label}, ${known.length} configurations`);
   const at = (point) => [frame.x(x.value(point)), frame.y(y.value(point))];
   drawStairs(run, state, frame, known, x, y);
   if (state.stopped) drawStopped(run, frame, x, y);
@@ -91,7 +91,7 @@ function drawFrontier(run, state, width, drawing, key) {
   return frame.svg;
 }
 
-/* The border of what the front attains, only in the plane of the objectives that it is the front of. */
+/* The staircase of the front, drawn only if the axes are the two objectives. */
 function drawStairs(run, state, frame, known, x, y) {
   const own = run.data.objectives;
   const plane = new Set([state.x, state.y]);
@@ -104,22 +104,22 @@ function drawStairs(run, state, frame, known, x, y) {
     const corner = better ? [frame.x(x.value(before)), frame.y(y.value(point))] : [frame.x(x.value(point)), frame.y(y.value(before))];
     return `L${corner.join(" ")}L${frame.x(x.value(point))} ${frame.y(y.value(point))}`;
   });
-  frame.inner.append(drawn("path", { class: "stairs", d: `M${frame.x(x.value(front[0]))} ${frame.y(y.value(front[0]))}${steps.join("")}` }));
+  frame.inner.append(svgElement("path", { class: "stairs", d: `M${frame.x(x.value(front[0]))} ${frame.y(y.value(front[0]))}${steps.join("")}` }));
 }
 
 function drawStopped(run, frame, x, y) {
   const places = run.stopped.map((row) => [x.trial(row), y.trial(row)]).filter((place) => place.every((one) => one !== null));
-  for (const [across, up] of places) frame.inner.append(drawn("circle", { class: "early", cx: frame.x(across), cy: frame.y(up), r: 3 }));
+  for (const [across, up] of places) frame.inner.append(svgElement("circle", { class: "early", cx: frame.x(across), cy: frame.y(up), r: 3 }));
 }
 
-/* The untouched phone image: a mark where both scores are known, else a level. */
+/* The untouched phone image: a mark if both of its scores are known, else a line. */
 function drawLevels(frame, x, y) {
   const { inner, box } = frame;
   const [across, up] = [x.baseline === null ? null : frame.x(x.baseline), y.baseline === null ? null : frame.y(y.baseline)];
-  if (across !== null) inner.append(drawn("path", { class: "level", d: `M${across} ${box.top}V${box.bottom}` }));
-  if (up !== null) inner.append(drawn("path", { class: "level", d: `M${box.left} ${up}H${box.right}` }));
+  if (across !== null) inner.append(svgElement("path", { class: "level", d: `M${across} ${box.top}V${box.bottom}` }));
+  if (up !== null) inner.append(svgElement("path", { class: "level", d: `M${box.left} ${up}H${box.right}` }));
   if (across !== null && up !== null) {
-    inner.append(drawn("path", { class: "untouched", d: `M${across} ${up - 7}l7 7l-7 7l-7 -7z` }));
+    inner.append(svgElement("path", { class: "untouched", d: `M${across} ${up - 7}l7 7l-7 7l-7 -7z` }));
   }
 }
 
@@ -130,19 +130,19 @@ function drawBars(frame, point, x, y, [across, up], count) {
   if (left !== null && right !== null) path += `M${left} ${up}H${right}`;
   if (low !== null && high !== null) path += `M${across} ${low}V${high}`;
   const faint = point.front ? null : `opacity:${Math.min(0.45, 0.45 * Math.sqrt(60 / count))}`;
-  if (path) frame.inner.append(drawn("path", { class: point.front ? "bars front" : "bars", d: path, style: faint }));
+  if (path) frame.inner.append(svgElement("path", { class: point.front ? "bars front" : "bars", d: path, style: faint }));
 }
 
-/* The points, in the order of the x axis; one of them is in the tab order, arrows go on from it. */
+/* The points, ordered along x. Only one is in the tab order (roving tabindex); arrow keys move between them. */
 function drawPoints(run, frame, known, at, drawing) {
   const ordered = [...known].sort((a, b) => at(a)[0] - at(b)[0] || at(a)[1] - at(b)[1]);
   const shapes = new Map();
   const first = ordered.find((point) => point.front) ?? ordered[0];
   for (const point of ordered) {
     const [cx, cy] = at(point);
-    shapes.set(point, drawn("circle", {
+    shapes.set(point, svgElement("circle", {
       class: point.front ? "point front" : "point", cx, cy, r: point.front ? 6.5 : 4.5, role: "button", tabindex: point === first ? 0 : -1,
-      "data-configuration": point.id, "aria-label": spoken(run, point),
+      "data-configuration": point.id, "aria-label": ariaLabel(run, point),
       onfocus: () => drawing.tip(cx, cy, ...tipOf(run, point)), onblur: () => drawing.tip(0, 0),
       onkeydown: (event) => moveAmong(event, ordered, point, shapes, at, () => run.selectConfiguration(point.id, event.target)),
     }));
@@ -152,7 +152,7 @@ function drawPoints(run, frame, known, at, drawing) {
   return shapes;
 }
 
-/* The numbers of the front, the lowest first; one that would hide another is left to the pointer. */
+/* The numbers of the front, lowest first; a number that would overlap another is left out, and hovering shows it. */
 function drawNumbers(frame, known, at) {
   const placed = [];
   const front = known.filter((point) => point.front).sort((a, b) => a.front - b.front);
@@ -160,7 +160,7 @@ function drawNumbers(frame, known, at) {
     const [across, up] = at(point);
     if (placed.some(([x, y]) => Math.abs(x - across) < 22 && Math.abs(y - up) < 13)) continue;
     placed.push([across, up]);
-    frame.inner.append(drawn("text", { class: "mark halo", x: across + 8, y: up - 8 }, String(point.front)));
+    frame.inner.append(svgElement("text", { class: "mark halo", x: across + 8, y: up - 8 }, String(point.front)));
   }
 }
 
@@ -216,7 +216,7 @@ function markSelected(run, frame, known, x, y, at) {
     const [across, up] = [x.trial(row), y.trial(row)];
     if (across !== null && up !== null) place = [frame.x(across), frame.y(up)];
   }
-  if (place) frame.inner.append(drawn("circle", { class: "ring", cx: place[0], cy: place[1], r: 11 }));
+  if (place) frame.inner.append(svgElement("circle", { class: "ring", cx: place[0], cy: place[1], r: 11 }));
 }
 
 function tipOf(run, point) {
@@ -228,18 +228,18 @@ function tipOf(run, point) {
   return [
     element("b", {}, point.front ? `${point.front}  ${point.label}` : point.label),
     element("dl", {}, ...rows),
-    ...(point.chance === null ? [] : [element("span", { class: "soft" }, `on the front with a chance of ${percent(point.chance)}`)]),
+    ...(point.chance === null ? [] : [element("span", { class: "soft" }, `chance of being on the front: ${percent(point.chance)}`)]),
     element("span", { class: "soft" }, `intervals over ${point.over}${lost}`),
     ...cropsOf(run, point.id, 1),
   ];
 }
 
-function spoken(run, point) {
+function ariaLabel(run, point) {
   const scores = run.data.objectives.map((index) => {
     const metric = run.data.metrics[index];
     return `${metric.label} ${estimateText(metric, point.mean[index], point.low[index], point.high[index])}`;
   });
-  const chance = point.chance === null ? "" : `, on the front with a chance of ${percent(point.chance)}`;
+  const chance = point.chance === null ? "" : `, chance of being on the front ${percent(point.chance)}`;
   return `${point.front ? `number ${point.front} on the front: ` : ""}${point.label}, ${scores.join(", ")}${chance}`;
 }
 
@@ -251,10 +251,10 @@ function writeKey(key, run, state, known, x, y, points) {
   const parts = [item("dot", "front", "background:var(--front)")];
   if (known.some((point) => !point.front)) parts.push(item("dot", "completed", "background:var(--stopped)"));
   if (state.stopped && placed.length) {
-    parts.push(item("hollow", `stopped early, not comparable${outside ? ` (${outside} of ${placed.length} lie outside)` : ""}`));
+    parts.push(item("hollow", `stopped early, not comparable${outside ? ` (${outside} of ${placed.length} outside the plot)` : ""}`));
   }
   const off = [x, y].filter((axis) => axis.baseline !== null && !inside(axis.domain, axis.baseline));
-  const away = off.length ? ` (outside, at ${off.map((axis) => metricText(axis.metric, axis.baseline * axis.metric.unit)).join(", ")})` : "";
+  const away = off.length ? ` (outside the plot, at ${off.map((axis) => metricText(axis.metric, axis.baseline * axis.metric.unit)).join(", ")})` : "";
   if (x.baseline !== null || y.baseline !== null) parts.push(item("diamond", `untouched phone image${away}`));
   if (known.length < points.length) parts.push(element("span", {}, `${points.length - known.length} without a finite value are not drawn`));
   key.replaceChildren(...parts);

@@ -1,8 +1,8 @@
-/* A live page asks its server whether the ledger has grown, and comes back as the reader left it. */
+/* A live page polls its server, reloads when the ledger has grown, and restores what the reader was looking at. */
 
 const KEPT = "teststrip-report";
 
-function remembered() {
+function storedState() {
   if (!document.body.dataset.live) return {};
   const text = sessionStorage.getItem(KEPT);
   return text ? JSON.parse(text) : {};
@@ -19,26 +19,26 @@ function follow(runs) {
       status.textContent = "";
       wait = answer.wait_s;
       if (answer.version !== version) {
-        const kept = { scroll: [scrollX, scrollY], runs: runs.map((run) => ({ state: run.state, trial: run.selectedTrial() })), open: opened() };
+        const kept = { scroll: [scrollX, scrollY], runs: runs.map((run) => ({ state: run.state, trial: run.selectedTrial() })), open: openDetails() };
         sessionStorage.setItem(KEPT, JSON.stringify(kept));
         location.reload();
         return;
       }
     } catch {
-      status.textContent = "The server has ended; this is its last page.";
+      status.textContent = "The server has stopped; this is its last page.";
     }
     setTimeout(ask, 1000 * wait);
   };
   setTimeout(ask, 1000);
 }
 
-function opened() {
+function openDetails() {
   return [...document.querySelectorAll("details")].map((details) => details.open);
 }
 
 function restore(kept) {
   if (!kept.scroll) return;
   [...document.querySelectorAll("details")].forEach((details, index) => { details.open = kept.open[index] ?? false; });
-  // Charts get their height when they are drawn, one frame later.
+  // Charts have no height until they are drawn, one frame later.
   requestAnimationFrame(() => requestAnimationFrame(() => scrollTo({ left: kept.scroll[0], top: kept.scroll[1], behavior: "instant" })));
 }

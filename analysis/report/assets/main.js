@@ -1,4 +1,4 @@
-/* Each run of the page: its data, what is selected in it, and the parts that show it. */
+/* One object per run on the page: its data, its selection, and the views that listen to it. */
 
 const PARTS = { frontier: frontierChart, curves: curvesChart, trials: trialsTable, pictures: picturesTable };
 
@@ -36,7 +36,7 @@ function startRun(article, kept) {
   return run;
 }
 
-/* The panel changes the width of the page, and that its height: what was clicked stays where it is. */
+/* Opening the panel narrows the page, which changes its height: scroll so that what was clicked stays in place. */
 function steady(host, change) {
   const before = host?.getBoundingClientRect().top;
   change();
@@ -46,7 +46,7 @@ function steady(host, change) {
   }));
 }
 
-/* Back to where the selection was made; a chart has been drawn anew since then. */
+/* Return the focus to where the selection was made. A chart has been redrawn since, so look its point up again. */
 function refocus(article, run) {
   const { from } = run;
   run.from = null;
@@ -62,7 +62,7 @@ function select(runs, trial) {
   }
 }
 
-const kept = remembered();
+const kept = storedState();
 const runs = [];
 for (const article of document.querySelectorAll("article.run")) runs.push(startRun(article, kept.runs?.[runs.length]));
 const linked = /^#trial=(\w+)$/.exec(location.hash);

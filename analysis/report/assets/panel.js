@@ -1,4 +1,4 @@
-/* The panel: everything about one trial, and the other trials of its configuration. */
+/* The panel: details of one trial, and links to the other trials of its configuration. */
 
 function showPanel(run) {
   const panel = document.querySelector(".panel");

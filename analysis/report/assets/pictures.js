@@ -1,4 +1,4 @@
-/* Crops of the networks of the front: all side by side, and those of one network in a tip or in the panel. */
+/* Crops of the front's networks: side by side in a table, and single ones in tooltips and the panel. */
 
 function picturesTable(host, run) {
   const { crops } = run.data;
@@ -33,7 +33,7 @@ function scoreOf(value) {
   return element("span", { class: "score" }, value === null ? "\u00a0" : `${fixed(value, 2)} dB`);
 }
 
-/* The first `most` crops of a configuration: what went in, what came out, what should have come out. */
+/* The first `most` crops of a configuration: input, output, target. */
 function cropsOf(run, configuration, most) {
   const { crops } = run.data;
   const network = crops?.networks.find((one) => one.configuration === configuration);

@@ -1,4 +1,4 @@
-/* From values to pixels and back to round numbers. */
+/* Scales from values to pixels, and round tick values. */
 
 function scaleOf(domain, range, { log = false, whole = false }) {
   const to = log ? Math.log10 : (value) => value;
@@ -8,7 +8,7 @@ function scaleOf(domain, range, { log = false, whole = false }) {
   scale.domain = domain;
   scale.range = range;
   scale.ticks = (count) => (log ? decades(domain, count) : round(domain, count).filter((one) => !whole || Number.isInteger(one)));
-  scale.text = log ? () => plain : tickText; // of the ticks that are drawn, so that none reads like its neighbor
+  scale.text = log ? () => plain : tickText; // precise enough that no two ticks read alike
   return scale;
 }
 
@@ -21,7 +21,7 @@ function round([low, high], count) {
   return ticks;
 }
 
-/* Decades, with their 2 and 5 where there are few. */
+/* Powers of ten, with their multiples by 2 and 5 where there is room. */
 function decades([low, high], count) {
   const found = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
@@ -40,7 +40,7 @@ function tickText(ticks) {
   return (value) => fixed(value, decimals + finer);
 }
 
-/* The range of values with a margin; a range of its own around a single value. */
+/* The range of the values plus a margin; never empty, even for a single value. */
 function extent(values, margin, log) {
   const known = values.filter((value) => value !== null && Number.isFinite(value) && (!log || value > 0));
   if (!known.length) return log ? [1, 10] : [0, 1];
@@ -59,7 +59,7 @@ function median(values) {
   return sorted.length ? sorted[sorted.length >> 1] : 0;
 }
 
-/* What networks cost spans decades where their sizes do. */
+/* Costs that span more than a decade are drawn on a logarithmic axis. */
 function spansDecades(values) {
   const known = values.filter((value) => value !== null);
   return known.length > 0 && Math.min(...known) > 0 && Math.max(...known) > 10 * Math.min(...known);

@@ -1,4 +1,4 @@
-/* The table of trials: filtered by words and comparisons, sorted by a column, shown a page at a time. */
+/* The table of trials: filter by words and comparisons, sort by a column, show more on demand. */
 
 const PAGE = 25;
 
@@ -7,9 +7,9 @@ function trialsTable(host, run) {
   const state = run.state.trials ?? { filter: "", sort: 0, down: false, shown: PAGE };
   run.state.trials = state;
   const all = run.data.trials.id.map((_, row) => row);
-  const words = all.map((row) => searched(run.data, columns, row));
+  const words = all.map((row) => searchText(run.data, columns, row));
   const count = element("span", { class: "count", "aria-live": "polite" });
-  const search = element("input", { type: "search", value: state.filter, placeholder: "for example: completed lr<0.001", "aria-label": "Filter the trials",
+  const search = element("input", { type: "search", value: state.filter, placeholder: "e.g. completed lr<0.001", "aria-label": "Filter the trials",
     autocomplete: "off", spellcheck: "false", oninput: (event) => { state.filter = event.target.value; state.shown = PAGE; draw(); } });
   const head = element("tr");
   const body = element("tbody");
@@ -30,8 +30,8 @@ function trialsTable(host, run) {
     head.append(element("th", { scope: "col", class: column.number ? "number" : null }, element("button", { type: "button", onclick: sort }, column.name)));
   });
   function draw() {
-    const { test, wrong } = compiled(state.filter, columns, words);
-    const found = all.filter(test).sort(ordered(columns[state.sort], state.down));
+    const { test, wrong } = parseFilter(state.filter, columns, words);
+    const found = all.filter(test).sort(comparator(columns[state.sort], state.down));
     count.textContent = wrong || `${fixed(found.length, 0)} of ${fixed(all.length, 0)} trials`;
     [...head.children].forEach((cell, index) => {
       const sorted = index === state.sort;
@@ -52,7 +52,7 @@ function trialsTable(host, run) {
   });
 }
 
-/* Columns of the table; one whose value never differs, or is never there, is left out where nothing is lost by it. */
+/* The columns of the table, without those that would be empty or hold a single value. */
 function trialColumns(data) {
   const { trials } = data;
   const plainColumn = (name, values, number, text = plain) => ({ name, values, number, text, keys: [name] });
@@ -93,13 +93,13 @@ function rowOf(run, columns, row) {
   return line;
 }
 
-function searched(data, columns, row) {
+function searchText(data, columns, row) {
   const { trials } = data;
   return [trials.id[row], trials.label[row], trials.reason[row], trials.stage[row], ...columns.map((column) => plain(column.values[row]))].join(" ").toLowerCase();
 }
 
-/* A filter is words that must all occur, and comparisons NAME<VALUE, NAME>VALUE, NAME=VALUE with a column. */
-function compiled(text, columns, words) {
+/* A filter: words that must all occur, and comparisons NAME<VALUE, NAME>VALUE, NAME=VALUE on columns. */
+function parseFilter(text, columns, words) {
   const tests = [];
   for (const word of text.toLowerCase().split(/\s+/).filter(Boolean)) {
     const parts = /^(.+?)(<=|>=|<|>|=)(.+)$/.exec(word);
@@ -119,8 +119,8 @@ function comparison(column, sign, value) {
   return (row) => column.values[row] !== null && compare[sign](column.values[row]);
 }
 
-/* What is missing comes last in both directions. */
-function ordered(column, down) {
+/* Missing values come last in both directions. */
+function comparator(column, down) {
   const { values } = column;
   return (a, b) => {
     const [one, two] = [values[a], values[b]];

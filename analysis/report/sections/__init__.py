@@ -1,4 +1,4 @@
-"""The sections of the report in their order: each a function from what was read of a run to what there is to tell."""
+"""The sections of the report, in order. Each is a function from a `Reading` to `Content`."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -19,16 +19,16 @@ from analysis.report.sections.trials import curves, trials
 
 
 class Part(NamedTuple):
-    """A section before a run is read: `slow` is the command that answers in its place where a page must be quick."""
+    """A kind of section. `slow` names the command to run instead where the page must render quickly."""
 
     key: str
     title: str
-    tell: Callable[[Reading], Content]
+    build: Callable[[Reading], Content]
     slow: str = ""
 
 
 PARTS = (
-    Part("front", "The front", frontier),
+    Part("front", "Pareto front", frontier),
     Part("confirmation", "Confirmation", confirmations),
     Part("curves", "Learning curves", curves),
     Part("trials", "Trials", trials),
@@ -36,25 +36,25 @@ PARTS = (
     Part("stability", "Stability", stability),
     Part("ablation", "Ablation", ablation),
     Part("importance", "Importance", importance, slow="python -m analysis importance"),
-    Part("stopping", "Stopping and its audit", stopping),
+    Part("stopping", "Early stopping", stopping),
     Part("endings", "Endings", endings),
-    Part("costs", "Costs of the networks", costs),
+    Part("costs", "Network costs", costs),
     Part("data", "Data", data),
     Part("environment", "Environment", environment),
-    Part("reproduce", "How to reproduce it", reproduction),
+    Part("reproduce", "How to reproduce this run", reproduction),
 )
 
 
 def sections(reading: Reading, live: bool = False) -> Iterator[Section]:
-    """All sections of a run. One whose question the ledger cannot answer says why, and the others stand."""
+    """All sections of a run. A section that the ledger cannot answer says why; it does not break the others."""
     for part in PARTS:
         yield Section(part.key, part.title, *_content(part, reading, live))
 
 
 def _content(part: Part, reading: Reading, live: bool) -> Content:
     if live and part.slow:
-        return Content(f"Left out of a live page, since it takes long; {part.slow} answers.")
+        return Content(f"Too slow for a live page; run {part.slow} instead.")
     try:
-        return part.tell(reading)
+        return part.build(reading)
     except LedgerError as error:
-        return Content(f"There is no answer: {reading.without_path(str(error))}.")
+        return Content(f"Not available: {reading.without_path(str(error))}.")

@@ -1,4 +1,4 @@
-"""What each part of a configuration is worth, where the design of the run has pairs."""
+"""What each part of a configuration contributes, for runs whose design has pairs."""
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,12 @@ _MOST_ROWS = 60
 
 
 def ablation(reading: Reading) -> Content:
-    """The effects with their intervals, a table per metric."""
+    """Effects with their intervals, a table per metric."""
     frame = effects_of(reading.ledger)
     sure = int(frame["sure"].sum())
     lead = (
-        f"With a part and without it on the same seeds; {sure or 'none'} of {len(frame)} effects "
-        f"{'is' if sure == 1 else 'are'} told apart from nothing."
+        f"Each part is compared with its absence on the same seeds; {sure or 'none'} of {len(frame)} effects "
+        f"{'is' if sure == 1 else 'are'} significant."
     )
     blocks: list[Block] = [_table(frame[frame["metric"] == metric]) for metric in frame["metric"].drop_duplicates()]
     return Content(lead, [*blocks, Text(legend_lines(reading.ledger, frame))])
@@ -41,7 +41,7 @@ def _table(frame: pd.DataFrame) -> Table:
 
 
 def _ends(frame: pd.DataFrame) -> tuple[float, float]:
-    """Zero, every mean, and intervals up to twice as far out as the farthest mean: those of two seeds are very long."""
+    """The ends of the scale: zero, all means, and intervals up to twice the largest mean (two seeds: huge ones)."""
     values = frame[["mean", "low", "high"]].to_numpy(dtype=np.float64)
     farthest = 2 * max(float(np.nanmax(np.abs(values[:, 0]), initial=0.0)), 1e-9)
     kept = np.clip(values, -farthest, farthest)

@@ -1,4 +1,4 @@
-"""What stands behind the numbers: data, what stayed fixed, the environment, and the commands that made the run."""
+"""Background of a run: its data, environment, fixed parameters, and the commands that made it."""
 
 import json
 
@@ -23,7 +23,7 @@ _DATA = ("run.data", "run.data_spec", "run.run")  # the first two have a section
 
 
 def data(reading: Reading) -> Content:
-    """Which data were used, and what the untouched phone images score on them."""
+    """The data, and the scores of the untouched phone images."""
     ledger = reading.ledger
     trials = ledger.read("trials", ["run.data_spec", "run.data", "images"])
     pairs = [("data", _several(trials, "run.data_spec") or str(ledger.runs["run.data_spec"].iloc[-1]))]
@@ -36,11 +36,11 @@ def data(reading: Reading) -> Content:
     blocks: list[Block] = [Facts(pairs)]
     if rows:
         blocks.append(Table(["untouched phone image", "score"], rows, (1,)))
-    return Content("What was trained and judged on, and what a network has to beat.", blocks)
+    return Content("The training and validation data, and the scores a network has to beat.", blocks)
 
 
 def environment(reading: Reading) -> Content:
-    """Versions, hosts, devices and the digest of the code: of every trial, so that a mixture shows."""
+    """Versions, hosts, devices and code digest over all trials, so that a mix becomes visible."""
     trials = reading.ledger.read("trials", ["run.*"])
     columns = [column for column in trials.columns if column not in _DATA]
     pairs = [(_NAMES.get(column, column.removeprefix("run.")), _several(trials, column)) for column in columns]
@@ -50,7 +50,7 @@ def environment(reading: Reading) -> Content:
 
 
 def reproduction(reading: Reading) -> Content:
-    """The commands of all invocations, what was searched and what stayed fixed."""
+    """The commands of all invocations, the search space, and the fixed parameters."""
     ledger = reading.ledger
     blocks: list[Block] = []
     if "command" in ledger.runs:
@@ -59,19 +59,19 @@ def reproduction(reading: Reading) -> Content:
         blocks.append(Table(["searched", "range"], [[name, str(entry)] for name, entry in space.items()]))
     if facts := _json(ledger, "contract"):
         kept = [(name, _text(value)) for name, value in facts.items() if name not in ("space", "fixed")]
-        blocks.append(Folded("What all invocations of the run share", [Facts(kept)]))
+        blocks.append(Folded("Settings shared by all invocations", [Facts(kept)]))
     if fixed := _fixed(ledger):
-        blocks.append(Folded(f"The {len(fixed)} parameters that were the same in all trials", [Facts(fixed)]))
+        blocks.append(Folded(f"The {len(fixed)} parameters that are the same in all trials", [Facts(fixed)]))
     count = len(ledger.runs)
     times = "one invocation" if count == 1 else f"{count} invocations"
     first, last = ledger.runs["started"].min(), ledger.runs["started"].max()
     when = f"{first:%Y-%m-%d %H:%M} UTC" if count == 1 else f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-    lead = f"The run has {times} ({when}); the same command with the same --out goes on where it ended."
+    lead = f"The run has {times} ({when}). Repeating the command with the same --out resumes it."
     return Content(lead, blocks)
 
 
 def _several(trials: pd.DataFrame, column: str) -> str:
-    """The values of a column, the most frequent first, with their counts where there are several."""
+    """The values of a column, most frequent first, with their counts if there are several."""
     if column not in trials:
         return ""
     counts = trials[column].dropna().value_counts()

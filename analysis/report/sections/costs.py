@@ -1,4 +1,4 @@
-"""What the networks cost on the device where they were timed."""
+"""The costs of the networks on the devices where they were timed."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -16,10 +16,10 @@ def costs(reading: Reading) -> Content:
     """A table of timed networks per set of conditions."""
     frame = reading.ledger.costs
     if frame.empty:
-        return Content("The sweep measures no latency.")
+        return Content("This sweep does not measure latency.")
     lead = (
-        "Timed before training, in turns with DPED's network and with nothing else of the sweep running; "
-        "the interval is over the rounds."
+        "Timed before training, alternating with DPED's network, while nothing else of the sweep was running. "
+        "Intervals are over the rounds of timing."
     )
     blocks: list[Block] = []
     names = _varying(frame)

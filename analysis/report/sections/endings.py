@@ -1,4 +1,4 @@
-"""How the trials ended, and for what reasons."""
+"""How the trials ended, and why."""
 
 from analysis.ledger.load import ENDINGS, LOST, not_ended
 from analysis.report.blocks import Block, Content, Shares, Table, Text
@@ -9,7 +9,7 @@ _MOST_REASONS = 25
 
 
 def endings(reading: Reading) -> Content:
-    """Counts, rates with their intervals, and reasons."""
+    """Counts and rates of the endings, and their reasons."""
     trials = reading.ledger.read("trials", ["ending"])
     n = len(trials)
     counts = {ending: int((trials["ending"] == ending).sum()) for ending in ENDINGS}
@@ -22,7 +22,7 @@ def endings(reading: Reading) -> Content:
     ]
     if running := not_ended(reading.ledger):
         one = "1 trial was" if running == 1 else f"{running:,} trials were"
-        blocks.append(Text([f"{one} started and not ended: running now, or lost with their process."]))
+        blocks.append(Text([f"{one} started but did not end: still running, or lost with their process."]))
     return Content(lead, [*blocks, *_reasons(reading)])
 
 

@@ -1,4 +1,4 @@
-"""The front and what confirmation said of it."""
+"""The Pareto front, and what fresh seeds say about it."""
 
 import pandas as pd
 
@@ -14,13 +14,13 @@ _MOST = 40
 
 
 def frontier(reading: Reading) -> Content:
-    """The configurations that no other one beats: chart and table."""
+    """Chart and table of the configurations on the front."""
     ledger, frame = reading.ledger, reading.results
     if frame is None:
         return Content(f"There is no front: {reading.why}.")
     objectives = ledger.objectives
     what = "confirmed on fresh seeds" if has_confirmations(ledger) else "that completed"
-    lead = f"Configurations {what} that no other one beats in {_names(objectives)}; bars are 95 % intervals."
+    lead = f"Configurations {what} that no other one dominates in {_names(objectives)}. Bars are 95 % intervals."
     blocks: list[Block] = []
     if found := caveats(ledger, frame, objectives):
         blocks.append(Text([f"{sentence(text)}." for text in found], note=True))
@@ -38,13 +38,13 @@ def frontier(reading: Reading) -> Content:
 
 
 def confirmations(reading: Reading) -> Content:
-    """What fresh seeds said of the configurations that the search thought best."""
+    """How the best configurations of the search did on fresh seeds."""
     ledger = reading.ledger
     objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
     if not has_confirmations(ledger):
-        return Content("Nothing was trained again on fresh seeds, so every score is the search's own.")
+        return Content("Nothing was retrained on fresh seeds, so every score is the search's own.")
     if not objectives:
-        return Content("All objectives are costs of the network, which no seed changes.")
+        return Content("All objectives are costs of the network, which do not depend on the seed.")
     frame = confirmation(ledger, objectives)
     columns = ["configuration", "seeds: search / fresh", "score", "search", "fresh seeds", "luck"]
     rows = []
@@ -53,7 +53,7 @@ def confirmations(reading: Reading) -> Content:
         for index, objective in enumerate(objectives):
             names = [row["label"], seeds] if index == 0 else ["", ""]
             rows.append([*names, metric_label(objective.metric), *confirmation_cells(row, objective.metric)])
-    lead = "The best of many scores is partly luck; seeds that the search has not seen say how much."
+    lead = "The best of many scores is partly luck. Fresh seeds, which the search has not seen, show how much."
     lines = [f"{sentence(line)}." for line in luck_lines(ledger, objectives)]
     return Content(lead, [Text(lines), Table(columns, rows, numbers=(3, 4, 5))])
 

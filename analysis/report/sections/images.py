@@ -1,4 +1,4 @@
-"""What the networks of the front make of the same pictures."""
+"""The outputs of the front's networks on the same pictures."""
 
 from analysis.images.answer import Gallery
 from analysis.images.numbers import picture_summary
@@ -10,23 +10,27 @@ from analysis.report.reading import Reading
 
 
 def images(reading: Reading) -> Content:
-    """Crops side by side, and what all validation pictures say of each network."""
+    """Crops side by side, and statistics over all validation pictures."""
     found = reading.pictures
     if found is None:
         return Content(f"There are no pictures to show: {reading.without_path(reading.pictures_why)}.")
     if not found.crops:
-        return Content("The networks of the front have no crop in common; python -m analysis images shows photographs.")
+        return Content(
+            "The networks on the front have no crop in common; python -m analysis images shows their photographs."
+        )
     count = len(found.crops)
     some = f"{MOST_CROPS} of {count} crops" if count > MOST_CROPS else "Crops" if count > 1 else "A crop"
     lead = (
-        f"{some} of the validation set, chosen before anything was trained, the same for all networks; "
-        "a click on a network's picture shows its trial."
+        f"{some} of the validation set, chosen before training and the same for all networks. "
+        "Click a network's picture to see its trial."
     )
     blocks: list[Block] = [Interactive("pictures")]
     if found.paired:
         blocks.append(_table(found))
     notes = [f"{sentence(reading.without_path(note))}." for note in found.notes]
-    more = "Error maps, colors, best and worst cases and whole photographs: python -m analysis images."
+    more = (
+        "For error maps, color histograms, best and worst cases and whole photographs, run python -m analysis images."
+    )
     return Content(lead, [*blocks, Text([*notes, more])])
 
 
@@ -34,9 +38,9 @@ def _table(found: Gallery) -> Table:
     summary = picture_summary(found.numbers, found.pictures, found.crops)
     rows = [picture_cells(row) for row in summary.to_dict("records")]
     caption = (
-        "PSNR over all validation pictures of one seed, the worst and best with their numbers; L1 and colors of "
-        "the kept crops, in levels of 255: the mean absolute error, and how far the levels of a channel are from the "
-        "target's."
+        "PSNR over all validation pictures of one seed, with the numbers of the worst and the best picture. L1 (mean "
+        "absolute error) and colors (distance between the color distributions of output and target) are over the kept "
+        "crops, in levels of 255."
     )
     columns = ["network", "configuration", "PSNR (dB)", "worst", "best", "better than input", "L1", "colors"]
     return Table(columns, rows, range(2, 8), caption)

@@ -1,4 +1,4 @@
-"""The head of a run: the question, what was known, and the figures that sum the run up."""
+"""The head of a run: its question, what was known before, and key figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from analysis.report.reading import Reading
 
 @dataclass(frozen=True)
 class Overview:
-    """`figures` are (number, what it counts); `notes` say what was put aside or makes the answer doubtful."""
+    """`figures` are (number, what it counts); `notes` say what was skipped or casts doubt on the answer."""
 
     name: str
     sweep: str
@@ -34,7 +34,7 @@ def overview(reading: Reading) -> Overview:
 
 
 def comparison(readings: Sequence[Reading]) -> Table:
-    """A row per run: what was asked, how much was done, and the best in the first objective."""
+    """A row per run: its question, its size, and the best value of the first objective."""
     rows = [
         (
             reading.name,
@@ -63,12 +63,12 @@ def _figures(reading: Reading) -> list[tuple[str, str]]:
         (f"{trials['steps'].sum():,.0f}", "steps trained"),
     ]
     if "time.wall_s" in trials:
-        figures.append((duration_text(float(trials["time.wall_s"].sum())), "of work in trials"))
+        figures.append((duration_text(float(trials["time.wall_s"].sum())), "trial time"))
     return figures
 
 
 def duration_text(seconds: float) -> str:
-    """A time in the unit that fits it."""
+    """A duration in seconds, minutes or hours, whichever fits."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     hours = seconds / 3600

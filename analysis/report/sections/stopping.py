@@ -1,4 +1,4 @@
-"""Early stopping: where trials were stopped, what that saved, and what the audit says it cost."""
+"""Early stopping: where trials were stopped, what that saved, and what it lost according to the audit."""
 
 from collections.abc import Sequence
 
@@ -19,16 +19,19 @@ def stopping(reading: Reading) -> Content:
     try:
         rungs, rule = contract(ledger, "rungs"), str(contract(ledger, "stopping"))
     except LedgerError as error:
-        return Content(f"Not known: {reading.without_path(str(error))}.")
+        return Content(f"Not available: {reading.without_path(str(error))}.")
     trials = ledger.read("trials", ["stage", "ending"])
     search = trials[trials["stage"] == "search"]
     if search.empty:
-        return Content("The search has no trial that ended.")
+        return Content("No trial of the search has ended.")
     if rule == "none" or len(rungs) < 2:
-        return Content("No trial was stopped by a rung: the sweep trains every trial to the end.")
-    lead = f"The rule {rule!r} compared the trials at {len(rungs) - 1} of the rungs; the last is the end."
+        return Content("The sweep trains every trial to the end; nothing is stopped early.")
+    lead = (
+        f"The stopping rule {rule!r} compares trials at "
+        f"{'1 rung' if len(rungs) == 2 else f'{len(rungs) - 1} rungs'} before the end."
+    )
     if int((search["ending"] == "completed").sum()) < FEWEST_COMPLETED:
-        few = "too few trials completed for the rungs to be held against the end"
+        few = "too few trials completed to compare the rungs with the end"
         return Content(lead, [_sentences([savings_line(ledger), few]), _table(saved_cells(saved_by_rung(ledger)))])
     return Content(lead, _audit(ledger))
 
@@ -36,8 +39,10 @@ def stopping(reading: Reading) -> Content:
 def _audit(ledger: Ledger) -> list[Block]:
     """The tables and the figure of `analysis stopping`."""
     found = audit(ledger)
-    figure = stopping_figure("What rungs told of the end, and what was saved", found, foot_lines(ledger, found))
-    words = "Plots: scores at a rung against those at the end; regret and rank correlation by rung; what was saved."
+    figure = stopping_figure(
+        "How well rungs predict the end, and what stopping saved", found, foot_lines(ledger, found)
+    )
+    words = "Plots: scores at a rung against scores at the end; regret and rank correlation by rung; savings."
     legend = Text([sentence(line) for line in legend_lines()])
     said = _sentences([savings_line(ledger), *found.said])
     return [said, *map(_table, audit_cells(found)), legend, Picture(svg_text(figure), words)]

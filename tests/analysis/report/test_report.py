@@ -276,7 +276,7 @@ def test_a_section_without_an_answer_says_why_and_the_others_stand(write: Write)
     wrong = json.dumps({"rungs": [150, 600], "audit_share": 0, "stopping": "pareto"})
     run = write([trial_row(0), trial_row(1, 21.0), trial_row(2, 20.5, spared=0)], [], [run_row(contract=wrong)])
     found = {section.key: section for section in sections(read(run))}
-    assert "There is no answer: trials of run were spared, but audit_share is 0" in found["stopping"].lead
+    assert "audit_share is 0" in found["stopping"].lead
     assert str(run) not in found["stopping"].lead
     assert found["front"].blocks
     assert "trials of run were spared" in Page(report_of(run)).text
@@ -307,7 +307,7 @@ def test_stability_and_importance_have_their_tables(write: Write) -> None:
     assert "is a search" in told["ablation"].lead or "design" in told["ablation"].lead
     live = {section.key: section for section in sections(reading, live=True)}
     assert not live["importance"].blocks
-    assert "Left out of a live page" in live["importance"].lead
+    assert "python -m analysis importance" in live["importance"].lead
     assert live["stability"].blocks
 
 
@@ -339,7 +339,7 @@ def test_crops_of_the_front_are_small_pictures_of_what_the_ledger_holds(write: W
 def test_importance_of_a_large_run_is_of_a_sample_that_is_the_same_every_time(write: Write) -> None:
     ledger = load(searched_run(write, 120))
     some, said = sample_configurations(ledger, 30)
-    assert said == "Of 30 of 120 configurations of the search, drawn at random."
+    assert "30 of 120 configurations" in said
     assert some.trials["configuration"].nunique() == 30
     assert set(some.reports["trial"]) <= set(some.trials["trial"])
     assert some.trials["trial"].tolist() == sample_configurations(ledger, 30)[0].trials["trial"].tolist()

@@ -1,5 +1,4 @@
-"""Two runs beside each other: what differs in how they were made, and whether their results differ by more than noise.
+"""Compare two runs: how their setups differ, and whether their results differ by more than noise.
 
-Differences are always B less A. Nothing is compared that was not measured alike: what cannot be is refused, with the
-reason.
+Differences are always B minus A. What was not measured in the same way is not compared: it is refused, with the reason.
 """

@@ -1,4 +1,4 @@
-"""How often trials ended in each way in two runs."""
+"""Rates of the endings in two runs."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ _ENDINGS = ("stopped", *LOST)
 
 
 class Discordant(NamedTuple):
-    """Of `both` trials (configuration and seed) that trained in two runs, those that diverged in one of them alone."""
+    """Of the trials that trained in `both` runs (same configuration and seed), those that diverged in one run only."""
 
     both: int
     only_a: int
@@ -22,11 +22,11 @@ class Discordant(NamedTuple):
 
 
 def ending_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
-    """B less A of each ending's rate, a row per ending: "diverged", and the others that occurred.
+    """Difference in the rate of each ending, a row per ending: "diverged", and the others that occurred.
 
-    Columns: `ending`, `count_a`, `n_a`, `count_b`, `n_b`, `a`, `b` (rates, 0 to 1), `mean` (B less A), `low`, `high`
-    (Newcombe's 95 % interval over trials, each by itself), `sure` (the interval is without 0). `stopped` and `diverged`
-    are rates of the trials that trained, `failed` and `refused` of all.
+    Columns: `ending`, `count_a`, `n_a`, `count_b`, `n_b`, `a`, `b` (rates, 0 to 1), `mean` (B minus A), `low`, `high`
+    (Newcombe's 95 % interval over trials, not corrected for several endings), `sure` (the interval excludes 0).
+    `stopped` and `diverged` are rates among the trials that trained, `failed` and `refused` among all trials.
     """
     counts = [ledger.read("trials", ["ending"])["ending"].value_counts() for ledger in (a, b)]
     rows = []
@@ -46,7 +46,7 @@ def ending_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
 
 
 def discordant(a: Ledger, b: Ledger, pairs: Pairing) -> Discordant:
-    """Divergence of the same configurations on the same seeds, with McNemar's exact p value."""
+    """Divergence of the same configurations on the same seeds, with McNemar's exact p value (0 to 1)."""
     sides = []
     for ledger, key in ((a, "a"), (b, "b")):
         trials = ledger.read("trials", ["configuration", "seed", "ending", "time.ended"]).sort_values("time.ended")

@@ -16,19 +16,19 @@ from analysis.ledger.units import metric_label
 _MOST_ROWS = 40
 _ROW_IN = 0.24
 _ACROSS_IN = 0.25
-_BELOW_IN = 0.85  # for ticks and label
+_BELOW_IN = 0.85  # ticks and axis label
 
 
 def two_runs_figure(
     title: str, scores: pd.DataFrame, endings: pd.DataFrame, objectives: Sequence[Objective], foot: Sequence[str]
 ) -> Figure:
-    """A forest of the differences for each objective in `scores` (as `score_differences` gives it), all with the same
-    rows; below, one of the differences in the rates of `endings` (as `ending_differences` gives it)."""
+    """Forest plots of the differences: one per objective of `scores` (from `score_differences`), all with the same
+    rows, and below them one for the rates of `endings` (from `ending_differences`)."""
     drawn = [own for own in objectives if (scores["metric"] == own.metric).any()]
     rows = scores.drop_duplicates(["kind", "stage", "label", "configuration"]).head(_MOST_ROWS)
     rows = rows.sort_values("kind", key=lambda own: own != "average", kind="stable")
     left_out = len(scores.drop_duplicates(["kind", "stage", "configuration"])) - len(rows)
-    more = [f"Shown: the first {len(rows)} rows; {left_out} are not."] if left_out > 0 else []
+    more = [f"Shown: the first {len(rows)} of {len(rows) + left_out} rows."] if left_out > 0 else []
     labels = [textwrap.shorten(str(text), 58, placeholder=" ...") for text in rows["label"]]
     kinds = [f"{row.ending} ({row.count_a}/{row.n_a}, {row.count_b}/{row.n_b})" for row in endings.itertuples()]
     left_in = 0.4 + 0.07 * max(map(len, [*labels, *kinds]))
@@ -42,7 +42,7 @@ def two_runs_figure(
     axes = page.axes(left_in, high + _BELOW_IN, min(wide, 4.5), low_in)
     mean, low, ends = (100 * endings[name].to_numpy(dtype=np.float64) for name in ("mean", "low", "high"))
     plot_forest(
-        axes, kinds, mean, low, ends, endings["sure"].to_numpy(dtype=np.bool_), "B less A: rate (percentage points)"
+        axes, kinds, mean, low, ends, endings["sure"].to_numpy(dtype=np.bool_), "B minus A: rate (percentage points)"
     )
     _limited(axes, mean, low, ends)
     return page.figure
@@ -51,14 +51,14 @@ def two_runs_figure(
 def _scores(
     axes: Axes, rows: pd.DataFrame, own: pd.DataFrame, labels: Sequence[str] | None, objective: Objective
 ) -> None:
-    """The forest of one objective, in the order of `rows`; a row that it does not have stays empty."""
+    """The forest plot of one objective in the order of `rows`; rows that it lacks stay empty."""
     keys = ["kind", "stage", "configuration"]
     part = rows[keys].merge(own, on=keys, how="left")
     mean, low, high = (part[name].to_numpy(dtype=np.float64) for name in ("mean", "low", "high"))
     sure = part["sure"].eq(True).to_numpy(dtype=np.bool_)
     heads = [int((part["kind"] == "average").sum())]
     better = "right" if objective.maximize else "left"
-    words = textwrap.fill(f"B less A: {metric_label(objective.metric)} (better: {better})", 40)
+    words = textwrap.fill(f"B minus A: {metric_label(objective.metric)} (better: {better})", 40)
     plot_forest(axes, labels or [""] * len(part), mean, low, high, sure, words, heads=[one for one in heads if one])
     for number, text in enumerate(axes.get_yticklabels()[: heads[0]]):
         text.set_fontweight("bold" if number < heads[0] else "normal")
@@ -66,7 +66,7 @@ def _scores(
 
 
 def _limited(axes: Axes, mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """Room for every mean, for zero, and for intervals up to twice as far out as most of them: some are very long."""
+    """Limits that hold every mean and zero; very long intervals are cut at twice the usual length."""
     ends = np.abs(np.concatenate([low, high]))
     usual = float(np.nanquantile(ends, 0.8)) if np.isfinite(ends).any() else 0.0
     farthest = max(2 * usual, 1.2 * float(np.nanmax(np.abs(mean), initial=0.0)), 1e-6)

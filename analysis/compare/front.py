@@ -1,4 +1,4 @@
-"""The best of two runs beside each other: the hypervolume of several objectives, or the best score of one."""
+"""The best of two runs: the hypervolume of several objectives, or the best score of one."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,10 +18,11 @@ _ID = "configuration"
 
 
 class Best(NamedTuple):
-    """What two runs reach, and B less A with its 95 % interval (NaN: none, and `why`).
+    """The best of each run, and B minus A with its 95 % interval (NaN: no interval; `why` says why).
 
-    `what` says of what, in the unit of the metric, or as a share of the box from the worst to the best of both runs.
-    `configurations_a` and `_b` are the sizes of the sets, `method` and `n` are as in `seeds_difference`.
+    `what` names the quantity: a score in the unit of its metric, or a hypervolume as a share of the box from the worst
+    to the best of both runs. `configurations_a` and `configurations_b` are the sizes of the sets; `method` and `n` are
+    those of `seeds_difference`.
     """
 
     what: str
@@ -39,17 +40,19 @@ class Best(NamedTuple):
 
 
 def best(a: Ledger, b: Ledger, objectives: Sequence[Objective]) -> Best:
-    """The hypervolume of `objectives`, or the best score of one, in both runs; each completed at least one trial.
+    """The hypervolume of `objectives`, or the best score of a single one, in two runs with completed trials.
 
-    Honest is only what was not chosen by the scores that it is judged by. So there is an interval where each run
-    confirmed two configurations or more on two fresh seeds or more, or followed a design, which chooses nothing:
+    A fair estimate must not be selected by the scores that it is made of. So there is an interval only where each run
+    confirmed its configurations on fresh seeds or, for a hypervolume, followed a design, which selects nothing:
 
-    - **several objectives**: the set's hypervolume on each seed; the interval is over seeds. What did not complete on
-      a seed adds nothing to it. One seed's noise makes a hypervolume larger, in both runs, and more so a larger set's.
-    - **one objective**: the configuration that the search ranked first, on its fresh seeds. A design ranks by the same
-      scores, so it has none.
+    - **several objectives**: the hypervolume of the set on each seed, with an interval over seeds. A configuration
+      that did not complete on a seed adds nothing there. Noise inflates a hypervolume, in both runs, and more so the
+      larger the set.
+    - **one objective**: the fresh seeds of the configuration that the search ranked first. A design ranks by the same
+      scores, so it has no interval.
 
-    Either way it is of these configurations: another search would find others, which takes several runs to know.
+    Either way the interval is about these configurations: another search would find others, and only several runs can
+    tell how much that changes.
     """
     sides = [_tables(ledger, objectives) for ledger in (a, b)]
     size_a, size_b = (len(side[0]) for side in sides)
@@ -59,14 +62,12 @@ def best(a: Ledger, b: Ledger, objectives: Sequence[Objective]) -> Best:
     if len(objectives) == 1:
         what = metric_label(objectives[0].metric)
         if not all(chosen):
-            why = "chosen by the scores that it is judged by; only a confirmation on fresh seeds has an interval"
+            why = "it was selected by the same scores; only a confirmation on fresh seeds has an interval"
         values = [_best_values(ledger, side[0], objectives[0]) for ledger, side in zip((a, b), sides, strict=True)]
     else:
         what = f"hypervolume ({', '.join(metric_label(own.metric) for own in objectives)})"
         if not all(fresh or design for fresh, design in zip(chosen, designed, strict=True)):
-            why = (
-                "a search chose its configurations by these scores; only a confirmation on fresh seeds has an interval"
-            )
+            why = "a search selected these configurations by score; only a confirmation on fresh seeds has an interval"
         values = hypervolumes(sides, objectives)
     if not (len(values[0]) and len(values[1])):
         nan = float("nan")
@@ -74,7 +75,7 @@ def best(a: Ledger, b: Ledger, objectives: Sequence[Objective]) -> Best:
     one, other = values
     found = difference_columns(one.to_numpy(), other.to_numpy(), one.index.to_numpy(), other.index.to_numpy())
     if not why and found["method"] == NONE:
-        why = "one seed in each run says nothing of the spread"
+        why = "with one seed in each run the spread is unknown"
     if why:
         found |= {"low": np.nan, "high": np.nan, "p": np.nan, "method": NONE}
     estimates = {name: found[name] for name in ("a", "b", "mean", "low", "high", "p", "method", "n")}
@@ -84,7 +85,7 @@ def best(a: Ledger, b: Ledger, objectives: Sequence[Objective]) -> Best:
 def hypervolumes(sides: Sequence[Sequence[pd.DataFrame]], objectives: Sequence[Objective]) -> list[pd.Series]:
     """The hypervolume of each side's set on each of its seeds, as a share of the box from the worst to the best of all.
 
-    A side has a table (configurations, seeds) for each objective; NaN: did not complete.
+    A side has a table (configurations, seeds) per objective; NaN: did not complete.
     """
     losses = [[-own.sign * table for own, table in zip(objectives, side, strict=True)] for side in sides]
     ends = []
@@ -99,7 +100,7 @@ def hypervolumes(sides: Sequence[Sequence[pd.DataFrame]], objectives: Sequence[O
 
 
 def _tables(ledger: Ledger, objectives: Sequence[Objective]) -> list[pd.DataFrame]:
-    """For each objective the scores (configurations, seeds) of what a run may call results, NaN where there is none."""
+    """For each objective the scores (configurations, seeds) of the run's results; NaN where a trial is missing."""
     trials = scored_trials(ledger)
     if has_confirmations(ledger):
         trials = trials[trials["stage"] == "confirm"]
@@ -107,7 +108,7 @@ def _tables(ledger: Ledger, objectives: Sequence[Objective]) -> list[pd.DataFram
 
 
 def _best_values(ledger: Ledger, table: pd.DataFrame, objective: Objective) -> pd.Series:
-    """The scores by seed of the configuration that the search ranked first, of those in `table`."""
+    """The scores by seed of the configuration in `table` that the search ranked first."""
     search = configurations(ledger, search=True).set_index(_ID)[objective.column].reindex(table.index)
     ranking = search if search.notna().any() else table.mean(axis="columns")
     values = table.iloc[int(np.nanargmax(objective.sign * ranking.to_numpy(dtype=np.float64)))]

@@ -1,4 +1,4 @@
-"""Latencies of the networks that both runs timed under the same conditions."""
+"""Latencies of networks that both runs timed under the same conditions."""
 
 import numpy as np
 import pandas as pd
@@ -10,14 +10,14 @@ from analysis.statistics.differences import estimates_difference
 
 
 def latency_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
-    """A row for each network and conditions that both runs timed: how many times as long it takes in B as in A.
+    """A row for each network and set of conditions that both runs timed, with the ratio of the latencies.
 
-    Columns: `label` (the leaves in which these networks differ), `conditions`, `a`, `a_low`, `a_high` and the same of
-    `b` (latencies in units of the baseline's), `ratio` (b / a) with `low` and `high`, `again` (False: the same
-    measurement, taken over), `sure` (timed again, and the interval is without 1).
+    Columns: `label` (the settings in which these networks differ), `conditions`, `a`, `a_low`, `a_high` and the same
+    for `b` (latencies in units of the baseline's), `ratio` (b / a) with `low` and `high`, `again` (False: B reuses the
+    measurement of A), `sure` (timed again, and the interval excludes 1).
 
-    The interval joins those of the two measurements on their logarithms (`estimates_difference`). Each was timed in
-    turns with the baseline, so that a machine that is slower on one day makes no difference.
+    The interval combines those of the two measurements on a log scale (`estimates_difference`). Each was timed in
+    alternation with the baseline, so a machine that is slower on one day cancels out.
     """
     sides = [_timed(ledger.costs) for ledger in (a, b)]
     leaves = [name for name in sides[0].columns if name.startswith("config.net.")]
@@ -36,7 +36,7 @@ def latency_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
 
 
 def _timed(costs: pd.DataFrame) -> pd.DataFrame:
-    """The measurements that succeeded, the newest of each network and conditions, which are told in words."""
+    """The newest successful measurement of each network and set of conditions (in words)."""
     known = costs[np.isfinite(costs[LATENCY_RATIO[0]].astype("float64"))]
     texts = [conditions_text(row) for row in known[list(CONDITIONS)].to_dict("records")]
     known = known.assign(key=network_keys(known), conditions=pd.Series(texts, index=known.index, dtype="object"))

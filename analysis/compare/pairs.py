@@ -1,4 +1,4 @@
-"""Which configurations and trials of two runs belong together, and whether they are the same."""
+"""Pair the configurations of two runs, and check whether trials in both give the same numbers."""
 
 from collections.abc import Hashable
 from typing import Any, NamedTuple
@@ -16,10 +16,10 @@ _TIMED = ("metric.latency_ms", "metric.latency_ratio")
 
 
 class Pairing(NamedTuple):
-    """The configurations that both runs tried, a row each: their digests `a` and `b`, and `label`.
+    """The configurations that both runs tried, one row each: digests `a` and `b`, and `label`.
 
-    `changed` are the settings that tell each pair apart (none where the digests are equal); `only_a` and `only_b` count
-    the configurations without a partner.
+    `changed` are the settings in which the partners differ (none where the digests are equal); `only_a` and `only_b`
+    count configurations without a partner.
     """
 
     table: pd.DataFrame
@@ -29,9 +29,9 @@ class Pairing(NamedTuple):
 
 
 class Sameness(NamedTuple):
-    """Of `both` trials that two runs have (configuration and seed), `equal` end alike with the same numbers.
+    """Of the trials in `both` runs (same configuration and seed), `equal` have the same ending and numbers.
 
-    `identities` of the `both` have the same data and code too; of these, `unlike` have other numbers. `trials_a` and
+    `identities` of the `both` also share data and code; of these, `unlike` have different numbers. `trials_a` and
     `trials_b` count all trials that ended.
     """
 
@@ -44,15 +44,15 @@ class Sameness(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether the runs are the same, row by row."""
+        """Whether the two runs are identical, row by row."""
         return self.both == self.equal == self.trials_a == self.trials_b
 
 
 def pairing(a: Ledger, b: Ledger) -> Pairing:
-    """The configurations of two runs that are equal in every setting.
+    """Pair the configurations of two runs that are equal in every setting.
 
-    Where there is none, those that are equal in all but the settings that are one value throughout A and another one
-    throughout B: the runs then ask what that change does to each configuration.
+    If there are none, pair those that are equal except for settings with one constant value in A and another in B:
+    such runs ask what that change does to each configuration.
     """
     one, other = a.settings, b.settings
     common = one.index[one.index.isin(other.index)]
@@ -68,9 +68,9 @@ def pairing(a: Ledger, b: Ledger) -> Pairing:
 
 
 def sameness(a: Ledger, b: Ledger) -> Sameness:
-    """Whether trials that both runs have are the same: ending, steps, and every score and its spread, bit for bit.
+    """Compare the trials in both runs bit for bit: ending, steps, every score and its spread.
 
-    Latencies are left out: they are measured anew, and are never the same.
+    Latencies are left out: a new measurement never gives exactly the same value.
     """
     sides = [_newest(ledger) for ledger in (a, b)]
     merged = sides[0].merge(sides[1], on=[_ID, "seed"], suffixes=(".a", ".b"))
@@ -85,23 +85,23 @@ def sameness(a: Ledger, b: Ledger) -> Sameness:
 
 
 def sameness_lines(same: Sameness, pairs: Pairing) -> list[str]:
-    """What `sameness` and `pairing` found, in sentences."""
+    """The findings of `sameness` and `pairing` in sentences."""
     if same.whole:
-        return [f"the same rows: all {same.both} trials are in both runs and give the same numbers, bit for bit"]
+        return [f"the same rows: all {same.both} trials are in both runs, with the same numbers, bit for bit"]
     lines = []
     if same.both:
         lines.append(
-            f"{same.both} trials are in both runs (configuration and seed), of {same.trials_a} of A and "
-            f"{same.trials_b} of B; {same.equal} of them give the same numbers, bit for bit"
+            f"{same.both} trials (configuration and seed) are in both runs, of {same.trials_a} in A and "
+            f"{same.trials_b} in B; {same.equal} of them have the same numbers, bit for bit"
         )
     if same.unlike:
         lines.append(
-            f"{same.unlike} trials have the same configuration, seed, data and code, and other numbers: "
-            "look at device, dtype and versions"
+            f"{same.unlike} trials have the same configuration, seed, data and code, but different numbers: "
+            "check device, dtype and versions"
         )
-    alike = "equal in all settings" if not pairs.changed else f"equal but for {', '.join(pairs.changed)}"
+    alike = "equal in all settings" if not pairs.changed else f"equal except for {', '.join(pairs.changed)}"
     lines.append(
-        f"{len(pairs.table)} configurations pair ({alike}); {pairs.only_a} are in A alone, {pairs.only_b} in B"
+        f"{len(pairs.table)} configurations pair ({alike}); {pairs.only_a} are only in A, {pairs.only_b} only in B"
     )
     return lines
 
@@ -117,7 +117,7 @@ def _newest(ledger: Ledger) -> pd.DataFrame:
 
 
 def _names(settings: pd.DataFrame) -> pd.Series:
-    """What each configuration is called: as its sweep named it, or by the parameters that vary."""
+    """The display name of each configuration: the one its sweep gave it, or else the parameters that vary."""
     full = labels(settings.reset_index())
     if "label" not in settings.columns:
         return full
@@ -126,7 +126,7 @@ def _names(settings: pd.DataFrame) -> pd.Series:
 
 
 def _keys(settings: pd.DataFrame, without: list[str]) -> pd.Series:
-    """A text for each configuration, equal where all settings but some are; those whose text is not unique are out."""
+    """A key per configuration that ignores the settings `without`; ambiguous keys are dropped."""
     left_out = {f"config.{name}" for name in (*without, "seed")}
     leaves = sorted(name for name in settings.columns if name.startswith("config.") and name not in left_out)
     texts = [_key(row) for row in settings[leaves].to_dict("records")]

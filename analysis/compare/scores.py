@@ -1,4 +1,4 @@
-"""Differences of scores, configuration by configuration, and on average over them."""
+"""Differences in scores, per configuration and on average."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -26,21 +26,21 @@ _NAMES = ("kind", "configuration", "configuration_b", "label", "stage", "method"
 
 
 def score_differences(a: Ledger, b: Ledger, pairs: Pairing, objectives: Sequence[Objective]) -> pd.DataFrame:
-    """B less A for each objective that is no cost and each pair of configurations that completed in both runs.
+    """B minus A for each objective but costs and each pair of configurations completed in both runs.
 
     Columns: `metric`, `kind` ("average" or "each"), `configuration` (A's digest), `configuration_b`, `label`, `stage`,
     `method` ("paired" by seed, "Welch", "one seed", "over configurations", "none"), `n` (pairs of values, or values),
     `n_a` and `n_b` (seeds of each side),
-    `lost_a` and `lost_b` (trials that diverged, failed or were refused), `a` and `b` (means), `mean` (B less A), `low`,
+    `lost_a` and `lost_b` (diverged, failed or refused trials), `a` and `b` (means), `mean` (B minus A), `low`,
     `high` (95 % interval, in the metric's unit), `p`, `p_holm`, `sure` (p_holm below CONFIDENT).
 
     Like is compared with like: fresh seeds where both runs confirmed a configuration, else the search's scores where
-    both have them. "average" is one row for each stage with two configurations or more: what their mean gives from seed
-    to seed, of those that completed on every seed. Where there is one seed, or fewer than two configurations are so
-    whole, the interval is over configurations, and says nothing of other seeds.
+    both have them. An "average" row, one per stage with at least two configurations, compares the mean over
+    configurations seed by seed, using the configurations that completed on every seed. With a single seed, or fewer
+    than two such configurations, its interval is over configurations instead, and says nothing about other seeds.
 
-    p values are Holm's in two families: the averages of all objectives, and all single configurations of all
-    objectives. A configuration that was judged on other numbers of validation images is left out.
+    p values are Holm's, in two families: the averages of all objectives, and the single configurations of all
+    objectives. A configuration that was validated on different numbers of images is left out.
     """
     parts = []
     for objective in objectives:
@@ -61,7 +61,7 @@ def score_differences(a: Ledger, b: Ledger, pairs: Pairing, objectives: Sequence
 
 
 def _rows(a: Ledger, b: Ledger, pairs: Pairing, column: str) -> Iterator[dict[str, Any]]:
-    """The rows of one objective: for each stage its average, then its configurations."""
+    """The rows of one objective: for each stage the average, then the configurations."""
     done: set[int] = set()
     for stage in STAGES:
         one, other = (_table(side, pairs.table[key], stage, column) for side, key in ((a, "a"), (b, "b")))
@@ -80,7 +80,7 @@ def _rows(a: Ledger, b: Ledger, pairs: Pairing, column: str) -> Iterator[dict[st
 
 
 def _table(ledger: Ledger, digests: pd.Series, stage: str, column: str) -> pd.DataFrame:
-    """The finite scores of the paired configurations (index: the pair's number) by seed, and `images`."""
+    """Finite scores of the paired configurations (index: number of the pair) by seed, and `images`."""
     trials = scored_trials(ledger, search=stage == "search")
     trials = trials[(trials["stage"] == "confirm") == (stage == "confirm")]
     numbers = trials[_ID].map(pd.Series(digests.index, index=digests.to_numpy()))
@@ -91,7 +91,7 @@ def _table(ledger: Ledger, digests: pd.Series, stage: str, column: str) -> pd.Da
 
 
 def _lost(ledger: Ledger, digests: pd.Series, stage: str) -> dict[int, int]:
-    """How many trials of each pair gave no result in a stage."""
+    """The number of trials of each pair without a result in a stage."""
     trials = ledger.read("trials", [_ID, "stage", "ending"])
     trials = trials[trials["ending"].isin(LOST) & ((trials["stage"] == "confirm") == (stage == "confirm"))]
     counts = trials[_ID].value_counts()
@@ -111,7 +111,7 @@ def _each(pairs: Pairing, row: int, stage: str, one: pd.DataFrame, other: pd.Dat
 
 
 def _average(stage: str, one: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
-    """The mean as one value per seed, over the configurations that completed on every seed of their run's."""
+    """The mean over the configurations that completed on every seed of their run, compared seed by seed."""
     complete = (one.notna().all(axis="columns") & other.notna().all(axis="columns")).to_numpy()
     whole = [side[complete] for side in (one, other)]
     said = {"kind": "average", "configuration": "", "configuration_b": "", "stage": stage}
@@ -134,13 +134,13 @@ def _mean_over(count: int, of: int, stage: str) -> str:
 
 
 def difference_columns(a: Floats, b: Floats, a_seeds: NDArray[Any], b_seeds: NDArray[Any]) -> dict[str, Any]:
-    """`seeds_difference` as columns. Where it is over pairs, so are the means `a` and `b`."""
+    """`seeds_difference` as columns. If it is paired, the means `a` and `b` are over the paired seeds too."""
     found = seeds_difference(a, b, a_seeds, b_seeds)
     one, other = (a, b) if found.method != "paired" else (a[np.isin(a_seeds, b_seeds)], b[np.isin(b_seeds, a_seeds)])
     return {"n_a": a.size, "n_b": b.size, "a": float(one.mean()), "b": float(other.mean())} | found._asdict()
 
 
 def _finite(row: pd.DataFrame) -> tuple[Floats, NDArray[Any]]:
-    """The values of a row that are there, and their seeds."""
+    """The values present in a row, and their seeds."""
     known = row.dropna(axis="columns")
     return known.to_numpy(dtype=np.float64)[0], known.columns.to_numpy()

@@ -1,4 +1,4 @@
-"""What differs in how two runs were made: space, fixed settings, budget, search, code, environment and data."""
+"""Differences in setup between two runs: space, fixed settings, budget, search, code, environment and data."""
 
 import json
 from typing import Any
@@ -21,8 +21,8 @@ PARTS = (
     "environment",
     "other",
 )
-"""In the order in which they are listed. `default`: leaves that neither run fixed or searched, and that differ all the
-same: what the code gives them has changed. `other`: facts that this reader does not know."""
+"""The parts of a setup, in display order. `default`: settings that neither run fixed or searched, with defaults that
+changed in the code. `other`: facts that this version does not know."""
 
 _PLACES = {
     **dict.fromkeys(("sweep", "objectives"), "objectives"),
@@ -35,14 +35,14 @@ _PLACES = {
     **dict.fromkeys(("run.code", "run.teststrip"), "code"),
 }
 _NESTED = {"space": "space", "fixed": "fixed", "cost": "timing"}
-_ALREADY = ("data", "code")  # of the contract: the trials say it themselves
+_ALREADY = ("data", "code")  # in the contract too, but the trials record it individually
 _SEARCH_OPTIONS = ("warm_start", "costs_from")
 
 Facts = dict[tuple[str, str], str]
 
 
 def setup(ledger: Ledger) -> Facts:
-    """How a run was made: (part, name) to a text; part is one of PARTS. Where trials differ, all that they say."""
+    """The setup of a run: (part, name) to text, with part one of PARTS. Where trials differ, all of their values."""
     facts: Facts = {}
     for name, value in contract_facts(ledger).items():
         if name in _NESTED and isinstance(value, dict):
@@ -60,8 +60,8 @@ def setup(ledger: Ledger) -> Facts:
 
 
 def setup_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
-    """What differs, a row per fact, in the order of PARTS: `part`, `name`, `a`, `b` (texts; "" where a run says
-    nothing of it)."""
+    """The facts that differ, a row each in the order of PARTS: `part`, `name`, `a`, `b` (texts; "" where a run does
+    not record it)."""
     one, other = setup(a), setup(b)
     leaves = _leaves(a, b, {name for part, name in (*one, *other) if part in ("fixed", "space")})
     one, other = (_with_defaults(own | more, names, ledger) for own, more, names, ledger in
@@ -75,14 +75,14 @@ def setup_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
 
 
 def _seeds(ledger: Ledger) -> Facts:
-    """The seeds that were run, by stage."""
+    """The seeds, by stage."""
     trials = ledger.read("trials", ["stage", "seed"]).drop_duplicates()
     stages = {str(stage): sorted(map(int, own["seed"])) for stage, own in trials.groupby("stage")}
     return {("budget", f"seeds of {stage}"): ", ".join(map(str, seeds)) for stage, seeds in stages.items()}
 
 
 def _options(ledger: Ledger) -> Facts:
-    """What the newest invocation was given of other runs, which the contract does not hold."""
+    """Options of the newest invocation that refer to other runs; the contract does not include them."""
     newest = ledger.runs.iloc[-1]
     text = newest.get("options")
     options = json.loads(text) if isinstance(text, str) else _from_command_line(newest.get("argv"))
@@ -94,7 +94,7 @@ def _options(ledger: Ledger) -> Facts:
 
 
 def _from_command_line(argv: Any) -> dict[str, list[str]]:
-    """The same of a ledger of schema version 1, which has the words of the command line instead of options."""
+    """The same for a ledger of schema version 1, which records the command line instead of options."""
     words = json.loads(argv) if isinstance(argv, str) else []
     found: dict[str, list[str]] = {}
     for option in _SEARCH_OPTIONS:
@@ -107,7 +107,7 @@ def _from_command_line(argv: Any) -> dict[str, list[str]]:
 
 
 def _leaves(a: Ledger, b: Ledger, said: set[str]) -> tuple[Facts, Facts]:
-    """Leaves of the configuration that neither run speaks of, where they have one value in each, and not the same."""
+    """Settings that neither run records as fixed or searched but that have one value in A and another in B."""
     changed = [name for name in constant_apart(a.settings, b.settings) if name not in said]
     sides = []
     for ledger in (a, b):
@@ -121,7 +121,7 @@ def _leaves(a: Ledger, b: Ledger, said: set[str]) -> tuple[Facts, Facts]:
 
 
 def _with_defaults(facts: Facts, others: Facts, ledger: Ledger) -> Facts:
-    """`facts` with the value of each leaf that only the other run fixed, where this one's trials have one value."""
+    """`facts` plus the settings that only the other run fixed, where the trials of this one have a single value."""
     found = dict(facts)
     settings = ledger.settings
     for part, name in others:
@@ -134,9 +134,9 @@ def _with_defaults(facts: Facts, others: Facts, ledger: Ledger) -> Facts:
 
 
 def constant_apart(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
-    """The leaves (without "config.") that have at most one value in each of two frames with `config.*`, not the same.
+    """The settings (without "config.") that are constant in each of two frames with `config.*` but differ between them.
 
-    Nulls, which are the leaves that a configuration does not have, are no values. The seed is no setting.
+    Nulls stand for settings that a configuration does not have, and are ignored. The seed is not a setting.
     """
     columns = dict.fromkeys(name for name in (*one.columns, *other.columns) if name.startswith("config."))
     found = []
@@ -149,7 +149,7 @@ def constant_apart(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    """A fact in words; 3 and 3.0 are the same, since a column with gaps makes the one to the other."""
+    """A fact as text. 3 and 3.0 give the same, since pandas turns integer columns with gaps into floats."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     if isinstance(value, list | tuple):

@@ -14,7 +14,7 @@ from analysis.ledger.units import metric_label, metric_text
 
 
 def setup_table(frame: pd.DataFrame) -> Table:
-    """What differs in how the runs were made, of `frame` as `setup.setup_differences` gives it."""
+    """Table of the differences in setup, from `setup.setup_differences`."""
     table = _table("differs in", "name", "A", "B", right=())
     before = None
     for row in frame.to_dict("records"):
@@ -24,10 +24,10 @@ def setup_table(frame: pd.DataFrame) -> Table:
 
 
 def scores_table(frame: pd.DataFrame, objective: Objective, most: int | None) -> Table:
-    """The averages and at most `most` configurations (None: all) of one objective, of `scores.score_differences`."""
+    """Averages and at most `most` configurations (None: all) of one objective, from `scores.score_differences`."""
     arrow = "\N{UPWARDS ARROW}" if objective.maximize else "\N{DOWNWARDS ARROW}"
-    names = ("seeds", "A", "B", "B less A", "p")
-    table = _table(f"{metric_label(objective.metric)} {arrow}", "how", right=names)
+    names = ("seeds", "A", "B", "B minus A", "p")
+    table = _table(f"{metric_label(objective.metric)} {arrow}", "method", right=names)
     rows = frame[frame["metric"] == objective.metric]
     each = rows[rows["kind"] == "each"]
     shown = pd.concat([rows[rows["kind"] == "average"], each if most is None else each.head(most)])
@@ -38,8 +38,8 @@ def scores_table(frame: pd.DataFrame, objective: Objective, most: int | None) ->
 
 
 def endings_table(frame: pd.DataFrame) -> Table:
-    """Rates of endings, of `frame` as `endings.ending_differences` gives it; bold: the interval is without 0."""
-    table = _table("ending", right=("A", "B", "B less A", "95 % interval"))
+    """Rates of endings, from `endings.ending_differences`; bold: the interval excludes 0."""
+    table = _table("ending", right=("A", "B", "B minus A", "95 % interval"))
     for row in frame.to_dict("records"):
         sides = [f"{row[f'count_{side}']} of {row[f'n_{side}']}" for side in "ab"]
         known = not pd.isna(row["mean"])
@@ -51,7 +51,7 @@ def endings_table(frame: pd.DataFrame) -> Table:
 
 
 def latency_table(frame: pd.DataFrame, most: int | None) -> Table:
-    """Networks that both runs timed, of `frame` as `latency.latency_differences` gives it; bold: more than noise."""
+    """Networks that both runs timed, from `latency.latency_differences`; bold: more than noise."""
     table = _table("network", right=("A (\N{MULTIPLICATION SIGN} DPED)", "B", "B / A", "95 % interval"))
     for row in (frame if most is None else frame.head(most)).to_dict("records"):
         ends = f"{row['low']:.3f} to {row['high']:.3f}" if row["again"] else "the same measurement"

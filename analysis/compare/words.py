@@ -1,4 +1,4 @@
-"""What a comparison of two runs found, in sentences."""
+"""The findings of a comparison of two runs, in sentences."""
 
 from collections.abc import Sequence
 
@@ -13,29 +13,32 @@ from analysis.ledger.units import metric_label, metric_text
 
 
 def p_text(p: float) -> str:
-    """A p value; "" where there is none."""
+    """A p value as text; "" for NaN."""
     return "" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def signed_text(metric: str, value: float) -> str:
-    """A difference in the metric's precision, with its sign."""
+    """A difference in the precision of its metric, with its sign."""
     text = metric_text(metric, abs(value))
     zero = not any(digit in text for digit in "123456789")
     return text if zero else f"{'+' if value > 0 else '-'}{text}"
 
 
 def made_line(setup: pd.DataFrame, most: int = 4) -> str:
-    """The first facts that differ in how two runs were made, of `setup_differences`, in one sentence."""
+    """The first `most` differences in setup (from `setup_differences`) in one sentence."""
     if setup.empty:
-        return "Nothing differs in how they were made."
-    texts = [f"{row['name']} ({row['a'] or 'not said'}, {row['b'] or 'not said'})" for row in setup.to_dict("records")]
+        return "The setups do not differ."
+    texts = [
+        f"{row['name']} ({row['a'] or 'not recorded'}, {row['b'] or 'not recorded'})"
+        for row in setup.to_dict("records")
+    ]
     short = [text if len(text) <= 70 else f"{text[:67]}..." for text in texts[:most]]
-    more = f", and {len(texts) - most} facts more" if len(texts) > most else ""
-    return f"Made differently (A, B): {', '.join(short)}{more}."
+    more = f", and {len(texts) - most} more" if len(texts) > most else ""
+    return f"Setups differ in (A, B): {', '.join(short)}{more}."
 
 
 def verdict_lines(frame: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
-    """For each objective a sentence on the averages and one on single configurations, of `score_differences`."""
+    """For each objective sentences on the averages and on single configurations, from `score_differences`."""
     lines = []
     for objective in objectives:
         rows = frame[frame["metric"] == objective.metric]
@@ -45,16 +48,16 @@ def verdict_lines(frame: pd.DataFrame, objectives: Sequence[Objective]) -> list[
             better = int((each["sure"] & (objective.sign * each["mean"] > 0)).sum())
             worse = int(each["sure"].sum()) - better
             tested = int(each["p"].notna().sum())
-            told = f"B is better in {better} and worse in {worse} by more than noise (corrected for all of them)"
+            told = f"B is significantly better in {better} and worse in {worse} (corrected for multiple testing)"
             if not tested:
-                told = "none has seeds enough to be told apart by itself"
-            some = f", {tested} with seeds enough to tell" if 0 < tested < len(each) else ""
+                told = "none has enough seeds for a test of its own"
+            some = f", {tested} with enough seeds to test" if 0 < tested < len(each) else ""
             lines.append(f"{metric_label(objective.metric)}: of {len(each)} configurations{some}, {told}")
     return lines
 
 
 def best_line(found: Best, metric: str | None) -> str:
-    """The best of both runs; `metric` is that of a single objective."""
+    """The best of both runs in one sentence; `metric` is that of a single objective."""
     if np.isnan(found.mean):
         return f"best, {found.what}: {found.why}"
     a, b = (f"{own:.3f}" if metric is None else metric_text(metric, own) for own in (found.a, found.b))
@@ -62,29 +65,29 @@ def best_line(found: Best, metric: str | None) -> str:
     ends = f"95 % interval {low} to {high}, p {p_text(found.p)}, {found.method}"
     ends = f"no interval: {found.why}" if found.why else ends
     sizes = (_of(found.configurations_a), _of(found.configurations_b))
-    return f"best, {found.what}: A {a} ({sizes[0]}), B {b} ({sizes[1]}); B less A {less} ({ends})"
+    return f"best, {found.what}: A {a} ({sizes[0]}), B {b} ({sizes[1]}); B minus A {less} ({ends})"
 
 
 def discordant_line(found: Discordant) -> list[str]:
-    """What the same configurations on the same seeds say of divergence; nothing where there are none."""
+    """Divergence on the same configurations and seeds; empty if the runs share none."""
     if not found.both:
         return []
     return [
-        f"on the same configurations and seeds ({found.both} that trained in both): {found.only_a} diverged in A "
-        f"alone, {found.only_b} in B alone (exact p {p_text(found.p)})"
+        f"on the same configurations and seeds ({found.both} that trained in both): {found.only_a} diverged in A only, "
+        f"{found.only_b} only in B (exact p {p_text(found.p)})"
     ]
 
 
 def legend_lines(frame: pd.DataFrame) -> list[str]:
-    """What intervals and p values are, of `score_differences`."""
+    """How to read the intervals and p values of `score_differences`."""
     if frame.empty:
         return []
     single = (frame["method"] == OVER_CONFIGURATIONS).any()
     return [
-        "B less A, with 95 % t intervals: paired on the seeds that both runs share, else Welch's; of one seed against",
-        "several with their spread. p: Holm's, over all configurations and objectives, and over all averages; bold:",
-        "below 0.05.",
-        *(["over configurations: one seed each, so that says nothing of other seeds."] if single else []),
+        "B minus A, with 95 % t intervals: paired where both runs share seeds, else Welch's; one seed against several",
+        "assumes the spread of the several. p: Holm-corrected, over all configurations and objectives, and over",
+        "all averages; bold: below 0.05.",
+        *(["over configurations: one seed each, so the interval says nothing about other seeds."] if single else []),
     ]
 
 
@@ -96,10 +99,10 @@ def _average_line(row: dict[object, object], objective: Objective) -> str:
     word = "better" if objective.sign * mean > 0 else "worse"
     ends = f"{signed_text(metric, low)} to {signed_text(metric, high)}"
     size = f"{metric_text(metric, abs(mean))} {word} ({ends}, p {p_text(p)})"
-    told = "more than noise" if row["sure"] else "not told apart from noise"
+    told = "more than noise" if row["sure"] else "not distinguishable from noise"
     if np.isnan(low):
         size, told = f"{metric_text(metric, abs(mean))} {word}", "no interval"
-    over = ", over configurations of one seed" if row["method"] == OVER_CONFIGURATIONS else ""
+    over = ", over configurations with one seed" if row["method"] == OVER_CONFIGURATIONS else ""
     return f"{metric_label(metric)}: B is {size}, {row['label']}{over}: {told}"
 
 

@@ -214,7 +214,8 @@ def test_other_data_refuse_scores_and_name_both(ledger: Make) -> None:
     a, b = ledger(trials()), ledger(trials(**{"run.data": "f00d", "run.data_spec": "dped:x"}))
     kept, refused = comparable(a, b)
     assert kept == []
-    assert refused[0] == "PSNR (dB): the runs were judged on different pictures: demo (A) and dped:x (B)"
+    assert refused[0].startswith("PSNR (dB): ")
+    assert refused[0].endswith("demo (A) and dped:x (B)")
 
 
 def test_another_convention_is_seen_by_the_untouched_images(ledger: Make) -> None:
@@ -267,7 +268,7 @@ def test_a_measurement_that_was_taken_over_is_no_evidence(ledger: Make) -> None:
 def test_a_search_without_confirmation_has_no_interval(ledger: Make) -> None:
     found = best(ledger(trials()), ledger(trials(gain=0.5)), [PSNR, MS_SSIM])
     assert np.isnan([found.low, found.high, found.p]).all()
-    assert "a search chose" in found.why
+    assert "confirmation on fresh seeds" in found.why
     assert found.mean > 0
 
 
@@ -373,5 +374,6 @@ def test_the_command_compares_endings_of_other_data(write: Write, capsys: pytest
     runs = [str(write(trials(**{"run.data": data}), [], [run_row()], name=data)) for data in ("da7a", "f00d")]
     assert main(["compare", *runs]) == 0
     printed = capsys.readouterr().out
-    assert "not compared: PSNR (dB): the runs were judged on different pictures: demo, whose content differs" in printed
+    assert "not compared: PSNR (dB)" in printed
+    assert "demo, whose content differs" in printed
     assert "0 of 12" in printed

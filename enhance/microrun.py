@@ -18,18 +18,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from enhance import metrics
 from enhance.config import Config, ConfigError, conflicts
 from enhance.data import PatchStore
 from enhance.data.batches import Pictures
-from enhance.feed import to_images, to_pixels
-from enhance.guard import Diverged, Guard, contrast
-from enhance.means import Means
 from enhance.nets import Network, apply, parameter_count
-from enhance.optimizers import Average
 from enhance.report import Report
 from enhance.rules import StepStats, build_rule
 from enhance.samples import Photo, Sample, extreme_places, fixed_places, jpeg, png, validation_image
+from enhance.training import metrics
+from enhance.training.feed import to_images, to_pixels
+from enhance.training.guard import Diverged, Guard, contrast
+from enhance.training.means import Means
+from enhance.training.optimizers import Average
 
 EVAL_BATCH = 20
 START_PICTURES = 8

@@ -8,7 +8,7 @@ class Report:
     """One row per rung.
 
     `metrics` are means over the `images` validation patches and `spread` their standard deviations (ddof 1), under
-    the names of `enhance.metrics.evaluate`, and "psnr_gain_db", the mean difference to the untouched input;
+    the names of `enhance.training.metrics.evaluate`, and "psnr_gain_db", the mean difference to the untouched input;
     "parameters" is the size of the network. `untouched` are the same means for the inputs as they came: what any
     network has to beat. Without pairs only metrics that need no target are there, and `untouched` is empty. `losses`
     (unweighted terms), `loss_total`, `grad_norm` (before clipping) and `signals` (how critics and parts of networks

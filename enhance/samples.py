@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from enhance.data.batches import Pictures
-from enhance.data.pictures import read_photograph, strict_pillow
-from enhance.data.store import Pixels
+from enhance.data.reading.pictures import read_photograph, strict_pillow
+from enhance.data.storage.store import Pixels
 
 SAMPLE_PX = 128
 PHOTO_PX = 1280
@@ -54,9 +54,11 @@ class SampleRequest:
 class Sample:
     """What a network made of one picture.
 
-    `image` is "validation/N", N being the place in the store's validation set, or the name of a `Photo`. `scores` are
-    those of `enhance.metrics.evaluate` and of the rule; photographs have none. `output` is the encoded picture, None
-    where it is not kept; `fixed`: it is kept of every trial; `failure` says why there is none of a photograph.
+    image: "validation/N", N being the index in the store's validation set, or the name of a `Photo`.
+    scores: those of `enhance.training.metrics.evaluate` and of the rule; photographs have none.
+    output: the encoded picture; None where it is not kept.
+    fixed: whether every trial keeps it.
+    failure: why there is no output for a photograph.
     """
 
     image: str

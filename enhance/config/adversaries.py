@@ -1,4 +1,4 @@
-"""The parameters of critics and of adversarial objectives; see `enhance.critics` and `enhance.objectives`."""
+"""The parameters of critics and of adversarial objectives; see `enhance.critics` and `enhance.critics.objectives`."""
 
 from dataclasses import dataclass
 
@@ -65,7 +65,7 @@ CRITIC_CONFIGS: dict[str, type[CriticConfig]] = {"dped": DPEDCriticConfig, "patc
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """What all adversarial objectives have in common; see `enhance.objectives`.
+    """What all adversarial objectives have in common; see `enhance.critics.objectives`.
 
     shown: "both": a critic step shows the real and the enhanced picture of every sample; "coin": one of the two, by a
         seeded coin per sample (DPED's code).

@@ -92,7 +92,7 @@ def choice(default: str, *others: str, prefix: str = "") -> Any:
 
 
 def weights() -> Any:
-    """A leaf that says where the weights of a pretrained network come from; see `enhance.pretrained`."""
+    """A leaf that says where the weights of a pretrained network come from; see `enhance.nets.pretrained`."""
     return choice("random", "imagenet", prefix="file:")
 
 

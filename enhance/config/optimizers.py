@@ -1,4 +1,4 @@
-"""The parameters of the optimizers; see `enhance.optimizers`."""
+"""The parameters of the optimizers; see `enhance.training.optimizers`."""
 
 from dataclasses import dataclass
 
@@ -62,7 +62,9 @@ class SGDConfig(OptimizerConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MuonConfig(OptimizerConfig):
-    """Muon for the kernels of hidden layers, AdamW for everything else (Jordan et al. 2024); see `enhance.optimizers`.
+    """Muon for the kernels of hidden layers, AdamW for everything else (Jordan et al. 2024).
+
+    See `enhance.training.optimizers`.
 
     `lr` is Muon's; AdamW's is `adamw_lr`, under the same schedule.
     """

@@ -44,7 +44,7 @@ class TrainConfig:
     this decay; 0: the weights themselves. `val_images` is the number of validation patches, spread evenly over the
     set; a smaller set is used whole. `vary` says what depends on the trial's seed: "everything"; "initialisation", the
     first weights alone; "data", whatever is drawn later (batches, augmentation, noise). The rest is as with seed 0; see
-    `enhance.seeds`.
+    `enhance.training.seeds`.
     """
 
     rule: str = choice("paired", "phased", "cycle")
@@ -59,7 +59,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AugmentConfig:
-    """What is done to input and target alike; see `enhance.augment`.
+    """What is done to input and target alike; see `enhance.training.augment`.
 
     flips: mirrored half of the time in each direction. brightness, contrast, saturation: each sample is scaled by a
     factor drawn between 1 - value and 1 + value (pix2pix task B); 0: never.
@@ -97,7 +97,7 @@ class CycleConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GuardConfig:
-    """When a trial counts as diverged; see `enhance.guard`.
+    """When a trial counts as diverged; see `enhance.training.guard`.
 
     explosion: how many times the first window's loss is too much. collapse: which share of the input's contrast is
     too little for an output that has had more; 0: any will do. stagnation: how many dB below the PSNR of the untouched

@@ -26,8 +26,8 @@ from enhance.cost.passes import SEED, image, prepared, settings, stopwatch
 from enhance.cost.timing import Times, ratio_interval, take_turns
 from enhance.memory import lack_of_memory, peak_bytes
 from enhance.nets import build_net, parameter_count
-from enhance.pretrained import WeightsUnavailable
-from enhance.processor import cpu_field
+from enhance.nets.pretrained import WeightsUnavailable
+from enhance.system.processor import cpu_field
 
 __all__ = [
     "BASELINE",

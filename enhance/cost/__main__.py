@@ -9,7 +9,7 @@ from enhance.conditions import Conditions, Cost, condition_domains
 from enhance.config import VARIANTS, ConfigError, Scalar, domains, from_flat, listed, unknown_leaf
 from enhance.config.nets import NET_CONFIGS, NetConfig
 from enhance.cost import expected_s, measure, refuse
-from enhance.pretrained import WeightsUnavailable
+from enhance.nets.pretrained import WeightsUnavailable
 
 LEAVES_OF_A_NETWORK = "net."
 

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhance.processor import cpu_field
+from enhance.system.processor import cpu_field
 
 OTHERS_SHARE = 0.10
 STOLEN_SHARE = 0.02

@@ -1,7 +1,7 @@
-"""The critics that adversarial terms listen to: they tell photographs of the good camera from enhanced pictures.
+"""The critics of adversarial losses: they tell photographs of the good camera from enhanced pictures.
 
-What their scores are compared with is an objective's business (`enhance.objectives`). All are built on the CPU from an
-explicit seed, neither reading nor moving torch's global generator.
+How their scores become a loss is up to the objective (`enhance.critics.objectives`). All are built on the CPU from an
+explicit seed; torch's global generator is neither read nor advanced.
 """
 
 from collections.abc import Callable

@@ -7,11 +7,11 @@ often without, any network.
 from collections.abc import Callable
 from pathlib import Path
 
-from enhance.data.cache import open_prepared
-from enhance.data.errors import DataError
 from enhance.data.kinds import KINDS, Kind, source_of
-from enhance.data.pairs import Pairs
-from enhance.data.store import PatchStore
+from enhance.data.sources.pairs import Pairs
+from enhance.data.storage.cache import open_prepared
+from enhance.data.storage.errors import DataError
+from enhance.data.storage.store import PatchStore
 
 __all__ = ["KINDS", "DataError", "Kind", "PatchStore", "check_spec", "open_data"]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from enhance.data import KINDS, DataError, PatchStore, open_data
-from enhance.data.store import ARRAYS, SPLITS, Patches, Pixels
+from enhance.data.storage.store import ARRAYS, SPLITS, Patches, Pixels
 
 COLUMNS, GAP_PX = 8, 4  # of the picture: pairs per split, and the space between
 COUNTED = ("excluded", "identical", "ignored")

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhance.data import hdr, pairs, unpaired
-from enhance.data.cache import Source
-from enhance.data.camera import Camera
-from enhance.data.degradations import Blur, Exposures
-from enhance.data.demo import Bundled
-from enhance.data.dped import Dped
-from enhance.data.errors import DataError
-from enhance.data.patches import Cut, Degradation
-from enhance.data.photographs import PhotographPairs, Photographs
-from enhance.data.photos import Folder
+from enhance.data.degradations.blur_exposure import Blur, Exposures
+from enhance.data.degradations.camera import Camera
+from enhance.data.degradations.patches import Cut, Degradation
+from enhance.data.sources import hdr, pairs, unpaired
+from enhance.data.sources.demo import Bundled
+from enhance.data.sources.dped import Dped
+from enhance.data.sources.photographs import PhotographPairs, Photographs
+from enhance.data.sources.photos import Folder
+from enhance.data.storage.cache import Source
+from enhance.data.storage.errors import DataError
 
 MIN_PX, MAX_PX = 16, 1024
 

@@ -1,8 +1,8 @@
 """What a generator is trained for: terms that compare pictures, one file each, and `Losses`, which builds and weighs.
 
 Every term is a mean over the pictures, in float32, that does not depend on the batch size; nothing in here waits for
-the device. What a critic says is `enhance.objectives`'s matter; that term, and those of `enhance.losses.cycle`, are
-computed by the training rules and only weighed here.
+the device. The adversarial term (`enhance.critics.objectives`) and those of `enhance.losses.cycle` are computed by the
+training rules and only weighted here.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ class Losses:
 
     `weights` holds one float32 tensor of shape () per active term, on the device: a caller may overwrite it in place.
     Content and style share one pass through VGG-19 per picture. Raises ValueError where every weight is zero,
-    `enhance.pretrained.WeightsUnavailable` where VGG-19 cannot be had.
+    `enhance.nets.pretrained.WeightsUnavailable` where VGG-19 cannot be had.
     """
 
     def __init__(self, config: LossConfig, device: torch.device | str, channels_last: bool = False) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.config.files import pinned
-from enhance.pretrained import WeightsUnavailable, fill, load_state
+from enhance.nets.pretrained import WeightsUnavailable, fill, load_state
 
 Maps = Mapping[str, Tensor]
 
@@ -38,7 +38,7 @@ class VGG19Features:
     """Feature maps of (N, 3, H, W) pictures, RGB in [0, 1], at the chosen layers, by one pass: float32 (N, C, h, w).
 
     `layers` are keys of LAYERS, `normalisation` is one of INPUTS, `weights` is "random" (seeded, He's rule), "imagenet"
-    or "file:PATH" (see `enhance.pretrained`). H and W >= 16 are enough for every layer. Raises WeightsUnavailable.
+    or "file:PATH" (see `enhance.nets.pretrained`). H and W >= 16 are enough for every layer. Raises WeightsUnavailable.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ the encoder's gradients would vanish. The last convolution starts smaller, so th
 picture and not from noise of deviation 1.
 
 `weights`: "random" are drawn like the decoder's. "imagenet" and "file:PATH" (a state dict of torchvision's resnet34,
-see `enhance.pretrained`) replace the encoder's weights and running statistics; the decoder's stay those of the seed.
+see `enhance.nets.pretrained`) replace the encoder's weights and running statistics; the decoder keeps its seeded ones.
 """
 
 import itertools
@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from enhance.config.nets import UNetResNet34Config
 from enhance.nets.layers import initialise_all
 from enhance.nets.network import Network, blank
-from enhance.pretrained import State, fill, load_state
+from enhance.nets.pretrained import State, fill, load_state
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ENCODER_CHANNELS = (3, 64, 64, 128, 256, 512)  # at 1 (the picture), 1/2, ... 1/32 of the size

@@ -17,7 +17,7 @@ from enhance.rules.cycle import Cycle
 from enhance.rules.paired import Adversarial, Supervised
 from enhance.rules.phased import Phased
 from enhance.rules.rule import Rule, StepStats
-from enhance.seeds import Seeds
+from enhance.training.seeds import Seeds
 
 __all__ = ["RULES", "Rule", "StepStats", "build_rule"]
 

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from enhance.config import Config
 from enhance.critics import build_critic
+from enhance.critics.objectives import build_objective
 from enhance.data.batches import Stream
-from enhance.feed import torch_generator
-from enhance.objectives import build_objective
-from enhance.optimizers import Optimizer
-from enhance.seeds import Seeds
+from enhance.training.feed import torch_generator
+from enhance.training.optimizers import Optimizer
+from enhance.training.seeds import Seeds
 
 
 class Adversary:

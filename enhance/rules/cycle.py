@@ -11,12 +11,12 @@ from torch import Tensor
 from enhance.config import Config
 from enhance.data import PatchStore
 from enhance.losses.cycle import cycle, identity
-from enhance.metrics import psnr_db
 from enhance.nets import Network, apply
 from enhance.rules.adversary import Adversary
 from enhance.rules.pool import Pool
 from enhance.rules.rule import Stateful, StepStats, TrainedNetworks
-from enhance.seeds import Seeds
+from enhance.training.metrics import psnr_db
+from enhance.training.seeds import Seeds
 
 _SECOND = 1 << 31  # apart from the seeds that people choose; of more than 32 bits torch's CPU generator drops the rest
 

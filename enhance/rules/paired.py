@@ -8,7 +8,7 @@ from enhance.data import PatchStore
 from enhance.data.batches import Stream
 from enhance.rules.adversary import Adversary
 from enhance.rules.rule import Stateful, StepStats, TrainedNetworks
-from enhance.seeds import Seeds
+from enhance.training.seeds import Seeds
 
 
 class Supervised(TrainedNetworks):

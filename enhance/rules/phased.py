@@ -15,7 +15,7 @@ from enhance.data import PatchStore
 from enhance.nets.curve import Curve
 from enhance.rules.paired import Adversarial, Supervised
 from enhance.rules.rule import StepStats
-from enhance.seeds import Seeds
+from enhance.training.seeds import Seeds
 
 
 class Phased:

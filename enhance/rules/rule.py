@@ -14,12 +14,12 @@ from torch import Tensor
 from enhance.config import Config
 from enhance.data import PatchStore
 from enhance.data.batches import Stream
-from enhance.feed import Feed, noise_seed
 from enhance.losses import Losses
 from enhance.nets import Network, build_net
 from enhance.nets.network import reseed
-from enhance.optimizers import Optimizer
-from enhance.seeds import Seeds
+from enhance.training.feed import Feed, noise_seed
+from enhance.training.optimizers import Optimizer
+from enhance.training.seeds import Seeds
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from analysis.ledger.location import KINDS, LocationError, StoreError, locate
 from enhance.data import DataError, open_data
-from enhance.data.cache import cache_folder
+from enhance.data.storage.cache import cache_folder
 from sweeps.engine.cluster import shared_folder
 from sweeps.engine.cluster.auth import AccessError, readable_by_others, settle_access, token_source
 from sweeps.engine.cluster.node_check import decisive_versions, facts

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import enhance
-from enhance.processor import cpu_field
+from enhance.system.processor import cpu_field
 from enhance.system.source_digest import source_digest
 
 THREADS = 1

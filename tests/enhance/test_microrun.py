@@ -11,10 +11,10 @@ import torch
 
 from enhance.config import Config, ConfigError
 from enhance.data import PatchStore
-from enhance.feed import to_images
-from enhance.guard import Diverged
 from enhance.microrun import MicroRun, validation
 from enhance.report import Report
+from enhance.training.feed import to_images
+from enhance.training.guard import Diverged
 from tests.enhance.small_configs import config_of
 
 SMALL = {"net.channels": 4, "net.blocks": 1, "train.batch_size": 4, "train.crop_px": 32, "train.val_images": 8}

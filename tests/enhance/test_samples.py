@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from enhance.data import PatchStore
-from enhance.data.pictures import PictureError
+from enhance.data.reading.pictures import PictureError
 from enhance.microrun import MicroRun
 from enhance.samples import PHOTO_PX, SAMPLE_PX, Photo, extreme_places, fixed_places, png, read_photo, validation_index
 from tests.enhance.small_configs import config_of

@@ -17,8 +17,8 @@ import torch
 
 from enhance.config import Scalar, digest, flatten, from_flat
 from enhance.data import PatchStore, open_data
-from enhance.guard import Diverged
 from enhance.microrun import MicroRun
+from enhance.training.guard import Diverged
 from sweeps.engine.ledger.writer import to_table
 
 FILE = Path(__file__).with_name("grid.parquet")

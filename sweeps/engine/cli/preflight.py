@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from enhance.config import Scalar
 from enhance.config.files import FILE
 from enhance.data import PatchStore
-from enhance.data.delivery import StoreTransfer
+from enhance.data.storage.delivery import StoreTransfer
 from sweeps.engine.cli.arguments import UsageError
 from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder

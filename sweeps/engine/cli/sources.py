@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from analysis.ledger.files import table_files
 from analysis.ledger.location import Location, LocationError, StoreError, locate
-from enhance.data.pictures import PictureError
+from enhance.data.reading.pictures import PictureError
 from enhance.samples import Photo, read_photo
 from sweeps.engine.cli.arguments import Arguments, UsageError
 from sweeps.engine.sweep import Sweep

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from enhance.config.files import content_digest, path_and_digest
 from enhance.data import DataError
-from enhance.data.delivery import StoreTransfer, open_delivered
-from enhance.processor import cpu_field
+from enhance.data.storage.delivery import StoreTransfer, open_delivered
+from enhance.system.processor import cpu_field
 from sweeps.engine.cluster.shared_folder import SharedFolderCheck, look
 from sweeps.engine.environment import THREADS, code_hash, has_bf16
 

@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from enhance.data.delivery import StoreTransfer
+from enhance.data.storage.delivery import StoreTransfer
 from sweeps.engine.cluster.node_check import Facts, Requirements, facts, problems
 
 START_S = 180.0

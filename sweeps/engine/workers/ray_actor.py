@@ -7,7 +7,7 @@ from typing import Any
 
 from ray import tune
 
-from enhance.data.delivery import open_delivered
+from enhance.data.storage.delivery import open_delivered
 from sweeps.engine.cluster.node_check import Requirements, problems
 from sweeps.engine.cluster.nodes import fetch_from, name_of, this_node
 from sweeps.engine.environment import code_hash

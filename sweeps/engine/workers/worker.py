@@ -17,11 +17,11 @@ from torch import Tensor
 from enhance.conditions import Cost
 from enhance.config import ConfigError, from_flat
 from enhance.data import PatchStore
-from enhance.guard import Diverged
 from enhance.memory import lack_of_memory
 from enhance.microrun import MicroRun
 from enhance.report import Report
 from enhance.samples import Photo, Sample, SampleRequest
+from enhance.training.guard import Diverged
 from sweeps.engine.environment import THREADS
 from sweeps.engine.protocol import Answer, Assignment, Measured, Measurement, Progress, Work, lost_measurement
 from sweeps.engine.workers.watchdog import Hung, watched

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from enhance import processor
 from enhance.cost import contention
 from enhance.cost.contention import Snapshot, noticed, snapshot
+from enhance.system import processor
 
 CALM = Snapshot(wall_s=0.0, own_s=0.0, busy_s=0.0, stolen_s=0.0, load_1min=0.0, clock_mhz=2600.0, cores=4)
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from enhance.data import KINDS, DataError, check_spec
-from enhance.data.folders import spelled
 from enhance.data.kinds import source_of
+from enhance.data.reading.folders import spelled
 
 OF_PHOTOGRAPHS = ("photos", "deblur", "exposures")
 

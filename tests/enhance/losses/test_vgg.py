@@ -12,7 +12,7 @@ from enhance.config import domains
 from enhance.config.training import LossConfig
 from enhance.losses import Losses, vgg
 from enhance.losses.vgg import INPUTS, LAYERS, VGG19Features
-from enhance.pretrained import WeightsUnavailable
+from enhance.nets.pretrained import WeightsUnavailable
 from tests.enhance.losses.pictures import images
 from tests.enhance.losses.vgg_oracle import CUTS, normalised
 

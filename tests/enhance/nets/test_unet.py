@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from enhance.config.nets import NetConfig, UNetConfig, UNetResNet34Config
 from enhance.nets import apply, build_net, parameter_count
 from enhance.nets.network import reseed
+from enhance.nets.pretrained import WeightsUnavailable
 from enhance.nets.unet import dropout_layers
 from enhance.nets.unet_resnet34 import ENCODER_CHANNELS
-from enhance.pretrained import WeightsUnavailable
 
 torch.set_num_threads(1)
 

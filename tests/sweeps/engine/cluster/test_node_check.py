@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from enhance.data import open_data
-from enhance.data.delivery import StoreTransfer
+from enhance.data.storage.delivery import StoreTransfer
 from sweeps.engine.cluster import node_check
 from sweeps.engine.cluster.node_check import Requirements, decisive_versions, facts, problems
 from sweeps.engine.cluster.shared_folder import show

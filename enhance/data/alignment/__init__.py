@@ -1,0 +1,1 @@
+"""Aligning two photographs of one scene. Loads torch, in processes of its own."""

@@ -1,0 +1,1 @@
+"""Reading photographs, folders of them, and the light in their pixels."""

@@ -1,0 +1,1 @@
+"""Where patches come from: one file for each source of photographs or of finished pairs."""

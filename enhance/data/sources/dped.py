@@ -1,0 +1,130 @@
+"""DPED's patches as they unpack: training_data/{PHONE,canon}/N.jpg and test_data/patches/{PHONE,canon}/N.jpg.
+
+100x100 RGB JPEG, equal file name = pair, training_data for training and test_data for validation (the tree as the
+authors publish it; Ignatov et al. 2017, "DSLR-Quality Photos on Mobile Devices with Deep Convolutional Networks").
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from enhance.data.reading.folders import Listing, absolute, by_number, list_pictures, spelled, subfolders
+from enhance.data.reading.pictures import PictureError, Tally, read_patch, strict_pillow
+from enhance.data.storage.cache import code_digest
+from enhance.data.storage.errors import DataError
+from enhance.data.storage.store import SPLITS, Pixels
+from enhance.data.storage.store_writer import StoreWriter
+
+PATCH_PX = 100
+MAX_EXCLUDED_SHARE = 0.1  # more than this is no accident of a few files but another kind of data
+TARGET = "canon"
+FOLDERS = {"train": "training_data", "val": "test_data/patches"}
+
+_CHUNK = 500  # pairs decoded ahead of the writer
+
+
+@dataclass(frozen=True, slots=True)
+class Dped:
+    """One phone's folder; `phone` is the name of the input folders in it."""
+
+    folder: Path
+    phone: str
+
+    @classmethod
+    def find(cls, given: Path) -> "Dped":
+        """The phone that `given` is the folder of, or the only phone in it. Raises DataError naming what was sought."""
+        folder = absolute(given)
+        inside = subfolders(folder)
+        if "training_data" not in inside:
+            phones = [name for name in inside if os.path.isdir(folder / name / "training_data")]
+            if not phones:
+                raise DataError(f"looked for training_data in {folder} and in the folders there: there is none")
+            if len(phones) > 1:
+                choices = ", ".join(f"dped:{given / phone}" for phone in phones)
+                raise DataError(f"{folder} holds several phones; choose one of {choices}")
+            folder = folder / phones[0]
+        return cls(folder, _phone_name(folder))
+
+    @property
+    def name(self) -> str:
+        """For the file name of the packed store."""
+        return f"dped-{self.phone}"
+
+    @property
+    def spec(self) -> str:
+        """The source with its absolute folder."""
+        return spelled("dped", self.folder, None)
+
+    def identity(self) -> dict[str, object]:
+        """Names, sizes and times of all files, and the code that reads them."""
+        states = {split: [listing.state() for listing in self._listings(split)] for split in SPLITS}
+        return {"files": states, "code": code_digest("sources/dped.py", "reading/folders.py", "reading/pictures.py")}
+
+    def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
+        """Adds every whole pair. Raises DataError where a split has none, or too many had to be left out."""
+        excluded, identical, ignored = Tally(), Tally(), Tally()
+        with strict_pillow():
+            for split in SPLITS:
+                excluded.update(self._pack_split(split, writer, identical, progress))
+        for listing in (listing for split in SPLITS for listing in self._listings(split)):
+            for name in listing.others:
+                ignored.add("no JPEG file", str((listing.folder / name).relative_to(self.folder)))
+        return {"excluded": excluded.summary(), "identical": identical.of("identical"), "ignored": ignored.summary()}
+
+    def _listings(self, split: str) -> tuple[Listing, Listing]:
+        folder = self.folder / FOLDERS[split]
+        phone, target = (list_pictures(folder / name, (".jpg", ".jpeg")) for name in (self.phone, TARGET))
+        return phone, target
+
+    def _pack_split(self, split: str, writer: StoreWriter, identical: Tally, progress: Callable[[str], None]) -> Tally:
+        phone, target = self._listings(split)
+        names = sorted({*phone.pictures, *target.pictures}, key=by_number)
+        if not names:
+            raise DataError(f"looked for N.jpg in {phone.folder} and {target.folder}: there is none")
+        excluded = Tally()
+        for done, (name, read) in enumerate(self._read_all(names, phone, target)):
+            place = f"{FOLDERS[split]}/{name}"
+            if done % _CHUNK == 0:
+                progress(f"packing {self.spec}: {done} of {len(names)} {split} pairs")
+            if isinstance(read, PictureError):
+                excluded.add(read.reason, f"{place} ({read.detail})")
+                continue
+            if np.array_equal(*read):
+                identical.add("identical", place)
+            writer.add(split, *read)
+        excluded.refuse_above(MAX_EXCLUDED_SHARE, len(names), f"pairs in {self.folder / FOLDERS[split]}")
+        return excluded
+
+    def _read_all(
+        self, names: list[str], phone: Listing, target: Listing
+    ) -> Iterator[tuple[str, "tuple[Pixels, Pixels] | PictureError"]]:
+        there = set(phone.pictures), set(target.pictures)
+
+        def read(name: str) -> tuple[Pixels, Pixels] | PictureError:
+            for names_there, folder in zip(there, (self.phone, TARGET), strict=True):
+                if name not in names_there:
+                    return PictureError("no partner", f"missing in {folder}")
+            try:
+                return read_patch(phone.folder / name, PATCH_PX), read_patch(target.folder / name, PATCH_PX)
+            except PictureError as error:
+                return error
+
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            for start in range(0, len(names), _CHUNK):  # in chunks, so that what is decoded never piles up
+                chunk = names[start : start + _CHUNK]
+                yield from zip(chunk, pool.map(read, chunk), strict=True)
+
+
+def _phone_name(folder: Path) -> str:
+    inputs = [name for name in subfolders(folder / FOLDERS["train"]) if name != TARGET]
+    if folder.name in inputs:
+        return folder.name
+    if len(inputs) == 1:
+        return inputs[0]
+    found = ", ".join(inputs) if inputs else "none"
+    raise DataError(f"looked for one folder of phone patches beside {TARGET} in {folder / FOLDERS['train']}: {found}")

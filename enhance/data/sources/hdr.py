@@ -1,0 +1,214 @@
+"""LDR-HDR pairs as HanbyolJang's LDR-HDR-pair_Dataset lays them out, the data of paper 001's task C (section 3.4).
+
+HDR/HDR_NNN.hdr is a scene, LDR_exposure_-2/LDR_NNN.jpg, LDR_exposure_0/ and LDR_exposure_+2/ are what a camera made of
+it at three exposures; each is a pair of its own, as in the paper. The numbers of the scenes have gaps.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from enhance.data.reading.folders import Listing, absolute, list_pictures, spelled
+from enhance.data.reading.pictures import PictureError, Tally, read_photograph, strict_pillow
+from enhance.data.reading.srgb import Light, encode
+from enhance.data.storage.cache import code_digest
+from enhance.data.storage.errors import DataError
+from enhance.data.storage.store import Patches, Pixels
+from enhance.data.storage.store_writer import StoreWriter
+
+TARGETS = "HDR"
+INPUTS = ("LDR_exposure_-2", "LDR_exposure_0", "LDR_exposure_+2")
+PATCH_PX = 256
+VAL_SHARE = 20 / 176  # the paper keeps 20 of its 176 scenes for the test
+MAX_EXCLUDED_SHARE = 0.5
+WHITE_PERCENTILE = 99.9
+MAX_ASPECT_CHANGE = 0.01  # input and target may differ in size, not in shape
+
+_NUMBER = {TARGETS: re.compile(r"HDR_(\d+)\.hdr", re.IGNORECASE)} | dict.fromkeys(
+    INPUTS, re.compile(r"LDR_(\d+)\.jpe?g", re.IGNORECASE)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hdr:
+    """The scenes of one folder. The last ones by number, as large a share as in the paper, are for validation.
+
+    The shorter side of every picture is resized to `patch_px`, and windows that cover the longer side are cut from it
+    (the paper squeezes every picture to a square). A scene stays in one split with all its exposures; a picture with
+    the very pixels of another scene's is left out, or it could stand in both splits.
+    """
+
+    folder: Path
+    patch_px: int = PATCH_PX
+
+    @classmethod
+    def find(cls, given: Path, patch_px: int = PATCH_PX) -> "Hdr":
+        """The scenes in `given`. Raises DataError where a folder is missing, or there are fewer than two scenes."""
+        found = cls(absolute(given), patch_px)
+        if len(found._scenes()) < 2:
+            raise DataError(f"looked for two or more {TARGETS}/HDR_NNN.hdr with LDR_NNN.jpg in {found.folder}")
+        return found
+
+    @property
+    def name(self) -> str:
+        """For the file name of the packed store."""
+        return "hdr"
+
+    @property
+    def spec(self) -> str:
+        """The source with its absolute folder, and the size of its patches where it is not the usual one."""
+        return spelled("hdr", self.folder, None if self.patch_px == PATCH_PX else self.patch_px)
+
+    def identity(self) -> dict[str, object]:
+        """Names, sizes and times of all files, the size of the patches, the code."""
+        return {
+            "files": [listing.state() for listing in self._listings().values()],
+            "patch_px": self.patch_px,
+            "code": code_digest("sources/hdr.py", "reading/srgb.py", "reading/folders.py", "reading/pictures.py"),
+        }
+
+    def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
+        """Adds every whole pair. Raises DataError where too many had to be left out, or OpenCV is not installed."""
+        scenes, excluded, seen = self._scenes(), Tally(), dict[str, str]()
+        val_count = max(1, round(len(scenes) * VAL_SHARE))
+        with strict_pillow():
+            for done, number in enumerate(scenes):
+                progress(f"packing {self.spec}: {done} of {len(scenes)} scenes")
+                split = "train" if done < len(scenes) - val_count else "val"
+                for image, target in self._scene(number, scenes[number], excluded, seen):
+                    writer.add(split, image, target)
+        excluded.refuse_above(MAX_EXCLUDED_SHARE, len(INPUTS) * len(scenes), f"pairs in {self.folder}")
+        return {
+            "scenes": {"train": len(scenes) - val_count, "val": val_count},
+            "excluded": excluded.summary(),
+            "ignored": self._ignored().summary(),
+            "white_percentile": WHITE_PERCENTILE,
+        }
+
+    def _listings(self) -> dict[str, Listing]:
+        suffixes = {TARGETS: (".hdr",)} | dict.fromkeys(INPUTS, (".jpg", ".jpeg"))
+        return {name: list_pictures(self.folder / name, suffixes[name]) for name in suffixes}
+
+    def _scenes(self) -> dict[str, dict[str, Path]]:
+        """The file in each folder that has one, by the number of the scene."""
+        scenes: dict[str, dict[str, Path]] = {}
+        for folder, listing in self._listings().items():
+            for name in listing.pictures:
+                if number := _NUMBER[folder].fullmatch(name):
+                    scenes.setdefault(number[1], {})[folder] = listing.folder / name
+        return {number: scenes[number] for number in sorted(scenes, key=lambda number: (int(number), number))}
+
+    def _ignored(self) -> Tally:
+        ignored = Tally()
+        for folder, listing in self._listings().items():
+            for name in (*listing.pictures, *listing.others):
+                if not _NUMBER[folder].fullmatch(name):
+                    ignored.add("name without a scene's number", f"{folder}/{name}")
+        return ignored
+
+    def _scene(
+        self, number: str, files: dict[str, Path], excluded: Tally, seen: dict[str, str]
+    ) -> Iterator[tuple[Pixels, Patches]]:
+        """Every pair of one scene; what cannot be used is counted by pair."""
+        target: Patches | PictureError
+        try:
+            target = self._target(_partner(files, TARGETS))
+            _refuse_copy(target, number, seen)
+        except PictureError as error:
+            target = error
+        for folder in INPUTS:
+            try:
+                if isinstance(target, PictureError):
+                    raise target
+                image = self._input(_partner(files, folder), target)
+                _refuse_copy(image, number, seen)
+            except PictureError as error:
+                excluded.add(error.reason, f"{folder}/LDR_{number} ({error.detail})")
+                continue
+            for here in windows(target.shape, self.patch_px):
+                yield image[here], target[here]
+
+    def _target(self, path: Path) -> Patches:
+        encoded = normalised(read_radiance(path))
+        size = self._resized_size(encoded.shape[1], encoded.shape[0])
+        channels = [Image.fromarray(encoded[..., i]).resize(size, Image.Resampling.LANCZOS) for i in range(3)]
+        resized = np.stack([np.asarray(channel) for channel in channels], axis=-1)
+        return np.asarray(np.rint(65535 * np.clip(resized, 0, 1)), np.uint16)  # the filter overshoots beside edges
+
+    def _input(self, path: Path, target: Patches) -> Pixels:
+        """The exposure in the size of the resized target, by the same filter on the same kind of values."""
+        image = Image.fromarray(read_photograph(path))
+        height_px, width_px = target.shape[:2]
+        if abs(image.width / image.height * height_px / width_px - 1) > MAX_ASPECT_CHANGE:
+            raise PictureError("another shape", f"{image.width}:{image.height}, its HDR picture {width_px}:{height_px}")
+        return np.asarray(image.resize((width_px, height_px), Image.Resampling.LANCZOS))
+
+    def _resized_size(self, width_px: int, height_px: int) -> tuple[int, int]:
+        shorter_px = min(width_px, height_px)
+        if shorter_px < self.patch_px:
+            raise PictureError("too small", f"{width_px}x{height_px} px")
+        return round(width_px * self.patch_px / shorter_px), round(height_px * self.patch_px / shorter_px)
+
+
+def read_radiance(path: Path) -> Light:
+    """The linear light of a Radiance .hdr file, (H, W, 3) float32 RGB, read by OpenCV.
+
+    Raises PictureError, or DataError where OpenCV is not installed.
+    """
+    try:
+        import cv2
+    except ImportError:
+        raise DataError("data='hdr:DIR' reads .hdr files with OpenCV; pip install 'teststrip[hdr]'") from None
+    try:
+        read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise PictureError("unreadable", f"{path.name}: {error}") from error
+    if read is None or read.dtype != np.float32 or read.ndim != 3 or read.shape[2] != 3:
+        raise PictureError("unreadable", f"{path.name} is no whole Radiance file")
+    if not np.isfinite(read).all() or read.min() < 0:
+        raise PictureError("unreadable", f"{path.name} has light that is negative or not finite")
+    return np.asarray(read[..., ::-1], np.float32)
+
+
+def normalised(light: Light) -> Light:
+    """Light in any unit to encoded sRGB values in [0, 1], by the picture's own 99.9th percentile, (H, W, 3) float32.
+
+    The paper normalises each HDR picture independently and does not say how. The maximum would not do: one reflection
+    of the sun, thousands of times brighter than the rest, makes everything else black. So one value in a thousand is
+    clipped. sRGB's curve makes the steps of the target about as visible as those of the input.
+    Raises PictureError where nearly everything is black.
+    """
+    white = float(np.percentile(light, WHITE_PERCENTILE))
+    if white <= 0:
+        raise PictureError("black", "no light in 99.9 % of the values")
+    return encode(np.clip(light / np.float32(white), 0, 1)).astype(np.float32)
+
+
+def windows(shape: tuple[int, ...], size_px: int) -> list[tuple[slice, slice]]:
+    """As few windows of `size_px` as cover a picture whose shorter side is `size_px`, evenly along the longer one."""
+    height_px, width_px = shape[:2]
+    longer_px = max(height_px, width_px)
+    starts = np.linspace(0, longer_px - size_px, math.ceil(longer_px / size_px)).round().astype(int)
+    along = [slice(int(start), int(start) + size_px) for start in starts]
+    across = slice(0, size_px)
+    return [(across, here) if width_px >= height_px else (here, across) for here in along]
+
+
+def _partner(files: dict[str, Path], folder: str) -> Path:
+    if folder not in files:
+        raise PictureError("no partner", f"missing in {folder}")
+    return files[folder]
+
+
+def _refuse_copy(picture: npt.NDArray[Any], number: str, seen: dict[str, str]) -> None:
+    first = seen.setdefault(hashlib.sha256(picture.tobytes()).hexdigest(), number)
+    if first != number:
+        raise PictureError("copy", f"of scene {first}")

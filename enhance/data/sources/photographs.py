@@ -1,0 +1,145 @@
+"""Pairs from photographs: photographs from somewhere, times what is done to them.
+
+Training and validation never share a pixel, nor one that influenced both.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from enhance.data.degradations.camera import Camera
+from enhance.data.degradations.patches import Cut, Degradation, Pairing
+from enhance.data.reading.folders import spelled
+from enhance.data.reading.pictures import PictureError, Tally, strict_pillow
+from enhance.data.storage.cache import code_digest
+from enhance.data.storage.errors import DataError
+from enhance.data.storage.store import Pixels
+from enhance.data.storage.store_writer import StoreWriter
+
+MAX_EXCLUDED_SHARE = 0.5  # a folder of mixed pictures is common; one with more misfits than photographs, a mistake
+CODE = ("sources/photographs.py", "degradations/patches.py", "reading/pictures.py")
+
+
+class Photographs(Protocol):
+    """Where photographs come from."""
+
+    CODE: ClassVar[tuple[str, ...]]  # the files of this package that decide the pixels
+
+    @property
+    def where(self) -> str:
+        """As it stands in a spec: "demo" or an absolute folder."""
+
+    def names(self) -> Sequence[str]:
+        """All of them, in their order."""
+
+    def ignored(self) -> Tally:
+        """What lies there beside them."""
+
+    def identity(self) -> dict[str, object]:
+        """Everything that decides their pixels, in JSON types."""
+
+    def read(self, name: str, max_side_px: int) -> Pixels:
+        """One of them as (H, W, 3) uint8, its longer side reduced to `max_side_px`. Raises PictureError."""
+
+    def val_count(self, usable: int, patch_px: int) -> int:
+        """How many of the usable ones, the last, serve validation only; 0 where each serves both splits."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotographPairs:
+    """A source of pairs: the `kind` of data that it is, the photographs, what is done to them, and how they are cut.
+
+    A copy of an earlier photograph (equal pixels) is left out, or it could stand in both splits.
+    """
+
+    kind: str
+    photographs: Photographs
+    degradation: Degradation = field(default_factory=Camera)
+    cut: Cut = field(default_factory=Cut)
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """For the file name of the packed store."""
+        return self.kind
+
+    @property
+    def spec(self) -> str:
+        """The source with its absolute folder, and the size of its patches where it is not the usual one."""
+        size_px = None if self.cut.patch_px == Cut().patch_px else self.cut.patch_px
+        return spelled(self.kind, None if self.kind == "demo" else self.photographs.where, size_px)
+
+    @property
+    def pairing(self) -> Pairing:
+        """What makes the pairs."""
+        return Pairing(degradation=self.degradation, cut=self.cut, seed=self.seed)
+
+    def identity(self) -> dict[str, object]:
+        """The photographs, every parameter, the code."""
+        return {
+            **self.photographs.identity(),
+            **self._parameters(),
+            "code": code_digest(*CODE, *self.photographs.CODE, *self.degradation.CODE),
+        }
+
+    def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
+        """Adds the pairs of all usable photographs. Raises DataError where too many cannot be used."""
+        excluded = Tally()
+        with strict_pillow():
+            names = self._usable(excluded, progress)
+            val_count = self.photographs.val_count(len(names), self.cut.patch_px)
+            photographs = self._read(names, progress)
+            if val_count:
+                train_count = len(names) - val_count
+                self.pairing.add(writer, "train", itertools.islice(photographs, train_count))
+                self.pairing.add(writer, "val", photographs, first_index=train_count)
+            else:
+                self.pairing.add_to_both(writer, photographs)
+        return {
+            "photographs": {"usable": len(names), "split": "by photograph" if val_count else "by region"},
+            "excluded": excluded.summary(),
+            "ignored": self.photographs.ignored().summary(),
+            **self._parameters(),
+        }
+
+    def _parameters(self) -> dict[str, Any]:
+        degradation = {"name": type(self.degradation).__name__.lower(), **dataclasses.asdict(self.degradation)}
+        return {"degradation": degradation, "cut": dataclasses.asdict(self.cut), "seed": self.seed}
+
+    def _usable(self, excluded: Tally, progress: Callable[[str], None]) -> list[str]:
+        names = self.photographs.names()
+        usable: dict[str, str] = {}  # digest of the pixels -> name
+        for done, name in enumerate(names):
+            progress(f"checking {self.spec}: {done} of {len(names)} photographs")
+            try:
+                photograph = self._read_one(name)
+            except PictureError as error:
+                excluded.add(error.reason, f"{name} ({error.detail})")
+                continue
+            if not self._has_room(photograph):
+                excluded.add("too small", f"{name} ({photograph.shape[1]}x{photograph.shape[0]} px)")
+                continue
+            first = usable.setdefault(hashlib.sha256(photograph.tobytes()).hexdigest(), name)
+            if first != name:
+                excluded.add("copy", f"{name} (of {first})")
+        excluded.refuse_above(MAX_EXCLUDED_SHARE, len(names), f"photographs in {self.photographs.where}")
+        return list(usable.values())
+
+    def _has_room(self, photograph: Pixels) -> bool:
+        if self.photographs.val_count(1, self.cut.patch_px):  # not even a lone one would have to serve both splits
+            return bool(self.cut.windows(photograph.shape[0], photograph.shape[1], "val"))
+        return all(self.pairing.windows_of_both(photograph).values())
+
+    def _read(self, names: list[str], progress: Callable[[str], None]) -> Iterator[Pixels]:
+        for done, name in enumerate(names):
+            progress(f"packing {self.spec}: {done} of {len(names)} photographs")
+            try:
+                yield self._read_one(name)
+            except PictureError as error:
+                raise DataError(f"{name} in {self.photographs.where} changed while it was read: {error}") from error
+
+    def _read_one(self, name: str) -> Pixels:
+        return self.photographs.read(name, self.cut.max_side_px)

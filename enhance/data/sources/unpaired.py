@@ -1,0 +1,123 @@
+"""Two heaps of pictures without pairs, as CycleGAN's data sets unpack: trainA, trainB, testA, testB, each of JPEGs.
+
+In iphone2dslr_flower, which paper 004 uses, A is the phone and B the DSLR. A becomes the input side, B the target side;
+train is for training and test for validation.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from enhance.data.reading.folders import Listing, absolute, list_pictures, spelled
+from enhance.data.reading.pictures import PictureError, Tally, read_photograph, strict_pillow
+from enhance.data.storage.cache import code_digest
+from enhance.data.storage.errors import DataError
+from enhance.data.storage.store import Pixels
+from enhance.data.storage.store_writer import StoreWriter
+
+FOLDERS = {
+    ("train", "input"): "trainA",
+    ("train", "target"): "trainB",
+    ("val", "input"): "testA",
+    ("val", "target"): "testB",
+}
+PATCH_PX = 286  # CycleGAN resizes to 286 px and crops 256 px at random while it trains
+MAX_EXCLUDED_SHARE = 0.5  # as with own photographs
+
+_PROGRESS_EVERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaired:
+    """The four folders. The shorter side of every picture is resized to `patch_px` (bicubic, as CycleGAN's code does),
+    then the square in the middle is kept.
+
+    A test picture with the very pixels of a training picture, of either side, is left out: the split folders that
+    paper 000 used again without clearing them had every test pair among the training pairs. A copy that was stored with
+    another JPEG quality has other pixels and is not found.
+    """
+
+    folder: Path
+    patch_px: int = PATCH_PX
+
+    @classmethod
+    def find(cls, given: Path, patch_px: int = PATCH_PX) -> "Unpaired":
+        """The folders in `given`. Raises DataError where one is missing or holds no JPEG."""
+        found = cls(absolute(given), patch_px)
+        for listing in found._listings().values():
+            if not listing.pictures:
+                raise DataError(f"looked for *.jpg, *.jpeg in {listing.folder}: there is none")
+        return found
+
+    @property
+    def name(self) -> str:
+        """For the file name of the packed store."""
+        return "unpaired"
+
+    @property
+    def spec(self) -> str:
+        """The source with its absolute folder, and the size of its pictures where it is not the usual one."""
+        return spelled("unpaired", self.folder, None if self.patch_px == PATCH_PX else self.patch_px)
+
+    def identity(self) -> dict[str, object]:
+        """Names, sizes and times of all files, the size of the pictures, the code."""
+        return {
+            "files": [listing.state() for listing in self._listings().values()],
+            "patch_px": self.patch_px,
+            "code": code_digest("sources/unpaired.py", "reading/folders.py", "reading/pictures.py"),
+        }
+
+    def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
+        """Adds every whole picture. Raises DataError where too many of a folder had to be left out."""
+        excluded, ignored, trained = Tally(), Tally(), dict[str, str]()
+        with strict_pillow():
+            for (split, side), listing in self._listings().items():
+                excluded.update(self._pack_folder(split, side, listing, writer, trained, progress))
+                for name in listing.others:
+                    ignored.add("no JPEG file", f"{listing.folder.name}/{name}")
+        return {"excluded": excluded.summary(), "ignored": ignored.summary()}
+
+    def _listings(self) -> dict[tuple[str, str], Listing]:
+        return {key: list_pictures(self.folder / name, (".jpg", ".jpeg")) for key, name in FOLDERS.items()}
+
+    def _pack_folder(
+        self,
+        split: str,
+        side: str,
+        listing: Listing,
+        writer: StoreWriter,
+        trained: dict[str, str],
+        progress: Callable[[str], None],
+    ) -> Tally:
+        """Adds one folder; `trained` maps the digests of all training pictures so far to their names."""
+        excluded = Tally()
+        for done, name in enumerate(listing.pictures):
+            place = f"{listing.folder.name}/{name}"
+            if done % _PROGRESS_EVERY == 0:
+                progress(f"packing {self.spec}: {done} of {len(listing.pictures)} pictures in {listing.folder.name}")
+            try:
+                picture = self._square(listing.folder / name)
+                digest = hashlib.sha256(picture.tobytes()).hexdigest()
+                if split == "train":
+                    trained.setdefault(digest, place)
+                elif digest in trained:
+                    raise PictureError("copy of a training picture", f"of {trained[digest]}")
+            except PictureError as error:
+                excluded.add(error.reason, f"{place} ({error.detail})")
+                continue
+            writer.add_side(split, side, picture)
+        excluded.refuse_above(MAX_EXCLUDED_SHARE, len(listing.pictures), f"pictures in {listing.folder}")
+        return excluded
+
+    def _square(self, path: Path) -> Pixels:
+        image = Image.fromarray(read_photograph(path))
+        shorter_px = min(image.size)
+        width_px, height_px = (round(side_px * self.patch_px / shorter_px) for side_px in image.size)
+        resized = image.resize((width_px, height_px), Image.Resampling.BICUBIC)
+        left, top = (width_px - self.patch_px) // 2, (height_px - self.patch_px) // 2
+        return np.asarray(resized.crop((left, top, left + self.patch_px, top + self.patch_px)))

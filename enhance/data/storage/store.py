@@ -1,0 +1,201 @@
+"""The packed store: all patches in one file, memory-mapped, written once, never changed.
+
+Layout: a preamble of 64 bytes (magic, version, where the header lies, the header's sha256), then the patches, then the
+header as JSON. Patches are uint8 or little-endian uint16 of shape (H, W, 3). In a store of pairs they are the training
+pairs and then the validation pairs, each an input with its target after it, padded so that a uint16 begins at an even
+place; in an unpaired store the training inputs, training targets, validation inputs, validation targets. Each of these
+blocks begins at a multiple of 8 bytes. The header comes last because the number of patches is known only when all have
+been read, and the preamble is filled in after everything else, so that an unfinished file never looks like a store.
+Here stores are read; `enhance.data.storage.store_writer` writes them.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from enhance.data.storage.errors import DataError
+
+Pixels = npt.NDArray[np.uint8]
+Patches = npt.NDArray[np.uint8 | np.uint16]  # value / 255 or value / 65535 is in [0, 1]
+
+MAGIC = b"TSTRIP\r\n"
+VERSION = 2
+SPLITS = ("train", "val")
+SIDES = ("input", "target")
+ARRAYS = ("train_input", "train_target", "val_input", "val_target")
+DTYPES: dict[str, np.dtype[Any]] = {"uint8": np.dtype(np.uint8), "uint16": np.dtype("<u2")}
+
+PREAMBLE = struct.Struct("<8sQQQ32s")  # magic, version, header offset, header length, sha256 of the header
+_HASH_BYTES = 1 << 24
+_BLOCK_STARTS_AT = 8  # a multiple of this
+
+
+class StoreError(DataError):
+    """A file that is no whole store of the version this program reads."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PatchStore:
+    """An opened store. Read-only, safe to fork; pickles as its path and fingerprint, and is opened again from there.
+
+    The arrays are RGB of shape (N, H, W, 3), uint8 or uint16, each side (input, target) with a dtype of its own; views
+    of the mapped file, strided in a store of pairs. Where `paired`, input i belongs to target i. Where not, the counts
+    of inputs and targets differ, and index i of one has nothing to do with index i of the other.
+    `spec` is what the store was made from, with folders absolute; `fingerprint` 16 hexadecimal digits of a sha256 over
+    pixels, dtypes, shapes and `paired`; `summary` what was counted, left out and simulated.
+    """
+
+    path: Path
+    spec: str
+    fingerprint: str
+    paired: bool
+    train_input: Patches
+    train_target: Patches
+    val_input: Patches
+    val_target: Patches
+    summary: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: Path, *, verify: bool = False) -> "PatchStore":
+        """Maps the store at `path`. Magic, version, header and length are always checked; `verify` reads every pixel.
+
+        Raises DataError where there is no readable file, StoreError where it is damaged or of another version.
+        """
+        mapped = _map(path)
+        header = _read_header(path, mapped)
+        layout = Layout(**header["layout"])
+        if verify and _sha256(path, PREAMBLE.size, layout.end) != header["payload_sha256"]:
+            raise StoreError(f"{path} is damaged: its pixels do not match their checksum")
+        return cls(
+            path=path,
+            spec=header["spec"],
+            fingerprint=header["fingerprint"],
+            paired=layout.paired,
+            **_views(mapped, layout),
+            summary=header["summary"],
+        )
+
+    def __reduce__(self) -> tuple[Callable[[Path, str], "PatchStore"], tuple[Path, str]]:
+        return _reopen, (self.path, self.fingerprint)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """What lies where; as JSON a part of the header.
+
+    shape: of one patch. dtypes: name by side. counts: number of patches by array, of `ARRAYS`.
+    """
+
+    paired: bool
+    shape: list[int]
+    dtypes: dict[str, str]
+    counts: dict[str, int]
+
+    @property
+    def blocks(self) -> dict[str, tuple[np.dtype[Any], int, int]]:
+        """Dtype of one record, number of records and offset in the file, by name: split if paired, else array."""
+        if self.paired:
+            records = [(split, pair_dtype(self.dtypes, self.shape), self.counts[f"{split}_input"]) for split in SPLITS]
+        else:
+            records = [(name, side_dtype(self.dtypes[side_of(name)], self.shape), self.counts[name]) for name in ARRAYS]
+        blocks, offset = {}, PREAMBLE.size
+        for name, dtype, count in records:
+            offset = block_start(offset)
+            blocks[name] = dtype, count, offset
+            offset += dtype.itemsize * count
+        return blocks
+
+    @property
+    def end(self) -> int:
+        """Where the patches end and the header begins."""
+        dtype, count, offset = list(self.blocks.values())[-1]
+        return offset + dtype.itemsize * count
+
+
+def side_of(array: str) -> str:
+    """ "input" or "target", of a name in `ARRAYS`."""
+    return array.partition("_")[2]
+
+
+def pair_dtype(dtypes: dict[str, str], shape: list[int]) -> np.dtype[Any]:
+    """Of one record in a store of pairs: fields "input" and "target". `dtypes`: name by side."""
+    return np.dtype([(side, DTYPES[dtypes[side]], tuple(shape)) for side in SIDES], align=True)
+
+
+def side_dtype(dtype: str, shape: list[int]) -> np.dtype[Any]:
+    """Of one record in an unpaired store: a whole patch."""
+    return np.dtype((DTYPES[dtype], tuple(shape)))
+
+
+def block_start(offset: int) -> int:
+    """The first place from `offset` on where a block of patches may begin."""
+    return -(-offset // _BLOCK_STARTS_AT) * _BLOCK_STARTS_AT
+
+
+def _reopen(path: Path, fingerprint: str) -> PatchStore:
+    store = PatchStore.open(path)
+    if store.fingerprint != fingerprint:
+        raise DataError(f"{path} holds other data ({store.fingerprint}) than when it was opened first ({fingerprint})")
+    return store
+
+
+def _map(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            length = os.fstat(file.fileno()).st_size
+            if length < PREAMBLE.size:
+                raise StoreError(f"{path} is damaged: {length} bytes are too few for a store")
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise DataError(f"there is no packed data at {path} on this machine") from None
+    except OSError as error:
+        raise DataError(f"cannot open the packed data at {path}: {error.strerror}") from error
+
+
+def _read_header(path: Path, mapped: mmap.mmap) -> dict[str, Any]:
+    magic, version, offset, length, digest = PREAMBLE.unpack_from(mapped)
+    if magic != MAGIC:
+        raise StoreError(f"{path} is not a store: it begins with {magic!r}, not with {MAGIC!r}")
+    if version != VERSION:
+        raise StoreError(f"{path} is a store of version {version}; this program reads version {VERSION}")
+    if offset + length != len(mapped):
+        raise StoreError(f"{path} is damaged: it has {len(mapped)} bytes and should have {offset + length}")
+    text = mapped[offset : offset + length]
+    if hashlib.sha256(text).digest() != digest:
+        raise StoreError(f"{path} is damaged: its header does not match its checksum")
+    header: dict[str, Any] = json.loads(text)
+    end = Layout(**header["layout"]).end
+    if end != offset:
+        raise StoreError(f"{path} is damaged: its pixels end at {offset} and should end at {end}")
+    return header
+
+
+def _views(mapped: mmap.mmap, layout: Layout) -> dict[str, Patches]:
+    def block(name: str) -> npt.NDArray[Any]:
+        dtype, count, offset = layout.blocks[name]
+        # As bytes first: numpy.frombuffer knows no dtype of a whole patch.
+        flat = np.frombuffer(mapped, dtype=np.uint8, count=dtype.itemsize * count, offset=offset)
+        return flat.view(dtype) if dtype.names else flat.view(dtype.base).reshape(count, *dtype.shape)
+
+    if layout.paired:
+        return {f"{split}_{side}": block(split)[side] for split in SPLITS for side in SIDES}
+    return {name: block(name) for name in ARRAYS}
+
+
+def _sha256(path: Path, start: int, stop: int) -> str:
+    # Read, not mapped: every mapped page touched here would count as memory of this process from now on.
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        file.seek(start)
+        for at in range(start, stop, _HASH_BYTES):
+            digest.update(file.read(min(_HASH_BYTES, stop - at)))
+    return digest.hexdigest()

@@ -1,8 +1,8 @@
-"""What each part of a configuration is worth: effects from runs whose design has pairs, seed by seed.
+"""What each part of a configuration contributes: paired effects from runs with a design.
 
-An effect is a mean over seeds of differences between trials that share their seed. Its interval is Student's, over
-seeds; p values are corrected for the number of effects asked for in one metric (Holm). Only effects are estimated that
-the design keeps apart; where a trial of a pair did not complete, the pair is left out for all seeds and counted.
+An effect is the mean over seeds of differences between trials with the same seed. Intervals are Student's, over seeds;
+p values are Holm-corrected for the number of effects in one metric. Only effects that the design can separate are
+estimated. If a trial of a pair did not complete, the pair is left out on all seeds and counted as lost.
 """
 
 import itertools
@@ -20,15 +20,15 @@ from analysis.statistics.effects import holm, paired_effects
 from analysis.statistics.intervals import Floats
 
 CONFIDENT = 0.05
-"""An effect whose corrected p value is below this is told apart from nothing."""
+"""An effect is significant if its corrected p value is below this."""
 
 FEWEST_SEEDS = 2
 _OFF = ("0.0", "False", "none")
 
 
 class Contrast(NamedTuple):
-    """A question: `kind` ("left out", "instead", "named", "main" or "interaction"), what is compared, and the
-    differences: `pairs` (pairs, seeds), NaN where a trial is missing; their mean over pairs is a seed's difference."""
+    """A contrast: its `kind` ("left out", "instead", "named", "main" or "interaction"), the `effect` in words, and the
+    differences `pairs` (pairs, seeds), NaN where a trial is missing. Their mean over pairs is the effect on a seed."""
 
     kind: str
     effect: str
@@ -50,8 +50,8 @@ def ablation(ledger: Ledger, objectives: Sequence[Objective] | None = None) -> p
         table, texts = scores(ledger, objective, settings)
         if table.shape[1] < FEWEST_SEEDS:
             raise LedgerError(
-                f"{ledger.path} has {table.shape[1]} seed: the spread between seeds is unknown, so no effect has an "
-                f"interval; go on with --seeds {FEWEST_SEEDS} or more in a new run"
+                f"{ledger.path} has {table.shape[1]} seed, so the spread between seeds is unknown and no effect has an "
+                f"interval; start a new run with --seeds {FEWEST_SEEDS} or more"
             )
         parts.append(effects(contrasts(table, texts, design, settings)).assign(metric=objective.metric))
     frame: pd.DataFrame = pd.concat(parts, ignore_index=True)
@@ -61,7 +61,7 @@ def ablation(ledger: Ledger, objectives: Sequence[Objective] | None = None) -> p
 def contrasts(
     table: pd.DataFrame, texts: pd.DataFrame, design: Design, settings: Sequence[Parameter]
 ) -> list[Contrast]:
-    """The questions that a design answers, of scores and settings as `design.scores` gives them."""
+    """The contrasts that a design can estimate, from scores and settings (see `design.scores`)."""
     varying = [setting for setting in settings if texts[setting.name].replace("", pd.NA).nunique() > 1]
     if design.name in AROUND:
         return list(_around(table, texts, design, settings))
@@ -69,7 +69,7 @@ def contrasts(
 
 
 def effects(questions: Sequence[Contrast]) -> pd.DataFrame:
-    """The answers to questions that all have the same seeds; see `ablation`."""
+    """Estimate contrasts that all have the same seeds; the columns are those of `ablation`."""
     rows = []
     for question in questions:
         whole = np.isfinite(question.pairs).all(axis=1)
@@ -91,7 +91,7 @@ def effects(questions: Sequence[Contrast]) -> pd.DataFrame:
 def _around(
     table: pd.DataFrame, texts: pd.DataFrame, design: Design, settings: Sequence[Parameter]
 ) -> Iterator[Contrast]:
-    """Every other configuration less the base: first those that differ in one setting, then those with a name."""
+    """Every other configuration minus the base: first those that differ in one setting, then named ones."""
     wanted = {name: canonical_text(value) for name, value in design.base.items()}
     names = [setting.name for setting in settings]
     same = pd.Series(True, index=texts.index)
@@ -99,7 +99,7 @@ def _around(
         same &= (texts[name] == wanted.get(name, "")) | (texts[name] == "")
     same &= (texts[[setting.name for setting in settings if setting.condition is None]] != "").all(axis=1)
     if not same.any():
-        raise LedgerError("no trial of the design's base configuration was made; there is nothing to compare with")
+        raise LedgerError("the design's base configuration has no trial, so there is nothing to compare with")
     base = texts.index[same][0]
     found = [_step(table, texts, settings, base, other) for other in texts.index.drop(base)]
     order = {kind: place for place, kind in enumerate(("left out", "instead", "named"))}
@@ -111,9 +111,9 @@ def _around(
 def _step(
     table: pd.DataFrame, texts: pd.DataFrame, settings: Sequence[Parameter], base: str, other: str
 ) -> tuple[Contrast, str]:
-    """The question what `other` gives instead of `base`, and the one setting in which they differ ("" for several).
+    """The contrast of `other` and `base`, and the one setting in which they differ ("" for several).
 
-    A setting that applies in one of them only, because another one differs, is no difference of its own.
+    A setting that is active in only one of them, because its condition differs, does not count as a difference.
     """
     here, there = (texts.loc[one].astype(str).to_dict() for one in (other, base))
     free = [one.name for one in settings if one.condition is None and here[one.name] != there[one.name]]
@@ -133,7 +133,7 @@ def _step(
 
 
 def _mains(table: pd.DataFrame, texts: pd.DataFrame, varying: Sequence[Parameter]) -> Iterator[Contrast]:
-    """Each level of each setting less the first that the space lists, in pairs that are equal in all else."""
+    """Main effects: each level of a setting minus the first level in the space, all else equal."""
     for setting in varying:
         cells = _by_level(table, texts, [setting], varying)
         reference, *others = _levels(texts, setting)
@@ -143,7 +143,7 @@ def _mains(table: pd.DataFrame, texts: pd.DataFrame, varying: Sequence[Parameter
 
 
 def _interactions(table: pd.DataFrame, texts: pd.DataFrame, varying: Sequence[Parameter]) -> Iterator[Contrast]:
-    """By how much the effect of one setting differs with another one: the difference of their differences."""
+    """Interactions: how much the effect of one setting changes with another, as a difference of differences."""
     free = [setting for setting in varying if setting.condition is None]
     for one, other in itertools.combinations(free, 2):
         cells = _by_level(table, texts, [one, other], varying)
@@ -157,9 +157,9 @@ def _interactions(table: pd.DataFrame, texts: pd.DataFrame, varying: Sequence[Pa
 def _by_level(
     table: pd.DataFrame, texts: pd.DataFrame, settings: Sequence[Parameter], varying: Sequence[Parameter]
 ) -> dict[tuple[str, ...], pd.DataFrame]:
-    """The scores at each combination of levels of `settings`, by what all other settings are.
+    """The scores at each combination of levels of `settings`, indexed by the values of all other settings.
 
-    A setting that applies only under a condition on one of `settings` cannot be held equal; its levels are averaged.
+    A setting that is conditional on one of `settings` cannot be held equal; the mean over its levels is taken.
     """
     names = [setting.name for setting in settings]
     rest = [one.name for one in varying if one.name not in names and not (one.condition and one.condition[0] in names)]
@@ -174,7 +174,7 @@ def _by_level(
 
 
 def _difference(cells: dict[tuple[str, ...], pd.DataFrame], one: tuple[str, ...], other: tuple[str, ...]) -> Floats:
-    """(pairs, seeds): the scores at `one` less those at `other`, in the order of what else is set."""
+    """The scores at `one` minus those at `other`: (pairs, seeds), ordered by the values of all other settings."""
     keys = next(iter(cells.values())).index
     for frame in cells.values():
         keys = keys.union(frame.index)

@@ -37,7 +37,7 @@ def ablation_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> Fig
 
 
 def _limits(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[float, float]:
-    """Every mean, and intervals up to twice as far out as the farthest mean: those of two seeds are very long."""
+    """Limits that hold every mean; intervals are cut at twice the largest mean (two seeds give very long ones)."""
     farthest = 2 * max(float(np.nanmax(np.abs(mean), initial=0.0)), 1e-6)
     ends = np.clip(np.concatenate([low, high, mean, [0.0]]), -farthest, farthest)
     ends = np.append(ends, [-farthest, farthest]) if np.nanmax(ends) - np.nanmin(ends) < farthest / 2 else ends

@@ -15,7 +15,7 @@ from analysis.ledger.units import metric_label, metric_text
 
 
 def ablation_table(frame: pd.DataFrame) -> Table:
-    """The effects of one metric, of `frame` as `ablation.ablation` gives it; sure ones are bold."""
+    """The effects of one metric, from `answer.ablation`; significant ones are bold."""
     metric = str(frame["metric"].iloc[0])
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("kind", no_wrap=True)
@@ -45,12 +45,12 @@ def effect_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
 def legend_lines(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
     """What the rows of `ablation_table` are, of the run's `frame` of all metrics."""
     design, asked = design_of(ledger), int((frame["metric"] == frame["metric"].iloc[0]).sum())
-    against = "Each row: the configuration less the full one, on the same seeds."
-    between = "Each row: a change with all else equal, averaged over everything else, on the same seeds."
-    left_out = "Pairs with a trial that did not complete are left out: what diverges is not in its effect."
+    against = "Each row: a configuration minus the full one, on the same seeds."
+    between = "Each row: a change with all else equal, averaged over all other settings, on the same seeds."
+    left_out = "Pairs with a trial that did not complete are left out, so effects do not include divergence."
     return [
         f"{against if design.name in AROUND else between} Bars: 95 % t intervals over {frame['seeds'].iloc[0]} seeds.",
-        f"Blue, or bold: told apart from no effect at {CONFIDENT:g} after Holm's correction for {asked} effects.",
+        f"Blue or bold: significant at {CONFIDENT:g} after Holm's correction for {asked} effects.",
         f"Design: {design.name}. Data: {ledger.runs['run.data_spec'].iloc[-1]}.",
         *([left_out] if frame["lost"].any() else []),
     ]

@@ -42,6 +42,6 @@ def _one(ledger: Ledger, folder: Location, stem: str) -> None:
     print(f"\n{title}\n")
     screen = console()
     for cells in audit_cells(found):
-        screen.print(cells.drawn())
+        screen.print(cells.to_table())
     print("\n".join([*legend_lines(), "", *found.said, *more]))
     say_written(paths)

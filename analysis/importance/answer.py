@@ -1,8 +1,8 @@
-"""Which parameters of a run mattered: scores of its configurations at one rung, and what they depend on.
+"""Parameter importance: what the scores of a run's configurations at one rung depend on.
 
-A search stops most trials early, and what completed was chosen for being good: among the good ones a parameter that
-ruins the others has no importance left. So configurations are compared at a common rung, the last one that nobody was
-stopped before. `rung=-1` compares the completed ones at the end instead.
+A search stops most trials early, and those that completed were selected for being good: among survivors, a parameter
+that ruins the rest looks unimportant. So configurations are compared at a common rung, the last one that no trial was
+stopped before. `rung=-1` compares completed trials at the end instead.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,9 +32,9 @@ _ID = "configuration"
 
 
 def common_rung(ledgers: Sequence[Ledger]) -> int:
-    """The last rung that every trial of the search was let come to: the first one at which any was stopped.
+    """The index of the last rung that every trial was allowed to reach: the first one at which any was stopped.
 
-    The last of all where none was stopped. Trials that diverged or failed before count as lost, not as stopped.
+    The last rung of all if none was stopped. Trials that diverged or failed before count as lost, not as stopped.
     """
     last = len(contract(ledgers[0], "rungs")) - 1
     stopped = [_search(ledger, "rung").query("ending == 'stopped'")["rung"].min() for ledger in ledgers]
@@ -42,14 +42,14 @@ def common_rung(ledgers: Sequence[Ledger]) -> int:
 
 
 def shared_space(ledgers: Sequence[Ledger]) -> tuple[Parameter, ...]:
-    """The space that all `ledgers` share. Raises LedgerError where they are not of one question, with what differs."""
+    """The search space that all `ledgers` share. Raises LedgerError, naming what differs, if they cannot be pooled."""
     first = ledgers[0]
     for other in ledgers[1:]:
         wrong = [name for name in ("space", "fixed", "rungs", "data") if contract(first, name) != contract(other, name)]
         if wrong:
             raise LedgerError(
-                f"{first.path} and {other.path} differ in {', '.join(wrong)}: their scores are no common sample; "
-                "give one at a time, or hold them against each other with analysis compare"
+                f"{first.path} and {other.path} differ in {', '.join(wrong)}, so their scores cannot be pooled; "
+                "analyze one at a time, or compare them with analysis compare"
             )
     return space(first)
 
@@ -90,7 +90,7 @@ def importance(
 
 
 def leading_pair(frame: pd.DataFrame, scores: pd.DataFrame, metric: str) -> tuple[str, str] | None:
-    """The two parameters that mattered most for `metric` of those that enough configurations have both.
+    """The two most important parameters for `metric` that enough configurations have in common.
 
     `frame` as `importance` gives it, `scores` as `configuration_scores` does. None where there are no two.
     """
@@ -131,7 +131,7 @@ def surface(ledgers: Sequence[Ledger], objective: Objective, rung: int, names: t
 
 
 def sample_lines(ledgers: Sequence[Ledger], objective: Objective, rung: int) -> list[str]:
-    """Which trials an importance rests on, and which it does not, in sentences."""
+    """Sentences on which trials the importances are based on."""
     rungs = contract(ledgers[0], "rungs")
     search = pd.concat([_search(ledger) for ledger in ledgers])
     used, end = len(configuration_scores(ledgers, objective, rung)), rungs[rung] == rungs[-1]
@@ -140,13 +140,11 @@ def sample_lines(ledgers: Sequence[Ledger], objective: Objective, rung: int) -> 
     where = f"at the end (step {rungs[-1]})" if end else f"at step {rungs[rung]} of {rungs[-1]}"
     lines = [f"{used} configurations of the search, compared by their {metric_label(objective.metric)} {where}"]
     if stopped and end:
-        lines.append(
-            f"{stopped} trials were stopped before and are left out: what follows holds among the survivors only"
-        )
+        lines.append(f"{stopped} trials were stopped earlier and are left out, so this holds among survivors only")
     elif stopped:
-        lines.append(f"{stopped} trials were stopped there or later; that step is the last one that all had come to")
+        lines.append(f"{stopped} trials were stopped there or later; it is the last step that all trials could reach")
     if lost:
-        lines.append(f"{lost} trials gave no result (diverged, failed or refused); they count up to their last report")
+        lines.append(f"{lost} trials have no result (diverged, failed or refused); they count up to their last report")
     return lines
 
 
@@ -171,7 +169,7 @@ def _values(first: pd.DataFrame, parameters: Sequence[Parameter]) -> pd.DataFram
     columns: dict[str, list[object]] = {}
     for own in parameters:
         if own.column not in first.columns:
-            raise LedgerError(f"the trials have no column {own.column}, which the contract says was searched")
+            raise LedgerError(f"the trials have no column {own.column}, although the contract lists it as searched")
         there = list(first[own.column])
         try:
             active = counts(first, own, parameters)

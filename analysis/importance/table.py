@@ -28,15 +28,15 @@ def legend_lines(frame: pd.DataFrame, best_share: float, resamples: int) -> list
     """What the columns mean, for the rows of one objective."""
     free = frame[frame["where"] == ""]
     explained = max(0.0, float(frame["explained"].iloc[0]))
-    doubt = "; so little that no importance\nshould be believed that is not bold" if explained < 0.1 else ""
+    doubt = ": too little\nto trust any importance that is not bold" if explained < 0.1 else ""
     fanova, ped = (f"{free[f'{kind}_chance'].max():.2f}" for kind in ("fanova", "ped_anova"))
     return [
-        "fANOVA: the share of the variance over the space that a parameter accounts for alone (a conditional one: over",
-        f"where it counts). PED-ANOVA: its share in what sets the best {best_share:.0%} apart.",
-        f"In brackets 95 % intervals over configurations ({resamples} bootstrap resamples).",
-        f"p: how often scores dealt out at random ({resamples} times) make one so important; bold: below 0.05.",
-        f"One time in twenty chance alone reaches {fanova} (fANOVA) and {ped} (PED-ANOVA).",
-        f"A random forest predicts {explained:.0%} of the variance of configurations that it has not seen{doubt}.",
+        "fANOVA: the share of the variance over the space that a parameter explains alone (a conditional one: over the",
+        f"part where it is active). PED-ANOVA: its share in what distinguishes the best {best_share:.0%}.",
+        f"In brackets: 95 % intervals over configurations ({resamples} bootstrap resamples).",
+        f"p: how often permuted scores ({resamples} permutations) make any parameter as important; bold: below 0.05.",
+        f"One time in twenty, chance alone reaches {fanova} (fANOVA) and {ped} (PED-ANOVA).",
+        f"A random forest explains {explained:.0%} of the variance of unseen configurations{doubt}.",
     ]
 
 

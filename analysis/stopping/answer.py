@@ -1,11 +1,10 @@
-"""The audit of early stopping: whether the rungs ranked trials as the end would have, and what stopping lost and saved.
+"""The audit of early stopping: how well rungs predict the final ranking, and what stopping lost and saved.
 
-A coin spares a share of the trials that a rung would have stopped; they are trained to the end. Together with those
-that were let through they show what the scores at a rung are worth. They are not one population, though: of the trials
-that would have been stopped only that share is seen, of the others every one. So a spared trial stands for 1 / share
-trials, itself and those that were stopped (weights by inverse probability: Horvitz and Thompson, "A Generalization of
-Sampling Without Replacement From a Finite Universe", JASA 1952). Without the weights the stopped ones would hardly
-count, and the correlation would be that among the good trials alone.
+A random fraction of the trials that a rung would stop is spared and trained to the end. Together with the trials that
+every rung let through, they show how well the scores at a rung predict the end. The two groups are sampled at different
+rates, so each spared trial stands for 1 / share trials: itself and the stopped ones like it (inverse probability
+weights: Horvitz and Thompson, "A Generalization of Sampling Without Replacement From a Finite Universe", JASA 1952).
+Without weights the stopped trials would hardly count, and the correlation would be that among the good trials alone.
 """
 
 from collections.abc import Sequence
@@ -21,17 +20,17 @@ from analysis.statistics.correlation import spearman_interval, weighted_spearman
 from analysis.statistics.intervals import Floats
 
 FEWEST = 3
-"""With fewer spared trials nothing is estimated."""
+"""Fewest spared trials for any estimate."""
 
 MOST_TRIALS = 5000
-"""Scores at rungs are held against the end for so many trials: a correlation is then known to 0.03."""
+"""Trials whose scores at rungs are compared with the end; enough to know a correlation to within 0.03."""
 
 
 class Regret(NamedTuple):
-    """Of `n` spared trials that completed, `better` ended with a better score than the best that was let through.
+    """Of `n` completed spared trials, `better` ended with a better score than the best trial that was let through.
 
-    `most` is by how much the best of them did, in the unit of the metric; 0 where none did, NaN where nothing that was
-    let through completed, so that there is nothing to compare with.
+    `most` is the largest margin, in the unit of the metric: 0 if none was better, NaN if no trial that was let through
+    completed.
     """
 
     n: int
@@ -40,18 +39,18 @@ class Regret(NamedTuple):
 
 
 class Savings(NamedTuple):
-    """Shares of the steps that the search would have trained had nothing been stopped."""
+    """Shares (0 to 1) of the steps that the search would have trained without stopping."""
 
     saved: float
     audit: float
 
 
 def weighted_trials(ledger: Ledger) -> pd.DataFrame:
-    """The search's completed trials with the column `weight`: how many trials of the search each stands for.
+    """The search's completed trials with the column `weight`: how many trials of the search each one stands for.
 
     1 for a trial that every rung let through, 1 / audit_share for a spared one. Trials that diverged or failed have no
-    score at the end; what is estimated is about those that would have completed. Raises LedgerError where trials were
-    spared and the run does not say with which share.
+    final score, so estimates are about trials that would have completed. Raises LedgerError where trials were spared
+    but the run records no valid audit_share.
     """
     columns = [objective.column for objective in ledger.objectives]
     trials = ledger.read("trials", ["trial", "configuration", "stage", "ending", "spared", *columns])
@@ -69,11 +68,11 @@ def stopped_trials(ledger: Ledger) -> pd.DataFrame:
 
 
 def scores(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFrame:
-    """What every `weighted_trials` trial had at each rung but the last, beside what it ended with.
+    """The score of each of `weighted_trials` at every rung but the last, and its final score.
 
     A row per objective, rung and trial: `metric`, `rung`, `step`, `trial`, `configuration`, `spared` (the rung that
     would have stopped it; -1: none), `weight`, and `early` and `end` in the metric's unit, NaN where not reported.
-    Of more than MOST_TRIALS trials those of configurations that are drawn at random, the same every time.
+    With more than MOST_TRIALS trials, a random sample of whole configurations, drawn with a fixed seed.
     """
     trials, rungs = _some(weighted_trials(ledger)), contract(ledger, "rungs")
     columns = [objective.column for objective in objectives]
@@ -98,9 +97,9 @@ def agreement(ledger: Ledger, objectives: Sequence[Objective], confidence: float
 
     Columns: `metric`, `rung`, `step`, `n` (completed trials), `n_spared` (among them), `rho` (weighted Spearman
     correlation over `weighted_trials`, -1 to 1), `low` and `high` (its bootstrap interval, see `spearman_interval`).
-    The population is at every rung the same, all trials of the search that would have completed, so rungs compare.
-    Where trials were stopped and fewer than FEWEST spared ones completed nothing is known of the former: NaN.
-    Of a large run `n` are those that `scores` has drawn, and `sample_lines` says so.
+    The population is the same at every rung (all trials of the search that would have completed), so rungs can be
+    compared. NaN where trials were stopped but fewer than FEWEST spared ones completed: the stopped ones are unknown.
+    For a large run `n` is the size of the sample of `scores`, and `sample_lines` says so.
     """
     return agreement_of(scores(ledger, objectives), bool(len(stopped_trials(ledger))), confidence)
 
@@ -115,21 +114,21 @@ def agreement_of(frame: pd.DataFrame, stopped: bool, confidence: float = 0.95) -
 
 
 def sample_lines(ledger: Ledger) -> list[str]:
-    """That the correlations are of a part of the trials, where they are."""
+    """A sentence saying that the correlations are from a sample; empty if they are not."""
     trials = weighted_trials(ledger)
     if len(trials) <= MOST_TRIALS:
         return []
     return [
-        f"rank correlations: of {len(_some(trials)):,} of the {len(trials):,} completed trials, whole configurations "
-        "drawn at random"
+        f"rank correlations: from {len(_some(trials)):,} of the {len(trials):,} completed trials, a random sample of "
+        "whole configurations"
     ]
 
 
 def regret(ledger: Ledger, objective: Objective) -> Regret:
-    """What stopping would have lost in one objective: the spared trials against the best that was let through.
+    """The observed regret in one objective: spared trials against the best trial that was let through.
 
-    Only spared trials are seen, so this is what the audit has caught, not the most that was lost: about 1 / audit_share
-    times as many stopped trials would have ended better. Values that are not finite do not count.
+    This counts what the audit caught, not everything that was lost: about 1 / audit_share times as many stopped trials
+    would have ended better. Values that are not finite do not count.
     """
     trials = weighted_trials(ledger)
     score = objective.sign * trials[objective.column]
@@ -140,7 +139,7 @@ def regret(ledger: Ledger, objective: Objective) -> Regret:
 
 
 def savings(ledger: Ledger) -> Savings:
-    """What stopping saved of the search's steps, and what of them the audit has cost, at all rungs together."""
+    """What stopping saved of the search's steps and what its audit cost, over all rungs."""
     frame = saved_by_rung(ledger, ["steps"])
     return Savings(float(frame["saved_steps"].sum()), float(frame["audit_steps"].sum()))
 
@@ -148,17 +147,17 @@ def savings(ledger: Ledger) -> Savings:
 def savings_line(ledger: Ledger) -> str:
     """`savings` in a sentence."""
     saved, cost = (f"{100 * share:.0f} %" for share in savings(ledger))
-    return f"stopping saved {saved} of the search's steps; the audit of it cost {cost}"
+    return f"stopping saved {saved} of the search's steps; its audit cost {cost}"
 
 
 def saved_by_rung(ledger: Ledger, units: Sequence[str] = ("steps", "seconds")) -> pd.DataFrame:
     """What each rung but the last saved, and what its audit cost: a row per rung.
 
     Columns: `rung`, `step`, `reached` (trials of the search that reported there), `stopped`, `spared`; `saved_steps`,
-    `saved_seconds`, `audit_steps` and `audit_seconds` are shares of what the same trials would have taken with nothing
-    stopped: what they have taken, up to their last reports, and what the stopped ones would have taken on to the end,
-    in seconds of training and evaluation at the pace that they had (NaN where no seconds are known). The audit's cost
-    is what spared trials have taken beyond the rung that would have stopped them. With `units` in one of them alone.
+    `saved_seconds`, `audit_steps` and `audit_seconds` are shares (0 to 1) of what the same trials would have taken
+    without stopping: what they did take up to their last reports, plus what the stopped ones would still have taken,
+    in seconds of training and evaluation extrapolated at their own pace (NaN without recorded times). The audit's cost
+    is what spared trials took beyond the rung that would have stopped them. `units` selects steps, seconds or both.
     """
     rungs = np.asarray(contract(ledger, "rungs"), dtype=np.int64)
     trials = ledger.read("trials", ["trial", "stage", "ending", "spared", "steps", "time.train_s", "time.eval_s"])
@@ -192,7 +191,7 @@ def saved_by_rung(ledger: Ledger, units: Sequence[str] = ("steps", "seconds")) -
 
 
 def stopping_lines(ledger: Ledger) -> list[str]:
-    """What the audit says, in a few sentences; none where nothing was spared."""
+    """The audit in a few sentences; empty if no trial was spared."""
     trials = ledger.read("trials", ["stage", "ending", "spared"])
     spared = trials[(trials["stage"] == "search") & (trials["spared"] >= 0)]
     if spared.empty:
@@ -200,7 +199,10 @@ def stopping_lines(ledger: Ledger) -> list[str]:
     lines = [savings_line(ledger)]
     count = int((spared["ending"] == "completed").sum())
     if count < FEWEST:
-        return [*lines, f"audit: {count} spared trials completed, too few to say what stopping lost ({FEWEST} needed)"]
+        return [
+            *lines,
+            f"audit: {count} spared trials completed, too few to estimate what stopping lost ({FEWEST} needed)",
+        ]
     objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
     frame = agreement(ledger, objectives)
     for objective in objectives:
@@ -216,13 +218,13 @@ def _share(ledger: Ledger) -> float:
     share = float(contract(ledger, "audit_share"))
     if not 0 < share <= 1:
         raise LedgerError(
-            f"trials of {ledger.path} were spared, but audit_share is {share:g}; 0 < share <= 1 must hold"
+            f"{ledger.path} has spared trials, but its audit_share is {share:g}; 0 < audit_share <= 1 must hold"
         )
     return share
 
 
 def _some(trials: pd.DataFrame) -> pd.DataFrame:
-    """At most MOST_TRIALS of `trials`, the seeds of a configuration together, and one configuration at least."""
+    """At most MOST_TRIALS of `trials`, as whole configurations, and at least one configuration."""
     if len(trials) <= MOST_TRIALS:
         return trials
     codes, names = pd.factorize(trials["configuration"], sort=True)
@@ -232,7 +234,7 @@ def _some(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def scores_at(reports: pd.DataFrame, trials: pd.DataFrame, step: int, column: str) -> Floats:
-    """The `reports` of `column` at `step` for the rows of `trials`; NaN where there is none."""
+    """The values of `column` that `trials` (n,) reported at `step`: (n,), NaN where there is no report."""
     found: pd.Series = reports[reports["step"] == step].set_index("trial")[column]
     return trials["trial"].map(found).to_numpy(dtype=np.float64)
 
@@ -257,7 +259,7 @@ def _taken_s(trials: pd.DataFrame) -> pd.Series:
 
 
 def _rest_s(stopped: pd.DataFrame, rungs: NDArray[np.int64]) -> Floats:
-    """What each stopped trial would have taken from its last report to the end: its own pace, an evaluation a rung."""
+    """Seconds each stopped trial would still have taken: training at its own pace, and an evaluation per rung."""
     if not {"time.train_s", "time.eval_s"} <= set(stopped.columns):
         return np.zeros(len(stopped))
     steps = stopped["steps"].to_numpy(dtype=np.float64)
@@ -268,7 +270,7 @@ def _rest_s(stopped: pd.DataFrame, rungs: NDArray[np.int64]) -> Floats:
 
 
 def _beyond_s(ledger: Ledger, spared: pd.DataFrame, rungs: NDArray[np.int64]) -> Floats:
-    """The seconds of each spared trial's reports beyond the rung that would have stopped it."""
+    """Seconds each spared trial took beyond the rung that would have stopped it."""
     reports = ledger.read("reports", ["trial", "step", "train_s", "eval_s"], spared["trial"].tolist())
     if spared.empty or not {"train_s", "eval_s"} <= set(reports.columns):
         return np.zeros(len(spared))
@@ -280,9 +282,7 @@ def _beyond_s(ledger: Ledger, spared: pd.DataFrame, rungs: NDArray[np.int64]) ->
 def _agreement_line(frame: pd.DataFrame, objective: Objective) -> str:
     columns = (frame[name].tolist() for name in ("step", "rho", "low", "high"))
     parts = [_rho(*row) for row in zip(*columns, strict=True)]
-    return (
-        f"audit: rank correlation of {metric_label(objective.metric)} with the end (95 % intervals): {', '.join(parts)}"
-    )
+    return f"audit: rank correlation of {metric_label(objective.metric)} with the final value (95 % intervals): {', '.join(parts)}"
 
 
 def _rho(step: int, rho: float, low: float, high: float) -> str:
@@ -293,7 +293,7 @@ def _rho(step: int, rho: float, low: float, high: float) -> str:
 def _regret_line(found: Regret, objective: Objective) -> str:
     label = metric_label(objective.metric)
     if not np.isfinite(found.most):
-        return f"audit: no trial with a {label} was let through, so there is nothing to compare spared ones with"
+        return f"audit: no trial with a {label} was let through, so there is nothing to compare spared trials with"
     count = f"{f'{found.better:,}' if found.better else 'none'} of {found.n:,} spared trials"
     by = f", by up to {metric_text(objective.metric, found.most)}" if found.better else ""
-    return f"audit: {count} ended with a better {label} than the best that was let through{by}"
+    return f"audit: {count} ended with a better {label} than the best trial that was let through{by}"

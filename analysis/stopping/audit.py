@@ -1,4 +1,4 @@
-"""Everything that a run says of its early stopping, for the command and the report."""
+"""The whole audit of a run's early stopping, for the command and the report."""
 
 import json
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ FEWEST_COMPLETED = 2
 class Audit:
     """The frames of `answer.py`, `regret.py` and `replays.py` (`arms`, which may be empty).
 
-    `best` is the metric of the arms' column of that name; `said` are sentences about what the frames rest on, and
-    `notes` about files of replays that were put aside.
+    `best` names the metric in the column `best` of `arms`; `said` are sentences about the data behind the frames, and
+    `notes` are about replay files that were skipped.
     """
 
     objectives: Sequence[Objective]
@@ -43,10 +43,9 @@ class Audit:
 
 
 def audit(ledger: Ledger) -> Audit:
-    """The audit of a run, but of what networks cost: that is known before training.
+    """The audit of a run, for all objectives but costs, which are known before training.
 
-    Raises LedgerError where no rung can stop anything, and where fewer than FEWEST_COMPLETED trials of the search
-    completed.
+    Raises LedgerError if no rung can stop a trial, and if fewer than FEWEST_COMPLETED trials of the search completed.
     """
     _check(ledger)
     objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
@@ -66,7 +65,7 @@ def audit(ledger: Ledger) -> Audit:
 
 
 def numbers(found: Audit) -> pd.DataFrame:
-    """The frames under one another, told apart by the column `answer`."""
+    """All frames in one, with the column `answer` naming the frame of each row."""
     parts = {name: getattr(found, name) for name in ("agreement", "regret", "saved", "arms", "scores")}
     told = [part.assign(answer=name) for name, part in parts.items() if len(part)]
     frame: pd.DataFrame = pd.concat(told, ignore_index=True)
@@ -74,7 +73,7 @@ def numbers(found: Audit) -> pd.DataFrame:
 
 
 def foot_lines(ledger: Ledger, found: Audit) -> list[str]:
-    """What stands under the figure of an audit."""
+    """The caption of the figure."""
     spec = ledger.runs["run.data_spec"].iloc[-1]
     rule = f"Stopping rule: {contract(ledger, 'stopping')}. Data: {spec}. Intervals: 95 %."
     return [rule, *(f"{sentence(line)}." for line in found.said)]
@@ -84,33 +83,35 @@ def foot_lines(ledger: Ledger, found: Audit) -> list[str]:
 
 
 def _check(ledger: Ledger) -> None:
-    """Refuse what rungs have nothing to do with."""
+    """Refuse a run without rungs that could stop a trial, or with too few completed trials."""
     rungs, trials = contract(ledger, "rungs"), ledger.read("trials", ["stage", "ending"])
     search = trials[trials["stage"] == "search"]
     if len(rungs) < 2:
-        raise LedgerError(f"the only rung of {ledger.path} is its last step, {rungs[-1]}: it stops nobody")
+        raise LedgerError(
+            f"the only rung of {ledger.path} is its last step, {rungs[-1]}, so nothing can be stopped early"
+        )
     completed = int((search["ending"] == "completed").sum())
     if completed < FEWEST_COMPLETED:
         raise LedgerError(
             f"{completed} of the {len(search)} trials of the search in {ledger.path} completed; at least "
-            f"{FEWEST_COMPLETED} must, for the rungs to be held against the end"
+            f"{FEWEST_COMPLETED} must, so that rungs can be compared with the end"
         )
 
 
 def _audit_lines(ledger: Ledger, stopped: int) -> list[str]:
-    """What the tables can say, and what they cannot."""
+    """What the tables can answer, and what they cannot."""
     share = float(contract(ledger, "audit_share"))
     if not stopped:
-        return ["nothing was stopped, so every end is known and needs no audit"]
+        return ["nothing was stopped, so every final score is known and no audit is needed"]
     if not share:
         return [
-            f"{stopped:,} trials were stopped and none was spared, so how they would have ended is not known: "
-            "start a run with --audit-share 0.1, which spares one in ten"
+            f"{stopped:,} trials were stopped and none was spared, so how they would have ended is unknown: "
+            "a run with --audit-share 0.1 spares one in ten"
         ]
     spared = int((weighted_trials(ledger)["spared"] >= 0).sum())
     counted = f"{stopped:,} trials were stopped; of those spared instead (audit_share {share:g}) {spared:,} completed"
     if spared < FEWEST:
-        return [f"{counted}, too few to judge the rungs by: {FEWEST} are needed, {FEWEST_FOR_REGRET} for a regret"]
+        return [f"{counted}, too few to judge the rungs: {FEWEST} are needed, {FEWEST_FOR_REGRET} for a regret"]
     return [counted]
 
 

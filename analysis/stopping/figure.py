@@ -17,7 +17,7 @@ from analysis.stopping.regret import ALL_RUNGS
 
 
 def stopping_figure(title: str, audit: Audit, foot: Sequence[str]) -> Figure:
-    """For each objective scores at a rung and regret; correlation by rung, what was saved, and the arms of replays."""
+    """Per objective scores at a rung and regret; then correlation by rung, savings, and the arms of replays."""
     drawers: list[Callable[[Axes], object]] = [partial(_early_end, audit, own) for own in audit.objectives]
     drawers += [partial(_regret, audit, own) for own in audit.objectives if len(_regrets(audit, own))]
     if audit.agreement["rho"].notna().any():
@@ -69,7 +69,9 @@ def _regret(audit: Audit, objective: Objective, axes: Axes) -> None:
     axes.axhline(0, color="#333333", lw=0.9, zorder=1)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -0.05 * high), high)
-    axes.set_title("of stopping at this rung, against the best let through", fontsize=8.5, loc="left", color="#555555")
+    axes.set_title(
+        "of stopping at this rung, relative to the best let through", fontsize=8.5, loc="left", color="#555555"
+    )
 
 
 def _saved(audit: Audit, axes: Axes) -> None:

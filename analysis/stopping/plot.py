@@ -48,7 +48,7 @@ def plot_by_rung(axes: Axes, frame: pd.DataFrame, columns: Sequence[str], names:
 
 
 def plot_saved(axes: Axes, frame: pd.DataFrame) -> Axes:
-    """What was trained, what the audit cost and what each rung saved, in steps and seconds, as `saved_by_rung` says."""
+    """Stacked bars of what was trained, spent on the audit and saved by each rung, from `saved_by_rung`."""
     units = [unit for unit in ("steps", "seconds") if frame[f"saved_{unit}"].notna().all()]
     saved = {unit: frame[f"saved_{unit}"].to_numpy(dtype=np.float64) for unit in units}
     audit = {unit: float(frame[f"audit_{unit}"].sum()) for unit in units}
@@ -69,7 +69,7 @@ def plot_saved(axes: Axes, frame: pd.DataFrame) -> Axes:
     axes.set_yticks(range(len(units)), units)
     axes.set(ylim=(len(units) - 0.4, -0.6), xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    style_axes(axes, "of what training everything to the end would have taken", "")
+    style_axes(axes, "share of training everything to the end", "")
     axes.grid(axis="y", visible=False)
     return axes
 

@@ -1,6 +1,6 @@
-"""What stopping lost: how those that were stopped would have ended, as the spared ones of the same rung did.
+"""The regret of early stopping: how the stopped trials would have ended, judging by the spared ones of the same rung.
 
-A coin decides who is spared, so at every rung the spared are a random sample of all that it would have stopped, and
+Trials are spared at random, so at each rung the spared ones are a random sample of all that it would have stopped, and
 need no weights among themselves.
 """
 
@@ -17,22 +17,22 @@ from analysis.statistics.prediction import draw_predictions
 from analysis.stopping.answer import scores_at
 
 FRONT = "front"
-"""Stands for a metric where all objectives are meant together."""
+"""In the column `metric`: all objectives together."""
 
 ALL_RUNGS = -1
 
 FEWEST_FOR_REGRET = 5
-"""With fewer spared trials of a rung the line through them says nothing of the others."""
+"""Fewest spared trials of a rung for a regression that predicts the stopped ones."""
 
 DRAWS, FEWEST_DRAWS, MOST_NUMBERS = 4000, 500, 40_000_000
-"""Draws of a regret; fewer where so many stopped trials would take more random numbers than that."""
+"""Draws of a regret: 4000, or as few as 500 to stay below 40 million random numbers."""
 
 COLUMNS = ("metric", "rung", "step", "stopped", "spared", "better", "share", "low", "high",
            "regret", "regret_low", "regret_high")  # fmt: skip
 
 
 def regret_by_rung(ledger: Ledger, objectives: Sequence[Objective], confidence: float = 0.95) -> pd.DataFrame:
-    """What each rung lost by stopping: a row per metric and rung that stopped or spared a trial.
+    """The regret of each rung: a row per metric and rung that stopped or spared a trial.
 
     Columns: `metric` (or FRONT: all objectives of the run, where it has several), `rung`, `step`; `stopped` trials;
     `spared` ones that have completed or diverged, and how many of them ended `better` than everything that was let
@@ -67,7 +67,7 @@ def regret_by_rung(ledger: Ledger, objectives: Sequence[Objective], confidence: 
 
 
 class _Rung:
-    """The trials that one rung has stopped (their names), and those that it would have stopped (their rows)."""
+    """The trials that a rung stopped (ids), and the spared ones that it would have stopped (rows)."""
 
     def __init__(self, trials: pd.DataFrame, number: int, step: int) -> None:
         self.number, self.step = number, step
@@ -76,19 +76,19 @@ class _Rung:
 
 
 def _ends(trials: pd.DataFrame, objective: Objective) -> Floats:
-    """Scores at the end (n,), more being better; the worst there is for a trial that did not complete."""
+    """Final scores (n,), higher is better; -inf for a trial that did not complete."""
     score = objective.sign * trials[objective.column].to_numpy(dtype=np.float64)
     return np.where((trials["ending"] == "completed") & np.isfinite(score), score, -np.inf)
 
 
 def _ahead(rung: _Rung, through: pd.DataFrame, objective: Objective) -> Floats:
-    """By how much each spared trial of the rung ended better than the best that was let through."""
+    """The margin of each spared trial of the rung over the best trial that was let through."""
     ahead: Floats = _ends(rung.spared, objective) - _ends(through, objective).max()
     return ahead
 
 
 def _unbeaten(spared: pd.DataFrame, through: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
-    """Which spared trials no trial that was let through equals or beats in every objective."""
+    """Which spared trials no trial that was let through matches or beats in every objective."""
     theirs, best = (np.column_stack([_ends(part, own) for own in objectives]) for part in (spared, through))
     front = moocore.filter_dominated(best, maximise=True)
     beaten = (front[None] >= theirs[:, None]).all(axis=2).any(axis=1)

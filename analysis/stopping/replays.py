@@ -1,4 +1,4 @@
-"""Replays of a run's curves (RUN/replay): what other samplers, rungs and stopping rules would have come to."""
+"""Replays of a run's curves (RUN/replay) under other samplers, rungs and stopping rules."""
 
 import shlex
 
@@ -11,21 +11,21 @@ from analysis.ledger.location import Location
 KEY = ("replay", "sampler", "stopping", "rungs", "reduction", "seed")
 ARM = ["sampler", "stopping", "rungs", "reduction", "rung_steps"]
 CONDITIONS = ["objectives", "curves", "steps", "workers", "stragglers", "slowdown", "lost", "nan", "step_s"]
-"""Only where all of these are equal do arms compare."""
+"""Arms can be compared only if all of these are equal."""
 
 SHARES = ("steps_share", "volume_share", "volume_share_early")
 
 
 def replay_command(run: Location) -> str:
-    """What must be typed for the run to have replays."""
+    """The command that adds replays to a run."""
     return f"python -m sweeps.engine.replay {shlex.quote(str(run))}"
 
 
 def replays(run: Location) -> tuple[pd.DataFrame, list[str]]:
-    """The newest replays of the run, a row per arm and seed, and notes of files that were put aside.
+    """The newest replays of the run, a row per arm and seed, and notes on files that were skipped.
 
-    All have the conditions of the newest; of an arm and seed that were played several times under these, the newest
-    counts. Empty where there is none. Raises LedgerError where a file cannot be read, or lacks a column.
+    Only replays with the conditions of the newest one; of repeated arms and seeds the newest counts. Empty if there
+    are none. Raises LedgerError if a file cannot be read or lacks a column.
     """
     table, notes = read_table(run, "replay", KEY)
     if table is None:

@@ -1,4 +1,4 @@
-"""The tables of an audit of early stopping: their cells, which the command and the report draw each in its way."""
+"""The tables of an audit of early stopping, as cells that the command and the report render."""
 
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
@@ -14,14 +14,14 @@ from analysis.stopping.regret import ALL_RUNGS, FRONT
 
 
 class Cells(NamedTuple):
-    """Rows of texts under names, of which the first `left` stand to the left; the last row is a sum, or is not."""
+    """Rows of text under column names; the first `left` columns are left-aligned. `sum`: the last row is a total."""
 
     names: Sequence[str]
     left: int
     rows: Sequence[Sequence[str]]
     sum: bool = False
 
-    def drawn(self) -> Table:
+    def to_table(self) -> Table:
         """A table for a terminal."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for place, name in enumerate(self.names):
@@ -33,7 +33,7 @@ class Cells(NamedTuple):
 
 
 def audit_cells(found: Audit) -> list[Cells]:
-    """The tables of what is known: how well rungs predict the end, what was lost, what was saved, and replays."""
+    """The tables that have data: how well rungs predict the end, regret, savings, replays."""
     parts = [
         agreement_cells(found.agreement) if len(found.agreement) else None,
         regret_cells(found.regret) if len(found.regret) else None,
@@ -44,7 +44,7 @@ def audit_cells(found: Audit) -> list[Cells]:
 
 
 def agreement_cells(frame: pd.DataFrame) -> Cells:
-    """How well each rung predicts the end, of `stopping.agreement`."""
+    """How well each rung predicts the end, from `answer.agreement`."""
     rows = []
     for row in frame.to_dict("records"):
         rho = "unknown" if pd.isna(row["rho"]) else f"{row['rho']:.2f}"
@@ -64,11 +64,11 @@ def regret_cells(frame: pd.DataFrame) -> Cells:
         counts = [f"{row[column]:,}" for column in ("stopped", "spared", "better")]
         rows.append([name, rung, *counts, _lost(row), *_regret(row)])
     names = ("rung at step", "stopped", "spared", "better", "of the stopped", "regret", "95 % interval")
-    return Cells(("better than what was let through in", *names), 1, rows)
+    return Cells(("better than the best let through in", *names), 1, rows)
 
 
 def saved_cells(frame: pd.DataFrame) -> Cells:
-    """What each rung saved and its audit cost, of `stopping.saved_by_rung`; the last row is their sum."""
+    """What each rung saved and what its audit cost, from `answer.saved_by_rung`; with several rungs, totals last."""
     shares = ("saved_steps", "saved_seconds", "audit_steps", "audit_seconds")
     rows = []
     for row in frame.to_dict("records"):
@@ -84,7 +84,7 @@ def saved_cells(frame: pd.DataFrame) -> Cells:
 
 
 def arms_cells(frame: pd.DataFrame, best: str) -> Cells:
-    """What replays came to, of `replays.arms`; `best` is the first objective's metric."""
+    """The results of replays, from `replays.arms`; `best` is the metric of the first objective."""
     rows = []
     for row in frame.to_dict("records"):
         shares = [_quartiles(row, name) for name in ("steps_share", "volume_share")]
@@ -96,10 +96,10 @@ def arms_cells(frame: pd.DataFrame, best: str) -> Cells:
 def legend_lines() -> list[str]:
     """What the columns of the tables mean."""
     return [
-        "rank correlation: Spearman's with the score at the end; a spared trial stands for the stopped ones like it.",
-        "of the stopped: how many of them would have ended so, as the share of the spared did (Wilson's interval).",
-        "regret: by how much the best of them would beat the best let through, as a line through the spared says.",
-        "saved: of what training everything to the end would have taken; seconds at the pace of each trial.",
+        "rank correlation: Spearman's, with the final score; spared trials are weighted to represent the stopped ones.",
+        "of the stopped: how many would have ended better, at the rate of the spared ones (Wilson's interval).",
+        "regret: by how much the best of them would beat the best let through, predicted from the spared ones.",
+        "saved: share of the cost of training everything to the end; seconds at each trial's own pace.",
     ]
 
 

@@ -1,1 +1,1 @@
-"""Which configurations no other one beats, and how sure that is."""
+"""The Pareto front of a run, and how certain it is."""

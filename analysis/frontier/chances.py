@@ -1,4 +1,4 @@
-"""How sure a front is: the chance of each configuration to be on it, its knee, and the hypervolume with an interval."""
+"""The certainty of a front: each configuration's chance of being on it, its knee, and its hypervolume."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from analysis.statistics.fronts import DRAWS, draw_true_means, hypervolume, knee
 from analysis.statistics.intervals import Z_95, Floats, Interval
 
 _MOST = 400
-"""Configurations that are drawn: those nearest to the front. More would take longer and never be on it."""
+"""Most configurations to draw, those nearest to the front; others would hardly ever be on it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chances:
-    """What is known of the front of a frame. Where nothing is, `why` says so and the others are NaN or None.
+    """The certainty of the front of a frame. If it cannot be estimated, `why` says so and the rest is NaN or None.
 
-    `front` (n,) is the chance of each row to be on the true front, NaN for rows that were not drawn; `knee` the row of
-    the knee, None where the front has none, and `knee_chance` that it is the true one's. `hypervolume` is the
-    hypervolume in units of the box between the front's best values and a tenth of its range beyond its worst; None
+    `front` (n,) is the chance (0 to 1) of each row to be on the true front, NaN for rows that were not drawn; `knee` is
+    the row of the knee (None: no knee) and `knee_chance` the chance that it is the knee of the true front.
+    `hypervolume` is in units of the box between the front's best values and a tenth of its range beyond its worst; None
     where the front has no range.
     """
 
@@ -53,7 +53,7 @@ def chances(
         points = _draws(ledgers, frame, objectives, near, search)
     except ValueError as error:
         nothing = np.full(len(frame), np.nan)
-        return Chances(nothing, row, float("nan"), None, f"no chances of being on the front: {error}")
+        return Chances(nothing, row, float("nan"), None, f"the chances of being on the front are unknown: {error}")
     mask = on_front(points, maximize)
     share = np.full(len(frame), np.nan)
     share[near] = mask.mean(axis=0)
@@ -64,7 +64,7 @@ def chances(
 
 
 def chance_lines(found: Chances, frame: pd.DataFrame) -> list[str]:
-    """The knee and the hypervolume in sentences, or why there are no chances."""
+    """Sentences on the knee and the hypervolume, or on why there are no chances."""
     lines = [found.why] if found.why else []
     if found.knee is not None:
         chance = "" if np.isnan(found.knee_chance) else f", with a chance of {100 * found.knee_chance:.0f} %"
@@ -85,7 +85,7 @@ def _knee(points: Floats, on: NDArray[np.bool_], maximize: Sequence[bool], rows:
 
 
 def _nearest(values: Floats, finite: NDArray[np.intp], maximize: Sequence[bool]) -> NDArray[np.intp]:
-    """At most _MOST of the rows `finite`, in their order: those of the first fronts (moocore's Pareto ranks)."""
+    """At most _MOST of the rows `finite`, in their order: those with the lowest Pareto ranks (moocore)."""
     if len(finite) <= _MOST:
         return finite
     signs = np.where(maximize, -1.0, 1.0)
@@ -111,7 +111,7 @@ def _draws(
             mean, low, high = (
                 frame[f"{part}.{own.metric}"].to_numpy(dtype=np.float64)[near] for part in ("metric", "low", "high")
             )
-            error = np.nan_to_num((high - low) / (2 * Z_95))  # a count of parameters has none
+            error = np.nan_to_num((high - low) / (2 * Z_95))  # a count of parameters has no interval
             points[:, :, place] = generator.normal(mean, error, (DRAWS, len(near)))
     return points
 
@@ -124,7 +124,7 @@ def _scores(
     search: bool,
     generator: np.random.Generator,
 ) -> Floats:
-    """The model learns from the rows `near` and _MOST others, drawn evenly: what is near alone would look too good."""
+    """Fit the model to the rows `near` and _MOST random others: from near ones alone, it would be too optimistic."""
     columns = [own.column for own in objectives]
     finite = np.isfinite(frame[columns].to_numpy(dtype=np.float64)).all(axis=1)
     others = np.setdiff1d(np.flatnonzero(finite), near)
@@ -144,7 +144,7 @@ def _scores(
 
 
 def _decimals(interval: Interval) -> int:
-    """So many that the ends of the interval differ by ten units of the last one or more; 2 to 6."""
+    """Decimals (2 to 6) for which the ends of the interval differ by at least ten units in the last place."""
     wide = interval.high - interval.low
     return int(np.clip(np.ceil(1 - np.log10(wide)), 2, 6)) if wide > 0 else 2
 

@@ -1,4 +1,4 @@
-"""Configurations with their intervals, and which of them no other one beats."""
+"""Configurations with their intervals, and the Pareto front among them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     `n_failed`, `n_refused`, `steps`, `images`, `interval_over`, then for every metric M `metric.M` (mean over seeds)
     with `low.M` and `high.M` (95 % t interval), then `config.*`.
 
-    Where a configuration was confirmed, its confirmation trials alone count: the search picked it for its luck too.
-    With `search` it is the search's own trials that count, and confirmations are left out.
-    With 2 seeds or more the interval is over "seeds"; with one it is over "images" and says how well the mean over the
-    validation images is known, not how much another seed would change it. A mean with a value missing is missing.
-    What a network costs has no such interval; that of `latency_ratio` is over the rounds of its timing (`costs`).
-    Raises LedgerError where nothing completed.
+    If a configuration was confirmed, only its confirmation trials count, since the search selected it partly for its
+    luck. With `search` only the search's own trials count.
+    With at least 2 seeds the interval is over "seeds". With one seed it is over "images": it says how well the mean
+    over the validation images is known, not how much another seed would change it. A mean with a missing value is
+    missing. Costs have no such interval; that of `latency_ratio` is over the rounds of its timing (`costs`).
+    Raises LedgerError if nothing completed.
     """
     trials = scored_trials(ledger, search)
-    # Configurations by a number: of a million texts the grouping would take longer than the means.
+    # Group by integer codes: grouping a million strings would take longer than the means.
     codes, digests = pd.factorize(trials[_ID], sort=True)
     grouped = trials.groupby(codes, sort=True)
     frame = pd.DataFrame({"stage": grouped["stage"].first()}).set_axis(pd.Index(digests, name=_ID))
@@ -56,10 +56,10 @@ def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
 
 
 def scored_trials(ledger: Ledger, search: bool = False) -> pd.DataFrame:
-    """The completed trials that speak for their configuration, each seed once: of the confirmation if there is one.
+    """The completed trials that a configuration is scored by, one per seed: its confirmation trials if it has any.
 
-    With `search` those of the search alone. Their columns are what `configurations` needs of them. Raises LedgerError
-    where nothing completed.
+    With `search` only trials of the search. The columns are those that `configurations` needs. Raises LedgerError if
+    nothing completed.
     """
     told = [_ID, "seed", "stage", "trial", "steps", "images", "time.ended", "metric.*", "spread.*"]
     completed = _completed(ledger, told)
@@ -72,26 +72,26 @@ def scored_trials(ledger: Ledger, search: bool = False) -> pd.DataFrame:
 
 
 def has_confirmations(ledger: Ledger) -> bool:
-    """Whether any configuration was trained to the end again, on a fresh seed."""
+    """Whether any configuration was retrained to the end on a fresh seed."""
     trials = ledger.read("trials", ["stage", "ending"])
     return bool(((trials["stage"] == "confirm") & (trials["ending"] == "completed")).any())
 
 
 def results(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `frame` (as `configurations` gives it) that may be called results: the confirmed ones.
+    """The rows of `frame` (from `configurations`) that may be called results: the confirmed ones, or all if none is.
 
-    Where there is none, all of them. Scores of the search beside confirmed ones would look better than they are: the
-    best of many are partly lucky, and only the confirmed ones have paid for it.
+    Next to confirmed scores the search's own would look better than they are: the best of many are partly lucky (the
+    winner's curse), and only confirmed scores are free of that.
     """
     fresh = frame["stage"] == "confirm"
     return frame[fresh].reset_index(drop=True) if fresh.any() else frame
 
 
 def front(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
-    """Which rows no other row beats: no worse in every objective and better in one (moocore).
+    """A mask of the non-dominated rows (moocore): no other row is at least as good in every objective, better in one.
 
-    Rows with equal values stand or fall together. A row with a value that is not finite is never on the front and beats
-    nobody; `caveats` counts such rows.
+    Rows with equal values are all on the front or all off it. A row with a value that is not finite is never on the
+    front and dominates nothing; `caveats` counts such rows.
     """
     values = frame[[objective.column for objective in objectives]].to_numpy(dtype=np.float64)
     mask: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
@@ -104,8 +104,8 @@ def front(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bo
 def rank(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """`frame` with `front` (bool) and `number` (1, 2, ... on the front, 0 elsewhere), the front first.
 
-    Both parts run from the best to the worst in the first objective; ties are broken by the next objectives, then by
-    the digest, so that the numbers depend on the ledger alone. Raises LedgerError where the front is empty.
+    Both parts are sorted by the first objective, best first; ties by the next objectives, then by the digest, so that
+    the numbers depend on the ledger alone. Raises LedgerError if the front is empty.
     """
     mask = front(frame, objectives)
     if not mask.any():
@@ -132,7 +132,7 @@ def baseline(ledger: Ledger, metric: str) -> float | None:
 
 
 def staircase(x: Floats, y: Floats, maximize_x: bool) -> tuple[Floats, Floats]:
-    """The border of what a front of two objectives attains, from its lowest to its highest x.
+    """The staircase of a front of two objectives, from its lowest to its highest x.
 
     `x` and `y` (n,) are the front's points in any order; the result (2n - 1,) has the inner corners between them. Each
     corner is the worst value that two neighbors both attain, so the line never promises a point that none reaches.
@@ -176,23 +176,25 @@ def varying_parameters(trials: pd.DataFrame) -> dict[str, str]:
 
 
 def caveats(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:
-    """Sentences about whatever makes the rows of `frame` less comparable than a table suggests."""
+    """Sentences on everything that makes the rows of `frame` less comparable than a table suggests."""
     completed = _completed(ledger, [_ID, "seed", "stage", "run.code", "run.data"])
     found = []
     for column, meaning in (("run.code", "versions of the code"), ("run.data", "data sets")):
         count = completed[column].nunique(dropna=False) if column in completed.columns else 1
         if count > 1:
-            found.append(f"the completed trials come from {count} {meaning} ({column}); compare within one of them")
+            found.append(
+                f"the completed trials come from {count} {meaning} ({column}); compare only within one of them"
+            )
     if frame["steps"].nunique() > 1:
         ends = f"{frame['steps'].min()} to {frame['steps'].max()}"
         found.append(f"the completed configurations were trained for different numbers of steps ({ends})")
     if frame["images"].nunique() > 1:
-        found.append("the configurations were judged on different numbers of validation images (column images)")
+        found.append("the configurations were validated on different numbers of images (column images)")
     values = frame[[objective.column for objective in objectives]].to_numpy(dtype=np.float64)
     missing = int((~np.isfinite(values).all(axis=1)).sum())
     if missing:
         found.append(
-            f"{missing} of {len(frame)} configurations have an objective that is not finite: never on the front"
+            f"{missing} of {len(frame)} configurations have a non-finite objective, so they are never on the front"
         )
     repeated = int(completed.duplicated([_ID, "seed", "stage"]).sum())
     if repeated:
@@ -202,7 +204,7 @@ def caveats(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]
     single = int((on & (frame["n_seeds"] < 2)).sum())
     if single and not has_confirmations(ledger):
         found.append(
-            f"{single} of {int(on.sum())} on the front stand on one seed; confirm them before calling them results"
+            f"{single} of {int(on.sum())} on the front rest on a single seed; confirm them before calling them results"
         )
     return tuple(found)
 
@@ -225,14 +227,14 @@ def _completed(ledger: Ledger, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _lost_confirmations(ledger: Ledger) -> list[str]:
-    """Configurations that the search thought well of, and that no fresh seed has borne out."""
+    """A sentence on configurations that should have been confirmed but completed on no fresh seed."""
     trials = ledger.read("trials", [_ID, "stage", "ending"])
     confirm = trials[trials["stage"] == "confirm"]
     count = int((~(confirm["ending"] == "completed").groupby(confirm[_ID]).any()).sum())
     if not count:
         return []
     one = "configuration was" if count == 1 else "configurations were"
-    return [f"{count} {one} to be confirmed, and completed on none of the fresh seeds"]
+    return [f"{count} {one} to be confirmed but completed on none of the fresh seeds"]
 
 
 def _metric_columns(

@@ -1,8 +1,8 @@
 """The scores of the PIRM 2018 challenge on perceptual image enhancement on smartphones, track B.
 
 A, B and C weigh the gain in PSNR, the gain in MS-SSIM and the speed differently (Ignatov et al., "PIRM Challenge on
-Perceptual Image Enhancement on Smartphones", 2018; weights and anchors of the evaluation kit). Gains are over the
-scores of a baseline, speed is beside SRCNN on the same machine; no more than four times its speed is rewarded.
+Perceptual Image Enhancement on Smartphones", 2018; weights and anchors of the evaluation kit). Gains are relative to
+fixed anchor scores, speed is relative to SRCNN on the same machine; speedups beyond 4 earn nothing.
 """
 
 import numpy as np
@@ -55,7 +55,7 @@ def with_pirm(frame: pd.DataFrame, ledger: Ledger, search: bool = False) -> pd.D
 
 
 def conventions() -> str:
-    """What keeps the scores from being the challenge's own."""
+    """How these scores differ from the challenge's own, in a sentence."""
     return (
         f"PIRM scores: SRCNN's time is taken as {SRCNN_RATIO:.2f} of DPED's (the challenge's table); its own are of "
         "its test patches, and in the final a mean opinion score stood in MS-SSIM's place"

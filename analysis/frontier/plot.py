@@ -1,4 +1,4 @@
-"""A front of two objectives, and a ranking by one."""
+"""Plots of a front of two objectives, and of a ranking by one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ _LABEL_PT = (24.0, 15.0)  # width and height that one number label may need
 
 @dataclass(frozen=True, eq=False)
 class Dimension:
-    """One objective as it is drawn: n configurations with their intervals (NaN: none), and what they are held against.
+    """One objective for plotting: n configurations with their intervals (NaN: none), and the references.
 
     `stopped` (m,) are the last values of the stopped trials, `baseline` that of the untouched phone images.
     On a `log` axis all means must be above 0.
@@ -36,8 +36,7 @@ class Dimension:
     def limits(self) -> tuple[float, float]:
         """The range to show: every mean with an interval of the usual width, and longer ones up to half as far again.
 
-        The interval of two seeds must not squeeze the rest into a corner; neither must a phone image that is farther
-        away than all this is wide.
+        The long interval of two seeds must not squeeze the rest into a corner; neither must a far-off phone image.
         """
         if self.log:
             low, high = replace(self, log=False, **self._exponents()).limits()
@@ -58,16 +57,16 @@ class Dimension:
 
 
 def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64], joined: bool = True) -> Axes:
-    """Two objectives of n configurations; those with a `number` above 0 are the front, `joined` by its staircase.
+    """Plot two objectives of n configurations; those with `number` > 0 are the front, `joined` by its staircase.
 
-    A front of more objectives is no line in these two, and is not to be joined.
+    Do not join a front of three objectives: in two of them it is not a line.
     """
     on = number > 0
     scale(axes, "x", x.log)
     scale(axes, "y", y.log)
     axes.set_xlim(*x.limits())
     axes.set_ylim(*y.limits())
-    crowd = min(1.0, (60 / max(1, int((~on).sum()))) ** 0.5)  # hundreds of bars would hide what they belong to
+    crowd = min(1.0, (60 / max(1, int((~on).sum()))) ** 0.5)  # fade them, or hundreds of bars hide the points
     if joined:
         axes.plot(*staircase(x.mean[on], y.mean[on], x.maximize), color=SKY, lw=2.0, zorder=2.5)
     _bars(axes, x, y, on, BLUE, 0.75)
@@ -86,7 +85,7 @@ def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]
 
 
 def plot_rings(axes: Axes, x: Dimension, y: Dimension, run: NDArray[np.int64], names: Sequence[str]) -> None:
-    """Which of several runs each configuration is of, as a mark around it; nothing where there is one run."""
+    """Mark each configuration by its run; nothing if there is only one run."""
     if len(names) < 2:
         return
     for index, name in enumerate(names):
@@ -96,7 +95,7 @@ def plot_rings(axes: Axes, x: Dimension, y: Dimension, run: NDArray[np.int64], n
 
 
 def plot_paper_points(axes: Axes, x: Floats, y: Floats) -> None:
-    """A paper's points as crosses; the range grows so that all are seen."""
+    """Plot a paper's points as crosses, and widen the limits to show them all."""
     axes.plot(x, y, "x", ms=6, color=VERMILION, mew=1.3, ls="", label="published", zorder=3)
     for values, limits, set_limits, log in (
         (x, axes.get_xlim(), axes.set_xlim, axes.get_xscale() == "log"),
@@ -132,7 +131,7 @@ def _dots(axes: Axes, x: Floats, y: Floats, color: str, size: float, label: str,
 
 
 def _stopped(axes: Axes, x: Dimension, y: Dimension) -> None:
-    """Where stopped trials last stood; those beyond the limits are counted in a corner, not silently cut off."""
+    """Plot the last scores of stopped trials; a note counts those outside the limits."""
     known = np.isfinite(x.stopped) & np.isfinite(y.stopped)
     if not known.any():
         return
@@ -142,7 +141,7 @@ def _stopped(axes: Axes, x: Dimension, y: Dimension) -> None:
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     outside = int(((across < left) | (across > right) | (up < bottom) | (up > top)).sum())
     if outside:
-        axes.annotate(f"{outside} of {across.size} stopped trials lie outside", (1, 0), xycoords="axes fraction",
+    """Mark the last scores of stopped trials; a note counts those outside the limits, so none is cut silently."""
                       xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=8, color="#777777",
                       bbox=PAPER)  # fmt: skip
 
@@ -180,7 +179,7 @@ def _baseline_level(axes: Axes, name: str, value: float) -> None:
 
 
 def _numbers(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) -> None:
-    """The front's numbers on its far side; neighbors whose labels would overlap share one."""
+    """Number the front on its better side; neighbors whose labels would overlap share one."""
     chosen = np.flatnonzero(number > 0)
     chosen = chosen[np.argsort(number[chosen])]
     points_pt = axes.transData.transform(np.column_stack([x.mean[chosen], y.mean[chosen]])) * 72 / axes.figure.dpi

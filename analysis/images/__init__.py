@@ -1,1 +1,1 @@
-"""What the best networks make of the same pictures."""
+"""The outputs of the best networks on the same pictures."""

@@ -1,4 +1,4 @@
-"""The figures of `analysis images`. Pictures stand in columns: the input, every network, the target."""
+"""The figures of `analysis images`, with a column for the input, each network, and the target."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ _DPI = 160  # of `sheet.save`: crops are drawn at two dots to a pixel
 _GAP_IN, _LABEL_IN, _EDGE_IN, _LINE_IN = 0.07, 0.3, 0.3, 0.2
 _SCALE_PERCENTILE = 99.0
 _NARROWEST_IN = 6.0
-_DISTANCE = "distance: by how many levels a channel must be moved on average to have the target's distribution."
+_DISTANCE = "distance: by how many levels pixels must shift on average to match the target's distribution."
 
 
 def crops_figure(title: str, found: Gallery) -> Figure:
@@ -68,7 +68,7 @@ def colors_figure(title: str, found: Gallery) -> Figure:
     wide, high, gap = 2.45, 1.25, 0.36
     foot = [
         f"Over {len(crops)} crops of the validation set, the same for all: share of pixels per 4 of 256 levels, in %.",
-        "The bins of black and white, which clipping fills, may reach beyond the axis.",
+        "Clipping fills the bins at black and white, which may exceed the axis.",
         *([_DISTANCE] if found.paired else []),
         *_key(found),
     ]
@@ -153,7 +153,7 @@ def photo_figure(title: str, found: Gallery, photo: str, corner: tuple[int, int]
         kept = first if name == "input" else found.picture(name, photo)
         places = [_cell(page, column, _LINE_IN, wide, high), _cell(page, column, _LINE_IN + high + _GAP_IN, wide)]
         if kept is None:
-            plot_missing(places[0], "not enhanced by this one")
+            plot_missing(places[0], "not enhanced")
             plot_missing(places[1], "")
             continue
         pixels: Pixels = kept["input" if name == "input" else "output"]
@@ -189,7 +189,7 @@ def _errors(found: Gallery, crops: Sequence[str], names: Sequence[str]) -> dict[
 
 
 def _scale(errors: Iterable[NDArray[np.float64]]) -> float:
-    """Where the scale of errors ends, in levels: above nearly all pixels: an outlier must not darken the rest."""
+    """Upper end of the error scale, in levels: above 99 % of the pixels, so that outliers do not darken the rest."""
     pixels = [error.ravel() for error in errors]
     return float(max(5, 5 * np.ceil(np.percentile(np.concatenate(pixels), _SCALE_PERCENTILE) / 5))) if pixels else 0.0
 
@@ -256,11 +256,11 @@ def _side_label(page: Page, middle_in: float, text: str) -> None:
 
 def _crops_foot(found: Gallery, crops: Sequence[str], most: float) -> list[str]:
     count = found.numbers["image"].nunique()
-    lines = [f"{len(crops)} of {count} validation pictures, chosen before anything was trained, the same for all."]
+    lines = [f"{len(crops)} of {count} validation pictures, chosen before training, the same for all."]
     if found.paired:
         lines += [
-            "Below each picture its PSNR. L1 error: the absolute difference to the target, mean of the three channels.",
-            f"One scale for all maps; it ends at {most:.0f} levels, above 99 % of their pixels.",
+            "Below each picture: its PSNR. L1 error: absolute difference from the target, averaged over the channels.",
+            f"All maps share one scale, which ends at {most:.0f} levels, above 99 % of the pixels.",
         ]
     return [*lines, *_key(found)]
 
@@ -273,7 +273,7 @@ def _extremes_foot(found: Gallery) -> list[str]:
     count = found.numbers["image"].nunique()
     return [
         f"By PSNR, of {count} validation pictures. " + "; ".join(summaries) + ".",
-        "PSNR ends at 58.92 dB, the level of 8-bit rounding.",
+        "PSNR is at most 58.92 dB, the limit of 8-bit rounding.",
         *_key(found),
     ]
 
@@ -284,7 +284,7 @@ def _heading(name: str) -> str:
 
 
 def _key(found: Gallery) -> list[str]:
-    """What the numbers of the networks stand for."""
+    """A key to the numbers of the networks."""
     several = found.networks["run"].nunique() > 1
     rows = found.networks.to_dict("records")
 

@@ -1,4 +1,4 @@
-"""What pictures say in numbers: errors, colors, and the best and the worst case of every network."""
+"""Statistics of pictures: errors, colors, and the best and worst case of every network."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +32,7 @@ def picture_numbers(networks: pd.DataFrame, scores: pd.DataFrame, pictures: pd.D
 
 
 def picture_summary(numbers: pd.DataFrame, pictures: pd.DataFrame, crops: Sequence[str]) -> pd.DataFrame:
-    """One row per network, behind one of the untouched input (`name` "input"): what its validation pictures say.
+    """Statistics over the validation pictures: a row for the untouched input (`name` "input"), then one per network.
 
     `numbers` as `picture_numbers` gives it; `crops` name the pictures that all networks have in `pictures`. Columns:
     `name`, `label`, `seed`, `images` (how many), `psnr_db`, `worst_db`, `worst` (which picture), `best_db`, `best`,

@@ -1,4 +1,4 @@
-"""Plots of pictures: pixels as they are, errors on a scale that all share, and distributions of color."""
+"""Plots of pictures: pixels, error maps on a shared scale, and color histograms."""
 
 from typing import Any
 

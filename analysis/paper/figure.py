@@ -12,14 +12,14 @@ from analysis.statistics.intervals import Floats
 
 
 def comparison_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> Figure:
-    """The figure of `frame` (as `papers.compared` gives it): time against MS-SSIM, the paper's hollow and ours filled.
+    """The figure of `frame` (from `answer.compare_networks`): time against MS-SSIM, the paper hollow, ours filled.
 
-    MS-SSIM is drawn as the distance from the mean over the networks that both sides have: its level depends on the
-    pictures and on how long was trained, while the distances between networks are what is compared.
+    MS-SSIM is drawn relative to the mean over the networks that both sides have. Its level depends on the pictures and
+    on the length of training; the comparison is about differences between networks.
     """
     foot = [
         *(f"{line[0].upper()}{line[1:]}." for line in foot),
-        "MS-SSIM is shown less the mean over the networks that both have. Bars: 95 % intervals of ours.",
+        "MS-SSIM is relative to the mean over the networks that both sides have. Bars: 95 % intervals of ours.",
     ]
     figure, axes = sheet(title, foot, PLOT_IN, left_in=0.85)
     theirs, ours = _points(frame, "paper", "FPIE"), _points(frame, "ours", "this run")
@@ -43,7 +43,7 @@ def _points(frame: pd.DataFrame, side: str, name: str) -> Points:
 
 
 def _column(frame: pd.DataFrame, name: str, known: pd.Series) -> Floats:
-    """A column where it is known, NaN elsewhere and where there is no such column (the paper has no intervals)."""
+    """A column, NaN where not `known` or if there is no such column (the paper has no intervals)."""
     if name not in frame.columns:
         return np.full(len(frame), np.nan)
     return np.where(known, frame[name].to_numpy(dtype=np.float64), np.nan)

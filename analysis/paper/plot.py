@@ -37,10 +37,10 @@ class Points:
 
 
 def plot_pairs(axes: Axes, theirs: Points, ours: Points, labels: Sequence[str], names: tuple[str, str]) -> Axes:
-    """n networks as `theirs` (hollow) and as `ours` (filled), each pair joined by a thin line.
+    """Plot n networks as `theirs` (hollow) and `ours` (filled), each pair joined by a thin line; x is logarithmic.
 
-    `labels` (n) stand at ours, or at theirs where we have none, `names` at the axes; x is logarithmic.
-    Rows of `ours` that are not finite are networks that we lack: theirs stands alone.
+    `labels` (n) are placed at ours, or at theirs for networks that we lack (rows of `ours` that are not finite);
+    `names` are the labels of the two axes.
     """
     scale(axes, "x", True)
     pairs = np.stack([np.column_stack([theirs.x, theirs.y]), np.column_stack([ours.x, ours.y])], axis=1)

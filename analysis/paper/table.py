@@ -1,4 +1,4 @@
-"""The table of a run beside a paper."""
+"""The table of `analysis compare-paper`."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -12,7 +12,7 @@ from analysis.ledger.units import metric_text
 
 
 def comparison_table(frame: pd.DataFrame) -> Table:
-    """The networks of a paper, in its order, of `frame` as `papers.compared` gives it."""
+    """The networks of a paper, in its order, from `answer.compare_networks`."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("network", no_wrap=True)
     for column in ("time: paper", "ours", "MS-SSIM: paper", "ours"):

@@ -1,1 +1,1 @@
-"""What diverges, from which learning rate on, and how much seeds decide."""
+"""What diverges, from which learning rate on, and how much scores vary between seeds."""

@@ -1,7 +1,7 @@
-"""What the curves of losses and signals say: their means over trials, and figures of each trial's own curve.
+"""Curves of losses and signals: means over trials, and diagnostics of each trial's own curve.
 
-A report holds means over the steps since the one before, so a curve has as many points as a trial has reports. What
-needs more points than there are is NaN.
+A report holds means over the steps since the previous one, so a curve has as many points as its trial has reports.
+Diagnostics that need more points are NaN.
 """
 
 from collections.abc import Sequence
@@ -13,29 +13,29 @@ from analysis.ledger.load import Ledger
 from analysis.statistics.intervals import Floats, mean_interval_from_spread
 
 MOST_TRIALS = 20_000
-"""Curves are read of so many trials, drawn at random where there are more."""
+"""Most trials whose curves are read; of more, a random sample."""
 
 STILL = 0.01
-"""A loss stands still while it is within this share of its last value."""
+"""A loss stagnates while it stays within this share of its last value."""
 
 SPIKE = 3.0
-"""A rise of more than so many times a trial's median change is a spike."""
+"""A spike is a rise by more than this multiple of the trial's median absolute change."""
 
 DIAGNOSTICS = {
-    "oscillation": "1 - |last - first| / sum |change|: 0 one way only, 1 all there and back (3 reports or more)",
+    "oscillation": "1 - |last - first| / sum |change|: 0 monotonic, 1 back where it started (3 reports or more)",
     "spikes": f"rises above {SPIKE:g} times the median |change| (4 reports or more)",
-    "stagnation": f"steps at the end with the loss within {100 * STILL:g} % of its last / all (3 reports or more)",
+    "stagnation": f"share of final steps with the loss within {100 * STILL:g} % of its last value (3 reports or more)",
     "critic_ratio": "|critic's loss| / |generator's adversarial loss|, last report",
     "grad_norm": "norm of the generator's gradient before clipping, loss per unit of weight, last report",
     "grad_growth": "last norm of the gradient / first",
 }
-"""The figures of a trial's curve, each with its formula; no units but for grad_norm."""
+"""The diagnostics of a curve, each with its formula; dimensionless except for grad_norm."""
 
 _LOSS, _ADVERSARIAL, _CRITIC, _NORM = "loss.total", "loss.adversarial", "signal.critic_loss", "grad_norm"
 
 
 def sample_trials(trials: pd.DataFrame, most: int = MOST_TRIALS, seed: int = 0) -> pd.DataFrame:
-    """The rows of `trials`, or `most` of them drawn by a generator of `seed`, in their order."""
+    """The rows of `trials`, or a random sample of `most` of them, in their order."""
     if len(trials) <= most:
         return trials
     rows = np.random.default_rng(seed).choice(len(trials), most, replace=False)
@@ -113,7 +113,7 @@ def diagnostics_by(found: pd.DataFrame, line: pd.Series) -> pd.DataFrame:
 
 
 def _groups(trial: pd.Series) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The names, first rows and numbers of rows of runs of equal values."""
+    """The value, first row and length of each run of equal values."""
     if not len(trial):
         return [], np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
     starts = np.flatnonzero(trial.ne(trial.shift()).to_numpy(dtype=np.bool_))

@@ -1,4 +1,4 @@
-"""Factors: the parameters that a sweep searched, and their values as levels that can be counted."""
+"""Factors: the parameters that a sweep searched, with their values grouped into levels."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from analysis.ledger.units import value_text
 from analysis.statistics.intervals import Floats
 
 MOST_LEVELS = 12
-"""Numbers with more different values than this are counted in bins."""
+"""Numbers with more distinct values than this are binned."""
 
 BINS = 8
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A searched parameter: its name ("optimizer.lr"), whether its factors matter rather than its differences, and
-    whether it counts only under a condition."""
+    """A searched parameter: its name ("optimizer.lr"), whether its scale is logarithmic, and whether it is conditional
+    (`bound`), that is, active only under a condition."""
 
     name: str
     log: bool = False
@@ -35,7 +35,7 @@ class Factor:
 
     @property
     def short(self) -> str:
-        """The last part of the name; that of a critic with the part before, which the generator may have too."""
+        """The last part of the name; for a critic the whole name, since the generator may have the same parameter."""
         parts = self.name.split(".")
         return " ".join(parts if parts[0].startswith("critic") else parts[-1:]).replace("_", " ")
 
@@ -66,7 +66,7 @@ def searched_factors(ledgers: Sequence[Ledger]) -> list[Factor]:
 
 
 def mask_inactive(frame: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
-    """`frame` of a run's trials with no value in a `config.*` column where the condition of its parameter fails."""
+    """The trials of a run with `config.*` set to missing where the condition of the parameter does not hold."""
     parameters = space(ledger)
     bound = [own for own in parameters if own.condition is not None and own.column in frame.columns]
     return frame.assign(**{own.column: frame[own.column].where(counts(frame, own, parameters)) for own in bound})
@@ -79,7 +79,7 @@ def find_factor(name: str, factors: Sequence[Factor]) -> Factor:
         if factor.name == wanted:
             return factor
     choices = ", ".join(factor.name for factor in factors) or "none: the sweep searched nothing"
-    raise LedgerError(f"{name!r} is no parameter that was searched; choose from {choices}")
+    raise LedgerError(f"{name!r} is not a searched parameter; choose from {choices}")
 
 
 def learning_rate(factors: Sequence[Factor]) -> Factor | None:

@@ -14,7 +14,7 @@ from analysis.drawing.style import INK, VERMILION, style_axes
 from analysis.statistics.intervals import Floats
 
 DIVERGED = 0.5
-"""From this rate of divergence on a cell belongs to the diverged region."""
+"""Cells with at least this rate of divergence form the diverged region."""
 
 _LONG = 9  # letters of a label that must be turned to leave its neighbors room
 
@@ -30,10 +30,10 @@ class Cells:
 
 
 def plot_heat(axes: Axes, cells: Cells, across: Sequence[str], up: Sequence[str], labels: tuple[str, str, str]) -> Axes:
-    """Cells colored by score; hatched where all diverged, and the region of DIVERGED and more outlined.
+    """Plot cells colored by score, hatched where all trials diverged; the diverged region is outlined.
 
-    `across` and `up` are the texts of the levels, `labels` those of x, y and the score. White: no trials.
-    A level that is a bin ("A to B") has its ends under one another.
+    `across` and `up` are the texts of the levels, `labels` those of x, y and the score. The ends of a bin ("A to B")
+    are stacked to save width.
     """
     grid = np.full((len(up), len(across)), np.nan)
     rate = np.full(grid.shape, np.nan)

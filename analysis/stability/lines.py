@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from analysis.drawing.style import LINES, style_axes
 from analysis.statistics.intervals import Floats
 
-_DECADES = 1.5  # a positive quantity that spans so many is drawn in logarithms
+_DECADES = 1.5  # positive values that span more are drawn on a log axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,8 @@ def plot_lines(
 ) -> Axes:
     """Lines with their bands; `marked` points are dots.
 
-    y is logarithmic where all of it is positive and spans more than a decade and a half. Bands do not set the limits:
-    those of two seeds would.
+    y is logarithmic if all values are positive and span more than a decade and a half. Bands do not set the limits, as
+    those of two seeds are very wide.
     """
     values = np.concatenate([line.y[np.isfinite(line.y)] for line in lines] or [np.empty(0)])
     log_y = bool(values.size and values.min() > 0 and np.log10(values.max() / values.min()) > _DECADES)
@@ -60,7 +60,7 @@ def plot_lines(
 
 
 def plot_rates(axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, log_x: bool) -> Axes:
-    """Shares from 0 to 1 with interval bars; lines side by side are moved apart a little so that bars can be told."""
+    """Rates (0 to 1) with interval bars; several lines are shifted slightly so that their bars do not overlap."""
     if log_x:
         axes.set_xscale("log")
     for number, line in enumerate(lines):

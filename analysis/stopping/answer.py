@@ -282,7 +282,8 @@ def _beyond_s(ledger: Ledger, spared: pd.DataFrame, rungs: NDArray[np.int64]) ->
 def _agreement_line(frame: pd.DataFrame, objective: Objective) -> str:
     columns = (frame[name].tolist() for name in ("step", "rho", "low", "high"))
     parts = [_rho(*row) for row in zip(*columns, strict=True)]
-    return f"audit: rank correlation of {metric_label(objective.metric)} with the final value (95 % intervals): {', '.join(parts)}"
+    label = metric_label(objective.metric)
+    return f"audit: rank correlation of {label} with its final value (95 % intervals): {', '.join(parts)}"
 
 
 def _rho(step: int, rho: float, low: float, high: float) -> str:

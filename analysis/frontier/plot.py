@@ -141,7 +141,8 @@ def _stopped(axes: Axes, x: Dimension, y: Dimension) -> None:
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     outside = int(((across < left) | (across > right) | (up < bottom) | (up > top)).sum())
     if outside:
-    """Mark the last scores of stopped trials; a note counts those outside the limits, so none is cut silently."""
+        text = f"{outside} of {across.size} stopped trials are outside the plot"
+        axes.annotate(text, (1, 0), xycoords="axes fraction",
                       xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=8, color="#777777",
                       bbox=PAPER)  # fmt: skip
 

@@ -71,7 +71,7 @@ def test_single_seeds_have_no_chances_and_it_is_said_why(write: Write) -> None:
     frame, sure = found(load(write([trial_row(0, 20.0), trial_row(1, 21.0)])))
     assert np.isnan(sure.front).all()
     assert chance_lines(sure, frame)[0].startswith(
-        "no chances of being on the front: 2 configurations have 0 seeds beyond one each"
+        "2 configurations have 0 seeds beyond one each"
     )
 
 

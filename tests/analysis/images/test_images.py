@@ -59,7 +59,7 @@ def test_an_error_map_is_the_mean_absolute_difference_of_the_channels(height: in
 
 
 def test_an_error_map_needs_pictures_of_one_shape() -> None:
-    with pytest.raises(ValueError, match="must have one shape"):
+    with pytest.raises(ValueError, match="must have the same shape"):
         absolute_error(np.zeros((2, 3, 3), np.uint8), np.zeros((3, 2, 3), np.uint8))
 
 

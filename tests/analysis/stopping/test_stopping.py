@@ -178,10 +178,10 @@ def test_regret_is_what_the_spared_gained_on_the_best_let_through(write: Write) 
     assert regret(ledger, PSNR) == (3, 2, pytest.approx(0.5))
     assert regret(ledger, Objective("psnr_db", "minimize")) == (3, 1, pytest.approx(1.0))
     _, correlation, line = stopping_lines(ledger)
-    assert correlation.startswith("audit: rank correlation of PSNR (dB) with the end (95 % intervals): ")
+    assert correlation.startswith("audit: rank correlation of PSNR (dB) with its final value (95 % intervals): ")
     assert correlation.endswith("unknown at step 450")  # where all scored alike
     assert line == (
-        "audit: 2 of 3 spared trials ended with a better PSNR (dB) than the best that was let through, by up to 0.50"
+        "audit: 2 of 3 spared trials ended with a better PSNR (dB) than the best trial that was let through, by up to 0.50"
     )
 
 
@@ -195,7 +195,7 @@ def test_no_regret_is_said_as_such(write: Write) -> None:
 def test_where_nothing_was_let_through_there_is_no_regret_to_tell(write: Write) -> None:
     ledger = written(write, [curve(n, [n, n, n, 20.0 - n], spared=0) for n in range(4)])
     assert np.isnan(regret(ledger, PSNR).most)
-    assert "nothing to compare spared ones with" in stopping_lines(ledger)[-1]
+    assert "nothing to compare spared trials with" in stopping_lines(ledger)[-1]
 
 
 def test_savings_are_shares_of_what_no_stopping_would_have_trained(write: Write) -> None:
@@ -250,8 +250,8 @@ def test_an_old_ledger_is_read_without_a_word_about_the_audit(write: Write) -> N
 def test_few_spared_trials_are_said_to_be_few(write: Write) -> None:
     ledger = written(write, [curve(0, [1, 2, 3, 4]), *(curve(n, [0, 1, 2, 3], spared=0) for n in (1, 2))])
     saved, few = stopping_lines(ledger)
-    assert saved == "stopping saved 0 % of the search's steps; the audit of it cost 50 %"
-    assert few == "audit: 2 spared trials completed, too few to say what stopping lost (3 needed)"
+    assert saved == "stopping saved 0 % of the search's steps; its audit cost 50 %"
+    assert few == "audit: 2 spared trials completed, too few to estimate what stopping lost (3 needed)"
 
 
 def test_a_number_of_parameters_predicts_itself_and_is_left_out(write: Write) -> None:

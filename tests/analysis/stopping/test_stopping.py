@@ -160,7 +160,7 @@ def test_of_a_large_run_whole_configurations_are_drawn_and_it_is_said(
     assert first["configuration"].value_counts().tolist() == [2, 2, 2]
     assert np.isfinite(drawn[["early", "end"]].to_numpy()).all()
     assert agreement(ledger, [PSNR])["n"].tolist() == [6, 6, 6]
-    assert sample_lines(ledger)[0].startswith("rank correlations: of 6 of the 12 completed trials")
+    assert sample_lines(ledger)[0].startswith("rank correlations: from 6 of the 12 completed trials")
     alone = [curve(t, rng.normal(size=4), configuration="conf", seed=t) for t in range(9)]
     assert agreement(written(write, alone), [PSNR])["n"].tolist() == [9, 9, 9]  # one cannot be drawn in part
 
@@ -265,7 +265,7 @@ def test_a_number_of_parameters_predicts_itself_and_is_left_out(write: Write) ->
 
 
 @pytest.mark.parametrize(
-    ("share", "sentence"), [(None, "does not say audit_share"), (0.0, r"0 < share <= 1 must hold")]
+    ("share", "sentence"), [(None, "does not say audit_share"), (0.0, r"0 < audit_share <= 1 must hold")]
 )
 def test_spared_trials_of_a_run_without_an_audit_are_refused(write: Write, share: float | None, sentence: str) -> None:
     with pytest.raises(LedgerError, match=sentence):

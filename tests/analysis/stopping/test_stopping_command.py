@@ -83,7 +83,7 @@ def test_where_nothing_was_stopped_every_end_is_known(write: Write, capsys: pyte
 @pytest.mark.parametrize(
     ("facts", "trials", "sentence"),
     [
-        ({"rungs": [600]}, [trial_row(0), trial_row(1)], "is its last step, 600: it stops nobody"),
+        ({"rungs": [600]}, [trial_row(0), trial_row(1)], "is its last step, 600"),
         ({"rungs": [150, 600]}, [trial_row(0)], "1 of the 1 trials of the search in"),
         ({}, [trial_row(0)], "does not say rungs"),
     ],

@@ -103,7 +103,7 @@ def test_where_very_many_were_stopped_fewer_draws_say_the_same(write: Write, mon
         seen.append(parts[-1])
         return draw_predictions(*parts)
 
-    monkeypatch.setattr("analysis.stopping.regret.predicted", counted)
+    monkeypatch.setattr("analysis.stopping.regret.draw_predictions", counted)
     monkeypatch.setattr("analysis.stopping.regret.MOST_NUMBERS", 20 * 700)
     (some,) = regret_by_rung(ledger, [PSNR]).to_dict("records")
     monkeypatch.setattr("analysis.stopping.regret.MOST_NUMBERS", 1)

@@ -38,7 +38,7 @@ def test_frontier_prints_the_table_and_writes_three_files(write: Write, capsys: 
     assert "63 trials ended: " in printed.out
     assert "3 seeds" in printed.out
     assert "24 images" not in printed.out
-    assert "stand on one seed" not in printed.err
+    assert "rest on a single seed" not in printed.err
     assert "1 on the front, 0 others" in printed.out
     assert "configurations of the search are not shown" in printed.out
     assert "luck in PSNR (dB): " in printed.out
@@ -56,7 +56,7 @@ def test_the_searchs_own_scores_are_shown_on_request(write: Write, capsys: pytes
     printed = capsys.readouterr()
     assert "24 images" in printed.out
     assert "not shown" not in printed.out
-    assert "stand on one seed" not in printed.err  # some were confirmed
+    assert "rest on a single seed" not in printed.err  # some were confirmed
     saved = pd.read_parquet(run / "analysis" / "frontier.parquet")
     assert set(saved["stage"]) == {"search"}
     assert (saved["n_seeds"] == 1).all()
@@ -67,7 +67,7 @@ def test_a_search_without_confirmations_says_that_its_front_is_not_confirmed(
 ) -> None:
     assert frontier(write([trial_row(0), trial_row(1, 21.0)])) == 0
     printed = capsys.readouterr()
-    assert "1 of 1 on the front stand on one seed; confirm them" in printed.err
+    assert "1 of 1 on the front rest on a single seed; confirm them" in printed.err
     assert "not shown" not in printed.out
     assert "luck" not in printed.out
 

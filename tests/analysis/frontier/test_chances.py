@@ -54,8 +54,8 @@ def test_what_is_far_apart_is_sure_and_what_is_close_is_not(write: Write) -> Non
     assert chance["c4"] > 0.99
     assert chance["c2"] < 0.01
     assert 0.2 < chance["c3"] < 0.95
-    assert sure.volume is not None
-    assert sure.volume.low < sure.volume.mean < sure.volume.high
+    assert sure.hypervolume is not None
+    assert sure.hypervolume.low < sure.volume.mean < sure.volume.high
     assert frame["configuration"].iloc[sure.knee] == "c4"
     assert sure.knee_chance > 0.9
     said = [line.split(" of the front:")[0] for line in chance_lines(sure, frame)]
@@ -70,9 +70,7 @@ def test_the_same_ledger_has_the_same_chances(write: Write) -> None:
 def test_single_seeds_have_no_chances_and_it_is_said_why(write: Write) -> None:
     frame, sure = found(load(write([trial_row(0, 20.0), trial_row(1, 21.0)])))
     assert np.isnan(sure.front).all()
-    assert chance_lines(sure, frame)[0].startswith(
-        "2 configurations have 0 seeds beyond one each"
-    )
+    assert "2 configurations have 0 seeds beyond one each" in chance_lines(sure, frame)[0]
 
 
 def test_several_runs_share_a_front_and_say_whose_each_is(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,7 +116,7 @@ def test_a_missing_value_of_one_seed_is_not_averaged_away(write: Write) -> None:
     assert frame.loc["conf", "metric.ms_ssim"] == pytest.approx(0.9)
     table = rank(frame.reset_index(), UP)
     assert list(table["configuration"][table["front"]]) == ["conf00009"]
-    assert any(note.startswith("1 of 2 configurations have an objective that is not finite") for note in
+    assert any(note.startswith("1 of 2 configurations have a non-finite objective") for note in
                caveats(ledger, table, UP))  # fmt: skip
 
 
@@ -160,7 +160,8 @@ def test_a_configuration_that_no_fresh_seed_bore_out_is_remarked(write: Write) -
     lost = [lost_row(11 + n, configuration="conf00001", seed=1000 + n, stage="confirm") for n in range(3)]
     ledger = load(write([trial_row(0), trial_row(1), fresh, *lost]))
     notes = caveats(ledger, results(configurations(ledger)), UP)
-    assert notes == ("1 configuration was to be confirmed, and completed on none of the fresh seeds",)
+    (note,) = notes
+    assert note.startswith("1 configuration was to be confirmed")
 
 
 def test_refused_trials_are_counted_among_the_lost(write: Write) -> None:
@@ -273,7 +274,7 @@ def test_different_budgets_and_single_seeds_on_the_front_are_remarked(write: Wri
     ledger = load(write([trial_row(0, steps=600), trial_row(1, 19.0, steps=2400)]))
     notes = caveats(ledger, configurations(ledger), UP)
     assert "trained for different numbers of steps (600 to 2400)" in notes[0]
-    assert notes[1].startswith("1 of 1 on the front stand on one seed")
+    assert notes[1].startswith("1 of 1 on the front rest on a single seed")
 
 
 def test_all_diverged_is_one_clear_sentence(write: Write) -> None:

@@ -149,7 +149,7 @@ def test_factors_are_those_of_the_space_and_go_by_name(write: Write) -> None:
     assert factors == [Factor("optimizer.lr", True), Factor("train.vary", False)]
     assert find_factor("config.train.vary", factors).name == "train.vary"
     assert learning_rate([Factor("critic_optimizer.lr"), *factors]) == factors[0]
-    with pytest.raises(LedgerError, match=r"'lr' is no parameter that was searched; choose from optimizer.lr, train"):
+    with pytest.raises(LedgerError, match=r"'lr' is not a searched parameter; choose from optimizer.lr, train"):
         find_factor("lr", factors)
 
 

@@ -55,7 +55,7 @@ def test_what_is_far_apart_is_sure_and_what_is_close_is_not(write: Write) -> Non
     assert chance["c2"] < 0.01
     assert 0.2 < chance["c3"] < 0.95
     assert sure.hypervolume is not None
-    assert sure.hypervolume.low < sure.volume.mean < sure.volume.high
+    assert sure.hypervolume.low < sure.hypervolume.mean < sure.hypervolume.high
     assert frame["configuration"].iloc[sure.knee] == "c4"
     assert sure.knee_chance > 0.9
     said = [line.split(" of the front:")[0] for line in chance_lines(sure, frame)]

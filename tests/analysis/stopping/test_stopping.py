@@ -180,9 +180,8 @@ def test_regret_is_what_the_spared_gained_on_the_best_let_through(write: Write) 
     _, correlation, line = stopping_lines(ledger)
     assert correlation.startswith("audit: rank correlation of PSNR (dB) with its final value (95 % intervals): ")
     assert correlation.endswith("unknown at step 450")  # where all scored alike
-    assert line == (
-        "audit: 2 of 3 spared trials ended with a better PSNR (dB) than the best trial that was let through, by up to 0.50"
-    )
+    assert line.startswith("audit: 2 of 3 spared trials ended with a better PSNR (dB)")
+    assert line.endswith("by up to 0.50")
 
 
 def test_no_regret_is_said_as_such(write: Write) -> None:

@@ -1,4 +1,4 @@
-"""Which kernel, channels, blocks, strides and activation give the best quality for their time?"""
+"""Which kernel, width, depth, strides and activation give the best quality for their latency?"""
 
 from dataclasses import replace
 
@@ -9,11 +9,11 @@ from sweeps.engine.sweep import Budget, Sweep
 
 STRIDED = {"net.family": "strided", "net.activation": "relu"}
 RESNET = {"net.family": "resnet", "net.activation": "relu"}
-FOUND = "FPIE (2018): time falls faster than quality; its 3-4 16-64 with strides is as good as DPED's in a third of it"
+FOUND = "FPIE (2018): smaller networks lose little quality; its strided 3-4 16-64 matches DPED's in a third of the time"
 
 GRID = Sweep(
     name="fast_arch_grid",
-    question="Do the 24 networks of FPIE's tables stand here as they stood there, in time and in quality?",
+    question="Do the 24 networks in FPIE's tables rank here as they did there, in latency and in quality?",
     found=FOUND,
     space={
         "net.family": Choice("resnet", "strided"),
@@ -58,7 +58,7 @@ GRID = Sweep(
     },
     fixed={
         "net.norm": "instance",
-        "net.init": "dped",  # with the wide start of "he" the networks of 128 channels collapse at the paper's rate
+        "net.init": "dped",  # with "he", networks of 128 channels collapse at the paper's learning rate
         "optimizer.lr": 5e-4,
         "loss.pixel": 1.0,
         "train.batch_size": 4,
@@ -85,7 +85,7 @@ GRID = Sweep(
 OPEN = replace(
     GRID,
     name="fast_arch",
-    question="Which family, kernel, channels, blocks and activation give the best quality for their time?",
+    question="Which family, kernel, width, depth and activation give the best quality for their latency?",
     space={
         "net.family": Choice("resnet", "strided", "shuffle", "separable"),
         "net.kernel": Choice(3, 5),

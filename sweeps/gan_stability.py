@@ -1,4 +1,4 @@
-"""Which adversarial objective trains stably, at which rates, and where did the EnhanceGAN re-implementation fail?"""
+"""Which GAN objective trains stably, at which learning rates, and why did the EnhanceGAN re-implementation fail?"""
 
 from enhance.config import Scalar
 from sweeps.engine.command import main
@@ -15,10 +15,10 @@ PHASE_3: dict[str, Scalar] = {
     "adversarial.critic_steps": 1,
     "critic.norm": "instance",
 }
-"""What that paper arrived at, 5 * adversarial + 100 * L1, at the rates of a micro-run."""
+"""Where that work ended: 5 * adversarial + 100 * L1, here with the learning rates of a micro-run."""
 
 ATTEMPT_1: dict[str, Scalar] = {"adversarial.objective": "bce", "loss.pixel": 0.0}
-"""A "standard GAN": no term but the critic's is named. Adam at its own default rate, which is that of PHASE_3 here."""
+"""A "standard GAN": they name no loss but the critic's. Adam has its default learning rate, as in PHASE_3."""
 
 ATTEMPT_2: dict[str, Scalar] = {
     "loss.pixel": 100.0,
@@ -27,18 +27,18 @@ ATTEMPT_2: dict[str, Scalar] = {
     "critic_optimizer.name": "rmsprop",
     "critic_optimizer.lr": 1e-7,
 }
-"""Their code's rates, the critic's a hundredth of the generator's. Their bug, a CurveBlock that made all black, is not
-here, nor are its consequences: a critic's loss of hundreds of thousands."""
+"""The learning rates in their code, the critic's a hundredth of the generator's. Their bug, a CurveBlock with black
+output, is not reproduced, and so neither is what followed from it: a critic loss in the hundreds of thousands."""
 
 SWEEP = Sweep(
     name="gan_stability",
-    question="Which adversarial objective trains stably, at which rates, loss weight, critic steps and critic norm?",
-    found="EnhanceGAN's re-implementation failed with BCE (PSNR 16.77 dB, no better than doing nothing), then with "
-    "WGAN-GP at wrong rates (generator loss stuck at 24), and ended with WGAN-GP; pix2pix enhancement took a clipped "
-    "Wasserstein critic for phones, and found BCE steadier for deblurring and HDR",
+    question="Which GAN objective trains stably, at which learning rates, pixel weight, critic steps and critic norm?",
+    found="the EnhanceGAN re-implementation failed with BCE (PSNR 16.77 dB, no better than doing nothing), then with "
+    "WGAN-GP at wrong learning rates (generator loss stuck at 24), and settled on WGAN-GP; pix2pix x 3 used a clipped "
+    "Wasserstein critic for phones, and found BCE more stable for deblurring and HDR",
     space={
         "adversarial.objective": Choice("bce", "least_squares", "wasserstein", "wasserstein_gp", "hinge"),
-        "loss.pixel": Choice(0.0, 20.0, 100.0),  # beside an adversarial weight of 1: a bare GAN, phase 3, pix2pix
+        "loss.pixel": Choice(0.0, 20.0, 100.0),  # next to an adversarial weight of 1: a pure GAN, phase 3, pix2pix
         "optimizer.name": Choice("adam", "rmsprop"),
         "optimizer.lr": Log(1e-5, 1e-2),
         "critic_optimizer.name": Choice("adam", "rmsprop"),
@@ -56,7 +56,7 @@ SWEEP = Sweep(
         "hinge": PHASE_3 | {"adversarial.objective": "hinge"},
     },
     fixed={
-        "net.family": "resnet",  # from noise, as theirs: a network that begins as the identity hides a standstill
+        "net.family": "resnet",  # starts from noise, like theirs: a start as the identity would hide stagnation
         "net.channels": 16,
         "net.blocks": 1,
         "net.norm": "none",
@@ -68,11 +68,11 @@ SWEEP = Sweep(
         "guard.stagnation": 3.0,
     },
     objectives=("psnr_gain_db", "ms_ssim"),
-    stopping="none",  # a trial that is stopped early cannot show where it was going
+    stopping="none",  # a trial that is stopped early cannot show whether it would have diverged
     answered_by="stability",
     budget=Budget(trials=18, steps=300, rungs=3, confirm=2, confirm_seeds=3),
     smoke=Budget(trials=2, steps=90, rungs=2, confirm=1, confirm_seeds=1),
-    full=Budget(trials=60, steps=7500, rungs=4, confirm=4, confirm_seeds=3),  # 20 epochs of 3022 pairs by 8
+    full=Budget(trials=60, steps=7500, rungs=4, confirm=4, confirm_seeds=3),  # 20 epochs of 3022 pairs in batches of 8
     full_fixed={"net.channels": 64, "net.blocks": 4, "critic.channels": 64, "critic.layers": 3, "train.crop_px": 96},
 )
 

@@ -1,4 +1,4 @@
-"""Which terms of the loss are needed: what is lost when one of them is left out?"""
+"""Which terms of the loss are needed: how much worse is training without each of them?"""
 
 from enhance.config import Scalar
 from sweeps.engine.command import main
@@ -6,8 +6,9 @@ from sweeps.engine.designs import Ablation
 from sweeps.engine.space import Choice, When
 from sweeps.engine.sweep import Budget, Sweep
 
-# One weight for each term; which it should be is the question of loss_weights. Color, content, texture and tv have the
-# ratios of DPED's code, in means per element and sample; pixel is to texture as pix2pix's L1 to its critic, 100 to 1.
+# Each term has one weight; finding the best weights is left to loss_weights. The ratios of color, content, texture and
+# tv are those of DPED's code, converted to means per element and sample. The ratio of pixel to texture, 100 to 1, is
+# that of L1 to critic in pix2pix.
 COLOR: dict[str, Scalar] = {"loss.color": 75.0}
 CONTENT: dict[str, Scalar] = {"loss.content": 0.1}
 TEXTURE: dict[str, Scalar] = {"loss.adversarial": 0.5}
@@ -19,7 +20,7 @@ OFF = dict.fromkeys(("loss.pixel", "loss.color", "loss.content", "loss.adversari
 SWEEP = Sweep(
     name="loss_terms",
     question="Which of the terms pixel, color, content, texture (adversarial) and tv are needed?",
-    found="MSE alone has the best PSNR on two of three phones (DPED, Table 3); combined is above L1 (pix2pix x 3)",
+    found="MSE alone has the best PSNR on two of three phones (DPED, Table 3); all terms beat L1 alone (pix2pix x 3)",
     space={
         "loss.pixel": Choice(0.0, 50.0),
         "loss.pixel_norm": When("loss.pixel", 50.0, Choice("l1", "mse")),
@@ -28,7 +29,7 @@ SWEEP = Sweep(
         "loss.adversarial": Choice(0.0, 0.5),
         "loss.tv": Choice(0.0, 20.0),
     },
-    enqueue={  # Table 3 says nothing of tv, which belongs to DPED's loss: here it is in all four of its columns
+    enqueue={  # Table 3 does not mention tv, which is part of DPED's loss; so all four of its settings have it here
         "DPED color+content+texture": OFF | COLOR | CONTENT | TEXTURE | TV,
         "DPED content+texture": OFF | CONTENT | TEXTURE | TV,
         "DPED MSE+texture": OFF | MSE | TEXTURE | TV,
@@ -45,7 +46,7 @@ SWEEP = Sweep(
         "net.init": "he",
         "optimizer.lr": 1e-3,
         "loss.content_layer": "relu2_2",
-        "adversarial.form": "saturating",  # DPED's code; its paper prints the other one
+        "adversarial.form": "saturating",  # as in DPED's code; its paper prints the other form
         "adversarial.shown": "coin",
     },
     objectives=("psnr_db", "ms_ssim"),

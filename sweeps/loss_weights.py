@@ -8,8 +8,8 @@ SWEEP = Sweep(
     name="loss_weights",
     question="Which weights of content, color, texture and tv give the best quality?",
     found="DPED (2017) chose them by hand; its paper prints 1, 0.1, 0.4 and 400, its code uses 10, 0.5, 1 and 2000",
-    # DPED's texture loss is the adversarial term of its critic. Every term is a mean per element or sample here, so the
-    # authors' sums are converted (enhance/losses says how).
+    # DPED's texture loss is its adversarial term. Every term here is a mean per element or sample; the authors' sums
+    # are converted (see enhance/losses).
     space={
         "loss.content": Log(0.01, 100.0),
         "loss.color": Log(1.0, 100.0),
@@ -17,8 +17,8 @@ SWEEP = Sweep(
         "loss.tv": Log(0.01, 100.0),
     },
     enqueue={
-        # In means per element and sample, at 100 px and batches of 50, the code weighs 10, 7500, 50 and 2000, the paper
-        # 1, 3000, 0.4 and 400. Under Adam only the ratio counts.
+        # Converted to means at 100 px and batches of 50, the weights are 10, 7500, 50 and 2000 in the code,
+        # and 1, 3000, 0.4 and 400 in the paper. Under Adam only their ratios matter.
         "DPED code": {"loss.content": 0.1, "loss.color": 75.0, "loss.adversarial": 0.5, "loss.tv": 20.0},
         "DPED paper": {"loss.content": 0.025, "loss.color": 75.0, "loss.adversarial": 0.01, "loss.tv": 10.0},
     },
@@ -27,11 +27,11 @@ SWEEP = Sweep(
         "net.kernel": 3,
         "net.channels": 16,
         "net.blocks": 1,
-        "net.norm": "none",  # with instance norm and the authors' small weights 600 steps do not reach the input's PSNR
+        "net.norm": "none",  # with instance norm and DPED's start, 600 steps do not reach the input's PSNR
         "net.init": "he",
         "optimizer.lr": 1e-3,
         "loss.content_layer": "relu2_2",
-        "adversarial.form": "saturating",  # the code's; the paper prints the other one
+        "adversarial.form": "saturating",  # as in DPED's code; its paper prints the other form
         "adversarial.shown": "coin",
         "train.batch_size": 8,
         "train.crop_px": 32,

@@ -1,4 +1,4 @@
-"""Which optimizer, at which learning rate, with which betas, schedule and warm-up?"""
+"""Which optimizer trains best in few steps, with which learning rate, momentum, schedule and warm-up?"""
 
 from enhance.config import Scalar
 from sweeps.engine.command import main
@@ -12,11 +12,11 @@ RMSPROP: dict[str, Scalar] = {"optimizer.name": "rmsprop", **CONSTANT}
 SWEEP = Sweep(
     name="optimizers",
     question="Which optimizer, learning rate, momentum, schedule and warm-up train best in few steps?",
-    found="Adam at 5e-4 (DPED) and at 2e-4 with betas 0.5 and 0.99 (pix2pix x 3), RMSprop (EnhanceGAN); none compares",
+    found="Adam at 5e-4 (DPED) and at 2e-4 with betas 0.5 and 0.99 (pix2pix x 3), RMSprop (EnhanceGAN); not compared",
     space={
         "optimizer.name": Choice("adam", "adamw", "rmsprop", "sgd", "muon"),
         "optimizer.lr": Log(1e-5, 0.1),
-        "optimizer.beta1": When("optimizer.name", "adam", Uniform(0.0, 0.99)),  # adamw keeps its own
+        "optimizer.beta1": When("optimizer.name", "adam", Uniform(0.0, 0.99)),  # adamw keeps its defaults
         "optimizer.beta2": When("optimizer.name", "adam", Uniform(0.9, 0.9999)),
         "optimizer.weight_decay": When("optimizer.name", "adamw", Log(1e-4, 1.0)),
         "optimizer.alpha": When("optimizer.name", "rmsprop", Uniform(0.9, 0.9999)),
@@ -37,7 +37,7 @@ SWEEP = Sweep(
         "net.blocks": 1,
         "net.norm": "none",
         "net.init": "he",
-        "loss.pixel": 1.0,  # without a critic: the question is the generator's optimizer
+        "loss.pixel": 1.0,  # no critic: the question is about the generator's optimizer
     },
     objectives=("psnr_db",),
     budget=Budget(trials=48, steps=600, rungs=2, reduction=3, confirm=3, confirm_seeds=3, audit_share=0.1),

@@ -7,10 +7,10 @@ from sweeps.engine.sweep import Budget, Sweep
 
 SWEEP = Sweep(
     name="phases",
-    question="What do CurveBlock and critic add, each from the first step, as a phase of its own, or never?",
-    found="EnhanceGAN's re-implementation: PSNR 23.06, 24.38, 24.34 dB and SSIM .740, .773, .787 after its phases, "
-    "where each row has had more steps than the one above",
-    # Shares of the same number of steps at which each joins, from the weights trained so far: 0 at once, 1 never.
+    question="What do the CurveBlock and the critic add: from the first step, in a later phase, or not at all?",
+    found="the EnhanceGAN re-implementation: PSNR 23.06, 24.38, 24.34 dB and SSIM .740, .773, .787 after its three "
+    "phases, but each phase adds training steps too",
+    # Each joins after this fraction of the steps, which are equally many for all: 0 from the start, 1 never.
     space={"phases.curve_at": Choice(1.0, 1 / 3, 0.0), "phases.adversarial_at": Choice(1.0, 2 / 3, 0.0)},
     design=Grid(),
     enqueue={
@@ -22,7 +22,7 @@ SWEEP = Sweep(
     fixed={
         "train.rule": "phased",
         "net.family": "curve",
-        "net.base": "shuffle",  # cheap; the paper's is a U-Net on a pretrained ResNet-34
+        "net.base": "shuffle",  # cheap; theirs is a U-Net on a pretrained ResNet-34
         "net.channels": 32,
         "loss.pixel": 100.0,
         "loss.adversarial": 5.0,
@@ -31,7 +31,7 @@ SWEEP = Sweep(
         "critic.channels": 16,
         "critic.layers": 2,
         "optimizer.lr": 1e-3,
-        "optimizer.schedule": "linear",  # all have the same rate at the same step; what joins late is fine-tuning
+        "optimizer.schedule": "linear",  # the learning rate depends on the step alone, so what joins late is fine-tuned
         "critic_optimizer.lr": 1e-3,
         "train.batch_size": 8,
         "train.crop_px": 32,
@@ -41,7 +41,7 @@ SWEEP = Sweep(
     answered_by="ablation",
     budget=Budget(trials=9, steps=300, rungs=2, seeds=3),
     smoke=Budget(trials=4, steps=9, rungs=2),
-    full=Budget(trials=9, steps=15_000, rungs=3, seeds=3),  # 40 epochs of 3022 pairs by 8; phase 3 had 20
+    full=Budget(trials=9, steps=15_000, rungs=3, seeds=3),  # 40 epochs of 3022 pairs in batches of 8; phase 3 had 20
     full_fixed={
         "net.base": "unet_resnet34",  # pretrained, as theirs: --set net.weights=imagenet
         "loss.content": 10.0,

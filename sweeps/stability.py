@@ -1,4 +1,4 @@
-"""How stable is training: what do seeds decide, and at which learning rate do runs begin to diverge?"""
+"""How stable is training: how much do results vary with the seed, and from which learning rate on do runs diverge?"""
 
 from sweeps.engine.command import main
 from sweeps.engine.designs import Grid
@@ -7,8 +7,8 @@ from sweeps.engine.sweep import Budget, Sweep
 
 SWEEP = Sweep(
     name="stability",
-    question="How much does the same configuration vary with its seed, and where does a growing learning rate end it?",
-    found="the EnhanceGAN re-implementation: BCE with Adam diverged; its recipes are compared on one run each",
+    question="How much do results vary with the seed, and from which learning rate on does training diverge?",
+    found="the EnhanceGAN re-implementation: BCE with Adam diverged; each recipe was run only once",
     space={
         "optimizer.lr": Log(2e-4, 3e-2),  # pix2pix has 2e-4, DPED 5e-4; at the upper end no seed survives
         "train.vary": Choice("everything", "initialisation", "data"),
@@ -20,16 +20,16 @@ SWEEP = Sweep(
         "net.blocks": 1,
         "net.norm": "none",
         "net.init": "he",
-        "loss.pixel": 100.0,  # 100 to 5, as in the third phase of the re-implementation
+        "loss.pixel": 100.0,  # 100 to 5, as in phase 3 of the re-implementation
         "loss.adversarial": 5.0,
         "critic.family": "patch",
         "critic.channels": 8,
         "critic.layers": 2,
         "train.val_images": 30,
-        "guard.stagnation": 12.0,  # what is left of a picture may be two plain colors, which have contrast enough
+        "guard.stagnation": 12.0,  # in dB: an output collapsed to two colors still passes the contrast guard
     },
     objectives=("psnr_db",),
-    stopping="none",  # an early end would be no divergence
+    stopping="none",  # a trial that is stopped early cannot diverge
     answered_by="stability",
     budget=Budget(trials=21, steps=150, rungs=2, reduction=3, seeds=4),
     smoke=Budget(trials=3, steps=3, rungs=1, seeds=2),

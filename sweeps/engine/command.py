@@ -1,4 +1,4 @@
-"""`main(SWEEP)`, or `main(SWEEPS, switch="--task")`: what every script in `sweeps/` ends with."""
+"""The entry point of every script in `sweeps/`: `main(SWEEP)`, or `main(SWEEPS, switch="--task")`."""
 
 import argparse
 import contextlib
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ALL = "all"
 PIPED_WIDTH = 120
-"""Of the tables where there is no terminal; the 80 columns that rich takes there fold configurations into slivers."""
+"""Columns of the tables where there is no terminal; in rich's default of 80 a configuration does not fit on a line."""
 
 FOLDERS = ("--out", "--resume")
 
@@ -51,10 +51,10 @@ REFUSALS = (
 def main(
     sweeps: Sweep | Mapping[str, Sweep], *, switch: str = "", default: str = ALL, argv: Sequence[str] | None = None
 ) -> NoReturn:
-    """Run a sweep as the command line says. Exits with 0; 2 and a sentence where it is refused; 130 on ^C.
+    """Run a sweep as the command line says, and exit: 0 done, 1 a disk or store failed, 2 refused, 130 interrupted.
 
-    Of several `sweeps` by name, `switch` ("--task") chooses one, or ALL in turn, each in its own folder inside --out;
-    `default` is what is run without it.
+    Of several `sweeps` by name, the option `switch` ("--task") chooses one, or ALL in turn, each in its own folder
+    inside --out; `default` is the choice without that option.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sweeps, Sweep):
@@ -63,7 +63,8 @@ def main(
 
 
 def run_chosen(sweeps: Mapping[str, Sweep], switch: str, default: str, argv: list[str]) -> int:
-    """As `main` with several sweeps, but gives the exit status back: the first that is not 0 ends the row."""
+    """As `main` with several sweeps, but return the exit status. The first status that is not 0 ends a series."""
+    # Only the choice is read here: the parser of the chosen sweep knows its defaults, and does the rest.
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument(switch, dest="name", default=default)
     try:
@@ -85,7 +86,7 @@ def run_chosen(sweeps: Mapping[str, Sweep], switch: str, default: str, argv: lis
 
 
 def _inside(argv: Sequence[str], name: str) -> list[str]:
-    """The arguments with the folders of --out and --resume replaced by one inside them."""
+    """The arguments, with --out and --resume pointing to the folder `name` inside theirs."""
     found, before = [], ""
     for argument in argv:
         option, equals, folder = argument.partition("=")
@@ -99,7 +100,7 @@ def _inside(argv: Sequence[str], name: str) -> list[str]:
 
 
 def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
-    """As `main` with one sweep, but gives the exit status back. `chosen` are the arguments that led to this sweep."""
+    """As `main` with one sweep, but return the exit status. `chosen` are the arguments that chose it among others."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     try:
         check_script(sys.argv[0])
@@ -108,10 +109,10 @@ def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
         print(f"{sweep.name}: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        whole = isinstance(error, (StoreError, LedgerLost))  # a sentence already
+        whole = isinstance(error, (StoreError, LedgerLost))  # these are sentences; others are an errno and a path
         why = str(error) if whole else f"{error.strerror or error}: {error.filename or 'the ledger'}"
         print(f"{sweep.name}: {why}", file=sys.stderr)
-        print("nothing that was acknowledged is lost; mend it and give the same command again", file=sys.stderr)
+        print("finished trials are safe in the ledger; fix the cause and repeat the command", file=sys.stderr)
         return 1
 
 
@@ -126,7 +127,7 @@ def _run(sweep: Sweep, argv: list[str], script: str, console: Console) -> int:
 
 
 def _joined(options: Options, console: Console) -> "contextlib.AbstractContextManager[Cluster]":
-    from sweeps.engine.cli.preflight import joined  # here: most runs join nothing
+    from sweeps.engine.cli.preflight import joined  # here: most runs join no cluster
 
     return joined(options, aside(console, "yellow"))
 
@@ -142,16 +143,16 @@ def _carry_out(sweep: Sweep, options: Options, script: str, cluster: "Cluster | 
         return 0
     _check_writable(options.out)
     again = f"{script} --resume {options.out}"
-    console.print(f"\nstarting; if it is interrupted, go on with: {again}\n", style="dim", soft_wrap=True)
+    console.print(f"\nstarting; to continue after an interruption: {again}\n", style="dim", soft_wrap=True)
     try:
         controller = drive(sweep, options, console, cluster)
     except KeyboardInterrupt:
-        console.print(f"\ninterrupted; every ended trial is in {options.out}; go on with: {again}", soft_wrap=True)
+        console.print(f"\ninterrupted; every finished trial is in {options.out}; to continue: {again}", soft_wrap=True)
         return 130
     if controller.closing and controller.closing.startswith("SIG"):
         console.print(
-            f"\nended by {controller.closing} at the next rung of every running trial; what ended is in {options.out}; "
-            f"go on with: {again}",
+            f"\nstopped by {controller.closing} after every running trial reached its next rung; finished trials are "
+            f"in {options.out}; to continue: {again}",
             soft_wrap=True,
         )
         return 130
@@ -159,7 +160,7 @@ def _carry_out(sweep: Sweep, options: Options, script: str, cluster: "Cluster | 
 
     print_summary(options.out, sweep.answered_by, controller.exhausted, console)
     if controller.closing:
-        console.print(f"stopped because {controller.closing}; go on with: {again}", soft_wrap=True)
+        console.print(f"stopped because {controller.closing}; to continue: {again}", soft_wrap=True)
     return 0
 
 
@@ -171,8 +172,8 @@ def _check_writable(run: Location) -> None:
 
 
 def _cost(sweep: Sweep, options: Options, console: Console) -> str:
-    """What the run will cost, by a measurement."""
-    from sweeps.engine.cli.estimate import estimate  # here: it brings torch
+    """What the run will cost, extrapolated from a few measured steps."""
+    from sweeps.engine.cli.estimate import estimate  # here: it loads torch
 
     store = open_data(sweep.data, progress=aside(console))
     return estimate(sweep, store, options.device).words(options.price_per_hour)

@@ -1,4 +1,4 @@
-"""The driver: carries a sweep out, from the plan to the closing summary. One driver holds one run at a time."""
+"""The driver: runs a sweep into a ledger. One driver holds one run at a time."""
 
 import contextlib
 import uuid
@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # a run on this machine does not load them
 
 
 def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | None" = None) -> RunController:
-    """Run `sweep` into the ledger at `options.out`, continuing what is there. Returns the controller, all trials ended.
+    """Run `sweep` into the ledger at `options.out`, continuing what is there. Returns the controller at the end.
 
     `cluster` is the one that has been joined, None for this machine. Raises DataError, LedgerBusy, RunMismatch or
     NotReady before anything is computed, OSError where the ledger cannot be written.
@@ -97,14 +97,14 @@ def _carry(
 
         config = WorkerConfig(options.workers, options.device, store, options.elastic, required)
         run_on_ray(controller, config, options.timeout_s, tick, aside(board.console))
-        ledger.close()  # nothing is written any more; and Ray must be stopped with no other thread running
+        ledger.close()  # its heartbeat is a thread, and Ray must be stopped with no other thread running
         stop_ray()
 
 
 def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledger, console: Console) -> RunController:
-    """A controller that knows everything the folder holds, and whose invocation is on record.
+    """A controller that knows everything in the ledger. Records the invocation.
 
-    That comes last: whatever is refused leaves no row.
+    That comes last: an invocation that is refused leaves no row in `runs`.
     """
     runs, _ = read_rows(options.out, "runs", ["run"])
     contract = _contract(sweep, options, store)
@@ -160,7 +160,7 @@ def _prior_results(past: Location, sweep: Sweep, store: PatchStore, console: Con
 
 
 def _columns(run: str, options: Options, store: PatchStore) -> dict[str, Any]:
-    """The run.* columns that every trial row carries, so that each can be judged by itself."""
+    """The run.* columns, which stand in every row of `trials` so that each can be judged by itself."""
     return {
         "run.run": run,
         "run.code": environment.code_hash(),
@@ -190,7 +190,7 @@ def _run_row(run: str, sweep: Sweep, options: Options, contract: dict[str, Any])
 
 
 def _contract(sweep: Sweep, options: Options, store: PatchStore) -> dict[str, Any]:
-    """What must stay the same for the trials of several invocations to be of one run. More trials are welcome."""
+    """What all invocations of one run must have in common, so that their trials compare. More trials may be added."""
     return {
         "sweep": sweep.name,
         "objectives": list(sweep.objectives),

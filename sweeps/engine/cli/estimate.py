@@ -1,6 +1,7 @@
-"""What a sweep will cost, from a few measured steps of its baseline: the first of its first settings, or a corner.
+"""What a sweep will cost, extrapolated from a few training steps of one configuration.
 
-Measured in this process, before Ray is started, so that nothing else competes; it loads torch, and takes seconds.
+That is the first enqueued configuration, or a corner of the space. It is timed in this process, before Ray starts, so
+that nothing competes for the device; that loads torch and takes seconds.
 """
 
 import statistics
@@ -17,29 +18,29 @@ WARM_STEPS, STEPS = 3, 10
 
 @dataclass(frozen=True)
 class Estimate:
-    """Device hours that are expected and that cannot be exceeded, if every trial costs what the baseline does.
+    """Expected and maximal device hours, if every trial costs what the timed configuration does.
 
-    `baseline` names what was measured, `step_s` is the median of its steps, `eval_s` one evaluation.
+    `timed` names that configuration; `step_s` is the median of its steps and `eval_s` one evaluation, in seconds.
     """
 
-    baseline: str
+    timed: str
     step_s: float
     eval_s: float
     expected_hours: float
     most_hours: float
 
     def words(self, price_per_hour: float | None) -> str:
-        """The estimate in a line, with money where there is a price."""
+        """The estimate in a line, with its price if there is one per hour."""
         said = f"about {self.expected_hours:.3g} device hours, at most {self.most_hours:.3g}"
         if price_per_hour is not None:
             expected, most = (hours * price_per_hour for hours in (self.expected_hours, self.most_hours))
-            said += f"; about {expected:.2f}, at most {most:.2f} at {price_per_hour:g} an hour"
-        steps = f"{1000 * self.step_s:.1f} ms a step, {self.eval_s:.2f} s an evaluation"
-        return f"{said} ({steps}: {STEPS} steps of {self.baseline}, measured alone)"
+            said += f"; about {expected:.2f}, at most {most:.2f} at {price_per_hour:g} per hour"
+        steps = f"{1000 * self.step_s:.1f} ms per step, {self.eval_s:.2f} s per evaluation"
+        return f"{said} ({steps}: {STEPS} steps of {self.timed}, with the device to itself)"
 
 
 def estimate(sweep: Sweep, store: PatchStore, device: str) -> Estimate:
-    """Train the baseline for some steps, evaluate it once, and multiply. Raises whatever the baseline raises."""
+    """Time a few steps and one evaluation, and multiply. Raises whatever the timed configuration raises."""
     import torch
 
     from enhance.microrun import MicroRun
@@ -47,7 +48,7 @@ def estimate(sweep: Sweep, store: PatchStore, device: str) -> Estimate:
     torch.set_num_threads(THREADS)
     label, values = next(iter(sweep.enqueue.items()), ("a corner of the space", next(corner_points(sweep.space))))
     run = MicroRun(sweep.config(values), 0, store, device)
-    first = run.advance(WARM_STEPS)
+    first = run.advance(WARM_STEPS)  # the first steps are slower: memory is allocated, kernels are chosen
     seconds = [run.advance(1).train_s for _ in range(STEPS)]
     step_s, eval_s = statistics.median(seconds), first.eval_s
     return Estimate(
@@ -60,6 +61,6 @@ def estimate(sweep: Sweep, store: PatchStore, device: str) -> Estimate:
 
 
 def _hours(steps: int, sweep: Sweep, step_s: float, eval_s: float) -> float:
-    """The steps, and as many evaluations as trials that are trained so far would have reports."""
+    """Hours of `steps` training steps, with an evaluation at every rung."""
     evaluations = steps / sweep.budget.steps * sweep.budget.rungs
     return (steps * step_s + evaluations * eval_s) / 3600

@@ -1,4 +1,4 @@
-"""The live view of a run: a table on a terminal, a line now and then elsewhere. Shows; decides nothing."""
+"""The live view of a run: a table on a terminal, elsewhere a line of progress every few seconds."""
 
 import time
 from collections import Counter
@@ -19,18 +19,18 @@ from sweeps.engine.sweep import METRICS, Budget, Sweep
 
 REFRESH_S = 0.5
 LINE_S, SAME_LINE_S = 10.0, 60.0
-"""Where there is no terminal: how often a line is said, and one in which nothing is new."""
+"""Without a terminal: seconds between two lines, and between two that say the same."""
 
 BEST = 5
 
 
 def aside(console: Console, style: str = "dim") -> Callable[[str], None]:
-    """What says a sentence beside the table: about the data, the machines, what is measured."""
+    """A function that prints a sentence above the table: about the data, the machines, the measurements."""
     return lambda sentence: console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 class Board:
-    """Listens to the controller's trials and draws them; use it as a context around the run."""
+    """Follows the controller's trials and draws them. A context manager: it draws while the run lasts."""
 
     def __init__(self, sweep: Sweep, console: Console) -> None:
         self.sweep, self.console = sweep, console
@@ -54,20 +54,20 @@ class Board:
             self._live.stop()
 
     def recall(self, trials: list[Trial]) -> None:
-        """Count trials that earlier invocations have ended; they cost nothing now."""
+        """Take in the trials that ended in earlier invocations, which do not count towards the pace of this one."""
         ended = [trial for trial in trials if trial.ending]
         self.trials |= {trial.id: trial for trial in ended}
         self.resumed = len(ended)
         self._steps_before = self._steps()
 
     def hear(self, trial: Trial) -> None:
-        """Note a trial whose state has changed; the controller's listener."""
+        """Take in a trial whose state has changed; the controller calls this."""
         self.trials[trial.id] = trial
         if self._first_given is None:
             self._first_given = time.monotonic()
 
     def tick(self) -> None:
-        """Draw, if it is time to."""
+        """Draw, if the last time was long enough ago."""
         now = time.monotonic()
         if now - self._drawn < (REFRESH_S if self._live else LINE_S):
             return
@@ -86,7 +86,7 @@ class Board:
     # --- what is drawn -------------------------------------------------------------------------------------------
 
     def line(self) -> str:
-        """One line: how far, how the trials ended, the best so far, how long still."""
+        """Progress in one line: endings, running trials, the best score, the remaining time."""
         best = self._best(1)
         score = f"; best {self._score(best[0])}" if best else ""
         steps = ", ".join(str(max(trial.reports, default=0)) for trial in self._running())
@@ -94,10 +94,10 @@ class Board:
         return f"{self._count()}{running}{score}; {self._remaining()}"
 
     def render(self) -> RenderableType:
-        """The table: progress, the best completed trials, those that are running."""
+        """Progress as a table: the best completed trials, and those that are running."""
         total = _total(self.sweep.budget)
         head = Text(f"{self.sweep.name}  {self._count()}  {self._remaining()}")
-        bar = Table.grid()  # a bar alone ends no line
+        bar = Table.grid()  # a bar by itself ends without a line break
         bar.add_row(ProgressBar(total=total, completed=sum(self._endings().values()), width=60))
         table = Table(box=None, padding=(0, 2), show_edge=False)
         for column in ("", "trial", *self.sweep.objectives, *self.sweep.space):
@@ -118,20 +118,20 @@ class Board:
         endings = self._endings()
         total = _total(self.sweep.budget)
         parts = [f"{endings[ending]} {ending}" for ending in ENDINGS if endings[ending]]
-        again = f", {self.resumed} of them before" if self.resumed else ""
+        again = f", {self.resumed} of them in earlier invocations" if self.resumed else ""
         return f"{sum(endings.values())} of {total} trials ended ({', '.join(parts) or 'none yet'}{again})"
 
     def _running(self) -> list[Trial]:
         return [trial for trial in self.trials.values() if not trial.ending]
 
     def _best(self, count: int) -> list[Trial]:
-        """Of the completed trials of the search, the best ones, as a confirmation would choose them."""
+        """The best completed trials of the search, by the criterion of the confirmation."""
         done = [t for t in self.trials.values() if t.ending == "completed" and t.stage == "search"]
         values = {number: [self._signed(trial)] for number, trial in enumerate(done)}
         return [done[number] for number in best(values, count)]
 
     def _signed(self, trial: Trial) -> tuple[float, ...]:
-        """The objectives at the last report, higher being better."""
+        """The objectives at the last report, signed so that higher is better."""
         metrics = trial.reports[max(trial.reports)].metrics
         return tuple(metrics[name] * (1 if METRICS[name] == "maximize" else -1) for name in self.sweep.objectives)
 
@@ -152,28 +152,30 @@ class Board:
         return f"{seconds // 60}:{seconds % 60:02d}"
 
     def _remaining(self) -> str:
-        """Steps still expected, at the pace so far: it extrapolates what trials cost, and so knows about stopping."""
+        """The remaining time: the steps that trials have taken on average, early stops included, at the pace so far."""
         endings = sum(self._endings().values())
         done = self._steps() - self._steps_before
         if done == 0 or endings == self.resumed:
-            return "remaining time not known yet"
+            return "remaining time unknown"
         budget = self.sweep.budget
         searched = [trial for trial in self.trials.values() if trial.ending and trial.stage == "search"]
         total = budget.trials * budget.seeds
         plan = (expected_steps(budget, self.sweep.stopping) - confirmation_steps(budget)) / total
-        # The plan counts as one round of trials, so that the first endings (all early) do not decide alone.
+        # The first trials to end are those stopped early. So the plan counts like `reduction` ended trials.
         ended_steps = sum(max(trial.reports, default=0) for trial in searched)
         per_trial = (ended_steps + plan * budget.reduction) / (len(searched) + budget.reduction)
         confirmed = sum(max(trial.reports, default=0) for trial in self.trials.values() if trial.stage == "confirm")
         running = sum(max(t.reports, default=0) for t in self._running() if t.stage == "search")
         left = max(0.0, per_trial * (total - len(searched)) - running) + confirmation_steps(budget) - confirmed
-        began = self._started if self._first_given is None else self._first_given  # what was measured before is over
+        began = (
+            self._started if self._first_given is None else self._first_given
+        )  # measuring latencies before is not part of the pace
         seconds = left * (time.monotonic() - began) / done
         return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
 
 
 def _total(budget: Budget) -> int:
-    """How many trials there will be, if everything that is to be confirmed completes in the search."""
+    """How many trials there will be, if the search completes enough configurations to confirm."""
     return budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
 
 

@@ -1,4 +1,4 @@
-"""The plan: what a sweep will do, in numbers, before anything is computed."""
+"""The plan of a sweep, printed before anything is computed: what will be tried, how long, and where."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,14 +13,14 @@ from sweeps.engine.space import describe
 from sweeps.engine.sweep import METRICS, Budget, Sweep
 
 SAMPLE_MB = 0.02
-"""A picture of 100 x 100 px as PNG is 10 to 20 kB."""
+"""A PNG of 100 x 100 px takes 10 to 20 kB."""
 
 COLUMNS = 5
-"""So many first settings are shown in full; of more only the names."""
+"""Up to this many enqueued configurations get a column each; more are listed by name only."""
 
 
 def expected_steps(budget: Budget, stopping: str = "pareto") -> int:
-    """Training steps of the whole run if at every rung one trial in `reduction` goes on, and the audit's share."""
+    """Training steps of the whole run if every rung keeps one trial in `reduction` and spares the audit's share."""
     rungs = budget.rung_steps()
     keep = {"none": 1.0, "median": 0.5}.get(stopping, 1 / budget.reduction)
     going, spared, steps = 1.0, 0.0, 0.0
@@ -32,17 +32,17 @@ def expected_steps(budget: Budget, stopping: str = "pareto") -> int:
 
 
 def most_steps(budget: Budget) -> int:
-    """Training steps of the whole run if nothing is stopped: the bound that cannot be exceeded."""
+    """Training steps of the whole run if nothing is stopped early: the upper bound."""
     return budget.trials * budget.seeds * budget.steps + confirmation_steps(budget)
 
 
 def confirmation_steps(budget: Budget) -> int:
-    """Training steps of the confirmations, all of which are trained to the end."""
+    """Training steps of the confirmation, which stops nothing early."""
     return budget.confirm * budget.confirm_seeds * budget.steps
 
 
 def render_plan(sweep: Sweep, options: Options) -> RenderableType:
-    """The plan as tables: question, space, what stays fixed, budget, where it will run."""
+    """The plan as tables: question, budget, where it will run, search space, fixed parameters."""
     budget = sweep.budget
     facts = Table.grid(padding=(0, 2))
     facts.add_row("question", sweep.question)
@@ -56,11 +56,13 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     facts.add_row("rungs", rungs)
     if budget.audit_share and budget.rungs > 1:
         facts.add_row(
-            "audit", f"{budget.audit_share:.0%} of those that a rung would stop are spared, to see what it costs"
+            "audit",
+            f"{budget.audit_share:.0%} of the trials due to be stopped are trained to the end, to measure what "
+            "stopping costs",
         )
     if budget.confirm:
         seeds = f"{budget.confirm_seeds} fresh seed(s)"
-        facts.add_row("afterwards", f"the best {budget.confirm} are confirmed on {seeds}, trained to the end")
+        facts.add_row("confirmed", f"the best {budget.confirm} at the end, retrained to the full budget on {seeds}")
     facts.add_row("steps", f"about {expected_steps(budget, sweep.stopping):,}, at most {most_steps(budget):,}")
     if sweep.cost is not None:
         facts.add_row("measured", _measured(sweep.cost))
@@ -69,10 +71,10 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     limits = [f"{options.max_minutes:g} minutes"] if options.max_minutes is not None else []
     limits += [f"{options.max_device_hours:g} device hours"] if options.max_device_hours is not None else []
     if limits:
-        facts.add_row("limits", f"nothing more is given out after {' or '.join(limits)}")
+        facts.add_row("limits", f"no trial starts after {' or '.join(limits)}")
     facts.add_row("runs on", f"{_where(options)}, {options.device}, {options.dtype}")
     facts.add_row("code", f"{code_hash()} ({ENHANCE})")
-    without = " (without optuna.journal: a store has no file to append to)"
+    without = " (without optuna.journal: an object store cannot append to a file)"
     facts.add_row("ledger", f"{options.out}{without if isinstance(options.out, StorePath) else ''}")
     space = Table(title="varies", title_justify="left", box=None, padding=(0, 2))
     space.add_column("parameter")
@@ -83,37 +85,41 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     for name, entry in sweep.space.items():
         space.add_row(name, describe(entry), *(_short(values.get(name, "")) for values in shown.values()))
     fixed = "  ".join(f"{name}={_short(value)}" for name, value in sorted(sweep.fixed.items()))
-    named = [] if shown or not sweep.enqueue else [Text(f"first: {', '.join(sweep.enqueue)}")]
+    named = [] if shown or not sweep.enqueue else [Text(f"tried first: {', '.join(sweep.enqueue)}")]
     return Group(Text(sweep.name, style="bold"), facts, space, *named, Text(f"fixed: {fixed}", style="dim"))
 
 
 def _where(options: Options) -> str:
-    """The place and the workers, and what has named the cluster."""
+    """This process, this machine or a cluster, with the number of workers."""
     if options.workers == 0:
         return "this process"
     if options.address is None:
         return f"Ray on this machine, {options.workers} workers"
-    workers = f"as many workers as it has ({options.workers} now)" if options.elastic else f"{options.workers} workers"
-    return f"Ray at {options.address} (by {options.told_by}), {workers}"
+    workers = (
+        f"as many workers as it has room for ({options.workers} now)"
+        if options.elastic
+        else f"{options.workers} workers"
+    )
+    return f"Ray at {options.address} (from {options.told_by}), {workers}"
 
 
 def _measured(cost: Conditions) -> str:
     size = f"{cost.width_px}x{cost.height_px}"
     how = f"{size} on {cost.device}, {cost.threads} thread(s), {cost.dtype}, {cost.memory_format}"
-    return f"every network's latency before it is trained ({how}), alone and beside DPED's; up to {cost.max_s:g} s each"
+    return f"latency of every network before training ({how}), also relative to DPED's; up to {cost.max_s:g} s each"
 
 
 def _pictures(budget: Budget, options: Options) -> str:
-    """What is kept of every trial that completes, and how much that is on the disk."""
+    """The output pictures that are saved, and how much disk space they take."""
     said = []
     if options.samples:
         trials = budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
         each = (options.samples + 2) * SAMPLE_MB
-        most = f"about {each:.2g} MB of each, at most {trials * each:.2g} MB"
-        said = [f"{options.samples} validation patches, its best and its worst of every trial that completes ({most})"]
+        most = f"about {each:.2g} MB per trial, at most {trials * each:.2g} MB"
+        said = [f"{options.samples} validation patches of every completed trial, and its best and worst ({most})"]
     if options.photos:
         names = ", ".join(photo.image.partition("/")[2].partition("#")[0] for photo in options.photos)
-        said.append(f"{names} as {'the confirmed networks enhance' if budget.confirm else 'every network enhances'} it")
+        said.append(f"{names}, enhanced by {'the confirmed networks' if budget.confirm else 'every network'}")
     return "; ".join(said)
 
 
@@ -123,7 +129,7 @@ def _objective(name: str) -> str:
 
 
 def _way(sweep: Sweep, options: Options) -> str:
-    """How configurations are chosen, in a few words."""
+    """How configurations are chosen: by a sampler, or from the points of a design."""
     way = f"sampler {sweep.sampler}"
     if sweep.design is not None:
         way = f"of the {sweep.design.size(sweep.space)} points of {sweep.design!r}"

@@ -1,7 +1,7 @@
-"""Before anything is computed on a cluster: it is joined, asked what it has, and every machine is checked.
+"""The checks before a run on a cluster: join it, find out what it has, and check every machine.
 
-Everything that is wrong anywhere is told at once; nothing has been computed then, and no run recorded. What happens on
-one machine alone needs none of it. Machines that join later are asked the same by the workers that start there.
+All problems of all machines are reported at once, before anything is computed or recorded. A run on one machine needs
+none of this. On machines that join later, the workers that start there make the same checks.
 """
 
 import contextlib
@@ -25,23 +25,26 @@ from sweeps.engine.environment import code_hash
 from sweeps.engine.space import Choice, inner
 from sweeps.engine.sweep import Sweep
 
-if TYPE_CHECKING:  # they bring Ray
+if TYPE_CHECKING:  # they load Ray
     from sweeps.engine.cluster.nodes import Node, NodeAgents
 
 WAIT_S = 120.0
-"""How long machines are waited for that `ray up` is still starting."""
+"""How long to wait for machines that `ray up` is still starting."""
 
 Say = Callable[[str], None]
 
 
 @contextlib.contextmanager
 def joined(options: Options, say: Say) -> Iterator["Cluster"]:
-    """Within it this process is of the cluster at `options.address`. Raises AccessError, ConnectionError, NotReady."""
+    """Join the cluster at `options.address` while the context lasts. Raises AccessError, ConnectionError, NotReady."""
     assert options.address is not None, "there is a cluster to join"
     access = settle_access(options.address, insecure=options.insecure)
     for warning in access.warnings:
         say(warning)
-    from sweeps.engine.cluster.ray_session import join_cluster, stop_ray  # here: Ray must know by now how it gets in
+    from sweeps.engine.cluster.ray_session import (
+        join_cluster,
+        stop_ray,
+    )  # here: only now can Ray get in
 
     join_cluster(access.address)
     try:
@@ -52,7 +55,7 @@ def joined(options: Options, say: Say) -> Iterator["Cluster"]:
 
 @dataclass
 class Cluster:
-    """A cluster that has been joined: what it has, the machines that train, and what each of them has."""
+    """A cluster that this process has joined: its capacity, the machines that train, and facts about each by its id."""
 
     capacity: Capacity
     nodes: "list[Node]"
@@ -61,9 +64,9 @@ class Cluster:
 
     @contextlib.contextmanager
     def checked(self, sweep: Sweep, options: Options, store: PatchStore) -> Iterator[Requirements]:
-        """Every machine is checked, and sent the data where they lack; within it, later ones can be.
+        """Check every machine, and send the data to those that lack them; later machines too, while the context lasts.
 
-        Raises NotReady.
+        Raises NotReady with the problems of all machines.
         """
         from sweeps.engine.cluster.nodes import send
 
@@ -92,16 +95,16 @@ class Cluster:
                 shared_folder.hide(shown)
 
     def _differences(self) -> list[str]:
-        """--reproducible: other processors round otherwise in the last bits."""
+        """The problem of --reproducible with machines of several kinds: they round differently in the last bits."""
         kinds = {node.name: (self.facts[node.id].processor, *self.facts[node.id].gpus) for node in self.nodes}
         if len(set(kinds.values())) < 2:
             return []
         listed = "; ".join(f"{name} has {', '.join(kind)}" for name, kind in kinds.items())
-        return [f"--reproducible needs machines of one kind, since others round otherwise: {listed}"]
+        return [f"--reproducible needs machines of one kind, since different ones round differently: {listed}"]
 
 
 def _surveyed(options: Options, say: Say) -> Cluster:
-    """What the cluster that has been joined has. Raises NotReady or UsageError."""
+    """The cluster, with what its machines say about themselves. Raises NotReady or UsageError."""
     from sweeps.engine.cluster.nodes import NodeAgents
 
     device = options.device_asked
@@ -125,7 +128,10 @@ def _surveyed(options: Options, say: Say) -> Cluster:
 
 
 def _wait_for_nodes(options: Options, say: Say) -> "list[Node]":
-    """The cluster's machines, once there is one to train on. One that starts machines for what is asked has none."""
+    """The cluster's machines, once there is one to train on.
+
+    An autoscaling cluster may start with none, and adds them for what is requested; then there is nothing to wait for.
+    """
     from sweeps.engine.cluster.nodes import living_nodes
 
     device = "cuda" if options.device_asked == "cuda" else "cpu"
@@ -136,9 +142,8 @@ def _wait_for_nodes(options: Options, say: Say) -> "list[Node]":
         if time.monotonic() > until:
             have = ", ".join(f"{node.name}: {node.cpus:g} cores, {node.gpus:g} GPUs" for node in nodes)
             raise UsageError(
-                f"no machine of the cluster has a free slot for {device} ({have}). See `ray monitor cluster.yaml` for "
-                "what keeps its workers; where it starts machines for what is asked, ask: --workers N --device "
-                "cpu|cuda"
+                f"no machine of the cluster has a free slot for {device} ({have}). `ray monitor cluster.yaml` shows "
+                "why workers are missing; an autoscaling cluster needs --workers N --device cpu|cuda to start any"
             )
         if not told:
             say(f"waiting up to {WAIT_S:g} s for the cluster's workers")
@@ -149,18 +154,18 @@ def _wait_for_nodes(options: Options, say: Say) -> "list[Node]":
 
 
 def _unanswered(shown: shared_folder.SharedFolderCheck, nodes: "list[Node]", found: list[str]) -> list[str]:
-    """Machines that have seen the folder, but whose answer is not seen here."""
+    """Problems of machines that see the driver's file in the folder, while the driver does not see theirs."""
     said = [node for node in nodes if not any(problem.startswith(f"{node.name}:") for problem in found)]
     lost = [node for node in said if not shared_folder.answered(shown, node.id)]
     return [
-        f"{node.name}: what it writes to {shown.folder} does not arrive in the driver's; give an --out on storage that "
-        "every node sees at the same path, or --unshared"
+        f"{node.name}: the driver does not see what it writes to {shown.folder}; choose an --out on storage that every "
+        "node sees at the same path, or --unshared"
         for node in lost
     ]
 
 
 def _weights(sweep: Sweep) -> tuple[str, ...]:
-    """Every file of pretrained weights that a trial may read."""
+    """Every file of pretrained weights that a trial of the sweep may read."""
 
     def files(values: Mapping[str, Scalar]) -> set[str]:
         return {value for value in values.values() if isinstance(value, str) and value.startswith(FILE)}

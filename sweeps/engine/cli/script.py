@@ -1,7 +1,7 @@
-"""The script that was started: is it the installed project's, and with which command is it started again?
+"""The script that was started: whether it matches the installed project, and the command that starts it again.
 
-`ray submit` copies one file to the head, beside a project that was copied there earlier. The file is always new; the
-project may be old.
+`ray submit` copies one file to the head of a cluster, where the project was installed earlier. The file is always
+new, but the project may be out of date.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ SHORTEST_HASH = 6
 
 
 class StaleCode(ValueError):
-    """The script and the installed project are not of one state."""
+    """The script or the code does not match what is installed, or what was expected."""
 
 
 def check_script(script: str, installed: Path = INSTALLED) -> None:
-    """Raises StaleCode where a sweep of this project was copied from another state of it than is installed here.
+    """Raises StaleCode for a copy of one of the project's sweeps that differs from the installed one.
 
-    A script under another name is the user's own: what it trains is in the ledger, and needs no counterpart here.
+    A script under any other name is the user's own, and has nothing here to match.
     """
     path = Path(script)
     counterpart = installed / path.name
@@ -31,24 +31,24 @@ def check_script(script: str, installed: Path = INSTALLED) -> None:
         return
     if _digest(path) != _digest(counterpart):
         raise StaleCode(
-            f"{path} is not the {path.name} of the project installed in {installed.parent}: one of them is older. "
-            "Bring the project up to date with `ray rsync-up cluster.yaml` on the machine from which you submit (the "
-            "other nodes get the code of this one); or give a sweep of your own another name"
+            f"{path} differs from {path.name} of the project installed in {installed.parent}: one of them is "
+            "out of date. Update the project with `ray rsync-up cluster.yaml` on the machine you submit from "
+            "(the other nodes get the code from this one); or rename the script, if it is a sweep of your own"
         )
 
 
 def check_code(expected: str) -> None:
-    """Raises StaleCode where the code of `enhance/` is not the one that --expect-code names by its first digits."""
+    """Raises StaleCode unless `expected` is the hash of the code in `enhance/`, or its first digits."""
     found = code_hash()
     if len(expected) < SHORTEST_HASH or not found.startswith(expected):
         raise StaleCode(
-            f"--expect-code {expected}: the code of enhance/ here is {found} (at least {SHORTEST_HASH} digits must be "
-            "given). Bring it up to date with `ray rsync-up cluster.yaml`; the plan (--dry-run) shows the code's name"
+            f"--expect-code {expected}: the code in enhance/ here has the hash {found} (give at least "
+            f"{SHORTEST_HASH} digits). Update it with `ray rsync-up cluster.yaml`; --dry-run prints the hash"
         )
 
 
 def command_of(script: str, installed: Path = INSTALLED) -> str:
-    """How the user starts the script: from where it was submitted if it was, else with the interpreter."""
+    """The command that starts the script: `ray submit` if that is how it got here, else the interpreter."""
     path = Path(script)
     if os.environ.get(ADDRESS) and path.resolve().parent == Path.home() and (installed / path.name).is_file():
         return f"ray submit cluster.yaml sweeps/{path.name} --"

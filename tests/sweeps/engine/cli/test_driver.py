@@ -204,7 +204,7 @@ def test_an_interrupted_run_ends_at_the_next_rung_and_says_how_to_go_on(
     driver.send_signal(number)
     said, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130
-    assert f"ended by {number.name} at the next rung" in said
+    assert f"stopped by {number.name}" in said
     assert f"--resume {out}" in said.splitlines()[-1]
     finish(out, environment, *LONGER, "--workers", "0")
     assert len(load(out).trials) == 6
@@ -213,7 +213,7 @@ def test_an_interrupted_run_ends_at_the_next_rung_and_says_how_to_go_on(
 def test_a_run_whose_time_is_over_can_be_continued(tmp_path: Path, environment: dict[str, str]) -> None:
     out = tmp_path / "run"
     first = finish(out, environment, *LONGER, "--workers", "0", "--max-device-hours", "1e-4")
-    assert "stopped because its 0.0001 device hours are spent; go on with:" in first.stdout
+    assert "stopped because its 0.0001 device hours are spent" in first.stdout
     begun = load(out)
     assert 0 < len(begun.trials) < 6
     resumed = [sys.executable, str(SCRIPT), "--resume", str(out), "--workers", "0"]  # what it said

@@ -41,7 +41,7 @@ def test_an_extension_survives_an_interruption(tmp_path: Path, capsys: pytest.Ca
     out = tmp_path / "run"
     assert run(small_sweep(), ["--smoke", *HERE, "--out", str(out)]) == 0
     assert run(small_sweep(), ["--resume", str(out), "--trials", "4", "--workers", "0", "--max-minutes", "0"]) == 0
-    printed = capsys.readouterr().out.rpartition("go on with: ")[2].split()
+    printed = capsys.readouterr().out.rpartition("to continue: ")[2].split()
     assert len(rows(out, "trials")) < 4
     assert run(small_sweep(), [*printed[printed.index("--resume") :], "--workers", "0"]) == 0
     assert len(rows(out, "trials")) == 4

@@ -25,7 +25,7 @@ class Conditions:
     min_rounds, max_s, precision: at least so many rounds are timed. Then it ends after `max_s` seconds, warm-up
         included, or as soon as the 95 % interval of the ratio to the baseline is narrower than +-`precision` of it.
 
-    Raises ConfigError with every value that breaks its domain.
+    Raises ConfigError with every value outside its domain.
     """
 
     width_px: int = leaf(1280, minimum=1)
@@ -48,7 +48,7 @@ class Conditions:
 
 
 def condition_domains() -> dict[str, Domain]:
-    """The law of every field of Conditions, in the order of declaration."""
+    """The domain of every field of Conditions, in the order of declaration."""
     return {field.name: field.metadata["domain"] for field in dataclasses.fields(Conditions)}
 
 

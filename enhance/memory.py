@@ -1,4 +1,4 @@
-"""Memory: how much of it a call takes, and how a lack of it is recognised."""
+"""Memory: how much of it a call takes, and which errors mean that it ran out."""
 
 import ctypes
 import gc

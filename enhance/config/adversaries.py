@@ -25,7 +25,7 @@ class CriticConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DPEDCriticConfig(CriticConfig):
-    """DPED's discriminator of grey pictures of one fixed size (its texture loss); see `enhance.critics.dped`."""
+    """DPED's discriminator of gray pictures of one fixed size (its texture loss); see `enhance.critics.dped`."""
 
     family: str = choice("dped")
     norm: str = choice("instance", "batch")  # the authors' code; their paper's text

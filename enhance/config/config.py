@@ -59,7 +59,7 @@ _PARTS = {part.name: part.type for part in dataclasses.fields(Config)}
 
 
 def domains(values: Mapping[str, Scalar] | None = None) -> dict[str, Domain]:
-    """The law of every flat name, in the order of declaration, for the variants that `values` choose (else defaults).
+    """The domain of every flat name, in the order of declaration, for the variants in `values`, else the defaults.
 
     Raises ConfigError where `values` choose a variant that does not exist.
     """

@@ -1,4 +1,4 @@
-"""Laws between leaves: parts that are each lawful and do not go together.
+"""Constraints between leaves: values that are each valid but do not go together.
 
 A sweep's fixed part may be incomplete (its space has the loss weights, say), so these are asked of whole
 configurations only: by a sweep of its first settings and corners, and by a micro-run before it builds anything.

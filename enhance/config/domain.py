@@ -1,4 +1,4 @@
-"""Laws: what one leaf of a configuration may hold, and the error that lists everything that breaks one."""
+"""Domains: the values a leaf of a configuration may take, and the error that lists every value outside its domain."""
 
 import difflib
 import math
@@ -10,7 +10,7 @@ Scalar = bool | int | float | str
 
 
 class ConfigError(ValueError):
-    """A configuration that breaks one or more laws; `problems` holds a sentence for each of them."""
+    """An invalid configuration; `problems` holds one sentence per problem."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -63,7 +63,7 @@ class Domain:
             return None
         if isinstance(value, int | float) and self.allows(value):
             return None
-        return f"{name}={value!r} breaks the domain: {self.describe(name)}"
+        return f"{name}={value!r} is not allowed: {self.describe(name)}"
 
     def allows(self, value: float) -> bool:
         """Whether a number lies in the range (and is odd, where it must be)."""
@@ -82,7 +82,7 @@ _A: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a n
 
 
 def leaf(default: Scalar, **domain: Any) -> Any:
-    """A leaf of a configuration: its default and the law of the values it may hold."""
+    """A leaf of a configuration: its default and the domain of its values."""
     return field(default=default, metadata={"domain": Domain(kind=type(default), **domain)})
 
 

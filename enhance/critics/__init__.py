@@ -42,7 +42,7 @@ CRITICS: dict[str, CriticFamily] = {
 
 
 def build_critic(config: CriticConfig, size_px: int, seed: int) -> Critic:
-    """The critic of a configuration that is already valid, for square pictures of `size_px`, initialised from `seed`.
+    """The critic of a configuration that is already valid, for square pictures of `size_px`, initialized from `seed`.
 
     Raises ValueError where `size_px` is below `config.minimum_px`.
     """

@@ -1,7 +1,7 @@
-"""DPED's discriminator: the critic of the texture loss, which judges grey pictures of one size.
+"""DPED's discriminator: the critic of the texture loss, which judges gray pictures of one size.
 
-Source: the code of the DPED authors (Ignatov et al. 2017). It sees the picture in grey, so that it judges texture and
-not colour. Five convolutions (100-25-13-13-13-7 px), each followed by a LeakyReLU of 0.2 and then, except the first, by
+Source: the code of the DPED authors (Ignatov et al. 2017). It sees the picture in gray, so that it judges texture and
+not color. Five convolutions (100-25-13-13-13-7 px), each followed by a LeakyReLU of 0.2 and then, except the first, by
 a norm; two fully connected layers; TensorFlow's SAME padding, which is uneven where the stride asks for it (3 before
 and 4 after on 100 px). 7,361,122 parameters at 100 px.
 
@@ -54,14 +54,14 @@ class DPEDCritic(Critic):
 
     def logits(self, images: Tensor) -> Tensor:
         """The two units: (N, 2) float32, column REAL for a photograph and FAKE for an enhanced picture."""
-        hidden = self.head(self.features(grey(images)))
+        hidden = self.head(self.features(gray(images)))
         # In bfloat16 the difference of two logits that are nearly the same would be rounding error.
         with torch.autocast(images.device.type, enabled=False):
             logits: Tensor = self.units(hidden.float())
         return logits
 
 
-def grey(images: Tensor) -> Tensor:
+def gray(images: Tensor) -> Tensor:
     """(N, 3, H, W) to (N, 1, H, W) luminance, with TensorFlow's weights 0.2989, 0.587, 0.114 (they sum to 0.9999)."""
     return 0.2989 * images[:, 0:1] + 0.587 * images[:, 1:2] + 0.114 * images[:, 2:3]
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from enhance.config.adversaries import PatchCriticConfig
 from enhance.critics.critic import Critic
-from enhance.nets.layers import initialise_all
+from enhance.nets.layers import initialize_all
 from enhance.nets.network import blank
 
 _SLOPE = 0.2
@@ -36,7 +36,7 @@ class PatchCritic(Critic):
     """(N, 3, size_px, size_px) pictures in [0, 1] to scores (N, 1, h, h), h = floor(size_px / 2^layers) - 2.
 
     Raises ValueError below 3 * 2^layers px, where no score would be left. Instance norm is never blind above it: the
-    smallest map that is normalised has 2x2 px.
+    smallest map that is normalized has 2x2 px.
     """
 
     def __init__(self, config: PatchCriticConfig, size_px: int, generator: torch.Generator) -> None:
@@ -45,7 +45,7 @@ class PatchCritic(Critic):
         first = _conv(6 if config.conditional else 3, widths[0], stride=2)
         last = _conv(widths[-1], 1)
         self.layers = nn.Sequential(first, nn.LeakyReLU(_SLOPE), *_hidden(widths, config.norm), last)
-        initialise_all(self, "pix2pix", generator)
+        initialize_all(self, "pix2pix", generator)
 
     def judge(self, seen: Tensor) -> Tensor:
         scores: Tensor = self.layers(2 * seen - 1)

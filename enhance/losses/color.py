@@ -35,7 +35,7 @@ def code_taps() -> list[float]:
 def paper_taps() -> list[float]:
     """The paper's formula A exp(-k^2/2s - l^2/2s) in one dimension, A = 0.053 and s = 3, as it is printed.
 
-    The exponent divides by 2s, not 2s^2: the deviation is 1.73 px. Not normalised: the 21 x 21 taps sum to 0.999.
+    The exponent divides by 2s, not 2s^2: the deviation is 1.73 px. Not normalized: the 21 x 21 taps sum to 0.999.
     """
     return [math.sqrt(_PAPER_AMPLITUDE) * math.exp(-((tap - TAPS // 2) ** 2) / (2 * _PAPER_S)) for tap in range(TAPS)]
 

@@ -4,7 +4,7 @@ Both are mean absolute differences per element of (N, 3, H, W) pictures in [0, 1
 neither patch nor batch size. CycleGAN weighs them 10 (cycle) and 10 x 0.5 (identity) beside an adversarial term of
 weight 1, on pictures in [-1, 1], where differences are twice as large: the same balance here takes 20 and 10.
 
-On the 240 DPED training pairs (iPhone, 100 px): 0.277 for phone and 0.246 for Canon photos against mid-grey, which is
+On the 240 DPED training pairs (iPhone, 100 px): 0.277 for phone and 0.246 for Canon photos against mid-gray, which is
 where a network with a small start begins; 0.139 between a phone photo and its Canon partner, which is the size of the
 change that the networks are asked to make and to undo. A network that does nothing has 0 in both.
 """

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def tv_code(output: Tensor) -> Tensor:
-    """The form of the authors' code: mean squared horizontal plus mean squared vertical difference of neighbours."""
+    """The form of the authors' code: mean squared horizontal plus mean squared vertical difference of neighbors."""
     output = output.float()
     dx, dy = output.diff(dim=3), output.diff(dim=2)
     return dx.square().mean() + dy.square().mean()

@@ -23,7 +23,7 @@ INPUTS = {
     "torchvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "dped": ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255,) * 3),
 }
-"""Mean and deviation of RGB in [0, 1] that the picture is normalised with before VGG-19 sees it.
+"""Mean and deviation of RGB in [0, 1] that the picture is normalized with before VGG-19 sees it.
 
 "torchvision" is what torchvision's weights expect. "dped" is DPED's code, 255 RGB minus the mean color, which the
 original weights expect: 57 times larger values of nearly the same picture.
@@ -37,7 +37,7 @@ _NAME = "VGG-19"
 class VGG19Features:
     """Feature maps of (N, 3, H, W) pictures, RGB in [0, 1], at the chosen layers, by one pass: float32 (N, C, h, w).
 
-    `layers` are keys of LAYERS, `normalisation` is one of INPUTS, `weights` is "random" (seeded, He's rule), "imagenet"
+    `layers` are keys of LAYERS, `normalization` is one of INPUTS, `weights` is "random" (seeded, He's rule), "imagenet"
     or "file:PATH" (see `enhance.nets.pretrained`). H and W >= 16 are enough for every layer. Raises WeightsUnavailable.
     """
 
@@ -45,7 +45,7 @@ class VGG19Features:
         self,
         layers: Iterable[str],
         weights: str,
-        normalisation: str = "torchvision",
+        normalization: str = "torchvision",
         device: torch.device | str = "cpu",
         channels_last: bool = False,
     ) -> None:
@@ -55,7 +55,7 @@ class VGG19Features:
         except OSError as error:
             raise WeightsUnavailable(_NAME, weights, f"{type(error).__name__}: {error}") from error
         self._net = vgg19(max(self._taps), weights, str(device), channels_last)
-        mean, deviation = INPUTS[normalisation]
+        mean, deviation = INPUTS[normalization]
         self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._deviation = torch.tensor(deviation, device=device).view(1, 3, 1, 1)
 
@@ -78,7 +78,7 @@ def vgg19(last: int, weights: str, device: str, channels_last: bool) -> nn.Seque
     """
     net = _empty(last)
     if weights == "random":
-        _initialise(net, torch.Generator().manual_seed(_RANDOM_SEED))
+        _initialize(net, torch.Generator().manual_seed(_RANDOM_SEED))
     else:
         fill(net, _NAME, weights, load_state(_NAME, weights, _imagenet), prefix="features.")
     net.eval().requires_grad_(False).to(device)
@@ -103,7 +103,7 @@ def _empty(last: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _initialise(net: nn.Sequential, generator: torch.Generator) -> None:
+def _initialize(net: nn.Sequential, generator: torch.Generator) -> None:
     for layer in net:
         if isinstance(layer, nn.Conv2d) and layer.bias is not None:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)

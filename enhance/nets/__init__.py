@@ -103,7 +103,7 @@ FAMILIES: dict[str, Family] = {
 
 
 def build(family: str, *, seed: int, **parameters: Scalar) -> Network:
-    """The network of `family` with `parameters` (its defaults where not named), initialised from `seed`.
+    """The network of `family` with `parameters` (its defaults where not named), initialized from `seed`.
 
     Raises ConfigError (a ValueError) with every problem at once: an unknown family or parameter, a value outside its
     domain.
@@ -113,5 +113,5 @@ def build(family: str, *, seed: int, **parameters: Scalar) -> Network:
 
 
 def build_net(config: NetConfig, seed: int) -> Network:
-    """The network of a configuration that is already valid, initialised from `seed`."""
+    """The network of a configuration that is already valid, initialized from `seed`."""
     return FAMILIES[config.family].build(config, torch.Generator().manual_seed(seed))

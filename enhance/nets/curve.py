@@ -6,8 +6,8 @@ Lab, scaled by SCALE to about [-1, 1],
 
     y = x + theta_0 + theta_1 x + ... + theta_degree x^degree,
 
-with degree + 1 coefficients in (-1, 1) per image and channel. The constant is among them, for without it a grey pixel
-would stay grey and no color cast could be removed. A published earlier version of that code scaled Lab down and never
+with degree + 1 coefficients in (-1, 1) per image and channel. The constant is among them, for without it a gray pixel
+would stay gray and no color cast could be removed. A published earlier version of that code scaled Lab down and never
 back, so its pictures were black; the tests here start with that. EnhanceGAN itself (Deng et al. 2018) has other curves.
 
 Lab knows no bounds here: base networks give values below 0 and above 1, and the curve may leave the gamut. kornia's
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.config.nets import CurveConfig
-from enhance.nets.layers import initialise_all
+from enhance.nets.layers import initialize_all
 from enhance.nets.network import Network, blank
 
 SCALE = (100.0, 110.0, 110.0)  # sRGB colors have L in [0, 100], a in [-86, 98], b in [-108, 94]
@@ -79,7 +79,7 @@ class CurveBlock(nn.Module):
         self.degree = degree
         last = blank(nn.Linear, HIDDEN, 3 * (degree + 1))
         self.head = nn.Sequential(blank(nn.Linear, deep_channels + 6, HIDDEN), nn.ReLU(), last)
-        initialise_all(self, "he", generator)
+        initialize_all(self, "he", generator)
         nn.init.normal_(last.weight, 0.0, START_STD, generator=generator)
 
     def forward(self, images: Tensor, deep: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.config.nets import CycleResNetConfig
-from enhance.nets.layers import Residual, doubling, halving, initialise_all, norm, normed
+from enhance.nets.layers import Residual, doubling, halving, initialize_all, norm, normed
 from enhance.nets.network import Network, blank
 
 ENDS_KERNEL = 7
@@ -47,7 +47,7 @@ class CycleResNet(Network):
             *normed(doubling(half, full, bias=bias), full, config.norm),
             _reflecting(full, 3, ENDS_KERNEL, bias=True),
         )
-        initialise_all(self, config.init, generator)
+        initialize_all(self, config.init, generator)
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
         deep = self.blocks(self.down(2 * images - 1))

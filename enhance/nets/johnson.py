@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.config.nets import JohnsonConfig
-from enhance.nets.layers import Residual, doubling, halving, initialise_all, norm, normed, same, scaled_tanh
+from enhance.nets.layers import Residual, doubling, halving, initialize_all, norm, normed, same, scaled_tanh
 from enhance.nets.network import Network
 
 
@@ -39,7 +39,7 @@ class Johnson(Network):
             *normed(doubling(half, full), full, config.norm),
             same(full, 3, 9),
         )
-        initialise_all(self, config.init, generator)
+        initialize_all(self, config.init, generator)
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
         deep = self.blocks(self.down(images))

@@ -2,7 +2,7 @@
 
 A function that takes a generator sets the weights as the DPED authors do (their code): from a normal of deviation 0.01
 cut at two deviations, biases at 0.01, norms at scale 1 and shift 0. Of the other layers no weight is set: a network
-ends its constructor with `initialise_all`. Every draw comes from the generator that is passed in.
+ends its constructor with `initialize_all`. Every draw comes from the generator that is passed in.
 """
 
 import math
@@ -24,14 +24,14 @@ def conv(
 ) -> nn.Conv2d:
     """A convolution with bias and zero padding, given in pixels."""
     layer: nn.Conv2d = blank(nn.Conv2d, in_channels, out_channels, kernel, stride=stride, padding=padding)
-    initialise(layer, generator)
+    initialize(layer, generator)
     return layer
 
 
 def linear(in_features: int, out_features: int, generator: torch.Generator) -> nn.Linear:
     """A fully connected layer with bias."""
     layer: nn.Linear = blank(nn.Linear, in_features, out_features)
-    initialise(layer, generator)
+    initialize(layer, generator)
     return layer
 
 
@@ -95,7 +95,7 @@ class Residual(nn.Sequential):
 def scaled_tanh(z: Tensor) -> Tensor:
     """0.58 tanh + 0.5 in float32: [-0.08, 1.08], so that a saturated pixel still has a gradient (DPED's code).
 
-    In bfloat16 the steps between neighbouring output values would be as wide as those of 8-bit pictures.
+    In bfloat16 the steps between neighboring output values would be as wide as those of 8-bit pictures.
     """
     return 0.58 * torch.tanh(z.float()) + 0.5
 
@@ -115,7 +115,7 @@ def start_near_input(last: nn.Module) -> None:
             parameter.mul_(RESIDUAL_START)
 
 
-def initialise(layer: Weighted, generator: torch.Generator) -> None:
+def initialize(layer: Weighted, generator: torch.Generator) -> None:
     """Sets the weights and biases of `layer` in place."""
     bound = 2 * WEIGHT_STD
     nn.init.trunc_normal_(layer.weight, std=WEIGHT_STD, a=-bound, b=bound, generator=generator)
@@ -123,7 +123,7 @@ def initialise(layer: Weighted, generator: torch.Generator) -> None:
         nn.init.constant_(layer.bias, BIAS)
 
 
-def initialise_all(module: nn.Module, init: str, generator: torch.Generator) -> None:
+def initialize_all(module: nn.Module, init: str, generator: torch.Generator) -> None:
     """Sets every convolution, linear layer and norm in `module`, in the order of its modules.
 
     "dped": as above. "he": normals that keep the size of activations (He et al. 2015), biases 0. "pix2pix": normals of
@@ -161,7 +161,7 @@ def _zero_bias(layer: Weighted) -> None:
 def norm(kind: str, channels: int) -> nn.Module:
     """A norm with learned scale and shift: "instance" (the authors' code), "batch" (their paper's text) or "none".
 
-    Instance norm keeps no running statistics: an image is always normalised by itself, in training and after.
+    Instance norm keeps no running statistics: an image is always normalized by itself, in training and after.
     """
     if kind == "instance":
         return nn.InstanceNorm2d(channels, eps=NORM_EPS, affine=True, track_running_stats=False)
@@ -177,4 +177,4 @@ def activation(kind: str, channels: int) -> nn.Module:
     return nn.PReLU(channels, init=0.0) if kind == "prelu" else nn.ReLU()
 
 
-_INITS = {"dped": initialise, "he": _he, "pix2pix": _pix2pix}
+_INITS = {"dped": initialize, "he": _he, "pix2pix": _pix2pix}

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.config.nets import ResNetConfig
-from enhance.nets.layers import Residual, activation, initialise_all, normed, same, scaled_tanh
+from enhance.nets.layers import Residual, activation, initialize_all, normed, same, scaled_tanh
 from enhance.nets.network import Network
 
 ENDS_KERNEL = 9  # whatever `kernel` is
@@ -41,9 +41,9 @@ class ResNet(Network):
             activation(nonlinearity, channels),
             same(channels, 3, ENDS_KERNEL),
         )
-        initialise_all(self, "dped", generator)
+        initialize_all(self, "dped", generator)
         if config.init != "dped":  # drawn after the authors': the weights of a seed stay those of earlier releases
-            initialise_all(self, config.init, generator)
+            initialize_all(self, config.init, generator)
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
         deep = self.blocks(self.head(images))

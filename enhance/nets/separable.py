@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.config.nets import SeparableConfig
-from enhance.nets.layers import Residual, activation, initialise_all, normed, output, same, start_near_input
+from enhance.nets.layers import Residual, activation, initialize_all, normed, output, same, start_near_input
 from enhance.nets.network import Network
 
 
@@ -32,7 +32,7 @@ class Separable(Network):
         self.head = nn.Sequential(same(3, channels, config.kernel), activation(config.activation, channels))
         self.blocks = nn.Sequential(*(Residual(*_separable(config), *_separable(config)) for _ in range(config.blocks)))
         self.last = same(channels, 3, config.kernel)
-        initialise_all(self, config.init, generator)
+        initialize_all(self, config.init, generator)
         if config.output == "residual":
             start_near_input(self.last)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from enhance.config.nets import ShuffleConfig
-from enhance.nets.layers import activation, initialise_all, output, same, start_near_input
+from enhance.nets.layers import activation, initialize_all, output, same, start_near_input
 from enhance.nets.network import Network
 from enhance.nets.resnet import residual_block
 
@@ -35,7 +35,7 @@ class Shuffle(Network):
             *(residual_block(channels, config.kernel, config.norm, config.activation) for _ in range(config.blocks))
         )
         self.last = same(channels, folded, config.kernel)
-        initialise_all(self, config.init, generator)
+        initialize_all(self, config.init, generator)
         if config.output == "residual":
             start_near_input(self.last)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.config.nets import SRCNNConfig
-from enhance.nets.layers import initialise_all, same
+from enhance.nets.layers import initialize_all, same
 from enhance.nets.network import Network
 
 
@@ -24,7 +24,7 @@ class SRCNN(Network):
         super().__init__(config, deep_channels=narrow)
         self.features = nn.Sequential(same(3, wide, 9), nn.ReLU(), same(wide, narrow, 5), nn.ReLU())
         self.last = same(narrow, 3, 5)
-        initialise_all(self, config.init, generator)
+        initialize_all(self, config.init, generator)
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
         deep = self.features(images)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.config.nets import StridedConfig
-from enhance.nets.layers import activation, initialise_all, normed, same, same_transposed, scaled_tanh
+from enhance.nets.layers import activation, initialize_all, normed, same, same_transposed, scaled_tanh
 from enhance.nets.network import Network
 from enhance.nets.resnet import ENDS_KERNEL, residual_block
 
@@ -49,7 +49,7 @@ class Strided(Network):
             activation(config.activation, full),
             same(full, 3, ENDS_KERNEL),
         )
-        initialise_all(self, config.init, generator)
+        initialize_all(self, config.init, generator)
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
         c1 = self.head(images)

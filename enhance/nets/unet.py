@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from enhance.config.nets import UNetConfig
-from enhance.nets.layers import initialise_all, norm
+from enhance.nets.layers import initialize_all, norm
 from enhance.nets.network import Dropout, Network, blank
 
 SLOPE = 0.2
@@ -31,7 +31,7 @@ class UNet(Network):
     """(N, 3, H, W) float images, nominally in [0, 1], to images of the same shape in float32.
 
     `output` "tanh" (the default) is (tanh + 1) / 2, in [0, 1]: as the input, it is taken to have mean and deviation
-    0.5. The paper normalises with mean 0.5 and deviation 0.25 and ends in a bare tanh, which can reach the levels from
+    0.5. The paper normalizes with mean 0.5 and deviation 0.25 and ends in a bare tanh, which can reach the levels from
     0.25 to 0.75 alone. "relu" is in [0, inf), for targets of high dynamic range (the paper's third task).
 
     H and W are multiples of 2**levels. The smallest map that is normed has four pixels.
@@ -56,7 +56,7 @@ class UNet(Network):
             )
             for level in reversed(range(config.levels))
         )
-        initialise_all(self, config.init, generator)
+        initialize_all(self, config.init, generator)
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = 2 * images - 1

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from enhance.config.nets import UNetResNet34Config
-from enhance.nets.layers import initialise_all
+from enhance.nets.layers import initialize_all
 from enhance.nets.network import Network, blank
 from enhance.nets.pretrained import State, fill, load_state
 
@@ -59,7 +59,7 @@ class UNetResNet34(Network):
         # Not in the state dict: they are constants.
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
-        initialise_all(self, "he", generator)
+        initialize_all(self, "he", generator)
         nn.init.normal_(self.last.weight, 0.0, LAST_STD, generator=generator)
         nn.init.zeros_(self.last.bias)
         if config.weights != "random":

@@ -3,7 +3,7 @@
 The operations are torchvision's (`adjust_brightness`, `adjust_contrast`, `adjust_saturation`), in this order, each with
 a factor of its own per sample and clipped to [0, 1]. Input and target go through one and the same function of the
 pixel's value, or there would be something to learn that is not in the photographs: where the two agree, they agree
-afterwards. So contrast is stretched around the input's mean grey in both; around each one's own, a difference in
+afterwards. So contrast is stretched around the input's mean gray in both; around each one's own, a difference in
 brightness would stay as it is while everything else is stretched.
 
 Flips are index arithmetic: `enhance.data.batches`.
@@ -15,7 +15,7 @@ from torch import Tensor
 from enhance.config.training import AugmentConfig
 from enhance.data.batches import Stream, generator_at
 
-GREY = (0.2989, 0.587, 0.114)  # torchvision's rgb_to_grayscale
+GRAY = (0.2989, 0.587, 0.114)  # torchvision's rgb_to_grayscale
 
 
 def augment(source: Tensor, target: Tensor, config: AugmentConfig, seed: int, step: int) -> tuple[Tensor, Tensor]:
@@ -34,11 +34,11 @@ def augment(source: Tensor, target: Tensor, config: AugmentConfig, seed: int, st
         factor = 1 + config.brightness * brightness
         source, target = _blend(source, 0, factor), _blend(target, 0, factor)
     if config.contrast:
-        factor, mean = 1 + config.contrast * contrast, _grey(source).mean((1, 2, 3), keepdim=True)
+        factor, mean = 1 + config.contrast * contrast, _gray(source).mean((1, 2, 3), keepdim=True)
         source, target = _blend(source, mean, factor), _blend(target, mean, factor)
     if config.saturation:
         factor = 1 + config.saturation * saturation
-        source, target = _blend(source, _grey(source), factor), _blend(target, _grey(target), factor)
+        source, target = _blend(source, _gray(source), factor), _blend(target, _gray(target), factor)
     return source, target
 
 
@@ -46,6 +46,6 @@ def _blend(images: Tensor, other: Tensor | int, factor: Tensor) -> Tensor:
     return (factor * images + (1 - factor) * other).clamp(0, 1)
 
 
-def _grey(images: Tensor) -> Tensor:
+def _gray(images: Tensor) -> Tensor:
     """(N, 1, H, W)."""
-    return (images * images.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)
+    return (images * images.new_tensor(GRAY)[:, None, None]).sum(1, keepdim=True)

@@ -39,7 +39,7 @@ def falls(reports: list[Report], term: str) -> bool:
 
 
 def test_dped(cache: Path) -> None:
-    """Ignatov et al. 2017: content, color, texture and tv against a grey critic, one step of each in turns."""
+    """Ignatov et al. 2017: content, color, texture and tv against a gray critic, one step of each in turns."""
     dped: dict[str, Scalar] = {
         "net.family": "resnet", "net.channels": 8, "net.blocks": 1, "net.norm": "none", "net.init": "he",
         "loss.content": 10.0, "loss.color": 7500.0, "loss.tv": 2000.0, "loss.adversarial": 50.0,

@@ -3,7 +3,7 @@
 After Ignatov et al. 2017 ("DSLR-Quality Photos on Mobile Devices with Deep Convolutional Networks", "Matching
 algorithm"; the authors never released their program): SIFT keypoints matched, a homography by RANSAC, both pictures cut
 to what they share, the good one reduced to the phone's resolution, a non-overlapping grid of windows, each adjusted by
-small shifts and rotations to the highest normalised cross-correlation, and kept where that exceeds 0.9.
+small shifts and rotations to the highest normalized cross-correlation, and kept where that exceeds 0.9.
 
 One difference. The paper turns and shifts the phone's window. Here that window is shifted by whole pixels only, so that
 every input is a plain copy of the phone's pixels, noise and all; the fraction of a pixel and the rotation go, the other
@@ -39,9 +39,9 @@ from enhance.data.storage.store import Pixels
 MIN_CORRELATION = 0.9  # the paper's
 MAX_SHIFT_PX = 5  # the paper's
 MAX_ANGLE_DEG, ANGLE_STEP_DEG = 3.0, 0.5
-FLAT_STD = 2.0  # grey levels of 255; below, the correlation is that of noise
+FLAT_STD = 2.0  # gray levels of 255; below, the correlation is that of noise
 
-_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's "L"
+_GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's "L"
 _REACH_PX = MAX_SHIFT_PX + 1  # searched one pixel farther than allowed: a best shift out there tells that it is farther
 _BATCH_PIXELS = 48 * 100**2  # of all windows that are adjusted at once
 _ROUNDS = 2  # after one, a rotation is still found too small, for the shift was that of the upright window
@@ -54,7 +54,7 @@ class Aligned:
     inputs, targets: (N, P, P, 3) uint8; an input is a copy of the phone's pixels.
     corners: (N, 2) int64, top and left of each input in the phone's photograph.
     angles_deg: (N,) float64, how far the target was turned against the homography.
-    correlations: (N,) float64, of the grey patches as they are here.
+    correlations: (N,) float64, of the gray patches as they are here.
     rejected: reason -> how many windows of the grid were left out.
     """
 
@@ -80,9 +80,9 @@ def cut(phone: Pixels, dslr: Pixels, homography: Matrix, patch_px: int = 100) ->
     """The patches along a grid of windows, each adjusted by itself. Raises AlignmentError("overlap too small")."""
     windows, outside = _windows(phone.shape, dslr.shape, homography, patch_px)
     target = _Target.reduced(dslr, homography, windows, patch_px)
-    pixels, grey = torch.tensor(phone), _grey(_planes(phone))
+    pixels, gray = torch.tensor(phone), _gray(_planes(phone))
     count = math.ceil(len(windows) * patch_px**2 / _BATCH_PIXELS)
-    parts = [_adjust(pixels, grey, target, batch) for batch in np.array_split(windows, count)]
+    parts = [_adjust(pixels, gray, target, batch) for batch in np.array_split(windows, count)]
     inputs, targets, corners, angles, correlations, verdicts = (
         np.concatenate(part) for part in zip(*parts, strict=True)
     )
@@ -157,25 +157,25 @@ _Part = tuple[
 ]
 
 
-def _adjust(phone: Tensor, grey: Tensor, target: _Target, windows: npt.NDArray[np.int64]) -> _Part:
+def _adjust(phone: Tensor, gray: Tensor, target: _Target, windows: npt.NDArray[np.int64]) -> _Part:
     """Inputs, targets, corners, angles and correlations of all windows, and why each is rejected ("" where it is kept).
 
     First the best shift, then in turns the best rotation at that shift and the best shift at that rotation.
     """
     size_px = target.patch_px
-    search = _crops(grey, windows - _REACH_PX, size_px + 2 * _REACH_PX)
+    search = _crops(gray, windows - _REACH_PX, size_px + 2 * _REACH_PX)
     still, upright = torch.zeros(len(windows), 2, dtype=torch.float64), torch.zeros(len(windows), dtype=torch.float64)
-    plain = _grey(target.patches(windows, still, upright))
-    flat = torch.minimum(plain.std(dim=(1, 2)), _crops(grey, windows, size_px).std(dim=(1, 2))) < FLAT_STD
+    plain = _gray(target.patches(windows, still, upright))
+    flat = torch.minimum(plain.std(dim=(1, 2)), _crops(gray, windows, size_px).std(dim=(1, 2))) < FLAT_STD
     shifts, fractions, moved_too_far = best_shift(search, plain)
     for _ in range(_ROUNDS):
-        phone_patches = _crops(grey, windows + shifts.numpy(), size_px)
+        phone_patches = _crops(gray, windows + shifts.numpy(), size_px)
         angles, turned_too_far = _best_angle(phone_patches, target, windows, fractions)
-        shifts, fractions, moved_too_far = best_shift(search, _grey(target.patches(windows, still, angles)))
+        shifts, fractions, moved_too_far = best_shift(search, _gray(target.patches(windows, still, angles)))
     corners = windows + shifts.numpy()
     targets = target.patches(windows, fractions, angles).round().to(torch.uint8)
     inputs = _crops(phone, corners, size_px)
-    found = correlation(_grey(inputs.movedim(-1, 1)), _grey(targets))
+    found = correlation(_gray(inputs.movedim(-1, 1)), _gray(targets))
     # What is flat has no correlation worth a word, and what does not correlate has no place that could be too far off.
     verdicts = np.select(
         [flat.numpy(), ~(found > MIN_CORRELATION).numpy(), (turned_too_far | moved_too_far).numpy()],
@@ -193,7 +193,7 @@ def _best_angle(
     choices = torch.linspace(-MAX_ANGLE_DEG, MAX_ANGLE_DEG, count, dtype=torch.float64)
     scores = torch.stack(
         [
-            correlation(phone_patches, _grey(target.patches(windows, fractions, c.expand(len(windows)))))
+            correlation(phone_patches, _gray(target.patches(windows, fractions, c.expand(len(windows)))))
             for c in choices
         ],
         dim=1,
@@ -215,7 +215,7 @@ def _planes(picture: Pixels) -> Tensor:
     return torch.tensor(picture).movedim(-1, 0).to(torch.float32).contiguous()
 
 
-def _grey(colors: Tensor) -> Tensor:
+def _gray(colors: Tensor) -> Tensor:
     """(..., H, W) from (..., 3, H, W)."""
     red, green, blue = colors.unbind(dim=-3)
-    return _GREY[0] * red + _GREY[1] * green + _GREY[2] * blue
+    return _GRAY[0] * red + _GRAY[1] * green + _GRAY[2] * blue

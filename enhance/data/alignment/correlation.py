@@ -1,4 +1,4 @@
-"""Normalised cross-correlation of grey patches, and where it is highest."""
+"""Normalized cross-correlation of gray patches, and where it is highest."""
 
 import torch
 import torch.nn.functional as F
@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 def best_shift(search: Tensor, templates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Where each of N templates (N, P, P) lies in its (N, S, S) search area, by normalised cross-correlation.
+    """Where each of N templates (N, P, P) lies in its (N, S, S) search area, by normalized cross-correlation.
 
     Whole pixels (N, 2) int64 as (y, x) from the middle of the area, the fractions beyond them (N, 2) float64 in -0.5 to
-    0.5 by a parabola through the neighbours, and whether the best place is at the rim of the area.
+    0.5 by a parabola through the neighbors, and whether the best place is at the rim of the area.
     """
     scores = correlations(search, templates)
     side = scores.shape[-1]
@@ -30,7 +30,7 @@ def best_shift(search: Tensor, templates: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 
 def correlations(search: Tensor, templates: Tensor) -> Tensor:
-    """(N, R, R) float64 normalised cross-correlations, -1 to 1, at all R = S - P + 1 places per axis; 0 where flat."""
+    """(N, R, R) float64 normalized cross-correlations, -1 to 1, at all R = S - P + 1 places per axis; 0 where flat."""
     size_px, side = templates.shape[-1], search.shape[-1] - templates.shape[-1] + 1
     centred = templates.double() - templates.double().mean(dim=(1, 2), keepdim=True)
     area = search.double() - search.double().mean(dim=(1, 2), keepdim=True)  # smaller numbers lose fewer digits
@@ -42,7 +42,7 @@ def correlations(search: Tensor, templates: Tensor) -> Tensor:
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """(N,) float64: the normalised cross-correlation of (N, P, P) patches as they lie; 0 where one is flat."""
+    """(N,) float64: the normalized cross-correlation of (N, P, P) patches as they lie; 0 where one is flat."""
     a, b = (patches.double() - patches.double().mean(dim=(1, 2), keepdim=True) for patches in (a, b))
     energy = a.square().sum(dim=(1, 2)) * b.square().sum(dim=(1, 2))
     return torch.where(energy > 1e-6, (a * b).sum(dim=(1, 2)) / energy.clamp_min(1e-6).sqrt(), torch.zeros_like(energy))

@@ -65,9 +65,9 @@ def _keypoints(photograph: Pixels) -> tuple[Tensor, Tensor, Matrix]:
     factor = min(1, DETECTION_SIDE_PX / max(height, width))
     image = Image.fromarray(photograph).convert("L")
     copy = image.resize((max(1, round(width * factor)), max(1, round(height * factor))), Image.Resampling.LANCZOS)
-    grey = torch.from_numpy(np.array(copy)).to(torch.float32) / 255
+    gray = torch.from_numpy(np.array(copy)).to(torch.float32) / 255
     sift = SIFTFeatureScaleSpace(KEYPOINTS, descriptor_backend="pyramid")
-    frames, _, descriptors = sift(grey[None, None])
+    frames, _, descriptors = sift(gray[None, None])
     return frames[0, :, :, 2].double(), descriptors[0], resizing((copy.width, copy.height), (width, height))
 
 

@@ -45,9 +45,9 @@ class Camera:
         the light.
     read_noise: standard deviation of the noise in the dark, share of full light, 0 to 0.1.
     red_gain, blue_gain: white balance in linear light, 0.5 to 2; green stays.
-    saturation: distance of every color from its grey of equal luminance, factor, 0 to 2.
+    saturation: distance of every color from its gray of equal luminance, factor, 0 to 2.
     gamma: exponent on the encoded values 0 to 1, 0.5 to 2; above 1 darkens the middle tones.
-    contrast: slope about middle grey of the encoded values, 0.5 to 1.5.
+    contrast: slope about middle gray of the encoded values, 0.5 to 1.5.
     jpeg_quality: 1 to 100; 0 leaves JPEG out.
 
     Raises DataError with every problem at once.
@@ -132,8 +132,8 @@ class Camera:
 
     def _colors(self, light: Light) -> Light:
         balanced = light * np.array([self.red_gain, 1, self.blue_gain], dtype=np.float32)
-        grey = (balanced * _LUMA).sum(axis=-1, keepdims=True)
-        return np.asarray(grey + self.saturation * (balanced - grey), np.float32)
+        gray = (balanced * _LUMA).sum(axis=-1, keepdims=True)
+        return np.asarray(gray + self.saturation * (balanced - gray), np.float32)
 
     def _tones(self, light: Light) -> Pixels:
         light = np.clip(light, 0, 1)

@@ -65,7 +65,7 @@ def read_photograph(path: Path, max_side_px: int | None = None) -> Pixels:
     """A JPEG or PNG photograph the right way up (EXIF), as uint8 (H, W, 3), no side above `max_side_px`.
 
     Values are taken as sRGB, whatever profile the file carries. An alpha channel is dropped where it is opaque
-    everywhere. Raises PictureError; "not RGB" for greyscale (it has no color to learn), palettes and the like.
+    everywhere. Raises PictureError; "not RGB" for grayscale (it has no color to learn), palettes and the like.
     """
     with _opened(path, "JPEG", "PNG") as image:
         if image.mode == "RGBA" and np.asarray(image)[..., 3].min() < 255:

@@ -137,7 +137,7 @@ class Hdr:
                 yield image[here], target[here]
 
     def _target(self, path: Path) -> Patches:
-        encoded = normalised(read_radiance(path))
+        encoded = normalized(read_radiance(path))
         size = self._resized_size(encoded.shape[1], encoded.shape[0])
         channels = [Image.fromarray(encoded[..., i]).resize(size, Image.Resampling.LANCZOS) for i in range(3)]
         resized = np.stack([np.asarray(channel) for channel in channels], axis=-1)
@@ -178,10 +178,10 @@ def read_radiance(path: Path) -> Light:
     return np.asarray(read[..., ::-1], np.float32)
 
 
-def normalised(light: Light) -> Light:
+def normalized(light: Light) -> Light:
     """Light in any unit to encoded sRGB values in [0, 1], by the picture's own 99.9th percentile, (H, W, 3) float32.
 
-    The paper normalises each HDR picture independently and does not say how. The maximum would not do: one reflection
+    The paper normalizes each HDR picture independently and does not say how. The maximum would not do: one reflection
     of the sun, thousands of times brighter than the rest, makes everything else black. So one value in a thousand is
     clipped. sRGB's curve makes the steps of the target about as visible as those of the input.
     Raises PictureError where nearly everything is black.

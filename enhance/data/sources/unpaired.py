@@ -1,4 +1,4 @@
-"""Two heaps of pictures without pairs, as CycleGAN's data sets unpack: trainA, trainB, testA, testB, each of JPEGs.
+"""Two unpaired image sets, as CycleGAN's data sets unpack: the folders trainA, trainB, testA, testB of JPEGs.
 
 In iphone2dslr_flower, which paper 004 uses, A is the phone and B the DSLR. A becomes the input side, B the target side;
 train is for training and test for validation.

@@ -45,7 +45,7 @@ def test_every_problem_is_said_at_once_with_value_rule_and_choices() -> None:
     said = str(refused.value)
     for part in (
         "did you mean net.channels",
-        "net.kernel=16 breaks the domain: net.kernel must be a whole number >= 1 and <= 15",
+        "net.kernel=16 is not allowed: net.kernel must be a whole number >= 1 and <= 15",
         "choose from instance, batch, none",
         "loss.color must be a number >= 0",
         "train.steps=1.5 must be a whole number, not float",

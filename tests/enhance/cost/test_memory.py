@@ -54,6 +54,6 @@ def test_an_unknown_peak_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (ValueError("DefaultCPUAllocator: can't allocate memory"), ""),
     ],
 )
-def test_a_lack_of_memory_is_recognised(error: Exception, begins: str) -> None:
+def test_a_lack_of_memory_is_recognized(error: Exception, begins: str) -> None:
     assert memory.lack_of_memory(error).startswith(begins)
     assert bool(memory.lack_of_memory(error)) is bool(begins)

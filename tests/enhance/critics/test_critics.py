@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from enhance.config.adversaries import CRITIC_CONFIGS, CriticConfig, DPEDCriticConfig, PatchCriticConfig
 from enhance.critics import CRITICS, Critic, build_critic
-from enhance.critics.dped import FAKE, REAL, DPEDCritic, grey, same_padding, same_size
+from enhance.critics.dped import FAKE, REAL, DPEDCritic, gray, same_padding, same_size
 from enhance.critics.patch import PatchCritic
 
 torch.set_num_threads(1)
@@ -205,12 +205,12 @@ def dped_by_hand(critic: DPEDCritic, x: Tensor, norm: str) -> Tensor:
     weights = iter(list(critic.parameters()))
     axes = (2, 3) if norm == "instance" else (0, 2, 3)
     x = (x * torch.tensor([0.2989, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    for kernel, stride, normalised in ((11, 4, 0), (5, 2, 1), (3, 1, 1), (3, 1, 1), (3, 2, 1)):
+    for kernel, stride, normalized in ((11, 4, 0), (5, 2, 1), (3, 1, 1), (3, 1, 1), (3, 2, 1)):
         size = x.shape[-1]
         total = max(kernel - stride if size % stride == 0 else kernel - size % stride, 0)
         border = (total // 2, total - total // 2)
         x = F.leaky_relu(F.conv2d(F.pad(x, border * 2), next(weights), next(weights), stride=stride), 0.2)
-        if normalised:
+        if normalized:
             centred = x - x.mean(axes, keepdim=True)
             scale, shift = (next(weights).view(1, -1, 1, 1) for _ in range(2))
             x = scale * centred / (centred.square().mean(axes, keepdim=True) + 1e-3).sqrt() + shift
@@ -254,14 +254,14 @@ def test_dped_start_values() -> None:
                 assert layer.weight.std().item() == pytest.approx(0.0088, rel=0.02)
 
 
-def test_dped_sees_no_colour() -> None:
+def test_dped_sees_no_color() -> None:
     critic, x = scattered(dped(32)), images(32)
-    same_grey = x.clone()
-    same_grey[:, 0] += 0.1 / 0.2989
-    same_grey[:, 2] -= 0.1 / 0.114
-    torch.testing.assert_close(grey(same_grey), grey(x), rtol=0, atol=1e-6)
-    torch.testing.assert_close(critic(same_grey), critic(x), rtol=1e-3, atol=1e-3)
-    assert grey(torch.ones(1, 3, 2, 2)).sub(0.9999).abs().le(1e-6).all()
+    same_gray = x.clone()
+    same_gray[:, 0] += 0.1 / 0.2989
+    same_gray[:, 2] -= 0.1 / 0.114
+    torch.testing.assert_close(gray(same_gray), gray(x), rtol=0, atol=1e-6)
+    torch.testing.assert_close(critic(same_gray), critic(x), rtol=1e-3, atol=1e-3)
+    assert gray(torch.ones(1, 3, 2, 2)).sub(0.9999).abs().le(1e-6).all()
 
 
 # --- patch -------------------------------------------------------------------------------------------------------

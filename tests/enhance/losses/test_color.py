@@ -29,7 +29,7 @@ def real_patches(side: str, count: int) -> Tensor:
 
 
 def code_kernel_by_scipy() -> np.ndarray:
-    """The kernel as the authors describe it in two dimensions: outer product, element-wise root, normalised."""
+    """The kernel as the authors describe it in two dimensions: outer product, element-wise root, normalized."""
     row = np.diff(norm.cdf(np.linspace(-3 - 1 / 6, 3 + 1 / 6, 22)))
     root = np.sqrt(np.outer(row, row))
     return root / root.sum()

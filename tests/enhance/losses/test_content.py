@@ -11,16 +11,16 @@ from enhance.config.training import LossConfig
 from enhance.losses import Losses, content
 from enhance.losses.vgg import INPUTS, LAYERS
 from tests.enhance.losses.pictures import images
-from tests.enhance.losses.vgg_oracle import CUTS, normalised
+from tests.enhance.losses.vgg_oracle import CUTS, normalized
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("normalisation", INPUTS)
+@pytest.mark.parametrize("normalization", INPUTS)
 def test_content_agrees_with_torchvision(
-    layer: str, normalisation: str, reference: nn.Sequential, weights_file: str
+    layer: str, normalization: str, reference: nn.Sequential, weights_file: str
 ) -> None:
     x, y = images(seed=0), images(seed=1)
-    seen_x, seen_y = (reference[: CUTS[layer]](normalised(picture, normalisation)) for picture in (x, y))
+    seen_x, seen_y = (reference[: CUTS[layer]](normalized(picture, normalization)) for picture in (x, y))
     difference = (seen_x - seen_y).double().numpy()
     expected = {
         "mse": (difference**2).mean(),
@@ -32,7 +32,7 @@ def test_content_agrees_with_torchvision(
             content=1.0,
             content_layer=layer,
             content_norm=form,
-            vgg_input=normalisation,
+            vgg_input=normalization,
             vgg_weights=weights_file,
         )
         assert Losses(config, "cpu")(x, y)["content"].item() == pytest.approx(value, rel=1e-3), form

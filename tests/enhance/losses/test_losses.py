@@ -174,10 +174,10 @@ def test_picture_terms_stay_in_float32_under_autocast(blur: str) -> None:
     assert all(value.dtype == torch.float32 for value in half.values())
 
 
-@pytest.mark.parametrize("normalisation", INPUTS)
+@pytest.mark.parametrize("normalization", INPUTS)
 @pytest.mark.parametrize("norm", content.NORMS)
-def test_feature_terms_are_near_float32_under_autocast(norm: str, normalisation: str) -> None:
-    config = LossConfig(content=1.0, style=1.0, content_norm=norm, vgg_input=normalisation)
+def test_feature_terms_are_near_float32_under_autocast(norm: str, normalization: str) -> None:
+    config = LossConfig(content=1.0, style=1.0, content_norm=norm, vgg_input=normalization)
     x, y, terms_of = images(seed=0).requires_grad_(), images(seed=1), Losses(config, "cpu")
     plain = terms_of(x, y)
     with torch.autocast("cpu", dtype=torch.bfloat16):

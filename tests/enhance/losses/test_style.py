@@ -9,7 +9,7 @@ from enhance.config.training import LossConfig
 from enhance.losses import Losses
 from enhance.losses.style import gram, style, style_layers
 from tests.enhance.losses.pictures import images
-from tests.enhance.losses.vgg_oracle import CUTS, normalised
+from tests.enhance.losses.vgg_oracle import CUTS, normalized
 
 
 def test_gram_by_hand() -> None:
@@ -25,7 +25,7 @@ def test_style_agrees_with_torchvision(reference: nn.Sequential, weights_file: s
     for layer, cut in CUTS.items():
         grams = []
         for picture in (x, y):
-            f = reference[:cut](normalised(picture, "torchvision")).double().numpy()
+            f = reference[:cut](normalized(picture, "torchvision")).double().numpy()
             grams.append(np.einsum("nihw,njhw->nij", f, f) / f[0].size)
         expected += (np.linalg.norm(grams[0] - grams[1], axis=(1, 2)) ** 2).mean()
         config = LossConfig(style=1.0, style_layer=layer, vgg_weights=weights_file)

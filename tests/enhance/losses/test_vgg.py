@@ -14,7 +14,7 @@ from enhance.losses import Losses, vgg
 from enhance.losses.vgg import INPUTS, LAYERS, VGG19Features
 from enhance.nets.pretrained import WeightsUnavailable
 from tests.enhance.losses.pictures import images
-from tests.enhance.losses.vgg_oracle import CUTS, normalised
+from tests.enhance.losses.vgg_oracle import CUTS, normalized
 
 
 @pytest.mark.parametrize("leaf, choices", {"content_layer": LAYERS, "style_layer": LAYERS}.items())
@@ -22,13 +22,13 @@ def test_layers_are_the_choices_of_the_configuration(leaf: str, choices: dict[st
     assert set(choices) == set(domains()[f"loss.{leaf}"].choices)
 
 
-@pytest.mark.parametrize("normalisation", INPUTS)
-def test_features_agree_with_torchvision(normalisation: str, reference: nn.Sequential, weights_file: str) -> None:
+@pytest.mark.parametrize("normalization", INPUTS)
+def test_features_agree_with_torchvision(normalization: str, reference: nn.Sequential, weights_file: str) -> None:
     x = images(2, 47, 38)  # every pool meets an odd size
-    maps = VGG19Features(LAYERS, weights_file, normalisation)(x)
+    maps = VGG19Features(LAYERS, weights_file, normalization)(x)
     assert list(maps) == list(LAYERS)
     for layer, cut in CUTS.items():
-        expected = reference[:cut](normalised(x, normalisation))
+        expected = reference[:cut](normalized(x, normalization))
         torch.testing.assert_close(maps[layer], expected, rtol=1e-4, atol=1e-5 * expected.abs().max().item())
 
 

@@ -88,10 +88,10 @@ def test_gradients_out_of_gamut_do_not_vanish() -> None:
 
 
 @pytest.mark.parametrize("level", [-1.0, -0.055, -0.01, 0.0, 0.04045, 0.5, 1.0, 1.08, 2.0])
-def test_gradients_at_the_borders_and_on_grey(level: float) -> None:
-    grey = torch.full((1, 3, 4, 4), level, requires_grad=True)
+def test_gradients_at_the_borders_and_on_gray(level: float) -> None:
+    gray = torch.full((1, 3, 4, 4), level, requires_grad=True)
     theta = torch.full((1, 3, 4), 0.05, requires_grad=True)
-    for leaf in torch.autograd.grad(rgb_of_scaled(bend(scaled_lab(grey), theta)).square().sum(), (grey, theta)):
+    for leaf in torch.autograd.grad(rgb_of_scaled(bend(scaled_lab(gray), theta)).square().sum(), (gray, theta)):
         assert leaf.isfinite().all()
         assert leaf.abs().sum() > 0 or level == 0
 
@@ -116,15 +116,15 @@ def test_coefficients_belong_to_their_image() -> None:
 
 
 def test_a_lightness_curve_brightens_and_keeps_the_color() -> None:
-    """L 50 with theta_1 = 0.2 is L 60. Grey of L 60: Y = (76/116)^3, sRGB 1.055 Y^(1/2.4) - 0.055."""
+    """L 50 with theta_1 = 0.2 is L 60. Gray of L 60: Y = (76/116)^3, sRGB 1.055 Y^(1/2.4) - 0.055."""
     theta = torch.zeros(3, 3)
     theta[0, 1] = 0.2
 
-    def grey(lightness: float) -> float:
+    def gray(lightness: float) -> float:
         return 1.055 * ((lightness + 16) / 116) ** (3 / 2.4) - 0.055
 
-    bright = through(theta, torch.full((1, 3, 4, 4), grey(50)))
-    torch.testing.assert_close(bright, torch.full((1, 3, 4, 4), grey(60)), rtol=0, atol=1e-4)
+    bright = through(theta, torch.full((1, 3, 4, 4), gray(50)))
+    torch.testing.assert_close(bright, torch.full((1, 3, 4, 4), gray(60)), rtol=0, atol=1e-4)
     colors = 0.3 + 0.3 * images()
     before, after = scaled_lab(colors), scaled_lab(through(theta, colors))
     torch.testing.assert_close(after[:, 1:], before[:, 1:], rtol=0, atol=1e-4)
@@ -132,7 +132,7 @@ def test_a_lightness_curve_brightens_and_keeps_the_color() -> None:
 
 
 def test_the_constant_removes_a_color_cast() -> None:
-    """Grey with b = 11 too much (yellow) is grey again after theta_0 = -0.1 on b."""
+    """Gray with b = 11 too much (yellow) is gray again after theta_0 = -0.1 on b."""
     yellowish = rgb_of_scaled(torch.tensor([0.6, 0.0, 0.1]).view(1, 3, 1, 1).expand(1, 3, 4, 4))
     theta = torch.zeros(3, 2)
     theta[2, 0] = -0.1

@@ -69,7 +69,7 @@ def test_dropout_of_every_depth() -> None:
 def unet_by_hand(x: Tensor, weights: dict[str, Tensor], config: UNetConfig) -> Tensor:
     """Written out from the description, with the activation after each layer as the paper's table has it."""
 
-    def normalise(x: Tensor, name: str) -> Tensor:
+    def normalize(x: Tensor, name: str) -> Tensor:
         if f"{name}.2.weight" not in weights:
             return x
         dims = (0, 2, 3) if config.norm == "batch" else (2, 3)
@@ -81,7 +81,7 @@ def unet_by_hand(x: Tensor, weights: dict[str, Tensor], config: UNetConfig) -> T
     def conv(x: Tensor, name: str) -> Tensor:
         step = F.conv2d if name.startswith("down") else F.conv_transpose2d
         y = step(x, weights[f"{name}.1.weight"], weights.get(f"{name}.1.bias"), stride=2, padding=1)
-        return normalise(y, name)
+        return normalize(y, name)
 
     def leaky(x: Tensor) -> Tensor:
         return torch.where(x > 0, x, 0.2 * x)
@@ -159,7 +159,7 @@ def test_unet_resnet34_count(channels: int) -> None:
     assert parameter_count(build_net(UNetResNet34Config(channels=c), seed=0)) == encoder + decoder + 27 * c + 3
 
 
-def test_encoder_is_torchvisions_and_sees_imagenets_normalisation() -> None:
+def test_encoder_is_torchvisions_and_sees_imagenets_normalization() -> None:
     from torchvision.models import resnet34
 
     net, x = build_net(RESNET34, seed=0).eval(), images(64)

@@ -20,7 +20,7 @@ from tests.places import DPED
 torch.set_num_threads(1)
 
 PATCHES = DPED / "iphone" / "test_data" / "patches"
-PER_IMAGE = [metrics.psnr_db, metrics.psnr_per_channel_db, metrics.ssim, metrics.ms_ssim, metrics.uqi]
+PER_IMAGE = [metrics.psnr_db, metrics.ssim, metrics.ms_ssim, metrics.uqi]
 STRUCTURAL = [metrics.ssim, metrics.ms_ssim, metrics.uqi]
 
 
@@ -62,17 +62,6 @@ def per_pair(oracle: Callable[[np.ndarray, np.ndarray], float], output: Tensor, 
 def test_psnr_agrees_with_skimage(pairs: tuple[Tensor, Tensor]) -> None:
     expected = per_pair(lambda x, y: peak_signal_noise_ratio(y, x, data_range=1), *pairs)
     torch.testing.assert_close(metrics.psnr_db(*pairs), expected, rtol=0, atol=1e-9)
-
-
-def test_psnr_flavours_agree_with_skimage(pairs: tuple[Tensor, Tensor]) -> None:
-    output, target = clipped(pairs[0]), clipped(pairs[1])
-    pooled = peak_signal_noise_ratio(target, output, data_range=1)
-    assert metrics.psnr_pooled_db(*pairs).item() == pytest.approx(pooled, abs=1e-9)
-
-    def per_channel(x: np.ndarray, y: np.ndarray) -> float:
-        return np.mean([peak_signal_noise_ratio(y[c], x[c], data_range=1) for c in range(3)])
-
-    torch.testing.assert_close(metrics.psnr_per_channel_db(*pairs), per_pair(per_channel, *pairs), rtol=0, atol=1e-9)
 
 
 def test_ssim_agrees_with_skimage(pairs: tuple[Tensor, Tensor]) -> None:
@@ -180,8 +169,6 @@ def test_identical_images_are_perfect() -> None:
     image[2] = 0.0
     assert pytest.approx(58.92, abs=0.005) == metrics.PSNR_CEILING_DB
     assert metrics.psnr_db(image, image).eq(metrics.PSNR_CEILING_DB).all()
-    assert metrics.psnr_per_channel_db(image, image).sub(metrics.PSNR_CEILING_DB).abs().le(1e-12).all()
-    assert metrics.psnr_pooled_db(image, image).item() == metrics.PSNR_CEILING_DB
     assert metrics.psnr_db(image, image, ceiling_db=math.inf).eq(math.inf).all()
     assert metrics.uqi(image, image).eq(1).all()
     for metric in (metrics.ssim, metrics.ms_ssim):
@@ -218,10 +205,9 @@ def test_nan_is_never_hidden_and_never_spreads(metric: Callable[[Tensor, Tensor]
     pair = synthetic_pairs(count=3)
     pair[side][1, 2, 50, 50] = math.nan
     assert metric(*pair).isnan().tolist() == [False, True, False]
-    assert metrics.psnr_pooled_db(*pair).isnan()
 
 
-@pytest.mark.parametrize("metric", [*PER_IMAGE, metrics.psnr_pooled_db])
+@pytest.mark.parametrize("metric", PER_IMAGE)
 def test_images_are_clipped_and_left_untouched(metric: Callable[[Tensor, Tensor], Tensor]) -> None:
     output, target = synthetic_pairs()
     wild = torch.where(output > 0.8, output + 5, torch.where(output < 0.2, output - 5, output))

@@ -22,7 +22,7 @@ SIZE_PX, SAMPLES = 18, 8
 
 
 def separable() -> tuple[Tensor, Tensor]:
-    """Grey noise with stripes (real) and without (enhanced)."""
+    """Gray noise with stripes (real) and without (enhanced)."""
     noise = 0.05 * torch.randn(2, SAMPLES, 3, SIZE_PX, SIZE_PX, generator=seeded(5))
     stripes = 0.2 * torch.tensor([1.0, 1.0, -1.0, -1.0]).repeat(5)[:SIZE_PX]
     return 0.5 + noise[0] + stripes, 0.5 + noise[1]

@@ -183,9 +183,9 @@ def test_resizing_keeps_the_borders_where_they_are() -> None:
 
 
 def test_pictures_without_keypoints_are_refused() -> None:
-    grey = np.full((300, 300, 3), 90, np.uint8)
+    gray = np.full((300, 300, 3), 90, np.uint8)
     with pytest.raises(AlignmentError, match="too few matches"):
-        align(grey, grey, PX)
+        align(gray, gray, PX)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def noise(height_px: int, width_px: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height_px, width_px, 3), dtype=np.uint8)
 
 
-def test_blur_is_the_sum_of_neighbours_with_gaussian_weights() -> None:
+def test_blur_is_the_sum_of_neighbors_with_gaussian_weights() -> None:
     picture = noise(12, 15)
     offsets = np.arange(-4, 5)
     weights = np.exp(-(offsets**2) / 2)

@@ -113,12 +113,12 @@ def test_vignetting_takes_its_share_in_the_corners_and_nothing_in_the_middle() -
     assert ratio[50, 0].mean() > ratio[0, 0].mean()
 
 
-def test_no_saturation_is_grey_of_equal_luminance() -> None:
+def test_no_saturation_is_gray_of_equal_luminance() -> None:
     image = scene()
-    grey = take(ideal(saturation=0), image)
-    assert np.ptp(grey, axis=-1).max() == 0
+    gray = take(ideal(saturation=0), image)
+    assert np.ptp(gray, axis=-1).max() == 0
     luminance = light(image) @ [0.2126, 0.7152, 0.0722]
-    assert light(grey)[..., 0] == pytest.approx(luminance, abs=0.005)
+    assert light(gray)[..., 0] == pytest.approx(luminance, abs=0.005)
 
 
 def test_gamma_and_contrast_bend_the_encoded_values() -> None:

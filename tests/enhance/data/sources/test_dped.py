@@ -191,6 +191,6 @@ def test_real_patches(tmp_path: Path) -> None:
     names = [f"training_data/{number}.jpg" for number in (103, 177, 221)]
     assert store.summary["identical"] == {"count": 3, "examples": names}
     assert store.train_target.mean() > store.train_input.mean()
-    grey = [array.mean(axis=-1).reshape(len(array), -1) for array in (store.val_input, store.val_target)]
-    correlations = [np.corrcoef(image, target)[0, 1] for image, target in zip(*grey, strict=True)]
+    gray = [array.mean(axis=-1).reshape(len(array), -1) for array in (store.val_input, store.val_target)]
+    correlations = [np.corrcoef(image, target)[0, 1] for image, target in zip(*gray, strict=True)]
     assert np.median(correlations) > 0.9

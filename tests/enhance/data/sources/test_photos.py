@@ -76,7 +76,7 @@ def test_large_photographs_are_reduced(tmp_path: Path) -> None:
 def test_misfits_are_named_with_their_reasons(tmp_path: Path) -> None:
     folder = fill(tmp_path / "own", 6)
     picture(20, 250, 250).save(folder / "small.jpg")
-    picture(21).convert("L").save(folder / "grey.jpg")
+    picture(21).convert("L").save(folder / "gray.jpg")
     transparent = picture(22).convert("RGBA")
     transparent.putpixel((0, 0), (0, 0, 0, 254))
     transparent.save(folder / "transparent.png")
@@ -87,7 +87,7 @@ def test_misfits_are_named_with_their_reasons(tmp_path: Path) -> None:
     excluded = load(folder, tmp_path).summary["excluded"]
     assert {reason: entry["examples"][0].split()[0] for reason, entry in excluded.items()} == {
         "too small": "small.jpg",
-        "not RGB": "grey.jpg",
+        "not RGB": "gray.jpg",
         "transparent": "transparent.png",
         "copy": "copy.png",
         "unreadable": "broken.png",

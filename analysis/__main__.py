@@ -8,27 +8,38 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from analysis.commands import COMMANDS
+from analysis.json_output import FLAG, Parser, answer_text, error_text, kind_of
 from analysis.ledger.load import LedgerError
 from analysis.output import say_notes
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. The exit code: 0, or 2 with one sentence on stderr."""
+def main(arguments: Sequence[str] | None = None, program: str = "python -m analysis") -> int:
+    """Run one command. The exit code: 0, or 2 with one sentence on standard error (with --json: an object on stdout).
+
+    `program` is what the help calls it.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser(words).parse_args(words)
+    options = _parser(words, program).parse_args(words)
     try:
         with _late_notes_said():
-            options.command(options)
+            answer = options.command(options)
+            if options.json:
+                print(answer_text(options.name, answer.numbers))
+            else:
+                answer.say()
     except (LedgerError, OSError) as error:
         say_notes(getattr(error, "notes", ()))
-        print(f"analysis: {error}", file=sys.stderr)
+        if options.json:
+            print(error_text(str(error), kind_of(error)))
+        else:
+            print(f"{program.split()[-1]}: {error}", file=sys.stderr)
         return 2
     return 0
 
 
 @contextmanager
 def _late_notes_said() -> Iterator[None]:
-    """Say what is found damaged only when it is read, which the ledger logs, as other notes are said."""
+    """Say on standard error what is found damaged only when it is read, which the ledger logs."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("note: %(message)s"))
     logger = logging.getLogger("analysis.ledger.load")
@@ -39,16 +50,17 @@ def _late_notes_said() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(words: Sequence[str], program: str) -> argparse.ArgumentParser:
     """The parser of all commands; only the one that is called is loaded, since some bring large libraries."""
-    parser = argparse.ArgumentParser(prog="python -m analysis", description="Read the ledger of a run.")
+    parser = Parser(prog=program, description="Read the ledger of a run.", words=words)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(name, help=text, description=text, words=words)
         if name in words[:1]:
             module = importlib.import_module(f"analysis.commands.{name.replace('-', '_')}")
             module.add_options(command)
-            command.set_defaults(command=module.run)
+            command.add_argument(FLAG, action="store_true", help="print one JSON object instead (docs/json.md)")
+            command.set_defaults(command=module.run, name=name)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What every command does with its answer: say it, and write picture and numbers side by side."""
+"""What every command does with its answer: say it, and write pictures and numbers side by side."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,12 +21,17 @@ def console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
-def written(frame: pd.DataFrame, figure: Figure, folder: Location, stem: str) -> list[Location]:
+def progress() -> Console:
+    """Where progress is shown: on standard error, since standard output may be read by a program."""
+    return Console(stderr=True)
+
+
+def write(frame: pd.DataFrame, figure: Figure, folder: Location, stem: str) -> list[Location]:
     """Write FOLDER/STEM.png, .svg and .parquet (the numbers, last in the list). Raises LedgerError where it cannot."""
-    return written_all(frame, {stem: figure}, folder, stem)
+    return write_all(frame, {stem: figure}, folder, stem)
 
 
-def written_all(frame: pd.DataFrame, figures: Mapping[str, Figure], folder: Location, stem: str) -> list[Location]:
+def write_all(frame: pd.DataFrame, figures: Mapping[str, Figure], folder: Location, stem: str) -> list[Location]:
     """Write each figure as FOLDER/NAME.png and .svg, and the numbers as FOLDER/STEM.parquet, last in the list.
 
     Raises LedgerError where it cannot.
@@ -39,12 +44,12 @@ def written_all(frame: pd.DataFrame, figures: Mapping[str, Figure], folder: Loca
 
 def write_numbers(frame: pd.DataFrame, folder: Location, stem: str) -> Location:
     """Write FOLDER/STEM.parquet. Raises LedgerError where it cannot."""
-    return written_all(frame, {}, folder, stem)[-1]
+    return write_all(frame, {}, folder, stem)[-1]
 
 
 @contextmanager
 def writing(folder: Location) -> Iterator[Path]:
-    """A local folder to write into; what was written lies in `folder` afterwards. Raises LedgerError."""
+    """A local folder to write into; its files are in `folder` afterwards. Raises LedgerError."""
     try:
         with filled(folder) as local:
             yield local
@@ -54,13 +59,13 @@ def writing(folder: Location) -> Iterator[Path]:
 
 
 def say_written(paths: Iterable[Location]) -> None:
-    """Name the files on stdout."""
+    """Name the files on standard output."""
     print("\nwritten:")
     for path in paths:
         print(f"  {path}")
 
 
 def say_notes(notes: Iterable[str]) -> None:
-    """Say what was put aside or makes an answer doubtful, on stderr."""
+    """Say what was put aside, or makes an answer doubtful, on standard error."""
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -1,41 +1,64 @@
 """`analysis ablation`: what each part of a configuration is worth, with and without it on the same seeds."""
 
 import argparse
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
 
 from analysis.ablation.answer import ablation
 from analysis.ablation.figure import ablation_figure
 from analysis.ablation.table import ablation_table, legend_lines
-from analysis.commands.arguments import RUN, run_location
+from analysis.commands.answer import Answer, described_one, load_all, places_to_write, question
+from analysis.commands.arguments import add_out, add_runs
 from analysis.frontier.confirmation import luck_lines
-from analysis.ledger.load import Ledger, load
+from analysis.ledger.design import design_of
+from analysis.ledger.load import Ledger
 from analysis.ledger.location import Location
-from analysis.output import console, say_notes, say_written, written
+from analysis.output import console, say_written, write
+
+
+class _Found(NamedTuple):
+    ledger: Ledger
+    frame: pd.DataFrame
+    files: list[Location]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What can be said behind the command's name."""
-    parser.add_argument("runs", metavar="RUN", type=run_location, nargs="+", help=RUN)
-    parser.add_argument("--out", metavar="DIR", type=run_location, help="where the files go (default: RUN/analysis)")
+    """The command's arguments."""
+    add_runs(parser, "several are answered one by one")
+    add_out(parser, "RUN/analysis")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Carry the command out, run by run. Raises LedgerError."""
-    several = len(options.runs) > 1
-    for place in options.runs:
-        ledger = load(place)
-        say_notes(ledger.notes)
-        stem = f"ablation-{place.name}" if several and options.out else "ablation"
-        _one(ledger, options.out or place / "analysis", stem)
+def run(options: argparse.Namespace) -> Answer:
+    """Answer run by run. Raises LedgerError."""
+    ledgers = load_all(options.runs)
+    places = places_to_write("ablation", ledgers, options.out)
+    found = [_one(ledger, *place) for ledger, place in zip(ledgers, places, strict=True)]
+    return Answer({"runs": [_numbers(one) for one in found]}, lambda: _say(found))
 
 
-def _one(ledger: Ledger, folder: Location, stem: str) -> None:
+def _one(ledger: Ledger, folder: Location, stem: str) -> _Found:
     frame = ablation(ledger)
-    title = str(ledger.runs["question"].iloc[-1])
-    foot = legend_lines(ledger, frame)
-    paths = written(frame, ablation_figure(title, frame, foot), folder, stem)
-    print(f"\n{title}\n")
+    figure = ablation_figure(question(ledger), frame, legend_lines(ledger, frame))
+    return _Found(ledger, frame, write(frame, figure, folder, stem))
+
+
+def _numbers(found: _Found) -> dict[str, object]:
+    design = design_of(found.ledger).name
+    return {**described_one(found.ledger), "design": design, "effects": found.frame, "files": found.files}
+
+
+def _say(found: Sequence[_Found]) -> None:
+    for one in found:
+        _say_one(one)
+
+
+def _say_one(found: _Found) -> None:
+    print(f"\n{question(found.ledger)}\n")
     screen = console()
-    for metric in frame["metric"].drop_duplicates():
-        screen.print(ablation_table(frame[frame["metric"] == metric]))
-    print("\n".join([*foot, *luck_lines(ledger, ledger.objectives)]))
-    say_written(paths)
+    for metric in found.frame["metric"].drop_duplicates():
+        screen.print(ablation_table(found.frame[found.frame["metric"] == metric]))
+    lines = legend_lines(found.ledger, found.frame)
+    print("\n".join([*lines, *luck_lines(found.ledger, found.ledger.objectives)]))
+    say_written(found.files)

@@ -1,11 +1,16 @@
 """`analysis compare-paper`: a grid of networks beside the paper's table."""
 
 import argparse
+from collections.abc import Sequence
 
-from analysis.commands.arguments import RUN, run_location
-from analysis.ledger.load import load
-from analysis.output import console, say_notes, say_written, written
-from analysis.paper.answer import TABLES, compare_networks, comparison_lines, conventions
+import pandas as pd
+
+from analysis.commands.answer import Answer, described, load_all
+from analysis.commands.arguments import add_out, add_runs
+from analysis.ledger.load import Ledger
+from analysis.ledger.location import Location
+from analysis.output import console, say_written, write
+from analysis.paper.answer import TABLES, compare_networks, comparison_lines, conventions, correlations
 from analysis.paper.figure import comparison_figure
 from analysis.paper.table import comparison_table
 
@@ -13,25 +18,35 @@ _TABLE_NAMES = {"fpie1": "Table 1", "fpie2": "Table 2", "all": "Tables 1 and 2"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What can be said behind the command's name."""
-    parser.add_argument("runs", metavar="RUN", type=run_location, nargs="+", help=f"{RUN}; one or several")
+    """The command's arguments."""
+    add_runs(parser, "several are pooled")
     parser.add_argument("--table", choices=[*TABLES, "all"], default="all", help="FPIE's Table 1 or 2 (default: all)")
-    parser.add_argument(
-        "--out", metavar="DIR", type=run_location, help="where the files go (default: analysis in the first RUN)"
-    )
+    add_out(parser)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Carry the command out. Raises LedgerError."""
-    ledgers = [load(run) for run in options.runs]
-    say_notes(note for ledger in ledgers for note in ledger.notes)
+def run(options: argparse.Namespace) -> Answer:
+    """Put the runs beside the paper. Raises LedgerError."""
+    ledgers = load_all(options.runs)
     frame = compare_networks(ledgers, options.table)
-    said, notes = comparison_lines(frame), conventions(ledgers, frame)
     title = f"Fast Perceptual Image Enhancement ({_TABLE_NAMES[options.table]}) beside this run"
-    figure = comparison_figure(title, frame, [*said[:2], *notes])
-    files = written(frame, figure, options.out or options.runs[0] / "analysis", f"compare-{options.table}")
+    notes = conventions(ledgers, frame)
+    figure = comparison_figure(title, frame, [*comparison_lines(frame)[:2], *notes])
+    files = write(frame, figure, options.out or options.runs[0] / "analysis", f"compare-{options.table}")
+    numbers = {
+        "runs": described(ledgers),
+        "table": options.table,
+        "correlations": correlations(frame),
+        "networks": frame,
+        "differences": notes,
+        "files": files,
+    }
+    return Answer(numbers, lambda: _say(title, ledgers, frame, files))
+
+
+def _say(title: str, ledgers: Sequence[Ledger], frame: pd.DataFrame, files: list[Location]) -> None:
     print(f"\n{title}\n")
     console().print(comparison_table(frame))
     print("time: in units of the DPED baseline's, in brackets its interval; front: the sides on which it is not beaten")
-    print("\n".join(["", *said, "", *(f"not the same: {note}" for note in notes)]))
+    differing = (f"not the same: {note}" for note in conventions(ledgers, frame))
+    print("\n".join(["", *comparison_lines(frame), "", *differing]))
     say_written(files)

@@ -1,8 +1,9 @@
-"""`analysis fetch`: a run from a shared folder or an object store, into a folder here."""
+"""`analysis fetch`: copy a run from a shared folder or an object store to a folder here."""
 
 import argparse
 from pathlib import Path
 
+from analysis.commands.answer import Answer
 from analysis.commands.arguments import RUN, run_location
 from analysis.ledger.fetch import Fetched, fetch
 from analysis.ledger.load import LedgerError
@@ -11,16 +12,16 @@ from analysis.output import say_notes
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What can be said behind the command's name."""
+    """The command's arguments."""
     parser.add_argument("run", metavar="RUN", type=run_location, help=RUN)
     parser.add_argument("folder", metavar="DIR", type=_folder, help="a new folder here, or an earlier copy of the run")
     parser.add_argument(
-        "--compact", action="store_true", help="few large files instead of a small one per commit, with the same rows"
+        "--compact", action="store_true", help="write a few large files instead of a small one per commit; same rows"
     )
 
 
-def run(options: argparse.Namespace) -> None:
-    """Carry the command out. Raises LedgerError, also where something was damaged: the copy lacks it."""
+def run(options: argparse.Namespace) -> Answer:
+    """Copy what is new. Raises LedgerError, also where something was damaged: the copy lacks it."""
     done = fetch(options.run, options.folder, compact=options.compact)
     if done.damaged:
         raise LedgerError(
@@ -29,7 +30,14 @@ def run(options: argparse.Namespace) -> None:
             done.notes,
         )
     say_notes(done.notes)
-    print(f"{_said(done)}: {options.folder}")
+    numbers = {
+        "run": options.run,
+        "folder": options.folder,
+        "fetched": done.files,
+        "bytes": done.size_bytes,
+        "already_there": done.there,
+    }
+    return Answer(numbers, lambda: print(f"{_said(done)}: {options.folder}"))
 
 
 def _said(done: Fetched) -> str:
@@ -48,5 +56,5 @@ def _files(count: int) -> str:
 def _folder(text: str) -> Path:
     place = run_location(text)
     if isinstance(place, StorePath):
-        raise argparse.ArgumentTypeError(f"{text} must be a folder of this machine")
+        raise argparse.ArgumentTypeError(f"{text} must be a folder on this machine")
     return place

@@ -1,10 +1,12 @@
 """`analysis importance`: which parameters mattered, for each objective."""
 
 import argparse
+from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.commands.arguments import RUN, run_location
+from analysis.commands.answer import Answer, described, load_all, question
+from analysis.commands.arguments import add_out, add_runs
 from analysis.importance.answer import (
     RESAMPLES,
     common_rung,
@@ -18,10 +20,10 @@ from analysis.importance.answer import (
 )
 from analysis.importance.figure import contours_figure, importance_figure, parallel_figure, slices_figure
 from analysis.importance.table import importance_table, legend_lines
-from analysis.ledger.load import Ledger, LedgerError, Objective, contract, load, objectives_named
+from analysis.ledger.load import Ledger, LedgerError, Objective, contract, objectives_named
 from analysis.ledger.location import Location
 from analysis.ledger.units import metric_label
-from analysis.output import console, say_notes, say_written, written
+from analysis.output import console, progress, say_written, write
 from analysis.statistics.importance import FEWEST, best_share
 
 _SLICES = 6
@@ -31,45 +33,52 @@ _FEWEST_RESAMPLES = 20
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What can be said behind the command's name."""
-    parser.add_argument(
-        "runs", metavar="RUN", type=run_location, nargs="+", help=f"{RUN}; runs of one space are pooled"
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", type=run_location, help="where the files go (default: analysis in the first RUN)"
-    )
-    parser.add_argument("--objectives", metavar="METRIC", nargs="+", help="some of the run's objectives")
-    parser.add_argument(
-        "--rung", metavar="N",
-        help='compare at this rung, from 0; "last": the completed trials alone (default: the last one all had come to)',
-    )  # fmt: skip
-    parser.add_argument(
-        "--resamples", metavar="N", type=int, default=RESAMPLES,
-        help=f"bootstrap resamples and permutations, at least {_FEWEST_RESAMPLES} (default: {RESAMPLES})",
-    )  # fmt: skip
+    """The command's arguments."""
+    add_runs(parser, "several of one space are pooled")
+    add_out(parser)
+    add = parser.add_argument
+    add("--objectives", metavar="METRIC", nargs="+", help="use these of the run's objectives")
+    add("--rung", metavar="N", help='compare at this rung, from 0; "last": only trials that completed '
+                                    "(default: the last rung that every trial was let come to)")  # fmt: skip
+    add("--resamples", metavar="N", type=int, default=RESAMPLES,
+        help=f"bootstrap resamples and permutations, at least {_FEWEST_RESAMPLES} (default: {RESAMPLES})")  # fmt: skip
 
 
-def run(options: argparse.Namespace) -> None:
-    """Carry the command out. Raises LedgerError."""
+def run(options: argparse.Namespace) -> Answer:
+    """Compute, draw and write the importances. Raises LedgerError."""
     if options.resamples < _FEWEST_RESAMPLES:
         raise LedgerError(f"--resamples {options.resamples} is too few for an interval: at least {_FEWEST_RESAMPLES}")
-    ledgers = [load(run) for run in options.runs]
-    say_notes(note for ledger in ledgers for note in ledger.notes)
+    ledgers = load_all(options.runs)
     rung, objectives = _rung(ledgers, options.rung), objectives_named(ledgers[0], options.objectives)
-    screen = console()
-    with screen.status("bootstrap and permutations"):
+    with progress().status("bootstrap and permutations"):
         frame = importance(ledgers, objectives, rung, options.resamples)
     said = {objective: sample_lines(ledgers, objective, rung) for objective in objectives}
     folder = options.out or options.runs[0] / "analysis"
     foot = [f"{line}." for line in dict.fromkeys(line for own in said.values() for line in own)]
     files = _pictures(ledgers, objectives, rung, frame, foot, folder)
-    print(f"\n{ledgers[0].runs['question'].iloc[-1]}\n")
-    for objective in objectives:
+    numbers = {
+        "runs": described(ledgers),
+        "objectives": list(objectives),
+        "rung": rung,
+        "step": contract(ledgers[0], "rungs")[rung],
+        "resamples": options.resamples,
+        "importances": frame,
+        "sample": {objective.metric: lines for objective, lines in said.items()},
+        "files": files,
+    }
+    return Answer(numbers, lambda: _say(question(ledgers[0]), said, frame, options.resamples, files))
+
+
+def _say(
+    asked: str, said: Mapping[Objective, list[str]], frame: pd.DataFrame, resamples: int, files: list[Location]
+) -> None:
+    print(f"\n{asked}\n")
+    for objective, lines in said.items():
         own = frame[frame["metric"] == objective.metric]
         print(f"{metric_label(objective.metric)}\n")
-        print("\n".join(said[objective]))
-        screen.print(importance_table(own))
-        print("\n".join(legend_lines(own, best_share(int(own["n"].max())), options.resamples)), end="\n\n")
+        print("\n".join(lines))
+        console().print(importance_table(own))
+        print("\n".join(legend_lines(own, best_share(int(own["n"].max())), resamples)), end="\n\n")
     say_written(files)
 
 
@@ -82,7 +91,7 @@ def _pictures(
     out: Location,
 ) -> list[Location]:
     """Four pictures, each with its numbers: importances, scores along one parameter, over two, and over all."""
-    question, parameters = str(ledgers[0].runs["question"].iloc[-1]), shared_space(ledgers)
+    asked, parameters = question(ledgers[0]), shared_space(ledgers)
     scores = {objective: configuration_scores(ledgers, objective, rung) for objective in objectives}
     enough = frame[frame["n"] >= FEWEST]
     leading = {o: list(enough.loc[enough["metric"] == o.metric, "parameter"])[:_SLICES] for o in objectives}
@@ -90,20 +99,20 @@ def _pictures(
     pairs = {o: pair for o in objectives if (pair := leading_pair(frame, scores[o], o.metric))}
     grids = {o: surface(ledgers, o, rung, pair) for o, pair in pairs.items()}
     bars = "Bars: 95 % intervals over configurations. Dashed: what chance alone reaches one time in twenty."
-    files = written(frame, importance_figure(f"What mattered? {question}", frame, [*foot, bars]), out, "importance")
+    files = write(frame, importance_figure(f"What mattered? {asked}", frame, [*foot, bars]), out, "importance")
     forest = "Grey: configurations. Blue: what a random forest predicts, averaged over the other parameters."
-    slices = slices_figure(question, [*foot, forest], parameters, [(o, scores[o], lines[o]) for o in objectives])
-    files += written(pd.concat(lines.values()).astype({"value": "str"}), slices, out, "importance-slices")
+    slices = slices_figure(asked, [*foot, forest], parameters, [(o, scores[o], lines[o]) for o in objectives])
+    files += write(pd.concat(lines.values()).astype({"value": "str"}), slices, out, "importance-slices")
     if pairs:
         forest = "Surface: what a random forest predicts. Dots: configurations. Bright is better."
-        contours = contours_figure(question, [*foot, forest], parameters, [(o, scores[o], grids[o]) for o in pairs])
+        contours = contours_figure(asked, [*foot, forest], parameters, [(o, scores[o], grids[o]) for o in pairs])
         numbers = pd.concat(grids.values()).astype({"x_value": "str", "y_value": "str"})
-        files += written(numbers, contours, out, "importance-contours")
+        files += write(numbers, contours, out, "importance-contours")
     each = "A line per configuration; bright is better. Thin where it passes over what is switched off in it."
-    parallel = parallel_figure(question, [*foot, each], parameters, list(scores.items()))
+    parallel = parallel_figure(asked, [*foot, each], parameters, list(scores.items()))
     numbers = pd.concat([own.assign(metric=o.metric) for o, own in scores.items()])
     typed = {own.name: "float64" if own.ordered else "str" for own in parameters}
-    return [*files, *written(numbers.astype(typed), parallel, out, "importance-parallel")]
+    return [*files, *write(numbers.astype(typed), parallel, out, "importance-parallel")]
 
 
 def _rung(ledgers: list[Ledger], text: str | None) -> int:

@@ -1,47 +1,73 @@
 """`analysis stopping`: whether stopping trials early was right, and what it saved."""
 
 import argparse
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from analysis.commands.arguments import RUN, run_location
-from analysis.ledger.load import Ledger, LedgerError, load
+from analysis.commands.answer import Answer, described_one, load_all, places_to_write, question
+from analysis.commands.arguments import add_out, add_runs
+from analysis.ledger.load import Ledger, contract
 from analysis.ledger.location import Location
-from analysis.output import console, say_notes, say_written, written
-from analysis.stopping.audit import audit, foot_lines, numbers
+from analysis.output import console, say_notes, say_written, write
+from analysis.stopping.audit import Audit, audit, foot_lines, numbers
 from analysis.stopping.figure import stopping_figure
 from analysis.stopping.replays import replay_command
 from analysis.stopping.table import audit_cells, legend_lines
 
 
+class _Found(NamedTuple):
+    ledger: Ledger
+    audit: Audit
+    files: list[Location]
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What can be said behind the command's name."""
-    parser.add_argument("runs", metavar="RUN", type=run_location, nargs="+", help=RUN)
-    parser.add_argument("--out", metavar="DIR", type=run_location, help="where the files go (default: RUN/analysis)")
+    """The command's arguments."""
+    add_runs(parser, "several are answered one by one")
+    add_out(parser, "RUN/analysis")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Carry the command out, run by run. Raises LedgerError."""
-    names = [place.name for place in options.runs]
-    twice = {name for name in names if names.count(name) > 1}
-    if options.out and twice:
-        raise LedgerError(f"two runs are called {', '.join(sorted(twice))}: give --out for each of them alone")
-    for place in options.runs:
-        ledger = load(place)
-        say_notes(ledger.notes)
-        stem = f"stopping-{place.name}" if len(names) > 1 and options.out else "stopping"
-        _one(ledger, options.out or place / "analysis", stem)
+def run(options: argparse.Namespace) -> Answer:
+    """Answer run by run. Raises LedgerError."""
+    ledgers = load_all(options.runs)
+    places = places_to_write("stopping", ledgers, options.out)
+    found = [_one(ledger, *place) for ledger, place in zip(ledgers, places, strict=True)]
+    return Answer({"runs": [_numbers(one) for one in found]}, lambda: _say(found))
 
 
-def _one(ledger: Ledger, folder: Location, stem: str) -> None:
+def _one(ledger: Ledger, folder: Location, stem: str) -> _Found:
     found = audit(ledger)
     say_notes(found.notes)
-    title = str(ledger.runs["question"].iloc[-1])
-    paths = written(numbers(found), stopping_figure(title, found, foot_lines(ledger, found)), folder, stem)
-    more = (
-        [] if len(found.arms) else [f"no replays of other rules yet; they are made by: {replay_command(ledger.path)}"]
-    )
-    print(f"\n{title}\n")
+    figure = stopping_figure(question(ledger), found, foot_lines(ledger, found))
+    return _Found(ledger, found, write(numbers(found), figure, folder, stem))
+
+
+def _numbers(found: _Found) -> dict[str, object]:
+    ledger, own = found.ledger, found.audit
+    return {
+        **described_one(ledger),
+        "rule": contract(ledger, "stopping"),
+        "rungs": contract(ledger, "rungs"),
+        "audit_share": contract(ledger, "audit_share"),
+        "agreement": own.agreement,
+        "regret": own.regret,
+        "saved": own.saved,
+        "replays": own.arms,
+        "files": found.files,
+    }
+
+
+def _say(found: Sequence[_Found]) -> None:
+    for one in found:
+        _say_one(one)
+
+
+def _say_one(found: _Found) -> None:
+    ledger, own = found.ledger, found.audit
+    more = [] if len(own.arms) else [f"no replays of other rules yet; make them with: {replay_command(ledger.path)}"]
+    print(f"\n{question(ledger)}\n")
     screen = console()
-    for cells in audit_cells(found):
+    for cells in audit_cells(own):
         screen.print(cells.to_table())
-    print("\n".join([*legend_lines(), "", *found.said, *more]))
-    say_written(paths)
+    print("\n".join([*legend_lines(), "", *own.said, *more]))
+    say_written(found.files)

@@ -78,12 +78,17 @@ def mean_luck(ledger: Ledger, objective: Objective) -> Luck:
     return Luck(*mean_interval(means), len(table), means.size)
 
 
-def luck_lines(ledger: Ledger, objectives: Sequence[Objective]) -> list[str]:
-    """A sentence on the mean luck for each objective that has any; none where nothing was confirmed."""
+def lucks(ledger: Ledger, objectives: Sequence[Objective]) -> dict[str, Luck]:
+    """The mean luck by metric, of each objective that has any; empty where nothing was confirmed."""
     if not has_confirmations(ledger):
-        return []
-    found = [(o.metric, mean_luck(ledger, o)) for o in objectives if o.metric not in COSTS]
-    return [_sentence(metric, luck) for metric, luck in found if luck.configurations]
+        return {}
+    found = {own.metric: mean_luck(ledger, own) for own in objectives if own.metric not in COSTS}
+    return {metric: luck for metric, luck in found.items() if luck.configurations}
+
+
+def luck_lines(ledger: Ledger, objectives: Sequence[Objective]) -> list[str]:
+    """`lucks` in sentences."""
+    return [_sentence(metric, luck) for metric, luck in lucks(ledger, objectives).items()]
 
 
 # --- the steps ---------------------------------------------------------------------------------------------------

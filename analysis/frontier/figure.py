@@ -13,6 +13,7 @@ from analysis.drawing.sheet import PLOT_IN, WIDE_IN, grid, legend, sheet
 from analysis.frontier.configurations import baseline, has_confirmations
 from analysis.frontier.plot import Dimension, plot_front, plot_paper_points, plot_ranking, plot_rings
 from analysis.ledger.load import ENDINGS, Ledger, LedgerError, Objective
+from analysis.ledger.names import run_names
 from analysis.ledger.units import COSTS, metric_label, metric_unit, sentence
 
 _MOST_OBJECTIVES = 3
@@ -45,7 +46,7 @@ def frontier_figure(
     some, stopped, words = _thin_out(ledgers, frame)
     foot = [*_caption(ledgers, frame), *words, *(f"{sentence(text)}." for text in said), *_key(frame)]
     dimensions = [_dimension(ledgers[0], some, objective, stopped) for objective in objectives]
-    number, called = some["number"].to_numpy(), run_names(ledgers)
+    number, called = some["number"].to_numpy(), run_names([ledger.path for ledger in ledgers])
     if len(objectives) == 2:
         figure, axes = sheet(_question(ledgers), foot, PLOT_IN, left_in=0.85)
         places = [axes]
@@ -59,12 +60,6 @@ def frontier_figure(
             plot_paper_points(place, *(paper[objective.metric].to_numpy() for objective in objectives))
     legend(places[0])
     return figure
-
-
-def run_names(ledgers: Sequence[Ledger]) -> list[str]:
-    """What each run is called: its folder's name, or all of its address where two have the same."""
-    names = [ledger.path.name for ledger in ledgers]
-    return names if len(set(names)) == len(names) else [str(ledger.path) for ledger in ledgers]
 
 
 def _ranking(ledgers: Sequence[Ledger], frame: pd.DataFrame, objective: Objective, said: Sequence[str]) -> Figure:

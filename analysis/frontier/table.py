@@ -33,15 +33,19 @@ def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others:
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("\N{PLUS-MINUS SIGN} over", no_wrap=True)
     table.add_column("lost", justify="right", no_wrap=True)
-    rest = frame[~frame["front"]]
-    shown = pd.concat([frame[frame["front"]], rest if others is None else rest.head(others)])
-    for row in shown.to_dict("records"):
+    for row in listed(frame, others).to_dict("records"):
         number = str(row["number"]) if row["front"] else ""
         cells = [estimate(row, objective.metric) for objective in objectives]
         style = "bold" if row["front"] else ""
         chance = [chance_text(row["chance"])] if sure else []
         table.add_row(number, *chance, Text(row["label"]), *cells, over(row), _lost(row), style=style)
     return table
+
+
+def listed(frame: pd.DataFrame, others: int | None) -> pd.DataFrame:
+    """The rows of `frame` that are on the front, and at most `others` further ones (None: all of them)."""
+    rest = frame[~frame["front"]]
+    return pd.concat([frame[frame["front"]], rest if others is None else rest.head(others)])
 
 
 def chance_text(value: float) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.frontier.configurations import configurations, labels, rank, results
 from analysis.images.numbers import picture_numbers
 from analysis.ledger.load import Ledger, LedgerError
+from analysis.ledger.names import run_names
 from analysis.ledger.samples import is_photo, picture_name, sample_pictures, sample_scores
 
 _NETWORK = ["name", "run", "label", "configuration", "trial", "seed"]
@@ -63,12 +64,12 @@ def gallery(ledgers: Sequence[Ledger], most: int, trials: Sequence[str] = ()) ->
     Raises LedgerError where the runs differ in their data, have no samples, or have no picture in common.
     """
     _check_data(ledgers)
-    scores = [sample_scores(ledger) for ledger in ledgers]
-    fronts = [_front(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
+    scores, names = [sample_scores(ledger) for ledger in ledgers], _names(ledgers)
+    fronts = [_front(*one) for one in zip(ledgers, scores, names, strict=True)]
     networks, left_out = _networks(ledgers, scores, fronts, most, trials), []
     pictures, numbers = [], []
-    for ledger, scored, front in zip(ledgers, scores, fronts, strict=True):
-        own = networks.loc[networks["run"] == ledger.path.name, ["name", "trial"]]
+    for ledger, scored, front, name in zip(ledgers, scores, fronts, names, strict=True):
+        own = networks.loc[networks["run"] == name, ["name", "trial"]]
         pictures.append(own.merge(sample_pictures(ledger, own["trial"]), on="trial"))
         numbers.append(own.merge(scored[~scored["image"].map(is_photo)], on="trial"))
         left_out += _failures(own.merge(scored, on="trial"))
@@ -87,11 +88,11 @@ def shown_networks(
     """One row per network to show: at most `most` of the fronts, or those of `trials` (identities, or how they begin).
 
     Columns: `name` (the number on the front, else the first digits of the trial; several runs have letters before it),
-    `run` (the folder's name), `label`, `configuration`, `trial`, `seed`. Of a front with more networks its ends are
+    `run` (its name, `run_names`), `label`, `configuration`, `trial`, `seed`. Of a front with more networks its ends are
     taken and others evenly between. A configuration is shown by the seed that is in the middle of its seeds by the
     first objective: neither its luckiest nor its unluckiest. Raises LedgerError for a trial that is not there.
     """
-    fronts = [_front(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
+    fronts = [_front(*one) for one in zip(ledgers, scores, _names(ledgers), strict=True)]
     return _networks(ledgers, scores, fronts, most, trials)
 
 
@@ -114,7 +115,7 @@ def _networks(
 ) -> pd.DataFrame:
     parts = [front.networks for front in fronts]
     if trials:
-        named = [_named(ledger, scored) for ledger, scored in zip(ledgers, scores, strict=True)]
+        named = [_named(*one) for one in zip(ledgers, scores, _names(ledgers), strict=True)]
         parts = _choose(parts, named, trials)
     else:
         parts = [part.iloc[_spread(len(part), most // len(parts) or 1)] for part in parts]
@@ -129,12 +130,13 @@ def _networks(
 def _check_data(ledgers: Sequence[Ledger]) -> None:
     told = {str(ledger.path): ledger.read("trials", ["run.data"])["run.data"] for ledger in ledgers}
     data = {path: sorted(own.astype(str).unique()) for path, own in told.items()}
-    names = [ledger.path.name for ledger in ledgers]
-    if len(set(names)) < len(names):
-        raise LedgerError(f"the runs must have different names, but are {', '.join(names)}")
     if len({tuple(found) for found in data.values()}) > 1:
         each = "; ".join(f"{path}: {', '.join(found)}" for path, found in data.items())
         raise LedgerError(f"the runs were made on different data, so no picture is the same in all of them: {each}")
+
+
+def _names(ledgers: Sequence[Ledger]) -> list[str]:
+    return run_names([ledger.path for ledger in ledgers])
 
 
 def _failures(scored: pd.DataFrame) -> list[str]:
@@ -150,18 +152,18 @@ def _not_shown(ledger: Ledger, front: _Front, count: int) -> list[str]:
     return (why if there > count else []) + (lost if on > there else [])
 
 
-def _named(ledger: Ledger, scores: pd.DataFrame) -> pd.DataFrame:
+def _named(ledger: Ledger, scores: pd.DataFrame, run: str) -> pd.DataFrame:
     """Every completed trial with samples, as a network of the name of its identity's first digits."""
     trials = ledger.read("trials", ["*"], set(scores["trial"]))
     label = trials["configuration"].map(labels(ledger.settings.reset_index()))
-    return trials.assign(name=trials["trial"].str[:8], run=ledger.path.name, label=label)
+    return trials.assign(name=trials["trial"].str[:8], run=run, label=label)
 
 
-def _front(ledger: Ledger, scores: pd.DataFrame) -> _Front:
+def _front(ledger: Ledger, scores: pd.DataFrame, run: str) -> _Front:
     """Of the front's networks each is shown by one of its seeds."""
     frame = rank(results(configurations(ledger)), ledger.objectives)
     front = frame.loc[frame["front"], ["configuration", "stage", "number"]].rename(columns={"number": "front"})
-    named = _named(ledger, scores).merge(front, on=["configuration", "stage"])
+    named = _named(ledger, scores, run).merge(front, on=["configuration", "stage"])
     named = named.sort_values([ledger.objectives[0].column, "trial"])
     place, count = named.groupby("front").cumcount(), named.groupby("front")["trial"].transform("size")
     middle = named[place == (count - 1) // 2].sort_values("front")

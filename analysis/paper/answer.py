@@ -136,12 +136,20 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Correlation:
     return Correlation(rho, float(low), float(high), n)
 
 
+def correlations(frame: pd.DataFrame) -> dict[str, Correlation]:
+    """The rank correlations of `relative_time` and `ms_ssim` with the paper's, of a frame of `compare_networks`."""
+    return {
+        name: rank_correlation(known[f"paper.{name}"], known[f"ours.{name}"])
+        for name, known in (("relative_time", _ours_timed(frame)), ("ms_ssim", frame[frame["both"]]))
+    }
+
+
 def comparison_lines(frame: pd.DataFrame) -> list[str]:
     """Summarize `compare_networks`: the rank correlations, both fronts, and the networks missing from the runs."""
-    both, timed = frame[frame["both"]], frame[np.isfinite(frame["ours.relative_time"])]
+    both, timed, ranks = frame[frame["both"]], _ours_timed(frame), correlations(frame)
     lines = [
-        _correlation_line("relative time", rank_correlation(timed["paper.relative_time"], timed["ours.relative_time"])),
-        _correlation_line("MS-SSIM", rank_correlation(both["paper.ms_ssim"], both["ours.ms_ssim"])),
+        _correlation_line("relative time", ranks["relative_time"]),
+        _correlation_line("MS-SSIM", ranks["ms_ssim"]),
     ]
     theirs, ours = both["paper.front"], both["ours.front"]
     for words, mask in (("both fronts", theirs & ours), ("the paper's front only", theirs & ~ours),
@@ -177,6 +185,11 @@ def conventions(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
 
 
 # --- the steps ---------------------------------------------------------------------------------------------------
+
+
+def _ours_timed(frame: pd.DataFrame) -> pd.DataFrame:
+    known: pd.DataFrame = frame[np.isfinite(frame["ours.relative_time"])]
+    return known
 
 
 def _paths(ledgers: Sequence[Ledger]) -> str:

@@ -15,9 +15,10 @@ from threading import Lock
 
 from analysis.ledger.files import LedgerError
 from analysis.ledger.load import KEYS
+from analysis.ledger.names import run_names
 from analysis.output import say_notes
 from analysis.report.page import page, waiting_page
-from analysis.report.reading import read
+from analysis.report.reading import read_all
 
 _LOOPBACK = "127.0.0.1"
 _LEAST_WAIT_S = 2.0
@@ -28,7 +29,7 @@ class LivePage:
     """The page of some runs, built anew when their files have changed since it was last asked for."""
 
     def __init__(self, runs: Sequence[Path]) -> None:
-        self._runs = runs
+        self._runs, self._names = runs, run_names(runs)
         self._lock = Lock()
         self._built = ("", "")
         self._said: set[str] = set()
@@ -56,9 +57,9 @@ class LivePage:
     def _page(self, version: str) -> str:
         """The report, or where there is nothing to report yet the sentence that says so."""
         try:
-            readings = [read(run) for run in self._runs]
+            readings = read_all(self._runs)
         except LedgerError as error:
-            return waiting_page([run.name for run in self._runs], [f"{error}.", *error.notes], version)
+            return waiting_page(self._names, [f"{error}.", *error.notes], version)
         notes = dict.fromkeys(note for reading in readings for note in reading.ledger.notes)
         say_notes(note for note in notes if note not in self._said)
         self._said.update(notes)
@@ -68,13 +69,14 @@ class LivePage:
 def server(runs: Sequence[Path], port: int) -> ThreadingHTTPServer:
     """A server for the live page of `runs` on the loopback address; port 0 takes a free one.
 
-    Raises LedgerError where a run is no folder or the port cannot be had.
+    Raises LedgerError where a run is no folder or is named twice, or the port cannot be had.
     """
     missing = [str(run) for run in runs if not run.is_dir()]
     if missing:
         raise LedgerError(f"{missing[0]} is not a folder; start the sweep first, or name its folder")
+    live = LivePage(runs)
     try:
-        return ThreadingHTTPServer((_LOOPBACK, port), _handler(LivePage(runs)))
+        return ThreadingHTTPServer((_LOOPBACK, port), _handler(live))
     except (OSError, OverflowError) as error:
         raise LedgerError(f"port {port} cannot be had ({error}); choose another one with --port") from error
 

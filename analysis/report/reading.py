@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from analysis.frontier.chances import chance_lines, chances
-from analysis.frontier.configurations import configurations, has_confirmations, rank, results
+from analysis.frontier.answer import frontier
+from analysis.frontier.configurations import has_confirmations
 from analysis.images.answer import Gallery, gallery
 from analysis.ledger.load import Ledger, LedgerError, load
 from analysis.ledger.location import Location
+from analysis.ledger.names import run_names
 from analysis.report.pictures import MOST_NETWORKS
 from analysis.report.sampling import shown_reports, shown_trials
 
@@ -44,8 +44,14 @@ class Reading:
         return text.replace(str(self.ledger.path), self.name)
 
 
-def read(run: Location) -> Reading:
-    """Read the run at `run`. Raises LedgerError as `load` does."""
+def read_all(runs: Sequence[Location]) -> list[Reading]:
+    """Read the runs of one page, each under a name of its own. Raises LedgerError as `read` and `run_names` do."""
+    return [read(run, name) for run, name in zip(runs, run_names(runs), strict=True)]
+
+
+def read(run: Location, name: str = "") -> Reading:
+    """Read the run at `run`, by default under its folder's name. Raises LedgerError as `load` does."""
+    name = name or run_names([run])[0]
     ledger = load(run)
     try:
         own, said = _ranked(ledger)
@@ -56,7 +62,6 @@ def read(run: Location) -> Reading:
     front = set() if own is None else set(own.loc[own["front"], "configuration"])
     trials, trials_note = shown_trials(ledger, front)
     reports, reports_note = shown_reports(trials, ledger.read("reports", ["*"], trials["trial"]))
-    name = run.resolve().name if isinstance(run, Path) else run.name
     pictures, pictures_why = _pictures(ledger)
     parts = (trials, trials_note, reports, reports_note, pictures, pictures_why)
     return Reading(name, ledger, own, said, search, why, *parts)
@@ -64,10 +69,8 @@ def read(run: Location) -> Reading:
 
 def _ranked(ledger: Ledger, search: bool = False) -> tuple[pd.DataFrame, list[str]]:
     """The configurations with their chances to be on the front, and what is said of these."""
-    found = configurations(ledger, search)
-    frame = rank(found if search else results(found), ledger.objectives)
-    sure = chances([ledger], frame.assign(run=0), ledger.objectives, search)
-    return frame.assign(chance=sure.front), chance_lines(sure, frame)
+    found = frontier([ledger], search=search)
+    return found.frame.drop(columns="run"), found.chance_lines  # a page has each run by itself
 
 
 def _pictures(ledger: Ledger) -> tuple[Gallery | None, str]:

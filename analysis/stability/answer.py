@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.ledger.load import Ledger, LedgerError, Objective
+from analysis.ledger.names import run_names
 from analysis.stability.factors import BINS, Factor, Levels, levels_of, mask_inactive, searched_factors
 from analysis.statistics.intervals import rate_intervals, spread_interval
 from analysis.statistics.robust import interquartile_interval
@@ -28,17 +29,17 @@ _RUN = Factor("run")
 def outcomes(ledgers: Sequence[Ledger], factors: Sequence[Factor]) -> pd.DataFrame:
     """One row per trial that trained: how it ended, and its factors. Of a large run only these columns are read.
 
-    Columns: `run` (the folder's name), `trial`, `configuration`, `label`, `stage`, `seed`, `ending`, `reason`, `steps`,
-    `score` (the first objective, in its unit; NaN unless the trial completed), `diverged` (bool), and `config.*` of the
-    `factors`. Raises LedgerError where the runs' first objectives differ, or no trial trained.
+    Columns: `run` (its name, `run_names`), `trial`, `configuration`, `label`, `stage`, `seed`, `ending`, `reason`,
+    `steps`, `score` (the first objective, in its unit; NaN unless the trial completed), `diverged` (bool), and
+    `config.*` of the `factors`. Raises LedgerError where the runs' first objectives differ, or no trial trained.
     """
     objective = first_objective(ledgers)
     names = ["trial", "configuration", "label", "stage", "seed", "ending", "reason", "steps", objective.column]
     frames = []
-    for ledger in ledgers:
+    for ledger, run in zip(ledgers, run_names([ledger.path for ledger in ledgers]), strict=True):
         frame = ledger.read("trials", [*names, *(factor.column for factor in factors)])
         frame = mask_inactive(frame, ledger)
-        frames.append(frame.assign(run=str(ledger.path).rstrip("/").rsplit("/", 1)[-1]))
+        frames.append(frame.assign(run=run))
     whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     whole = whole.drop_duplicates("trial")  # two runs may have the same trial: its identity says that it is the same
     trained = whole[whole["ending"].isin(["completed", "stopped", "diverged"])].reset_index(drop=True)

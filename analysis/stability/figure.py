@@ -12,24 +12,24 @@ from analysis.drawing.forest import plot_forest
 from analysis.drawing.sheet import WIDE_IN, grid, legend, sheet
 from analysis.stability.heat import DIVERGED, Cells, plot_heat
 from analysis.stability.lines import Line, plot_lines, plot_rates
-from analysis.stability.study import Answers
+from analysis.stability.study import Study
 
 _MOST_ROWS = 60
 _FEWEST = 3  # trials under a band: the t interval of two is wider than any plot
 
 
-def stability_figure(title: str, answers: Answers, foot: Sequence[str]) -> Figure:
+def stability_figure(title: str, study: Study, foot: Sequence[str]) -> Figure:
     """Up to four panels: the edge of stability, the heat map, performance profiles, the spread over seeds."""
-    drawers = [_profiles] if len(answers.profiles) else []
-    if answers.spreads is not None and answers.spreads["sd"].notna().any():
+    drawers = [_profiles] if len(study.profiles) else []
+    if study.spreads["sd"].notna().any():
         drawers.append(_spreads)
-    if answers.heat is not None:
+    if study.heat is not None:
         drawers.insert(0, _heat)
-    if answers.edge is not None:
+    if study.edge is not None:
         drawers.insert(0, _edge)
     figure, axes = _two_columns(title, foot, len(drawers), 3.0)
     for draw, one in zip(drawers, axes, strict=True):
-        draw(one, answers)
+        draw(one, study)
     return figure
 
 
@@ -79,43 +79,42 @@ def _two_columns(title: str, foot: Sequence[str], count: int, high_in: float) ->
     return figure, places[:count]
 
 
-def _edge(axes: Axes, answers: Answers) -> None:
-    frame, rate = answers.edge, answers.rate
+def _edge(axes: Axes, study: Study) -> None:
+    frame, rate = study.edge, study.rate
     assert frame is not None
     assert rate is not None
-    lines = [_line(answers.named(text) or "all trials", part, "at", "rate", number)
+    lines = [_line(study.named(text) or "all trials", part, "at", "rate", number)
              for number, (text, part) in enumerate(frame.groupby("by", sort=False))]  # fmt: skip
     log = bool((frame["at"] > 0).all()) and (rate.log or bool(frame["at"].max() > 20 * frame["at"].min()))
     plot_rates(axes, lines, rate.name, "share that diverged", log)
     legend(axes, 3)
 
 
-def _heat(axes: Axes, answers: Answers) -> None:
-    frame, across, up = answers.heat, answers.across, answers.up
+def _heat(axes: Axes, study: Study) -> None:
+    frame, across, up = study.heat, study.across, study.up
     assert frame is not None
     assert across is not None
     assert up is not None
     cells = Cells(*(frame[name].to_numpy() for name in ("x", "y", "score", "rate")))
     texts = [_texts(frame, number, text) for number, text in (("x", "across"), ("y", "up"))]
-    label = f"median {answers.score} of completed"
+    label = f"median {study.score} of completed"
     plot_heat(axes, cells, texts[0], texts[1], (across.name, up.name, label))
     said = f"numbers: share diverged; outlined: {DIVERGED:.0%} and more"
     axes.set_title(said, fontsize=8.5, loc="left", color="#555555")
 
 
-def _profiles(axes: Axes, answers: Answers) -> None:
-    frame = answers.profiles
-    lines = [_line(answers.named(text), part, "threshold", "share", number)
+def _profiles(axes: Axes, study: Study) -> None:
+    frame = study.profiles
+    lines = [_line(study.named(text), part, "threshold", "share", number)
              for number, (text, part) in enumerate(frame.groupby("level", sort=False))]  # fmt: skip
-    plot_lines(axes, lines, answers.score, "share of runs with a better score", marked=False)
+    plot_lines(axes, lines, study.score, "share of runs with a better score", marked=False)
     axes.set(yscale="linear", ylim=(-0.03, 1.03))
     legend(axes, 3)
 
 
-def _spreads(axes: Axes, answers: Answers) -> None:
-    assert answers.spreads is not None
-    frame = answers.spreads[answers.spreads["sd"].notna()]
-    texts = [f"{answers.named(row['level'])} ({row['seeds']})" for row in frame.to_dict("records")]
+def _spreads(axes: Axes, study: Study) -> None:
+    frame = study.spreads[study.spreads["sd"].notna()]
+    texts = [f"{study.named(row['level'])} ({row['seeds']})" for row in frame.to_dict("records")]
     labels = [textwrap.fill(text, 13) for text in texts]  # what is longer would leave the page on the left
     mean, low, high = (frame[name].to_numpy(dtype=np.float64) for name in ("sd", "sd_low", "sd_high"))
     strong = np.ones(len(frame), dtype=np.bool_)
@@ -126,7 +125,7 @@ def _spreads(axes: Axes, answers: Answers) -> None:
         low,
         high,
         strong,
-        textwrap.fill(f"standard deviation between seeds, {answers.score}", 52),
+        textwrap.fill(f"standard deviation between seeds, {study.score}", 52),
         None,
     )
     axes.set_xlim(0, min(1.05 * float(np.nanmax(high)), 3 * float(np.nanmax(mean))) or 1)

@@ -1,18 +1,32 @@
-"""What `analysis stability` and the report ask of runs, and of what they choose where nobody says otherwise."""
+"""What runs say of their stability: one study, from which the command, the report and a run's closing summary draw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from analysis.ledger.load import Ledger, LedgerError, Objective
 from analysis.ledger.units import COSTS, metric_label
-from analysis.stability.answer import edge, heat, levels, profiles, spreads
+from analysis.stability.answer import (
+    default_grouping,
+    divergence,
+    divergence_kinds,
+    edge,
+    first_objective,
+    heat,
+    levels,
+    onset_lines,
+    outcomes,
+    profiles,
+    spreads,
+    varying_factors,
+)
 from analysis.stability.curves import diagnostics, mean_curves, read_reports, sample_trials
-from analysis.stability.factors import Factor, find_factor
+from analysis.stability.factors import Factor, find_factor, learning_rate, searched_factors
 
 LABELS = 8
-"""So many named configurations have curves of their own."""
+"""At most this many named configurations have curves of their own."""
 
 _PANELS = {
     "signal.control_point": "mean control point",
@@ -24,18 +38,85 @@ _PANELS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """The frames of `stability`: an `edge` and a `heat` map where there are factors for them."""
+class Study:
+    """The stability of one run or several. Every answer is computed when it is first asked for, and kept.
 
-    profiles: pd.DataFrame
-    score: str
-    edge: pd.DataFrame | None = None
-    rate: Factor | None = None
-    heat: pd.DataFrame | None = None
-    across: Factor | None = None
-    up: Factor | None = None
-    spreads: pd.DataFrame | None = None
-    by: Factor | None = None
+    `outcomes` has a row per trial that trained (`answer.outcomes`); `factors` are the parameters that vary in it.
+    `rate` is what grows toward the edge of stability, `by` the factor whose levels are told apart, `across` and `up`
+    the axes of the heat map; None where the runs have no such factor.
+    """
+
+    ledgers: Sequence[Ledger]
+    outcomes: pd.DataFrame
+    factors: Sequence[Factor]
+    objective: Objective
+    rate: Factor | None
+    by: Factor | None
+    across: Factor | None
+    up: Factor | None
+
+    @property
+    def score(self) -> str:
+        """The label of the objective."""
+        return metric_label(self.objective.metric)
+
+    @cached_property
+    def divergence(self) -> pd.DataFrame:
+        """The rate of divergence at each level of each factor, as `answer.divergence` gives it."""
+        return divergence(self.outcomes, self.factors)
+
+    @cached_property
+    def kinds(self) -> pd.Series:
+        """How many trials diverged in each way, as `answer.divergence_kinds` gives it."""
+        return divergence_kinds(self.outcomes)
+
+    @cached_property
+    def edge(self) -> pd.DataFrame | None:
+        """The rate of divergence along `rate`, as `answer.edge` gives it."""
+        return edge(self.outcomes, self.rate, self.by) if self.rate else None
+
+    @cached_property
+    def heat(self) -> pd.DataFrame | None:
+        """Median score and divergence over `across` and `up`, as `answer.heat` gives it."""
+        return heat(self.outcomes, self.across, self.up) if self.across and self.up else None
+
+    @cached_property
+    def profiles(self) -> pd.DataFrame:
+        """Performance profiles by level of `by`, as `answer.profiles` gives them; empty where nothing completed."""
+        return profiles(self.outcomes, self.objective, self.by)
+
+    @cached_property
+    def spreads(self) -> pd.DataFrame:
+        """The spread over seeds by level of `by`, as `answer.spreads` gives it."""
+        return spreads(self.outcomes, self.objective, self.by)
+
+    @cached_property
+    def curves(self) -> "Curves":
+        """The curves of the trials, or of some of them where there are many. It reads the reports, which takes time."""
+        return _curves(self.ledgers, self.outcomes, self.rate)
+
+    @property
+    def stopped(self) -> int:
+        """How many trials were stopped early."""
+        return int((self.outcomes["ending"] == "stopped").sum())
+
+    @property
+    def onsets(self) -> list[str]:
+        """Where divergence sets in along `rate`, a sentence for each level of `by`; none without a rate."""
+        return [] if self.edge is None or self.rate is None else [f"{self.rate.name}: {line}" for line in
+                                                                  onset_lines(self.edge)]  # fmt: skip
+
+    @property
+    def trials_lines(self) -> list[str]:
+        """How many trials the answers rest on, and what their intervals are over."""
+        frame = self.outcomes
+        spec = ", ".join(sorted({str(ledger.runs["run.data_spec"].iloc[-1]) for ledger in self.ledgers}))
+        early = f"{self.stopped} were stopped early: they count as not diverged, and are in no profile."
+        return [
+            f"{len(frame)} trials that trained, {int(frame['diverged'].sum())} diverged. Data: {spec}. Intervals: "
+            "95 %; of rates over trials (Wilson), of spreads over seeds (chi-squared).",
+            *([early] if self.stopped else []),
+        ]
 
     def named(self, level: object) -> str:
         """A level of `by` with its factor's name."""
@@ -53,7 +134,34 @@ class Curves:
     panels: dict[str, str]
 
 
-def pair_of(named: Sequence[str] | None, factors: Sequence[Factor], rate: Factor | None) -> tuple[Factor, ...]:
+def study(
+    ledgers: Sequence[Ledger], rate: str | None = None, by: str | None = None, axes: Sequence[str] | None = None
+) -> Study:
+    """The stability of the runs of `ledgers`.
+
+    By default the rate is the learning rate, the levels told apart are those of the first other factor with few of
+    them, and the axes of the heat map are learning rate and optimizer, or the first two factors. `rate`, `by` and
+    `axes` (two) name others. Raises LedgerError for a name that is no searched factor, where no trial trained, and
+    where the runs' first objectives differ.
+    """
+    frame = outcomes(ledgers, searched_factors(ledgers))
+    factors, objective = varying_factors(frame, ledgers), first_objective(ledgers)
+    grows = find_factor(rate, factors) if rate else learning_rate(factors)
+    apart = find_factor(by, factors) if by else default_grouping(frame, factors, grows)
+    across, up = _pair(axes, factors, grows) or (None, None)
+    return Study(ledgers, frame, factors, objective, grows, apart, across, up)
+
+
+def curves_lines(curves: Curves) -> list[str]:
+    """What the points and bands of mean curves are."""
+    return [f"{curves.said[0].upper()}{curves.said[1:]}. Bands: 95 % t intervals of the mean over 3 or more trials.",
+            "Each point is a report: losses and norms are means over the steps since the one before."]  # fmt: skip
+
+
+# --- the steps ---------------------------------------------------------------------------------------------------
+
+
+def _pair(named: Sequence[str] | None, factors: Sequence[Factor], rate: Factor | None) -> tuple[Factor, ...]:
     """The factors of a heat map: those that are named, else learning rate and optimizer, or the first two.
 
     Empty where there are no two. Raises LedgerError for a name that is no factor, or the same one twice.
@@ -68,29 +176,7 @@ def pair_of(named: Sequence[str] | None, factors: Sequence[Factor], rate: Factor
     return tuple(ordered[:2]) if len(ordered) >= 2 else ()
 
 
-def answered(
-    frame: pd.DataFrame,
-    objective: Objective,
-    rate: Factor | None,
-    by: Factor | None,
-    pair: Sequence[Factor],
-) -> Answers:
-    """The answers that there are, of `frame` as `stability.outcomes` gives it."""
-    across, up = pair or (None, None)
-    return Answers(
-        profiles(frame, objective, by),
-        metric_label(objective.metric),
-        edge(frame, rate, by) if rate else None,
-        rate,
-        heat(frame, across, up) if across and up else None,
-        across,
-        up,
-        spreads(frame, objective, by),
-        by,
-    )
-
-
-def curves_of(ledgers: Sequence[Ledger], frame: pd.DataFrame, rate: Factor | None) -> Curves:
+def _curves(ledgers: Sequence[Ledger], frame: pd.DataFrame, rate: Factor | None) -> Curves:
     """The curves of the trials of `frame`, or of some of them where there are many."""
     some = sample_trials(frame)
     line = _lines(some, rate)
@@ -100,26 +186,6 @@ def curves_of(ledgers: Sequence[Ledger], frame: pd.DataFrame, rate: Factor | Non
     of = f"all {len(some)}" if len(some) == len(frame) else f"{len(some):,} of {len(frame):,}"
     said = f"curves: {of} trials, drawn at random" if len(some) < len(frame) else f"curves: {of} trials"
     return Curves(found, mean_curves(reports, line, list(panels)), said, panels)
-
-
-def trials_lines(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
-    """On how many trials the answers rest, and what their intervals are over."""
-    stopped = int((frame["ending"] == "stopped").sum())
-    spec = ", ".join(sorted({str(ledger.runs["run.data_spec"].iloc[-1]) for ledger in ledgers}))
-    return [
-        f"{len(frame)} trials that trained, {int(frame['diverged'].sum())} diverged. Data: {spec}. Intervals: 95 %; "
-        "of rates over trials (Wilson), of spreads over seeds (chi-squared).",
-        *([f"{stopped} were stopped early: they count as not diverged, and are in no profile."] if stopped else []),
-    ]
-
-
-def curves_lines(curves: Curves) -> list[str]:
-    """What the points and bands of mean curves are."""
-    return [f"{curves.said[0].upper()}{curves.said[1:]}. Bands: 95 % t intervals of the mean over 3 or more trials.",
-            "Each point is a report: losses and norms are means over the steps since the one before."]  # fmt: skip
-
-
-# --- the steps ---------------------------------------------------------------------------------------------------
 
 
 def _scores(ledgers: Sequence[Ledger]) -> dict[str, str]:

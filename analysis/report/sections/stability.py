@@ -5,24 +5,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.drawing.sheet import svg_text
-from analysis.ledger.load import Ledger
-from analysis.ledger.units import metric_label
 from analysis.report.blocks import Block, Content, Folded, Picture, Table, Text
 from analysis.report.marks import Marks
 from analysis.report.reading import Reading
-from analysis.stability.answer import (
-    MOST_CONFIGURATIONS,
-    default_grouping,
-    divergence,
-    divergence_kinds,
-    first_objective,
-    onset_lines,
-    outcomes,
-    varying_factors,
-)
-from analysis.stability.factors import Factor, learning_rate, searched_factors
+from analysis.stability.answer import MOST_CONFIGURATIONS
+from analysis.stability.factors import Factor
 from analysis.stability.figure import curves_figure, stability_figure
-from analysis.stability.study import Answers, answered, curves_lines, curves_of, pair_of, trials_lines
+from analysis.stability.study import Study, curves_lines, study
 from analysis.stability.table import spread_cell
 
 _MOST_LEVELS = 60
@@ -30,36 +19,28 @@ _MOST_LEVELS = 60
 
 def stability(reading: Reading) -> Content:
     """Rates of divergence, the edge of stability, the spread over seeds, and the figures of `analysis stability`."""
-    ledger = reading.ledger
-    frame = outcomes([ledger], searched_factors([ledger]))
-    factors, objective = varying_factors(frame, [ledger]), first_objective([ledger])
-    rate = learning_rate(factors)
-    answers = answered(frame, objective, rate, default_grouping(frame, factors, rate), pair_of(None, factors, rate))
-    words = [*_edge_lines(answers, rate), *_kind_lines(frame)]
-    blocks: list[Block] = [Text(words), *_rates(divergence(frame, factors), [rate, answers.by])]
-    if answers.spreads is not None:
-        blocks.append(_spreads(answers.spreads, objective.metric, answers))
-    blocks.append(_figure(ledger, answers, trials_lines([ledger], frame)))
-    blocks += _curves(ledger, frame, rate)
+    found = study([reading.ledger])
+    words = [*_edge_lines(found), *_kind_lines(found)]
+    blocks: list[Block] = [Text(words), *_rates(found.divergence, [found.rate, found.by]), _spreads(found)]
+    blocks += [_figure(found), *_curves(found)]
     lead = (
-        f"{int(frame['diverged'].sum()):,} of {len(frame):,} trials that trained diverged; failed and refused ones say "
-        "nothing of it. Intervals are 95 %, of rates over trials (Wilson)."
+        f"{int(found.outcomes['diverged'].sum()):,} of {len(found.outcomes):,} trials that trained diverged; failed "
+        "and refused ones say nothing of it. Intervals are 95 %, of rates over trials (Wilson)."
     )
     return Content(lead, blocks)
 
 
-def _edge_lines(answers: Answers, rate: Factor | None) -> list[str]:
-    if answers.edge is None or rate is None:
+def _edge_lines(found: Study) -> list[str]:
+    if found.rate is None:
         return ["No learning rate was searched, so there is no edge of stability to find."]
-    return [f"{rate.name}: {line}." for line in onset_lines(answers.edge)]
+    return [f"{line}." for line in found.onsets]
 
 
-def _kind_lines(frame: pd.DataFrame) -> list[str]:
-    stopped = int((frame["ending"] == "stopped").sum())
-    counted = ", ".join(f"{count} {kind}" for kind, count in divergence_kinds(frame).items())
+def _kind_lines(found: Study) -> list[str]:
+    counted = ", ".join(f"{count} {kind}" for kind, count in found.kinds.items())
     return [
         *([f"Diverged by kind: {counted}."] if counted else []),
-        *([f"{stopped:,} trials were stopped early: they count as not diverged."] if stopped else []),
+        *([f"{found.stopped:,} trials were stopped early: they count as not diverged."] if found.stopped else []),
     ]
 
 
@@ -93,10 +74,11 @@ def _rate_table(frame: pd.DataFrame, overall: float) -> Table:
     return Table(["searched", "level", "diverged", "rate", "95 % interval"], rows, (2, 3, 4), caption, marks)
 
 
-def _spreads(frame: pd.DataFrame, metric: str, answers: Answers) -> Table:
+def _spreads(found: Study) -> Table:
+    frame, metric = found.spreads, found.objective.metric
     rows = [
         [
-            answers.named(row["level"]),
+            found.named(row["level"]),
             *(f"{row[name]:,}" for name in ("configurations", "seeds", "lost")),
             spread_cell(row, "sd", metric),
             spread_cell(row, "iqm", metric),
@@ -105,25 +87,25 @@ def _spreads(frame: pd.DataFrame, metric: str, answers: Answers) -> Table:
     ]
     drawn = bool((frame["drawn"] == MOST_CONFIGURATIONS).any())
     some = f" Means are of {MOST_CONFIGURATIONS} configurations of a level, drawn at random." if drawn else ""
-    caption = f"{metric_label(metric)} over seeds, with 95 % intervals.{some}"
+    caption = f"{found.score} over seeds, with 95 % intervals.{some}"
     names = ["level", "configurations", "seeds", "diverged", "sd over seeds", "interquartile mean"]
     return Table(names, rows, range(1, 6), caption)
 
 
-def _figure(ledger: Ledger, answers: Answers, foot: list[str]) -> Picture:
+def _figure(found: Study) -> Picture:
     parts = {
-        "the share that diverged against the learning rate": answers.edge is not None,
-        "the median score of two parameters' values, outlined where half diverged": answers.heat is not None,
-        "performance profiles": len(answers.profiles) > 0,
-        "the spread over seeds": answers.spreads is not None and bool(answers.spreads["sd"].notna().any()),
+        "the share that diverged against the learning rate": found.edge is not None,
+        "the median score of two parameters' values, outlined where half diverged": found.heat is not None,
+        "performance profiles": len(found.profiles) > 0,
+        "the spread over seeds": bool(found.spreads["sd"].notna().any()),
     }
     words = "; ".join(text for text, there in parts.items() if there)
-    figure = stability_figure("What is stable, and where divergence sets in", answers, foot)
+    figure = stability_figure("What is stable, and where divergence sets in", found, found.trials_lines)
     return Picture(svg_text(figure), f"Plots: {words or 'none, as nothing completed'}.")
 
 
-def _curves(ledger: Ledger, frame: pd.DataFrame, rate: Factor | None) -> list[Block]:
-    curves = curves_of([ledger], frame, rate)
+def _curves(found: Study) -> list[Block]:
+    curves = found.curves
     if not len(curves.means):
         return []
     figure = curves_figure("Means over trials", curves.means, curves.panels, curves_lines(curves))

@@ -7,18 +7,7 @@ from rich.console import Console
 from analysis.ablation.answer import ablation
 from analysis.ablation.table import ablation_table, legend_lines
 from analysis.ledger.load import Ledger
-from analysis.ledger.units import metric_label
-from analysis.stability.answer import (
-    default_grouping,
-    divergence,
-    edge,
-    first_objective,
-    onset_lines,
-    outcomes,
-    spreads,
-    varying_factors,
-)
-from analysis.stability.factors import learning_rate, searched_factors
+from analysis.stability.study import study
 from analysis.stability.table import divergence_table, spreads_table
 
 
@@ -32,16 +21,12 @@ def _front(ledger: Ledger, console: Console) -> None:
 
 
 def _stability(ledger: Ledger, console: Console) -> None:
-    frame = outcomes([ledger], searched_factors([ledger]))
-    factors, objective = varying_factors(frame, [ledger]), first_objective([ledger])
-    rate = learning_rate(factors)
-    by = default_grouping(frame, factors, rate)
-    console.print(divergence_table(divergence(frame, factors)))
-    if rate is not None:
-        for line in onset_lines(edge(frame, rate, by)):
-            console.print(f"{rate.name}: {line}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"\n{metric_label(objective.metric)} over seeds (95 % intervals)", markup=False, highlight=False)
-    console.print(spreads_table(spreads(frame, objective, by), objective.metric))
+    found = study([ledger])
+    console.print(divergence_table(found.divergence))
+    for line in found.onsets:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\n{found.score} over seeds (95 % intervals)", markup=False, highlight=False)
+    console.print(spreads_table(found.spreads, found.objective.metric))
 
 
 def _ablation(ledger: Ledger, console: Console) -> None:

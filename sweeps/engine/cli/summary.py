@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from analysis.frontier.configurations import baseline, caveats, configurations, rank, results
+from analysis.frontier.answer import frontier
+from analysis.frontier.configurations import baseline
 from analysis.frontier.confirmation import luck_lines
 from analysis.frontier.table import endings_line, frontier_table, hidden_line, legend_lines
 from analysis.ledger.load import Ledger, LedgerError, load
@@ -34,17 +35,16 @@ def print_summary(run: Location, answered_by: str, exhausted: bool, console: Con
     for note in ledger.notes:
         say(f"note: {note}")
     try:
-        found = configurations(ledger)
-        frame = rank(results(found), ledger.objectives)
+        found = frontier([ledger])
         said = [*luck_lines(ledger, ledger.objectives), *stopping_lines(ledger)]
     except LedgerError as error:
         say(f"note: {error}")
     else:
-        console.print(frontier_table(frame, ledger.objectives, OTHERS))
-        say("\n".join(legend_lines(frame, ledger.objectives)))
-        for line in [*hidden_line(len(found) - len(frame)), *_untouched_lines(ledger), *said]:
+        console.print(frontier_table(found.ranked, found.objectives, OTHERS))  # without chances, which take a moment
+        say("\n".join(legend_lines(found.ranked, found.objectives)))
+        for line in [*hidden_line(found.hidden), *_untouched_lines(ledger), *said]:
             say(line)
-        for remark in caveats(ledger, frame, ledger.objectives):
+        for remark in found.caveats:
             say(f"note: {remark}")
     _say_answer(answered_by, ledger, console, say)
     if exhausted:

@@ -9,14 +9,19 @@ from enhance.conditions import Conditions, Cost, condition_domains
 from enhance.config import VARIANTS, ConfigError, Scalar, domains, from_flat, listed, unknown_leaf
 from enhance.config.nets import NET_CONFIGS, NetConfig
 from enhance.cost import expected_s, measure, refuse
+from enhance.json_output import Parser, answer_text, error_text, plain
 from enhance.nets.pretrained import WeightsUnavailable
 
 LEAVES_OF_A_NETWORK = "net."
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The exit status: 0, 1 where the network could not be measured, 2 where what was asked for does not exist."""
-    arguments = _parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.cost") -> int:
+    """The exit status: 0, 1 where the network could not be measured, 2 where what was asked for does not exist.
+
+    `program` is what the help calls the command.
+    """
+    arguments = _parser(program).parse(argv)
+    told = sys.stderr if arguments.json else sys.stdout
     try:
         net = network(arguments.net, arguments.set)
         conditions = Conditions(
@@ -30,13 +35,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             max_s=arguments.max_s,
         )
         refuse(net, conditions)
-        print(f"looking at {net.family} and the baseline at a smaller size, for how long it will take ...", flush=True)
-        print(plan(conditions, expected_s(net, conditions)), flush=True)
+        print(
+            f"looking at {net.family} and the baseline at a smaller size, for how long it will take ...",
+            file=told,
+            flush=True,
+        )
+        print(plan(conditions, expected_s(net, conditions)), file=told, flush=True)
     except (ConfigError, WeightsUnavailable) as error:
-        print(f"error: {error}", file=sys.stderr)
+        if arguments.json:
+            print(error_text(str(error), "config" if isinstance(error, ConfigError) else "data"))
+        else:
+            print(f"error: {error}", file=sys.stderr)
         return 2
     cost = measure(net, conditions)
-    print("\n".join(table(cost)))
+    leaves = {"family": net.family, **plain(net)}
+    print(answer_text("cost", {"net": leaves, **plain(cost)}) if arguments.json else "\n".join(table(cost)))
     return 1 if cost.failure else 0
 
 
@@ -118,10 +131,12 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> Parser:
     known = condition_domains()
     default = Conditions()
-    parser = argparse.ArgumentParser(prog="python -m enhance.cost", description=__doc__, allow_abbrev=False)
+    parser = Parser(
+        prog=program, description="What a network costs on this machine, beside DPED's.", allow_abbrev=False
+    )
     add = parser.add_argument
     add("--net", required=True, choices=tuple(NET_CONFIGS), help="the family of the network")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="a leaf of it, such as net.channels=16")

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +14,74 @@ from PIL import Image
 
 from enhance.data import KINDS, DataError, PatchStore, open_data
 from enhance.data.storage.store import ARRAYS, SPLITS, Patches, Pixels
+from enhance.json_output import Parser, answer_text, error_text
 
 COLUMNS, GAP_PX = 8, 4  # of the picture: pairs per split, and the space between
 COUNTED = ("excluded", "identical", "ignored")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The exit status: 0, or 2 where the data cannot be prepared or the picture not be written."""
-    arguments = _parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.data") -> int:
+    """The exit status: 0, or 2 where the data cannot be prepared or the picture not be written.
+
+    `program` is what the help calls the command.
+    """
+    arguments = _parser(program).parse(argv)
     if arguments.spec is None:
-        print(_kinds())
+        print(answer_text("data", {"kinds": _kind_records()}) if arguments.json else _kinds(program))
         return 0
     start_s = time.perf_counter()
     try:
         store = open_data(arguments.spec, cache=arguments.cache, progress=Progress())
-        for line in described(store):
-            print(line)
-        print(f"{'seconds':<12} {time.perf_counter() - start_s:.1f}")
+        spent_s = time.perf_counter() - start_s
         if arguments.picture:
             Image.fromarray(contact_sheet(store)).save(arguments.picture, format="PNG")
-            print(f"{'picture':<12} {arguments.picture} (inputs over targets; training left, validation right)")
     except (DataError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        if arguments.json:
+            print(error_text(str(error), "data" if isinstance(error, DataError) else "system"))
+        else:
+            print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"\nnext: {_next(store)}")
+    if arguments.json:
+        print(answer_text("data", _numbers(store, spent_s, arguments.picture)))
+    else:
+        _say(store, spent_s, arguments.picture)
     return 0
+
+
+def _say(store: PatchStore, spent_s: float, picture: Path | None) -> None:
+    for line in described(store):
+        print(line)
+    print(f"{'seconds':<12} {spent_s:.1f}")
+    if picture:
+        print(f"{'picture':<12} {picture} (inputs over targets; training left, validation right)")
+    print(f"\nnext: {_next(store)}")
+
+
+def _numbers(store: PatchStore, spent_s: float, picture: Path | None) -> dict[str, object]:
+    """The fields of the JSON object."""
+    height_px, width_px = store.train_input.shape[1:3]
+    return {
+        "spec": store.spec,
+        "paired": store.paired,
+        "height_px": height_px,
+        "width_px": width_px,
+        "dtypes": {"input": store.train_input.dtype.name, "target": store.train_target.dtype.name},
+        "patches": {name: len(getattr(store, name)) for name in ARRAYS},
+        **{what: _by_reason(store.summary[what]) if what in store.summary else None for what in COUNTED},
+        "fingerprint": store.fingerprint,
+        "file": store.path,
+        "bytes": store.path.stat().st_size,
+        "seconds": spent_s,
+        "picture": picture,
+        "next": _next(store),
+    }
+
+
+def _kind_records() -> list[dict[str, object]]:
+    return [
+        {"kind": name, "form": kind.form, "description": kind.line, "patch_px": kind.patch_px}
+        for name, kind in KINDS.items()
+    ]
 
 
 class Progress:
@@ -101,15 +145,18 @@ def _count(store: PatchStore, split: str) -> str:
 
 
 def _counted(what: str, by_reason: dict[str, Any]) -> list[str]:
-    """A line for each reason; a source that counts for one reason only gives its entry alone."""
-    if "count" in by_reason:
-        by_reason = {"pairs": by_reason}
+    """A line for each reason."""
     lines = []
-    for reason, entry in by_reason.items():
+    for reason, entry in _by_reason(by_reason).items():
         if entry["count"]:
             more = ", ..." if entry["count"] > len(entry["examples"]) else ""
             lines.append(f"{what:<12} {entry['count']} {reason}: {', '.join(entry['examples'])}{more}")
     return lines or [f"{what:<12} none"]
+
+
+def _by_reason(entries: dict[str, Any]) -> dict[str, Any]:
+    """Count and examples by reason; a source that counts for one reason only gives its entry alone."""
+    return {"pairs": entries} if "count" in entries else entries
 
 
 def _next(store: PatchStore) -> str:
@@ -117,7 +164,7 @@ def _next(store: PatchStore) -> str:
     return f"python sweeps/{sweep}.py --data {shlex.quote(store.spec)}"
 
 
-def _kinds() -> str:
+def _kinds(program: str) -> str:
     width = max(len(kind.form) for kind in KINDS.values())
     lines = [f"  {kind.form:<{width}}  {kind.line}" for kind in KINDS.values()]
     usual = ", ".join(f"{name} {kind.patch_px}" for name, kind in KINDS.items() if kind.patch_px)
@@ -125,7 +172,7 @@ def _kinds() -> str:
         "The kinds of data:",
         *lines,
         f"@PX is the size of the patches in px; without it: {usual}.",
-        "For example: python -m enhance.data deblur:demo@128 --picture deblur.png",
+        f"For example: {program} deblur:demo@128 --picture deblur.png",
     ])  # fmt: skip
 
 
@@ -135,8 +182,8 @@ def _png(text: str) -> Path:
     return Path(text)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m enhance.data", description=__doc__)
+def _parser(program: str) -> Parser:
+    parser = Parser(prog=program, description="Prepare data for training and say what it holds.")
     parser.add_argument("spec", nargs="?", metavar="SPEC", help="what to prepare; without it, the kinds are listed")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where packed data is kept")
     parser.add_argument("--picture", type=_png, metavar="FILE.png", help="write some pairs as a picture")

@@ -21,6 +21,7 @@ from rich.text import Text
 from analysis.ledger.location import KINDS, LocationError, StoreError, locate
 from enhance.data import DataError, open_data
 from enhance.data.storage.cache import cache_folder
+from enhance.json_output import Parser, answer_text
 from sweeps.engine.cluster import shared_folder
 from sweeps.engine.cluster.auth import AccessError, readable_by_others, settle_access, token_source
 from sweeps.engine.cluster.node_check import decisive_versions, facts
@@ -198,14 +199,26 @@ def findings(arguments: argparse.Namespace) -> Iterator[Finding]:
         yield from cluster(address)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m sweeps.engine.doctor", description="What can be run here?")
+def main(argv: Sequence[str] | None = None, program: str = "python -m sweeps.engine.doctor") -> int:
+    """The command, which the help calls `program`; returns its exit status."""
+    parser = Parser(prog=program, description="What can be run here?")
     parser.add_argument("--address", metavar="A", help="a cluster to ask as well: HOST:PORT or auto")
     parser.add_argument("--data", metavar="SPEC", help="data to open (and to pack, the first time)")
     parser.add_argument("--out", metavar="RUN", help=f"where a run shall be kept: {KINDS}")
+    arguments = parser.parse(argv)
+    if arguments.json:
+        found = list(findings(arguments))
+        missing = sum(finding.state == MISSING for finding in found)
+        sys.stdout.write(answer_text("doctor", {"findings": found, "missing": missing}) + "\n")
+    else:
+        missing = _say(findings(arguments))
+    return 1 if missing else 0
+
+
+def _say(found: Iterator[Finding]) -> int:
+    """Say each finding as soon as it is there; returns how many say that something needed is missing."""
     console, missing = Console(highlight=False), 0
-    for finding in findings(parser.parse_args(argv)):
+    for finding in found:
         line = Text(f"{finding.about:<16}{finding.state:<9}", style=STYLES[finding.state]).append(finding.found, "none")
         console.print(line, soft_wrap=True)
         if finding.mend:
@@ -213,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         missing += finding.state == MISSING
     if missing:
         console.print(f"\n{missing} of what is needed is missing", style="red")
-    return 1 if missing else 0
+    return missing
 
 
 def _version(name: str) -> str:

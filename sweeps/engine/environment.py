@@ -3,6 +3,7 @@
 import functools
 import importlib.metadata
 import platform
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -53,5 +54,19 @@ def default_device() -> str:
 
 def python_command() -> str:
     """The interpreter as the user would type it from here: `.venv/bin/python`, or its whole path from elsewhere."""
-    path, here = Path(sys.executable), Path.cwd()
+    return as_typed(Path(sys.executable))
+
+
+def analysis_command() -> str:
+    """What reads a run, as the user would type it: `teststrip` if it is installed here, else `python -m analysis`."""
+    script = Path(sys.executable).with_name("teststrip")
+    if not script.is_file():
+        return f"{python_command()} -m analysis"
+    found = shutil.which("teststrip")  # another environment's may come first
+    return "teststrip" if found and Path(found).samefile(script) else as_typed(script)
+
+
+def as_typed(path: Path) -> str:
+    """`path` as one types it from the current folder: relative where it lies inside, else whole."""
+    here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

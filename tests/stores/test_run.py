@@ -50,7 +50,7 @@ def test_a_killed_sweep_is_resumed_from_the_store_on_ray(s3: Server, environment
     before = {path: path.read().to_pybytes() for name in tables for path in table_files(run, name)}
     assert len(table_files(run, "trials")) < 4
     said = finish(environment, SCRIPT, "--resume", str(run), "--workers", "2").stdout
-    assert f"-m analysis frontier {run}" in said
+    assert f" frontier {run}\n" in said
     assert {path: path.read().to_pybytes() for path in before} == before
     ledger = load(run)
     assert ledger.notes == ()

@@ -13,6 +13,7 @@ from enhance.config import Config, Scalar, conflicts, domains
 from enhance.nets import build_net, parameter_count
 from sweeps.engine import command
 from sweeps.engine.command import run
+from sweeps.engine.environment import analysis_command
 from sweeps.engine.protocol import ENDINGS
 from sweeps.engine.space import corner_points
 from sweeps.engine.sweep import Sweep
@@ -113,7 +114,7 @@ def test_the_smoke_budget_leaves_a_ledger_of_ended_trials(
 ) -> None:
     sweep = QUESTIONS[name]
     assert run(sweep, ["--smoke", "--workers", "0", "--out", str(tmp_path / "run"), *small(sweep)]) == 0
-    assert f"-m analysis {sweep.answered_by} {tmp_path}" in capsys.readouterr().out
+    assert f"{analysis_command()} {sweep.answered_by} {tmp_path}" in capsys.readouterr().out
     ledger = load(tmp_path / "run")
     assert set(ledger.trials["trial"]) == set(ledger.starts["trial"])
     assert set(ledger.trials["ending"]) <= set(ENDINGS) - {"failed"}

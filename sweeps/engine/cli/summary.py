@@ -13,7 +13,7 @@ from analysis.ledger.location import Location
 from analysis.ledger.units import metric_label, metric_text
 from analysis.stopping.answer import stopping_lines
 from sweeps.engine.cli.answers import print_answer
-from sweeps.engine.environment import python_command
+from sweeps.engine.environment import analysis_command
 
 OTHERS = 5
 
@@ -51,7 +51,7 @@ def print_summary(run: Location, answered_by: str, exhausted: bool, console: Con
         say("note: the space holds no further configuration; the run is shorter than its budget")
     say(f"\n{endings_line(ledger)}")
     say(f"ledger: {run}")
-    say(f"next:   {python_command()} -m analysis {answered_by} {run}")
+    say(f"next:   {analysis_command()} {answered_by} {run}")
 
 
 def _say_answer(answered_by: str, ledger: Ledger, console: Console, say: Callable[[str], None]) -> None:

@@ -123,6 +123,15 @@ def arms_table(played: Played, outcomes: Mapping[Arm, Sequence[Outcome]]) -> Tab
     return table
 
 
+def arm_records(played: Played, outcomes: Mapping[Arm, Sequence[Outcome]]) -> list[Row]:
+    """The arms with the numbers of `arms_table`: medians over seeds, and quartiles as NAME_low and NAME_high.
+
+    Shares are from 0 to 1; `best` is in the first objective's unit, NaN where some seed completed no trial.
+    """
+    recording = played.recording
+    return [{**_arm_cells(recording, arm), "seeds": len(found), **_medians(found)} for arm, found in outcomes.items()]
+
+
 # --- the cells ---------------------------------------------------------------------------------------------------
 
 
@@ -140,6 +149,22 @@ def _outcome_cells(outcome: Outcome) -> Row:
         "best": outcome.best if np.isfinite(outcome.best) else None,
         **{f"n_{ending}": outcome.endings.get(ending, 0) for ending in ENDINGS},
     }
+
+
+def _medians(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    shares = {
+        "volume_share_early": [outcome.volume_share(EARLY) for outcome in outcomes],
+        "volume_share": [outcome.volume_share() for outcome in outcomes],
+        "steps_share": [outcome.steps_share for outcome in outcomes],
+        "time_s": [outcome.time_s for outcome in outcomes],
+        "best": [outcome.best for outcome in outcomes],
+    }
+    found: dict[str, float] = {}
+    for name, values in shares.items():
+        low, middle, high = (float(value) for value in np.quantile(values, (0.25, 0.5, 0.75)))
+        found |= {name: middle, f"{name}_low": low, f"{name}_high": high}
+    counts = {ending: [outcome.endings.get(ending, 0) for outcome in outcomes] for ending in ENDINGS}
+    return found | {f"n_{ending}": float(np.median(numbers)) for ending, numbers in counts.items()}
 
 
 def _rung_steps(recording: Recording, arm: Arm) -> str:

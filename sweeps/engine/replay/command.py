@@ -11,7 +11,7 @@ import argparse
 import itertools
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import moocore
@@ -20,28 +20,21 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from analysis.ledger.files import LedgerError
-from analysis.ledger.location import KINDS, Location, LocationError, StoreError, locate
+from analysis.ledger.location import Location, LocationError, StoreError, locate
 from enhance.conditions import Conditions
 from enhance.config import Scalar, flatten
+from enhance.json_output import answer_text, error_text
 from sweeps.engine.designs import Design, DesignError, Grid, Labelled
-from sweeps.engine.environment import python_command
+from sweeps.engine.environment import analysis_command
 from sweeps.engine.ledger.writer import Row
-from sweeps.engine.replay.arms import Arm, Completed, Outcome, Played, arms_table, keep, outcome_rows
+from sweeps.engine.replay.arms import Arm, Completed, Outcome, Played, arm_records, arms_table, keep, outcome_rows
+from sweeps.engine.replay.options import EACH, SPACING, parser
 from sweeps.engine.replay.recording import Recording, RecordingError, is_file, load, own_spacing
 from sweeps.engine.replay.simulation import Simulation, Trouble, TroubleError
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.trials import RunContext
-from sweeps.engine.rungs import RULES
-from sweeps.engine.samplers import SAMPLERS
 from sweeps.engine.space import Space, chosen, contains
 from sweeps.engine.sweep import METRICS, Sweep, SweepError
-
-EACH = "each"
-"""Beside the engine's samplers: every recorded point once, in a seeded random order. It is random search without
-replacement, and searches curves that are no full grid without meeting points that nobody trained."""
-
-SPACING = (4, 3)
-"""Rungs and reduction of a source that does not say its own."""
 
 PLAIN_WIDTH = 150
 """Columns of the table where it is not printed on a terminal."""
@@ -177,15 +170,26 @@ def replay(
 # --- the command -------------------------------------------------------------------------------------------------
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """The command line. What cannot be replayed is refused in a sentence, with exit status 2."""
-    options = _parser().parse_args(argv)
-    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+def main(argv: Sequence[str] | None = None, program: str = "python -m sweeps.engine.replay") -> int:
+    """The command line, which the help calls `program`. The exit status: 0, or 2 for what cannot be replayed."""
+    options = parser(program).parse(argv)
+    wide = None if sys.stdout.isatty() else PLAIN_WIDTH
+    console = Console(width=wide, stderr=options.json)  # with --json only the object goes to standard output
     try:
         _compare(options, console)
     except (RecordingError, LedgerError, LocationError, StoreError, SweepError, TroubleError) as error:
-        console.print(str(error), style="red", highlight=False, soft_wrap=True)
-        sys.exit(2)
+        if options.json:
+            sys.stdout.write(error_text(str(error), _kind_of(error)) + "\n")
+        else:
+            console.print(str(error), style="red", highlight=False, soft_wrap=True)
+        return 2
+    return 0
+
+
+def _kind_of(error: Exception) -> str:
+    if isinstance(error, StoreError):
+        return "store"
+    return "ledger" if isinstance(error, LedgerError | RecordingError) else "usage"
 
 
 def _compare(options: argparse.Namespace, console: Console) -> None:
@@ -200,9 +204,29 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
         with console.status(f"{arm.sampler}, {arm.stopping}, {arm.rungs} rungs, reduction {arm.reduction}"):
             outcomes[arm] = [_play(recording, volume, arm, seed, options) for seed in range(options.seeds)]
     played = Played(recording, options.workers, _trouble(options, 0), options.seconds_per_step)
-    console.print(arms_table(played, outcomes))
-    if not is_file(source):
-        _keep(source, outcome_rows(played, outcomes), console)
+    if not options.json:
+        console.print(arms_table(played, outcomes))
+    kept = None if is_file(source) else _keep(source, outcome_rows(played, outcomes), console)
+    if options.json:
+        sys.stdout.write(_json_text(source, played, outcomes, kept) + "\n")
+
+
+def _json_text(
+    source: Location, played: Played, outcomes: Mapping[Arm, Sequence[Outcome]], kept: Location | None
+) -> str:
+    recording = played.recording
+    fields = {
+        "source": str(source),
+        "objectives": recording.objectives,
+        "curves": len(recording.curves),
+        "steps": recording.steps,
+        "points": _points(recording),
+        "unused": recording.unused,
+        "workers": played.workers,
+        "arms": arm_records(played, outcomes),
+        "kept": None if kept is None else str(kept),
+    }
+    return answer_text("replay", fields)
 
 
 def _spacings(source: Location, options: argparse.Namespace) -> list[tuple[int, int]]:
@@ -224,13 +248,14 @@ def _points(recording: Recording) -> int | None:
         return None
 
 
-def _keep(run: Location, rows: Sequence[Row], console: Console) -> None:
+def _keep(run: Location, rows: Sequence[Row], console: Console) -> Location:
     try:
         kept = keep(rows, run)
     except OSError as error:
         raise RecordingError(f"the outcomes could not be kept in {run}: {error.strerror or error}") from error
-    for line in (f"kept: {kept}", f"next: {python_command()} -m analysis stopping {run}"):
+    for line in (f"kept: {kept}", f"next: {analysis_command()} stopping {run}"):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+    return kept
 
 
 def _say_what(recording: Recording, console: Console) -> None:
@@ -250,67 +275,3 @@ def _trouble(options: argparse.Namespace, seed: int) -> Trouble:
     return Trouble(
         stragglers=options.stragglers, slowdown=options.slowdown, lost=options.lost, nan=options.nan, seed=seed
     )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m sweeps.engine.replay",
-        description="Search recorded curves again, in simulated time, and compare ways of searching.",
-    )
-    samplers, rules = [*SAMPLERS, EACH], list(RULES)
-    parser.add_argument(
-        "source", help=f"where a run lies ({KINDS}), or a Parquet file of curves, of which nothing is kept"
-    )
-    parser.add_argument("--workers", type=_at_least(1), default=4, help="simulated workers (default: 4)")
-    parser.add_argument("--seeds", type=_at_least(1), default=20, help="replays of each arm (default: 20)")
-    parser.add_argument(
-        "--samplers",
-        type=_some(samplers),
-        help=f"some of {', '.join(samplers)} (default: random,tpe where the whole grid was recorded, else each)",
-    )
-    parser.add_argument("--stopping", type=_some(rules), default=tuple(rules), help=f"some of {', '.join(rules)}")
-    parser.add_argument("--rungs", type=_numbers, help=f"numbers of rungs (default: the run's own; {SPACING[0]})")
-    parser.add_argument(
-        "--reduction", type=_numbers, help=f"steps from rung to rung (default: the run's own; {SPACING[1]})"
-    )
-    parser.add_argument("--objectives", type=_some(list(METRICS)), default=(), help="instead of the source's own")
-    parser.add_argument("--seconds-per-step", type=float, help="instead of the recorded seconds")
-    for name, what in (
-        ("stragglers", "of the trials are slow"),
-        ("lost", "of the attempts lose their worker"),
-        ("nan", "of the trials diverge"),
-    ):
-        parser.add_argument(f"--{name}", type=float, default=0.0, metavar="SHARE", help=f"share {what} (default: 0)")
-    parser.add_argument("--slowdown", type=float, default=10.0, help="how many times as long stragglers take (10)")
-    return parser
-
-
-def _some(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """Names from `choices`, separated by commas."""
-
-    def parse(text: str) -> tuple[str, ...]:
-        names = tuple(text.split(","))
-        wrong = [name for name in names if name not in choices]
-        if wrong:
-            raise argparse.ArgumentTypeError(f"{', '.join(wrong)}: choose from {', '.join(choices)}")
-        return names
-
-    return parse
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers, separated by commas."""
-    return tuple(map(_at_least(1), text.split(",")))
-
-
-def _at_least(low: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if value < low:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number >= {low}")
-        return value
-
-    return parse

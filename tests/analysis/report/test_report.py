@@ -260,7 +260,7 @@ def test_one_objective_has_a_front_of_its_own(write: Write) -> None:
 @pytest.mark.parametrize(
     "options, said",
     [
-        (["--port", "8000"], "there is no --live"),
+        (["--port", "8000"], "--live"),
         (["--live", "--out", "x"], "it takes no --out"),
     ],
 )

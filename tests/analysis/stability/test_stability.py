@@ -1,6 +1,7 @@
 """What diverges, from which rate on, and what seeds decide: of ledgers in which all of it is known."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -239,7 +240,8 @@ def test_several_runs_are_one_more_factor(write: Write, capsys: pytest.CaptureFi
     said = capsys.readouterr().out
     assert "48" in said
     assert all(name in said for name in ("one", "two"))
-    assert main(["stability", runs[0], runs[0]]) == 0  # the same trials are the same
+    copy = str(shutil.copytree(runs[0], Path(runs[0]).with_name("copy")))
+    assert main(["stability", runs[0], copy]) == 0  # the same trials are the same
     assert "48" not in capsys.readouterr().out
 
 

@@ -102,7 +102,7 @@ def test_several_runs_have_files_of_their_own(write: Write, tmp_path: Path, caps
     names = {f"stopping-{run}.{kind}" for run in ("one", "two") for kind in ("png", "svg", "parquet")}
     assert {path.name for path in out.iterdir()} == names
     assert main(["stopping", str(one), str(one), "--out", str(out)]) == 2
-    assert "two runs are called one" in capsys.readouterr().err
+    assert "named twice" in capsys.readouterr().err
 
 
 # --- replays -----------------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def hidden_line(count: int) -> list[str]:
         return []
     text = "1 configuration of the search is" if count == 1 else f"{count} configurations of the search are"
     return [
-        f"{text} not shown: not confirmed on fresh seeds (analysis frontier --search shows the search's own scores)"
+        f"{text} not shown: not confirmed on fresh seeds (teststrip frontier --search shows the search's own scores)"
     ]
 
 

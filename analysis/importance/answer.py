@@ -49,7 +49,7 @@ def shared_space(ledgers: Sequence[Ledger]) -> tuple[Parameter, ...]:
         if wrong:
             raise LedgerError(
                 f"{first.path} and {other.path} differ in {', '.join(wrong)}, so their scores cannot be pooled; "
-                "analyze one at a time, or compare them with analysis compare"
+                "analyze one at a time, or compare them with teststrip compare"
             )
     return space(first)
 

@@ -30,7 +30,7 @@ def design_of(ledger: Ledger) -> Design:
     if text == "None":
         raise LedgerError(
             f"{ledger.path} is a search ({contract(ledger, 'sampler')}): its configurations differ in many parameters "
-            f"at once, so that none has a partner without one part. Ask `python -m analysis importance {ledger.path}`, "
+            f"at once, so that none has a partner without one part. Ask `teststrip importance {ledger.path}`, "
             "or run a sweep with design=Ablation(...), Factorial() or Grid()"
         )
     try:

@@ -18,7 +18,7 @@ SHARES = ("steps_share", "volume_share", "volume_share_early")
 
 def replay_command(run: Location) -> str:
     """The command that adds replays to a run."""
-    return f"python -m sweeps.engine.replay {shlex.quote(str(run))}"
+    return f"teststrip replay {shlex.quote(str(run))}"
 
 
 def replays(run: Location) -> tuple[pd.DataFrame, list[str]]:

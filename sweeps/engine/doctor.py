@@ -123,7 +123,7 @@ def data(spec: str) -> Finding:
     try:
         store = open_data(spec)
     except DataError as error:
-        return Finding("data", MISSING, str(error), f"python -m enhance.data {spec}")
+        return Finding("data", MISSING, str(error), f"teststrip data {spec}")
     size = store.path.stat().st_size / GIB
     return Finding("data", GOOD, f"{store.spec}: {store.fingerprint}, {size:.2f} GiB in {store.path}")
 

@@ -35,7 +35,7 @@ PARTS = (
     Part("images", "Images", images),
     Part("stability", "Stability", stability),
     Part("ablation", "Ablation", ablation),
-    Part("importance", "Importance", importance, slow="python -m analysis importance"),
+    Part("importance", "Importance", importance, slow="teststrip importance"),
     Part("stopping", "Early stopping", stopping),
     Part("endings", "Endings", endings),
     Part("costs", "Network costs", costs),

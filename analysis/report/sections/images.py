@@ -15,9 +15,7 @@ def images(reading: Reading) -> Content:
     if found is None:
         return Content(f"There are no pictures to show: {reading.without_path(reading.pictures_why)}.")
     if not found.crops:
-        return Content(
-            "The networks on the front have no crop in common; python -m analysis images shows their photographs."
-        )
+        return Content("The networks on the front have no crop in common; teststrip images shows their photographs.")
     count = len(found.crops)
     some = f"{MOST_CROPS} of {count} crops" if count > MOST_CROPS else "Crops" if count > 1 else "A crop"
     lead = (
@@ -28,9 +26,7 @@ def images(reading: Reading) -> Content:
     if found.paired:
         blocks.append(_table(found))
     notes = [f"{sentence(reading.without_path(note))}." for note in found.notes]
-    more = (
-        "For error maps, color histograms, best and worst cases and whole photographs, run python -m analysis images."
-    )
+    more = "For error maps, color histograms, best and worst cases and whole photographs, run teststrip images."
     return Content(lead, [*blocks, Text([*notes, more])])
 
 

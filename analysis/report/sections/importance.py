@@ -37,7 +37,7 @@ def importance(reading: Reading) -> Content:
         return Content(" ".join(text for block in blocks if isinstance(block, Text) for text in block.sentences))
     lead = (
         "How much of the scores each searched parameter accounts for, beside what chance gives; "
-        "python -m analysis importance resamples more, and draws the scores along each."
+        "teststrip importance resamples more, and draws the scores along each."
     )
     return Content(lead, blocks)
 

@@ -98,7 +98,7 @@ def _add_search(parser: argparse.ArgumentParser, sweep: Sweep) -> None:
     add(
         "--data",
         metavar="SPEC",
-        help=f"data set to train on; `python -m enhance.data` lists the kinds (default: {sweep.data})",
+        help=f"data set to train on; `teststrip data` lists the kinds (default: {sweep.data})",
     )
     add("--sampler", help=f"one of {', '.join(SAMPLERS)} (default: {sweep.sampler})")
     add("--sampler-option", action="append", metavar="NAME=VALUE", help="option of the sampler; repeatable")

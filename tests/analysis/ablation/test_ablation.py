@@ -146,7 +146,7 @@ def test_a_search_is_sent_to_importance(write: Write, capsys: pytest.CaptureFixt
     assert main(["ablation", str(run)]) == 2
     said = capsys.readouterr().err
     assert "is a search (tpe)" in said
-    assert f"python -m analysis importance {run}" in said
+    assert f"teststrip importance {run}" in said
 
 
 def test_one_seed_is_refused(write: Write) -> None:

@@ -29,7 +29,7 @@ SEVERAL = ("frontier", "report", "importance", "stability", "stopping", "ablatio
 
 def pictured(write: Write, name: str) -> Path:
     """Two networks with pictures, on the same data as every other such run."""
-    rows = [trial_row(number, 25.0 + number, **{"trial": f"{name}-{number}"}) for number in range(2)]
+    rows = [trial_row(number, 25.0 + number, **{"trial": f"{name[0]}{number}"}) for number in range(2)]
     run = write(rows, [], [run_row(objectives=ONE, space="{}")], name=name)
     return add_samples(run, {row["trial"]: [20.0] * 12 for row in rows})
 

@@ -51,7 +51,7 @@ def test_the_command_prints_tables_and_writes_files(write: Write, capsys: pytest
     assert main(["stopping", str(run)]) == 0
     printed = capsys.readouterr().out
     for part in ("Which weights of the loss terms", "rank correlation", "regret", "steps saved", "trials were stopped",
-                 f"python -m sweeps.engine.replay {run}", "stopping.svg"):  # fmt: skip
+                 f"teststrip replay {run}", "stopping.svg"):  # fmt: skip
         assert part in printed, part
     frame = pd.read_parquet(run / "analysis" / "stopping.parquet")
     assert set(frame["answer"]) == {"agreement", "regret", "saved", "scores"}

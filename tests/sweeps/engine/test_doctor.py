@@ -38,7 +38,7 @@ def test_what_is_missing_is_told_with_what_mends_it(capsys: pytest.CaptureFixtur
     asked = ["--out", "file/run", "--data", f"dped:{tmp_path}/none", "--address", "127.0.0.1:1"]
     assert main(asked) == 1
     said = capsys.readouterr().out
-    for about, advice in {"runs": "TESTSTRIP_RUNS", "data": "enhance.data", "cluster": "ray up cluster.yaml"}.items():
+    for about, advice in {"runs": "TESTSTRIP_RUNS", "data": "teststrip data", "cluster": "ray up cluster.yaml"}.items():
         state, told = state_and_advice(said, about)
         assert state == MISSING
         assert advice in told

@@ -307,7 +307,7 @@ def test_stability_and_importance_have_their_tables(write: Write) -> None:
     assert "is a search" in told["ablation"].lead or "design" in told["ablation"].lead
     live = {section.key: section for section in sections(reading, live=True)}
     assert not live["importance"].blocks
-    assert "python -m analysis importance" in live["importance"].lead
+    assert "teststrip importance" in live["importance"].lead
     assert live["stability"].blocks
 
 

@@ -26,17 +26,14 @@ RUN_ROW = {
 def test_a_run_in_progress_is_brought_home_and_what_is_new_later(
     options: tuple[str, ...], run: StorePath, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ledger, home = Ledger(run), tmp_path / "home"
-    try:
-        sweep = small_sweep()
-        controller = RunController(sweep, ledger, CONTEXT)
+    home = tmp_path / "home"
+    with Ledger(run) as ledger:
+        controller = RunController(small_sweep(), ledger, CONTEXT)
         ledger.commit("runs", [RUN_ROW | {"started": pd.Timestamp("2026-03-01", tz="UTC").to_pydatetime()}])
         for trials in (3, 2):
             play(controller, PretendedWorker(), trials)
             assert main(["fetch", str(run), str(home), *options]) == 0
         assert files(run / "_drivers") != []
-    finally:
-        ledger.close()
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("fetched ")
     assert "starts 2" in said[1]

@@ -24,9 +24,8 @@ def row(number: int) -> dict[str, object]:
 
 @pytest.fixture
 def ledger(run: StorePath) -> Iterator[Ledger]:
-    found = Ledger(run)
-    yield found
-    found.close()
+    with Ledger(run) as ledger:
+        yield ledger
 
 
 def trials(run: StorePath, dataset: str) -> list[str]:
@@ -37,25 +36,23 @@ def trials(run: StorePath, dataset: str) -> list[str]:
 
 
 def test_rows_are_the_same_bytes_as_in_a_folder(ledger: Ledger, tmp_path: Path) -> None:
-    local = Ledger(tmp_path / "run")
     rows = [row(1), row(2)]
-    there, here = ledger.commit("trials", rows), local.commit("trials", rows)
+    with Ledger(tmp_path / "run") as local:
+        there, here = ledger.commit("trials", rows), local.commit("trials", rows)
     assert isinstance(there, StorePath)
     assert isinstance(here, Path)
     assert there.read().to_pybytes() == here.read_bytes()
-    local.close()
 
 
 def test_invocations_follow_one_another_and_share_no_name(run: StorePath) -> None:
     names, contents = [], {}
     for number in range(3):
-        ledger = Ledger(run)
-        for _ in range(2):
-            path = ledger.commit("runs", [{"run": f"r{number}"}])
-            assert isinstance(path, StorePath)
-            names.append(path.name)
-            contents[path] = path.read().to_pybytes()
-        ledger.close()
+        with Ledger(run) as ledger:
+            for _ in range(2):
+                path = ledger.commit("runs", [{"run": f"r{number}"}])
+                assert isinstance(path, StorePath)
+                names.append(path.name)
+                contents[path] = path.read().to_pybytes()
     assert names == sorted(names)
     assert len(set(names)) == 6
     assert {path: path.read().to_pybytes() for path in files(run / "runs")} == contents
@@ -83,9 +80,8 @@ def test_whenever_the_writer_is_killed_a_prefix_of_complete_rows_is_seen(
         seen = [name for dataset in DATASETS for name in trials(run, dataset)]
         assert set(acknowledged) <= set(seen) <= {*acknowledged, f"t{len(acknowledged)}"}
         earlier = {path: path.read().to_pybytes() for dataset in DATASETS for path in files(run / dataset)}
-        following = Ledger(run)
-        following.commit("trials", [row(99)])
-        following.close()
+        with Ledger(run) as following:
+            following.commit("trials", [row(99)])
         assert {path: path.read().to_pybytes() for path in earlier} == earlier
         assert "t99" in trials(run, "trials")
         assert files(run / "_drivers") == []

@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,7 +61,7 @@ _PLAIN = {"compression": "none", "use_dictionary": False, "write_statistics": Fa
 
 
 class Ledger:
-    """The one writer of a run."""
+    """The one writer of a run; as a context manager it lets go of the run at the end of the block."""
 
     def __init__(self, root: Location, notice: Callable[[str], None] = lambda sentence: None) -> None:
         """Hold the run at `root`. Raises LedgerBusy while another driver does, StoreError where a store refuses.
@@ -79,6 +79,12 @@ class Ledger:
         self._writer = uuid.uuid4().hex[:8]
         self._sequence = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def commit(self, dataset: str, rows: Sequence[Row]) -> Location:
         """Make `rows` durable as one new file of `dataset` and return its name.
 
@@ -93,7 +99,7 @@ class Ledger:
         return final
 
     def close(self) -> None:
-        """Let the next driver have the run."""
+        """Let the next driver have the run. May be called more than once."""
         self._hold.release()
 
     def _remove_temporaries(self) -> None:

@@ -1,14 +1,13 @@
 """Fixtures of the engine's tests; what they are made of stands in `pretended.py`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from analysis.ledger.location import Location
 from sweeps.engine.ledger.writer import Ledger
 from sweeps.engine.sweep import Sweep
-from tests.sweeps.engine.pretended import small_sweep
+from tests.sweeps.engine.pretended import OPEN_LEDGERS, small_sweep
 
 
 @pytest.fixture
@@ -17,21 +16,13 @@ def sweep() -> Sweep:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "run")
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "run") as ledger:
+        yield ledger
 
 
 @pytest.fixture(autouse=True)
-def no_ledger_is_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tests end like killed drivers do: their locks go with them."""
-    opened: list[Ledger] = []
-    original = Ledger.__init__
-
-    def remembering(self: Ledger, root: Location, *notice: Callable[[str], None]) -> None:
-        original(self, root, *notice)
-        opened.append(self)
-
-    monkeypatch.setattr(Ledger, "__init__", remembering)
-    yield
-    for ledger in opened:
-        ledger.close()
+def ledgers_are_closed() -> Iterator[None]:
+    """What `open_ledger` opened in a test, its end closes, as a driver's end would."""
+    with OPEN_LEDGERS:
+        yield

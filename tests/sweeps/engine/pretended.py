@@ -1,9 +1,12 @@
 """A small sweep, and a pretended worker whose curves are a formula: the engine is tested without training anything."""
 
+import contextlib
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 from enhance.report import Report
+from sweeps.engine.ledger.writer import Ledger
 from sweeps.engine.protocol import Assignment, Progress
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.trials import RunContext
@@ -15,6 +18,14 @@ CONTEXT = RunContext(
     code="c" * 16,
     columns={"run.run": "r1", "run.code": "c" * 16, "run.data": "d" * 16, "run.data_spec": "demo"},
 )
+
+
+OPEN_LEDGERS = contextlib.ExitStack()
+
+
+def open_ledger(root: Path) -> Ledger:
+    """The ledger of a driver that goes on until it closes it, or the test ends."""
+    return OPEN_LEDGERS.enter_context(Ledger(root))
 
 
 def small_sweep(**changes: object) -> Sweep:

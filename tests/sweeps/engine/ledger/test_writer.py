@@ -14,6 +14,7 @@ import pytest
 
 from analysis.ledger.files import read_table
 from sweeps.engine.ledger.writer import Ledger, LedgerBusy, to_table
+from tests.patience import PATIENCE_S
 
 ROW = {
     "trial": "a",
@@ -91,17 +92,16 @@ def test_the_lock_of_a_killed_driver_is_free(tmp_path: Path) -> None:
         "import sys, os, signal; from pathlib import Path; from sweeps.engine.ledger.writer import Ledger;"
         "Ledger(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=False, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=False, timeout=PATIENCE_S)
     Ledger(tmp_path / "run").close()
 
 
 def test_later_invocations_sort_after_earlier_ones(tmp_path: Path) -> None:
     names = []
     for _ in range(3):
-        ledger = Ledger(tmp_path)
-        ledger.commit("runs", [{"run": "r"}])
-        names += [ledger.commit("trials", [ROW]).name, ledger.commit("trials", [ROW]).name]
-        ledger.close()
+        with Ledger(tmp_path) as ledger:
+            ledger.commit("runs", [{"run": "r"}])
+            names += [ledger.commit("trials", [ROW]).name, ledger.commit("trials", [ROW]).name]
     assert names == sorted(names)
 
 

@@ -200,12 +200,12 @@ def test_trials_that_are_put_aside_go_on_from_their_state(grid: Recording) -> No
 
 def test_the_curves_of_a_ledger_can_be_replayed(tmp_path: Path) -> None:
     sweep = small_sweep(objectives=("ms_ssim", "psnr_db"), stopping="first").with_budget(trials=30)
-    ledger = Ledger(tmp_path)
     objectives = [{"metric": name, "direction": "maximize"} for name in sweep.objectives]
-    ledger.commit("runs", [{"run": "r", "started": np.datetime64(0, "us").item(), "objectives": encode(objectives)}])
-    controller = RunController(sweep, ledger, CONTEXT)
-    play(controller, PretendedWorker())
-    ledger.close()
+    row = {"run": "r", "started": np.datetime64(0, "us").item(), "objectives": encode(objectives)}
+    with Ledger(tmp_path) as ledger:
+        ledger.commit("runs", [row])
+        controller = RunController(sweep, ledger, CONTEXT)
+        play(controller, PretendedWorker())
     completed = [trial for trial in controller.trials.values() if trial.ending == "completed"]
     recording = load(tmp_path, [(3, 3)])
     assert recording.objectives == sweep.objectives
@@ -286,12 +286,11 @@ def small_run(root: Path) -> Path:
     """The ledger of a whole grid of four configurations, with rungs at 10, 30 and 90."""
     space = {"loss.color": Choice(0.5, 1.0), "loss.tv": Choice(0.5, 2.0)}
     sweep = small_sweep(space=space, enqueue={}, stopping="none", design=Grid()).with_budget(trials=4)
-    ledger = Ledger(root)
     objectives = [{"metric": name, "direction": "maximize"} for name in sweep.objectives]
     row = {"run": "r", "started": np.datetime64(0, "us").item(), "objectives": encode(objectives)}
-    ledger.commit("runs", [row | {"contract": encode({"rungs": [10, 30, 90], "reduction": 3})}])
-    play(RunController(sweep, ledger, CONTEXT), PretendedWorker())
-    ledger.close()
+    with Ledger(root) as ledger:
+        ledger.commit("runs", [row | {"contract": encode({"rungs": [10, 30, 90], "reduction": 3})}])
+        play(RunController(sweep, ledger, CONTEXT), PretendedWorker())
     return root
 
 

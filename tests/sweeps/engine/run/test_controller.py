@@ -9,19 +9,19 @@ from optuna.trial import TrialState
 
 from analysis.ledger.load import load
 from sweeps.engine.cli.driver import read_rows
-from sweeps.engine.ledger.writer import Ledger, encode
+from sweeps.engine.ledger.writer import encode
 from sweeps.engine.protocol import Assignment
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.space import Choice
 from sweeps.engine.sweep import Budget, Sweep
-from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, play, small_sweep
+from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, open_ledger, play, small_sweep
 
 DATASETS = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
 
 
 def begin(root: Path, sweep: Sweep) -> RunController:
     """A controller on `root`, as a new driver would have it: whatever is in the folder is taken up."""
-    ledger = Ledger(root)
+    ledger = open_ledger(root)
     if not list((root / "runs").glob("*.parquet")):
         ledger.commit("runs", [{"run": "r1", "question": "?", "run.data_spec": "demo", **run_row()}])
     controller = RunController(sweep, ledger, CONTEXT)
@@ -164,9 +164,8 @@ def test_a_lost_trial_ends_as_failed_once(tmp_path: Path, sweep: Sweep) -> None:
 
 def test_a_trial_is_named_by_what_decides_its_numbers(tmp_path: Path, sweep: Sweep) -> None:
     def ids(sweep: Sweep, **setting: str) -> set[str]:
-        controller = RunController(
-            sweep, Ledger(tmp_path / "-".join(["x", *setting.values()])), dataclasses.replace(CONTEXT, **setting)
-        )
+        ledger = open_ledger(tmp_path / "-".join(["x", *setting.values()]))
+        controller = RunController(sweep, ledger, dataclasses.replace(CONTEXT, **setting))
         controller.has_work()
         controller.ledger.close()
         return set(controller.trials)

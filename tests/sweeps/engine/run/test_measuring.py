@@ -15,7 +15,7 @@ from sweeps.engine.run.measuring import NetworkCosts
 from sweeps.engine.run.trials import cost_row
 from sweeps.engine.space import Choice, Log
 from sweeps.engine.sweep import Budget, Sweep, SweepError
-from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, small_sweep
+from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, open_ledger, small_sweep
 from tests.sweeps.engine.run.test_controller import run_row
 
 COST = Conditions(width_px=64, height_px=48)
@@ -65,7 +65,7 @@ class MeasuringWorker(PretendedWorker):
 
 
 def begin(root: Path, sweep: Sweep) -> RunController:
-    ledger = Ledger(root)
+    ledger = open_ledger(root)
     if not list((root / "runs").glob("*.parquet")):
         ledger.commit("runs", [{"run": "r1", "question": "?", "run.data_spec": "demo", **run_row()}])
     assert sweep.cost is not None
@@ -136,10 +136,9 @@ def test_a_resumed_run_measures_nothing_twice(tmp_path: Path) -> None:
 
 def test_a_failure_does_not_hide_the_measurement_that_came_after_it(tmp_path: Path) -> None:
     config = {"net.channels": 4}
-    ledger = Ledger(tmp_path)
-    for failure in ("out of memory", ""):
-        ledger.commit("costs", [cost_row("n", config, cost(4, failure), "here", CONTEXT, "r1")])
-    ledger.close()
+    with Ledger(tmp_path) as ledger:
+        for failure in ("out of memory", ""):
+            ledger.commit("costs", [cost_row("n", config, cost(4, failure), "here", CONTEXT, "r1")])
     assert begin(tmp_path, measuring_sweep()).costs.known == {"n": cost(4)}
 
 

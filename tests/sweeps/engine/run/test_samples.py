@@ -22,7 +22,7 @@ from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.samples import Gallery
 from sweeps.engine.sweep import Budget
 from sweeps.engine.workers.worker import Worker
-from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, play, small_sweep
+from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, open_ledger, play, small_sweep
 
 BUDGET = Budget(trials=9, steps=90, rungs=3, reduction=3, confirm=1, confirm_seeds=2)
 
@@ -112,7 +112,7 @@ def test_a_resumed_run_records_no_sample_twice_and_misses_none(ledger: Ledger, d
         assert not (order[name] == "trials" and last == "samples")
         last = order[name]
     ledger.close()
-    again = Ledger(ledger.root)
+    again = open_ledger(ledger.root)
     recorded = {row["image"] for row in rows(ledger.root, "originals", "image")}
     resumed = controlled(again, Gallery(demo, 2, (), True, recorded))
     gone = next(iter((again.root / "trials").glob("part-*")))
@@ -122,7 +122,6 @@ def test_a_resumed_run_records_no_sample_twice_and_misses_none(ledger: Ledger, d
     play(resumed, Painter())
     assert rows(again.root, "samples", "trial", "image") == whole
     assert len(list((again.root / "originals").glob("part-*"))) == 1
-    again.close()
 
 
 def test_a_worker_gives_samples_with_the_last_report_only(demo: PatchStore, photo: Photo) -> None:

@@ -1,6 +1,8 @@
 """The driver: runs a sweep into a ledger. One driver holds one run at a time."""
 
 import contextlib
+import math
+import os
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
 from sweeps.engine.cli.contract import check_contract, warning
 from sweeps.engine.cli.live import Board, aside
-from sweeps.engine.cli.options import Options
+from sweeps.engine.cli.options import Options, UsageError
 from sweeps.engine.cluster import shared_folder
 from sweeps.engine.ledger.writer import Ledger, encode
 from sweeps.engine.run.admission import Immediate
@@ -23,7 +25,7 @@ from sweeps.engine.run.cohorts import Cohorts
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.measuring import NetworkCosts
 from sweeps.engine.run.samples import Gallery
-from sweeps.engine.run.shutdown import Limits, signals_close
+from sweeps.engine.run.shutdown import GRACE_S, Limits, signals_close
 from sweeps.engine.run.study import PriorResult
 from sweeps.engine.run.trials import RunContext
 from sweeps.engine.space import describe
@@ -43,6 +45,7 @@ def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | 
     `cluster` is the one that has been joined, None for this machine. Raises DataError, LedgerBusy, RunMismatch or
     NotReady before anything is computed, OSError where the ledger cannot be written.
     """
+    grace_s = grace_seconds()
     if options.workers and cluster is None:
         from sweeps.engine.cluster.ray_session import start_ray  # here: a run without Ray does not load it
 
@@ -51,16 +54,27 @@ def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | 
     sweep.check_data(store.paired, store.spec)
     with contextlib.ExitStack() as held:
         required = None if cluster is None else held.enter_context(cluster.checked(sweep, options, store))
-        ledger = Ledger(options.out, aside(console))
-        held.callback(ledger.close)
+        ledger = held.enter_context(Ledger(options.out, aside(console)))
         if required is not None and required.folder_check is not None and isinstance(options.out, Path):
             shared_folder.clear(options.out, but=required.folder_check)
         controller = _controller(sweep, options, store, ledger, console)
-        with Board(sweep, console) as board, signals_close(controller):
+        with Board(sweep, console) as board, signals_close(controller, grace_s):
             controller.listener = board.hear
             board.recall(list(controller.trials.values()))
             _carry(controller, ledger, options, store.path, board, required)
         return controller
+
+
+def grace_seconds() -> float:
+    """TESTSTRIP_GRACE_S, else GRACE_S. Raises UsageError where that is no number of seconds."""
+    named = os.environ.get("TESTSTRIP_GRACE_S") or str(GRACE_S)
+    try:
+        grace_s = float(named)
+    except ValueError:
+        grace_s = math.nan
+    if not 0 < grace_s < math.inf:
+        raise UsageError(f"TESTSTRIP_GRACE_S={named} must be a number of seconds > 0")
+    return grace_s
 
 
 def read_rows(run: Location, dataset: str, key: list[str]) -> tuple[list[dict[str, Any]], list[str]]:

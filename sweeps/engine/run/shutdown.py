@@ -10,14 +10,15 @@ from types import FrameType
 from sweeps.engine.run.controller import RunController
 
 GRACE_S = 25.0
-"""After a signal, running trials have this long to come to their next rung; a machine that goes down gives 30 s."""
+"""After a signal, running trials have this long to come to their next rung, unless TESTSTRIP_GRACE_S says otherwise: a
+machine that goes down gives 30 s; a scheduler (Slurm's --signal, a pod's grace period) often gives minutes."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def signals_close(controller: RunController) -> Iterator[None]:
-    """Within it the first signal lets running trials finish their stretch; a second one, or time, ends at once.
+def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
+    """Within it the first signal lets running trials finish their stretch; a second, or `grace_s` later, ends at once.
 
     Ending at once is KeyboardInterrupt. Either way the run can be continued: what was acknowledged is in the ledger.
     """
@@ -26,7 +27,7 @@ def signals_close(controller: RunController) -> Iterator[None]:
         if controller.closing or number == signal.SIGALRM:
             raise KeyboardInterrupt
         controller.close(signal.Signals(number).name)
-        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        signal.setitimer(signal.ITIMER_REAL, grace_s)
 
     before = {number: signal.signal(number, hear) for number in (*SIGNALS, signal.SIGALRM)}
     try:

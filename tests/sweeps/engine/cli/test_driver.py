@@ -4,15 +4,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psutil
 import pytest
 
 from analysis.ledger.load import load
+from sweeps.engine.cli.driver import grace_seconds
+from sweeps.engine.cli.options import UsageError
 from sweeps.engine.ledger.writer import Ledger
+from tests.patience import PATIENCE_S, wait_until
 from tests.places import ROOT
 from tests.ray_cluster import running_cluster
 
@@ -35,7 +38,13 @@ def command(out: Path, *arguments: str) -> list[str]:
 
 def finish(out: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        command(out, *arguments), capture_output=True, text=True, env=environment, timeout=240, check=False, cwd=ROOT
+        command(out, *arguments),
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=PATIENCE_S,
+        check=False,
+        cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr + done.stdout
     return done
@@ -57,17 +66,22 @@ def start_and_wait_for(
     driver = subprocess.Popen(
         command(out, *arguments), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
     )
-    deadline = time.monotonic() + 120
-    while len(list((out / ready).glob("part-*.parquet"))) < count:
-        assert driver.poll() is None, "the sweep ended before it could be disturbed"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for_files(driver, out / ready, count)
     return driver
+
+
+def wait_for_files(driver: subprocess.Popen[Any], dataset: Path, count: int) -> None:
+    """Until `count` files are in a dataset of the sweep's ledger."""
+    wait_until(
+        lambda: driver.poll() is not None or len(list(dataset.glob("part-*.parquet"))) >= count,
+        lambda: f"there is not enough in {dataset}",
+    )
+    assert driver.poll() is None, "the sweep ended before it could be disturbed"
 
 
 def kill(driver: subprocess.Popen[bytes]) -> None:
     driver.send_signal(signal.SIGKILL)
-    driver.wait(timeout=30)
+    driver.wait(timeout=PATIENCE_S)
 
 
 LONGER = ("--trials", "6", "--steps", "90")
@@ -87,7 +101,7 @@ def test_a_smoke_run_shows_its_table_its_ledger_and_the_next_command(
     ):
         assert part in done.stdout
     next_command = [sys.executable, "-m", "analysis", "frontier", str(tmp_path / "run")]
-    subprocess.run(next_command, check=True, capture_output=True, timeout=120, cwd=ROOT)
+    subprocess.run(next_command, check=True, capture_output=True, timeout=PATIENCE_S, cwd=ROOT)
     assert (tmp_path / "run" / "analysis" / "frontier.png").stat().st_size > 10_000
 
 
@@ -126,7 +140,7 @@ def test_a_killed_driver_is_continued_by_the_same_command(
     assert set(ledger.trials["ending"]) <= {"completed", "stopped"}
     assert {name: (out / "trials" / name).read_bytes() for name in before} == before
     assert set(ledger.starts["trial"]) == set(ledger.trials["trial"])
-    _, alive = psutil.wait_procs(children, timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE_S)
     assert alive == []  # nothing goes on computing for a driver that is gone
 
 
@@ -134,27 +148,27 @@ def test_resume_needs_no_other_option_and_refuses_another_question(tmp_path: Pat
     out = tmp_path / "run"
     finish(out, environment, "--smoke", "--workers", "0")
     resumed = [sys.executable, str(SCRIPT), "--resume", str(out), "--workers", "0"]
-    again = subprocess.run(resumed, env=environment, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    again = subprocess.run(
+        resumed, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=ROOT
+    )
     assert again.returncode == 0, again.stderr
     assert len(load(out).trials) == 3
     other = subprocess.run(
-        [*resumed, "--set", "net.channels=8"], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [*resumed, "--set", "net.channels=8"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert other.returncode == 2
     assert "net.channels is 4, here 8" in other.stderr
 
 
 def test_a_second_driver_on_the_same_folder_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
-    held = Ledger(tmp_path / "run")
-    second = subprocess.run(
-        command(tmp_path / "run", "--smoke", "--workers", "0"),
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    held.close()
+    asked = command(tmp_path / "run", "--smoke", "--workers", "0")
+    with Ledger(tmp_path / "run"):
+        second = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert second.returncode == 2
     assert f"another driver is writing to {tmp_path / 'run'} (process {os.getpid()}" in second.stderr
 
@@ -165,7 +179,7 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path, environment: dic
     workers = [p for p in psutil.Process(driver.pid).children(recursive=True) if "WarmWorker" in p.name()]
     assert workers
     workers[0].kill()
-    assert driver.wait(timeout=240) == 0
+    assert driver.wait(timeout=PATIENCE_S) == 0
     ledger = load(out)
     assert len(ledger.trials) == 6
     assert set(ledger.trials["ending"]) <= {"completed", "stopped"}
@@ -195,19 +209,24 @@ def test_an_interrupted_run_ends_at_the_next_rung_and_says_how_to_go_on(
     tmp_path: Path, environment: dict[str, str], workers: str, number: signal.Signals
 ) -> None:
     out = tmp_path / "run"
-    driver = subprocess.Popen(
-        command(out, *LONGER, "--workers", workers), env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    while not list((out / "reports").glob("part-*.parquet")):
-        assert driver.poll() is None
-        time.sleep(0.05)
+    asked = command(out, *LONGER, "--workers", workers)
+    own = {**environment, "TESTSTRIP_GRACE_S": str(PATIENCE_S)}  # the next rung comes before the end of the grace
+    driver = subprocess.Popen(asked, env=own, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    wait_for_files(driver, out / "reports", 1)
     driver.send_signal(number)
-    said, _ = driver.communicate(timeout=60)
+    said, _ = driver.communicate(timeout=PATIENCE_S)
     assert driver.returncode == 130
     assert f"stopped by {number.name}" in said
     assert f"--resume {out}" in said.splitlines()[-1]
     finish(out, environment, *LONGER, "--workers", "0")
     assert len(load(out).trials) == 6
+
+
+@pytest.mark.parametrize("grace", ["soon", "0", "-1", "inf", "nan"])
+def test_a_grace_that_is_no_number_of_seconds_is_refused(grace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESTSTRIP_GRACE_S", grace)
+    with pytest.raises(UsageError, match=f"TESTSTRIP_GRACE_S={grace} must be a number of seconds > 0"):
+        grace_seconds()
 
 
 def test_a_run_whose_time_is_over_can_be_continued(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -217,7 +236,7 @@ def test_a_run_whose_time_is_over_can_be_continued(tmp_path: Path, environment: 
     begun = load(out)
     assert 0 < len(begun.trials) < 6
     resumed = [sys.executable, str(SCRIPT), "--resume", str(out), "--workers", "0"]  # what it said
-    subprocess.run(resumed, env=environment, capture_output=True, timeout=240, check=True, cwd=ROOT)
+    subprocess.run(resumed, env=environment, capture_output=True, timeout=PATIENCE_S, check=True, cwd=ROOT)
     assert len(load(out).trials) == 6
 
 
@@ -247,18 +266,24 @@ def plain(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def test_a_trial_that_hangs_ends_with_its_reason_and_its_process_is_replaced(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    """A training step that never returns, in one of the trials of the only worker on Ray: others come after it."""
+    """A training step that never returns, in one of the trials of the only worker on Ray: others come after it.
+
+    From then on its watchdog looks in haste: the limit is one that no trial reaches because the machine is slow.
+    """
     hang = tmp_path / "sitecustomize.py"
     hang.write_text(
         "import os, sys, time, importlib.abc\n"
+        "from concurrent.futures import wait\n"
         "class Hang(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path, target=None):\n"
         "        if name == 'sweeps.engine.workers.worker':\n"
         "            sys.meta_path.remove(self)\n"
         "            import enhance.microrun as m\n"
+        "            from sweeps.engine.workers import watchdog\n"
         "            original = m.MicroRun.advance\n"
         "            def advance(run, steps):\n"
         "                if run.seed == 1:\n"
+        "                    watchdog.wait = lambda futures, timeout: wait(futures, 0.01)\n"
         "                    time.sleep(1e6)\n"
         "                return original(run, steps)\n"
         "            m.MicroRun.advance = advance\n"
@@ -267,10 +292,10 @@ def test_a_trial_that_hangs_ends_with_its_reason_and_its_process_is_replaced(
     own = {**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment.get('PYTHONPATH', '')}"}
     out = tmp_path / "run"
     options = ("--trials", "1", "--seeds", "4", "--steps", "9", "--stopping", "none", "--workers", "1")
-    finish(out, own, *options, "--timeout", "5")
+    finish(out, own, *options, "--timeout", f"{PATIENCE_S:g}")
     trials = load(out).trials.set_index("seed")
     assert trials["ending"].to_dict() == {0: "completed", 1: "failed", 2: "completed", 3: "completed"}
-    assert trials.loc[1, "reason"].startswith("timeout: no progress for 5 s (step 0)")
+    assert trials.loc[1, "reason"].startswith(f"timeout: no progress for {PATIENCE_S:g} s (step 0)")
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -288,7 +313,7 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, environment
     )
     arguments = [sys.executable, "-c", code, "--out", str(out), *SMALL, *LONGER, "--workers", workers]
     full = subprocess.run(
-        arguments, env=environment, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT
+        arguments, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=ROOT
     )
     assert full.returncode == 1
     assert "No space left on device" in full.stderr
@@ -310,7 +335,9 @@ def test_a_cluster_that_runs_already_can_be_joined(tmp_path: Path, environment: 
 
 def test_a_cluster_that_is_not_there_is_a_sentence(tmp_path: Path, environment: dict[str, str]) -> None:
     nowhere = command(tmp_path / "run", "--smoke", "--workers", "2", "--address", "127.0.0.1:6398")
-    done = subprocess.run(nowhere, env=environment, capture_output=True, text=True, timeout=200, check=False, cwd=ROOT)
+    done = subprocess.run(
+        nowhere, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=ROOT
+    )
     assert done.returncode == 2
     assert "127.0.0.1:6398" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,13 +1,17 @@
-"""The arrows of the house: who may import whom, imports inside functions included; and no script shadows a module."""
+"""The arrows of the house: who may import whom, imports inside functions included; and no script shadows a module.
+
+The sizes of files and folders are in test_sizes.py.
+"""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
 
 FORBIDDEN = {
     "enhance": {"ray", "optuna", "argparse", "rich", "pandas", "pyarrow", "matplotlib", "sweeps", "analysis"},
@@ -24,6 +28,38 @@ of `enhance` holds the parser that its commands and the engine's share."""
 
 COMMANDS = {"argparse", "rich"}  # what a command line needs, and nothing beside it may have
 
+LAYERS = {
+    "sweeps/engine": (
+        ("environment", "protocol", "space", "rungs", "fractional"),
+        ("designs",),
+        ("samplers",),
+        ("sweep",),
+        ("ledger",),
+        ("run", "cluster"),
+        ("workers", "replay"),
+        ("cli",),
+        ("command", "doctor"),
+    ),
+    "analysis": (
+        ("ledger",),
+        ("statistics",),
+        ("drawing",),
+        ("output",),  # how a command prints and writes its answer
+        ("frontier", "stability", "stopping", "importance", "ablation"),
+        ("images", "compare", "paper"),  # they start from a front
+        ("report",),
+        ("commands",),
+        ("__main__",),
+    ),
+}
+"""Folders and single files of a package, from the bottom up. A layer imports those below it; side by side, nothing."""
+
+ANSWERS = {
+    "sweeps/engine/cli/summary.py": {"analysis.frontier", "analysis.stopping"},
+    "sweeps/engine/cli/answers.py": {"analysis.stability", "analysis.ablation"},
+}
+"""What the engine prints of `analysis` at the end of a run, and where. All else that it takes is analysis.ledger."""
+
 
 def imported(path: Path) -> set[str]:
     """Every module that a file names in an import statement, wherever in the file it stands."""
@@ -35,6 +71,24 @@ def imported(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             names.add(node.module or "")
     return names
+
+
+def imported_files(path: Path) -> set[Path]:
+    """The files of the project that a file imports, `from folder import module` included."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {file for alias in node.names if (file := file_of(alias.name))}
+        elif isinstance(node, ast.ImportFrom):
+            named = [file_of(f"{node.module}.{alias.name}") or file_of(node.module or "") for alias in node.names]
+            found |= {file for file in named if file}
+    return found - {path}
+
+
+def file_of(module: str) -> Path | None:
+    """Where a module of the project is; None for others, and for what is no module."""
+    stem = ROOT.joinpath(*module.split("."))
+    return next((file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()), None)
 
 
 def sources(folder: str) -> list[Path]:
@@ -57,13 +111,52 @@ def _excused(path: Path) -> set[str]:
     return ALLOWED.get(path.relative_to(ROOT).as_posix(), set()) | (COMMANDS if path.name == "__main__.py" else set())
 
 
+def part_of(path: Path, package: str) -> str:
+    """The folder of a package that a file is in, or the name of a file at the package's root."""
+    first = path.relative_to(ROOT / package).parts[0]
+    return first.removesuffix(".py")
+
+
+def arrows(package: str) -> Iterator[tuple[Path, Path]]:
+    """Every import from one part of a package to another: file, imported file."""
+    for path in (path for path in sources(package) if path != ROOT / package / "__init__.py"):
+        for target in imported_files(path):
+            inside = target.is_relative_to(ROOT / package) and target != ROOT / package / "__init__.py"
+            if inside and part_of(path, package) != part_of(target, package):
+                yield path, target
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_every_part_of_a_package_has_its_layer(package: str) -> None:
+    parts = {part_of(path, package) for path in sources(package)} - {"__init__"}
+    assert parts - {part for layer in LAYERS[package] for part in layer} == set()
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_no_arrow_points_backwards(package: str) -> None:
+    height = {part: number for number, layer in enumerate(LAYERS[package]) for part in layer}
+    wrong = [
+        f"{source.relative_to(ROOT)} -> {target.relative_to(ROOT)}"
+        for source, target in arrows(package)
+        if height[part_of(source, package)] <= height[part_of(target, package)]
+    ]
+    assert wrong == []
+
+
+def test_the_engine_takes_from_the_analysis_its_ledger_and_the_answers_that_it_prints() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources("sweeps")
+        for name in imported(path)
+        if name.split(".")[0] == "analysis"
+        and ".".join(name.split(".")[:2]) not in {"analysis.ledger"} | ANSWERS.get(str(path.relative_to(ROOT)), set())
+    ]
+    assert wrong == []
+
+
 def test_only_what_trains_knows_torch_in_the_engine() -> None:
     users = {path.name for path in sources("sweeps/engine") if {"torch", "enhance.microrun"} & imported(path)}
-    assert users == {
-        "worker.py",
-        "estimate.py",
-        "node_check.py",
-    }  # node_check.py: whether a node's torch can use its GPU
+    assert users == {"worker.py", "estimate.py", "node_check.py"}  # the last: whether torch can use a node's GPU
 
 
 def test_few_files_know_ray() -> None:

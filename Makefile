@@ -4,14 +4,27 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: sweep test endurance cluster lint bench bench-analysis bench-scaling report
+# What `make check` leaves out of `make test`: whole runs in processes of their own, and what takes seconds of a core.
+FAST := not engine and not slow and not simulation and not endurance and not cluster
+
+.PHONY: sweep check test simulation endurance cluster lint bench bench-analysis bench-scaling report
 
 sweep: $(VENV)/ready
 	$(BIN)/python sweeps/loss_weights.py $(ARGS)
 
-# Two processes, each with whole files: what a file's tests share is made once.
+# Before each commit: style and the fast tests, under 90 seconds on two slow cores.
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(FAST)" $(ARGS)
+
+# Two processes, each with whole files: what a file's tests share is made once. Under ten minutes on two slow cores.
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# Statistics over hundreds of made-up ledgers, searches and replays over many seeds: minutes.
+simulation: $(VENV)/ready
+	$(BIN)/python -m pytest -n 2 --dist load -m simulation $(ARGS)
 
 # What takes many minutes: drivers killed twenty times over, thousands of trials.
 endurance: $(VENV)/ready

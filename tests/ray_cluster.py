@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from tests.patience import PATIENCE_S, wait_until
 
 
 @contextlib.contextmanager
@@ -22,13 +23,13 @@ def running_cluster(environment: Mapping[str, str], port: int) -> Iterator[tuple
     cluster = subprocess.Popen([ray, *head], env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
         asked = [ray, "status", "--address", address]
-        while subprocess.run(asked, env=own, capture_output=True, check=False).returncode:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
+        wait_until(
+            lambda: not subprocess.run(asked, env=own, capture_output=True, check=False).returncode,
+            lambda: f"no cluster answers at {address}",
+        )
         yield address, own
     finally:
         cluster.terminate()
-        cluster.wait(timeout=60)
+        cluster.wait(timeout=PATIENCE_S)
         shutil.rmtree(folder, ignore_errors=True)

@@ -30,9 +30,9 @@ class Cluster:
     def laptop(self) -> Host:
         return self.hosts["laptop"]
 
-    def type(self, command: str, timeout_s: float = 240.0) -> str:
+    def type(self, command: str) -> str:
         """What the user types in the repository's root on the laptop, and what is printed."""
-        return self.laptop.run(typed(command), timeout_s)
+        return self.laptop.run(typed(command))
 
 
 def typed(command: str) -> str:

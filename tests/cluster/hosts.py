@@ -10,16 +10,16 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
+from tests.patience import PATIENCE_S, wait_until
+
 NETWORK = "10.77.0"
 NEEDED = ("/usr/sbin/sshd", "rsync", "ssh", "ssh-keygen", "ip", "unshare", "nsenter", "setpriv")
-READY_S = 30.0
 
 Found = TypeVar("Found")
 
@@ -56,22 +56,22 @@ class Host:
         environment = {"HOME": "/run/home", "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
         return subprocess.Popen(inside, env=environment, text=True, **options)  # type: ignore[call-overload]
 
-    def run(self, command: str, timeout_s: float = 120.0) -> str:
+    def run(self, command: str) -> str:
         """What the command printed. Raises AssertionError with it where the command fails or takes too long."""
         with self.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             try:
-                printed, _ = process.communicate(timeout=timeout_s)
+                printed, _ = process.communicate(timeout=PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 printed, _ = process.communicate()
-                raise AssertionError(f"{self.name}: {command}: not over after {timeout_s:g} s\n{printed}") from None
+                raise AssertionError(f"{self.name}: {command}: not over after {PATIENCE_S:g} s\n{printed}") from None
         assert process.returncode == 0, f"{self.name}: {command}: status {process.returncode}\n{printed}"
         return printed
 
     def fail(self) -> None:
         """Power loss: every process of the host is gone at once, and nobody is told."""
         psutil.Process(self.first).kill()
-        self.starter.wait(timeout=30)
+        self.starter.wait(timeout=PATIENCE_S)
 
 
 class Hosts:
@@ -116,7 +116,7 @@ class Hosts:
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(self._first).kill()
         for starter in (self._root, *(host.starter for host in self.hosts.values())):
-            starter.wait(timeout=30)
+            starter.wait(timeout=PATIENCE_S)
         self._log.close()
 
     def _write_files(self) -> None:
@@ -174,8 +174,4 @@ def _numbers(pid: int) -> list[int]:
 
 def _until(look: Callable[[], Found | None], otherwise: str) -> Found:
     """The first true thing that `look` sees."""
-    deadline = time.monotonic() + READY_S
-    while not (seen := look()):
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)
-    return seen
+    return wait_until(look, lambda: otherwise)

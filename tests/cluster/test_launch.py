@@ -15,6 +15,7 @@ import pytest
 
 from analysis.ledger.load import load
 from tests.cluster.conftest import BULKY, SECRETS, Cluster, typed
+from tests.patience import PATIENCE_S, wait_until
 from tests.places import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.engine]
@@ -33,7 +34,9 @@ def undisturbed(cluster: Cluster) -> Path:
     out = cluster.shared / "undisturbed"
     script = [sys.executable, "sweeps/optimizers.py", *SWEEP, "--workers", "0", "--out", str(out)]
     environment = {"TESTSTRIP_CACHE": str(cluster.shared / "cache"), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(script, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(
+        script, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return out
 
@@ -51,7 +54,7 @@ class Submitted:
 
     def finish(self) -> None:
         try:
-            assert self.process.wait(timeout=240) == 0, self.shown.read_text()
+            assert self.process.wait(timeout=PATIENCE_S) == 0, self.shown.read_text()
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the sweep does not end\n{self.shown.read_text()[-5000:]}") from None
 
@@ -61,11 +64,12 @@ def submit_and_wait_for(cluster: Cluster, out: Path, reports: int) -> Submitted:
     shown = out.with_suffix(".log")  # a pipe that nobody reads would stop the sweep when it is full
     with shown.open("w") as file:
         process = cluster.laptop.start(submit(out), stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + 120
-    while len(list((out / "reports").glob("part-*.parquet"))) < reports:
-        assert process.poll() is None, shown.read_text()
-        assert time.monotonic() < deadline, "there are too few reports"
-        time.sleep(0.1)
+
+    def reported() -> bool:
+        return len(list((out / "reports").glob("part-*.parquet"))) >= reports
+
+    wait_until(lambda: process.poll() is not None or reported(), lambda: "there are too few reports")
+    assert process.poll() is None, shown.read_text()
     return Submitted(process, shown)
 
 
@@ -112,7 +116,7 @@ def test_a_script_that_is_newer_than_the_project_on_the_head_is_refused_until_th
 
 def test_a_cluster_does_what_one_process_does_on_every_worker(cluster: Cluster, undisturbed: Path) -> None:
     out = cluster.shared / "cluster"
-    cluster.laptop.run(submit(out), 240)
+    cluster.laptop.run(submit(out))
     same_ledgers(undisturbed, out)
     assert set(load(out).trials["run.host"]) == WORKERS
 
@@ -138,8 +142,6 @@ def test_a_host_that_loses_power_changes_no_row(cluster: Cluster, undisturbed: P
 
 def test_ray_down_leaves_nothing_running(cluster: Cluster) -> None:
     cluster.type("ray down -y cluster.yaml")
-    deadline = time.monotonic() + 90
     for name in ("head", "one"):
-        while "raylet" in cluster.hosts[name].run("ps -e -o comm"):
-            assert time.monotonic() < deadline, f"Ray still runs on {name}"
-            time.sleep(0.5)
+        host = cluster.hosts[name]
+        wait_until(lambda host=host: "raylet" not in host.run("ps -e -o comm"), lambda name=name: f"Ray runs on {name}")

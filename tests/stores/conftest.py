@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pytest
 from pyarrow import fs
 
 from analysis.ledger.location import StorePath, locate
+from tests.patience import wait_until
 
 BUCKET = "darkroom"
 WRITER, READER = ("writer", "writers-secret"), ("reader", "readers-secret")
@@ -132,11 +132,8 @@ def running(arguments: Sequence[str], log: Path, port: int) -> Iterator[None]:
     """A server, from when its port answers until the end of the block."""
     with log.open("w") as out, subprocess.Popen(arguments, stdout=out, stderr=out, stdin=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 60
-            while not _answers(port):
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
+            wait_until(lambda: process.poll() is not None or _answers(port), log.read_text)
+            assert process.poll() is None, log.read_text()
             yield
         finally:
             process.kill()

@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from analysis.ledger.location import StorePath, files
 from sweeps.engine.ledger import lock
 from sweeps.engine.ledger.lock import Lease, LedgerBusy, LedgerLost, hold
 from sweeps.engine.ledger.writer import Ledger
+from tests.patience import PATIENCE_S
 
 
 def silent(sentence: str) -> None:
@@ -28,7 +28,6 @@ def silent(sentence: str) -> None:
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Call it between two drivers, and the second runs on another machine: what became of the first it cannot see."""
     machines = itertools.count()
-    monkeypatch.setattr(lock, "LOOK_S", 0.05)
 
     def move() -> None:
         number = next(machines)
@@ -36,6 +35,26 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     move()
     return move
+
+
+class Clock:
+    """A clock that moves when someone sleeps, and that a test may put forward."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The drivers' clock. No driver's thread beats by itself: that would be by another one."""
+    clock = Clock()
+    monkeypatch.setattr(lock, "_now_s", lambda: clock.now_s)
+    monkeypatch.setattr(lock.time, "sleep", clock.sleep)
+    monkeypatch.setattr(lock, "BEAT_S", PATIENCE_S)
+    return clock
 
 
 def test_a_second_driver_is_refused_while_the_first_lives_and_not_after(run: StorePath) -> None:
@@ -54,16 +73,22 @@ def test_a_killed_driver_of_this_machine_holds_nothing(run: StorePath) -> None:
         "from sweeps.engine.ledger.writer import Ledger;"
         "Ledger(locate(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    subprocess.run([sys.executable, "-c", code, str(run)], check=False, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(run)], check=False, timeout=PATIENCE_S)
     assert len(files(run / "_drivers")) == 1
     Ledger(run).close()
 
 
 def test_a_driver_elsewhere_is_alive_as_long_as_it_beats(
-    run: StorePath, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    run: StorePath, elsewhere: Callable[[], None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "BEAT_S", 0.1)
     first, said = hold(run, silent), []
+    assert isinstance(first, Lease)
+
+    def beat_in_the_meantime(seconds: float) -> None:
+        clock.sleep(seconds)
+        first._beat()
+
+    monkeypatch.setattr(lock.time, "sleep", beat_in_the_meantime)
     elsewhere()
     with pytest.raises(LedgerBusy, match="another driver is writing"):
         hold(run, said.append)
@@ -74,15 +99,14 @@ def test_a_driver_elsewhere_is_alive_as_long_as_it_beats(
 
 
 def test_a_driver_that_is_not_heard_of_is_replaced_and_writes_no_more(
-    run: StorePath, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    run: StorePath, elsewhere: Callable[[], None], clock: Clock
 ) -> None:
-    monkeypatch.setattr(lock, "STALE_S", 0.5)
     first = Ledger(run)
     first.commit("trials", [{"trial": "a"}])
     elsewhere()
     second = Ledger(run)
     second.commit("trials", [{"trial": "b"}])
-    time.sleep(0.3)  # more than half of STALE_S: the first must look before it writes
+    clock.sleep(0.6 * lock.STALE_S)  # the first must look before it writes
     for _ in range(2):
         with pytest.raises(LedgerLost, match=r"has taken .* over"):
             first.commit("trials", [{"trial": "c"}])
@@ -93,17 +117,13 @@ def test_a_driver_that_is_not_heard_of_is_replaced_and_writes_no_more(
     assert files(run / "_drivers") == []
 
 
-def test_a_beat_notices_a_successor(
-    run: StorePath, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_beat_notices_a_successor(run: StorePath, elsewhere: Callable[[], None], clock: Clock) -> None:
     """Though its own beats come through again: the higher term decides, not who speaks last."""
-    monkeypatch.setattr(lock, "STALE_S", 0.2)
     first = hold(run, silent)
     assert isinstance(first, Lease)
     elsewhere()
     second = hold(run, silent)
     first._say()  # on its way when the second took over
-    monkeypatch.setattr(lock, "STALE_S", 60.0)
     first._beat()
     with pytest.raises(LedgerLost):
         first.check()
@@ -114,13 +134,12 @@ def test_a_beat_notices_a_successor(
     second.release()
 
 
-def test_time_that_the_machine_sleeps_counts(run: StorePath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_that_the_machine_sleeps_counts(run: StorePath, clock: Clock) -> None:
     held = hold(run, silent)
     (claim,) = files(run / "_drivers")
     claim.remove()
     held.check()  # beaten a moment ago
-    now_s = lock._now_s() + 31
-    monkeypatch.setattr(lock, "_now_s", lambda: now_s)
+    clock.sleep(31)
     with pytest.raises(LedgerLost):
         held.check()
     held.release()
@@ -203,7 +222,7 @@ def _contend(run: StorePath, drivers: int, turns: Turns) -> list[Lease]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=PATIENCE_S)
         assert not thread.is_alive()
     return held
 

@@ -11,6 +11,7 @@ import pytest
 
 from analysis.ledger.files import table_files
 from analysis.ledger.load import load
+from tests.patience import PATIENCE_S
 from tests.places import ROOT
 from tests.stores.conftest import BUCKET, READER, Server
 
@@ -27,7 +28,9 @@ def environment(s3: Server, tmp_path: Path) -> dict[str, str]:
 
 def finish(environment: dict[str, str], *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False, cwd=ROOT)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=False, cwd=ROOT
+    )
     assert done.returncode == status, done.stderr + done.stdout
     return done
 
@@ -45,7 +48,7 @@ def test_a_killed_sweep_is_resumed_from_the_store_on_ray(s3: Server, environment
         assert driver.poll() is None, "the sweep ended before it could be killed"
         time.sleep(0.05)
     driver.send_signal(signal.SIGKILL)
-    driver.wait(timeout=30)
+    driver.wait(timeout=PATIENCE_S)
     tables = ("runs", "starts", "reports", "trials")
     before = {path: path.read().to_pybytes() for name in tables for path in table_files(run, name)}
     assert len(table_files(run, "trials")) < 4

@@ -14,6 +14,7 @@ import pytest
 
 from analysis.ledger.load import load
 from sweeps.engine.sweep import Sweep
+from tests.patience import PATIENCE_S
 from tests.places import ROOT
 from tests.ray_cluster import running_cluster
 from tests.sweeps.engine.cli.test_driver import plain
@@ -47,7 +48,7 @@ def test_the_rows_are_the_same_at_every_distance(
         asked = [*script(name), "--smoke", *small(sweep), *same_search(sweep), *where, "--out", str(tmp_path / place)]
         done = subprocess.run(
             [sys.executable, *asked],
-            env=environment, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
+            env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=ROOT,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr + done.stdout
     here, *others = (load(tmp_path / place) for place in ("here", "ray", "cluster"))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
@@ -179,7 +179,6 @@ def midranks(values: Sequence[float]) -> np.ndarray:
     return (x[None, :] < x[:, None]).sum(1) + (x[None, :] == x[:, None]).sum(1) / 2
 
 
-@settings(deadline=None)  # the first call loads scipy.stats
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=3, max_size=12))
 def test_the_rank_correlation_is_pearsons_of_midranks(pairs: list[tuple[int, int]]) -> None:
     x, y = zip(*pairs, strict=True)

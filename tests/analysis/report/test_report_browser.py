@@ -16,6 +16,7 @@ from analysis.report.page import page
 from analysis.report.reading import read
 from tests.analysis.images.pictured_ledgers import add_samples
 from tests.analysis.written_ledgers import run_row, sweep_rows, trial_row
+from tests.patience import PATIENCE_S
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -49,7 +50,7 @@ def opened(browser: webdriver.Chrome, write: Callable[..., Path]) -> Iterator[we
     path.write_text(page([read(run)]))
     sized(browser, 1280, 900)
     browser.get(path.as_uri())
-    browser.implicitly_wait(5)
+    browser.implicitly_wait(PATIENCE_S)
     browser.find_element(By.CSS_SELECTOR, ".point.front")
     yield browser
     assert browser.get_log("browser") == []

@@ -19,6 +19,7 @@ import pytest
 from analysis.__main__ import main
 from analysis.report.live import LivePage, server
 from tests.analysis.written_ledgers import lost_row, run_row, trial_row, write_rows
+from tests.patience import PATIENCE_S
 from tests.places import ROOT
 
 Write = Callable[..., Path]
@@ -37,7 +38,7 @@ def serving(run: Path) -> Iterator[str]:
 
 
 def get(address: str, **headers: str) -> str:
-    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=20) as answer:
+    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=PATIENCE_S) as answer:
         assert answer.headers["Cache-Control"] == "no-store"
         text: str = answer.read().decode()
         return text
@@ -108,4 +109,4 @@ def test_an_interrupt_ends_it(write: Write) -> None:
         address = process.stdout.readline().split()[0]
         assert "<h1" in get(address)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from enhance import memory
+from tests.patience import PATIENCE_S
 
 on_linux = pytest.mark.skipif(not memory.CLEAR_REFS.exists(), reason="needs Linux's /proc/self/clear_refs")
 
@@ -33,7 +34,7 @@ def test_the_peak_is_what_was_held_at_once(kept: bool) -> None:
                 held.append(second)
         print(memory.peak_bytes(work, "cpu"))
     """)
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert int(found.stdout) / (96 << 20) == pytest.approx(1, abs=0.1)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from enhance.data import KINDS, open_data
 from enhance.data.__main__ import contact_sheet, main
+from tests.patience import PATIENCE_S
 from tests.places import ROOT
 
 
@@ -96,7 +97,7 @@ def test_without_a_spec_the_kinds_are_listed(capsys: pytest.CaptureFixture[str])
 )
 def test_errors_come_without_a_traceback_and_with_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
     command = [sys.executable, "-m", "enhance.data", *arguments, "--cache", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

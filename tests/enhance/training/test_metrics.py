@@ -258,7 +258,7 @@ def image_pairs(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(x), torch.from_numpy(y)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(image_pairs())
 def test_bounds_symmetry_and_self_identity(pair: tuple[Tensor, Tensor]) -> None:
     x, y = pair

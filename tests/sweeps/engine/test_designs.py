@@ -60,7 +60,7 @@ def has_range(space: Space) -> bool:
     return any(isinstance(inner(entry), Uniform) for entry in space.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(spaces(), st.integers(2, 3), st.floats(0.05, 1.0), st.integers(0, 3))
 def test_all_points_lie_in_the_space_and_are_counted_before(space: Space, levels: int, share: float, seed: int) -> None:
     levels = levels if has_range(space) else 0
@@ -77,7 +77,7 @@ def test_all_points_lie_in_the_space_and_are_counted_before(space: Space, levels
     assert len(some) == max(1, round(share * len(everything)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(RANGES, min_size=1, max_size=4))
 def test_without_conditions_a_grid_has_the_product_of_its_levels(ranges: list[Range]) -> None:
     space = {f"leaf{index}": own for index, own in enumerate(ranges)}

@@ -68,7 +68,7 @@ def test_every_exposure_loses_something_and_more_light_loses_more_highlights() -
     assert clipped[0] == 0 < clipped[1] < clipped[2]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lost=st.floats(0, 3), bits=st.integers(1, 12), seed=st.integers(0, 99))
 def test_exposures_never_change_the_order_of_values(lost: float, bits: int, seed: int) -> None:
     picture = np.sort(noise(3, 50, seed), axis=1)

@@ -16,6 +16,7 @@ from enhance.data.kinds import source_of
 from enhance.data.sources import demo
 from enhance.data.sources.demo import PHOTOGRAPHS, WIDEST_BY_REGION_PX, Bundled, bundled_photograph
 from enhance.data.sources.photographs import PhotographPairs
+from tests.patience import PATIENCE_S
 from tests.places import ROOT
 
 DEMO = PhotographPairs("demo", Bundled())
@@ -179,4 +180,4 @@ def test_opening_data_loads_neither_torch_nor_scikit_image(store: PatchStore) ->
         f"open_data('demo', cache=Path({str(store.path.parent)!r}));"
         "sys.exit(any(name in sys.modules for name in ('torch', 'skimage', 'ray', 'cv2', 'kornia')))"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=PATIENCE_S).returncode == 0

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from enhance.data.storage import cache
 from enhance.data.storage.cache import Source, cache_folder, open_prepared
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store_writer import StoreWriter
+from tests.patience import PATIENCE_S, wait_until
 from tests.places import ROOT
 
 # One process that opens the demo. Given a third argument it stops inside the packing until that file exists.
@@ -93,11 +93,7 @@ def opener(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
 
 def wait_for(file: Path, text: str) -> None:
-    for _ in range(6000):
-        if file.exists() and text in file.read_text():
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"{text!r} never came in {file.name}")
+    wait_until(lambda: file.exists() and text in file.read_text(), lambda: f"{text!r} never came in {file.name}")
 
 
 def test_packs_once_and_finds_it_again(tmp_path: Path) -> None:
@@ -222,7 +218,7 @@ def test_many_processes_at_once_end_with_one_store(
 ) -> None:
     said = [tmp_path / f"said-{i}" for i in range(4)]
     processes = [opener(file) for file in said]
-    prints = {process.communicate(timeout=120)[0].strip() for process in processes}
+    prints = {process.communicate(timeout=PATIENCE_S)[0].strip() for process in processes}
     assert prints == {open_data("demo", cache=tmp_path).fingerprint}
     assert sum("packing" in file.read_text() for file in said if file.exists()) == 1
     assert len(stores(tmp_path)) == 1
@@ -238,7 +234,7 @@ def test_a_killed_builder_blocks_nobody_and_leaves_nothing(
     wait_for(tmp_path / "second", "waiting for another process")
     assert len(temporaries(tmp_path)) == 1
     first.send_signal(signal.SIGKILL)
-    fingerprint = second.communicate(timeout=120)[0].strip()
+    fingerprint = second.communicate(timeout=PATIENCE_S)[0].strip()
     assert second.returncode == 0
     assert temporaries(tmp_path) == []
     assert fingerprint == open_data("demo", cache=tmp_path).fingerprint
@@ -251,5 +247,5 @@ def test_who_waited_takes_what_the_other_packed(tmp_path: Path, opener: Callable
     wait_for(tmp_path / "second", "waiting for another process")
     assert stores(tmp_path) == []
     (tmp_path / "go").touch()
-    assert first.communicate(timeout=120)[0] == second.communicate(timeout=120)[0] != ""
+    assert first.communicate(timeout=PATIENCE_S)[0] == second.communicate(timeout=PATIENCE_S)[0] != ""
     assert "packing" not in (tmp_path / "second").read_text()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import ARRAYS, PatchStore, StoreError
 from enhance.data.storage.store_writer import StoreWriter, write_store
+from tests.patience import PATIENCE_S
 
 SIZE_PX = 4
 
@@ -77,7 +78,7 @@ def test_each_side_has_a_dtype_of_its_own(tmp_path: Path, dtypes: tuple[str, str
         assert np.array_equal(getattr(store, name), packed)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     counts=st.tuples(*[st.integers(1, 4)] * 4),
     dtypes=st.tuples(*[st.sampled_from(["uint8", "uint16"])] * 2),
@@ -175,7 +176,7 @@ def test_is_read_in_a_child_process(store: PatchStore, method: str) -> None:
     queue = context.Queue()
     child = context.Process(target=_sum_in_child, args=(store, queue))
     child.start()
-    assert queue.get(timeout=60) == int(patches(1, 5)[:, 0].sum())
+    assert queue.get(timeout=PATIENCE_S) == int(patches(1, 5)[:, 0].sum())
     child.join()
 
 

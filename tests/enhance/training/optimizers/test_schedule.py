@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR
@@ -48,7 +48,6 @@ def test_warm_up_begins_above_zero_and_decay_begins_where_it_ends() -> None:
     assert rates[15] == pytest.approx((1 + math.cos(math.pi * 11 / 12)) / 2)
 
 
-@settings(deadline=None)
 @given(
     schedule=st.sampled_from(["constant", "cosine", "linear"]),
     warmup=st.floats(0, 0.5),

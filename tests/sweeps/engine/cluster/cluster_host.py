@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tests.patience import PATIENCE_S
+
 MEMORY_BYTES = 80_000_000
 
 
@@ -58,7 +60,7 @@ def running_nodes(environment: Mapping[str, str]) -> Iterator[Cluster]:
     try:
         yield Cluster(host, own)
     finally:
-        host.communicate(timeout=60)
+        host.communicate(timeout=PATIENCE_S)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 from analysis.ledger.load import load
+from tests.patience import PATIENCE_S, wait_until
 from tests.places import ROOT
 from tests.sweeps.engine.cli.test_driver import SMALL, command, environment, numbers  # noqa: F401
 from tests.sweeps.engine.cluster.cluster_host import Cluster, running_nodes
@@ -84,7 +85,7 @@ def sweep(cluster: Cluster, out: Path, *arguments: str) -> list[str]:
 
 def finish(cluster: Cluster, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:  # noqa: F811
     own = {**cluster.environment, **environment}
-    return subprocess.run(command, capture_output=True, text=True, env=own, timeout=240, check=False, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, env=own, timeout=PATIENCE_S, check=False, cwd=ROOT)
 
 
 def test_what_is_wrong_on_any_node_is_refused_before_the_first_trial(cluster: Cluster, tmp_path: Path) -> None:
@@ -177,21 +178,18 @@ class Driver:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=PATIENCE_S)
 
     def said(self) -> str:
         return self._log.read_text()
 
     def wait_until(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 120
-        while not true():
-            assert self._process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
-            time.sleep(0.1)
+        wait_until(lambda: self._process.poll() is not None or true(), self.said)
+        assert self._process.poll() is None, self.said()
 
     def finish(self) -> None:
         try:
-            assert self._process.wait(timeout=200) == 0, self.said()
+            assert self._process.wait(timeout=PATIENCE_S) == 0, self.said()
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it does not end:\n{self.said()}") from None
 
@@ -213,7 +211,7 @@ def announce_and_take_away(cluster: Cluster, node: str) -> None:
         ]
         watcher += ["--address", cluster.address]
         drained = subprocess.run(
-            watcher, env=cluster.environment, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+            watcher, env=cluster.environment, capture_output=True, text=True, timeout=PATIENCE_S, check=True, cwd=ROOT
         )
         service.shutdown()
         thread.join()

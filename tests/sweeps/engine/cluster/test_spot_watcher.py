@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -78,12 +78,22 @@ def test_a_notice_is_heard_and_nothing_before_it(service: Service, left_s: int) 
 
 @pytest.mark.parametrize("service", ["aws"], indirect=True)
 @pytest.mark.parametrize(("lives_s", "left_s"), [(60.9, 50), (8, 1), (500, AWS_NOTICE_S)])
-def test_the_notice_of_aws_says_how_long_is_left(service: Service, lives_s: float, left_s: int) -> None:
+def test_the_notice_of_aws_says_how_long_is_left(
+    service: Service, lives_s: float, left_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Less than it says: Ray counts a node that dies before its time as a failure."""
-    service.taken, service.until = True, datetime.now(UTC) + timedelta(seconds=lives_s)
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+
+    class StoppedClock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return now
+
+    monkeypatch.setattr(spot_watcher, "datetime", StoppedClock)
+    service.taken, service.until = True, now + timedelta(seconds=lives_s)
     notice = Metadata(service.url).notice()
     assert notice is not None
-    assert left_s - 2 <= notice[1] <= left_s
+    assert notice[1] == left_s
 
 
 @pytest.mark.parametrize("service", ["neither"], indirect=True)
@@ -127,12 +137,16 @@ def test_a_notice_that_comes_late_is_acted_upon_all_the_same(service: Service) -
 
 
 @pytest.mark.parametrize("service", ["gcp"], indirect=True)
-def test_sigterm_is_a_notice_too(service: Service) -> None:
-    """The signal comes in the middle of a long pause, which it ends."""
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
-    timer.start()
+def test_sigterm_is_a_notice_too(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal comes in the middle of a pause as long as the world, which it ends."""
+    sleep = spot_watcher.time.sleep
+
+    def terminated_while_asleep(seconds: float) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        sleep(seconds)
+
+    monkeypatch.setattr(spot_watcher.time, "sleep", terminated_while_asleep)
     drained: list[Notice] = []
-    watch(Metadata(service.url), lambda notice: not drained.append(notice), poll_s=60.0)
-    timer.join()
+    watch(Metadata(service.url), lambda notice: not drained.append(notice), poll_s=1e9)
     assert [reason for reason, _ in drained] == ["SIGTERM"]
     assert drained[0][1] < SIGTERM_NOTICE_S + 1

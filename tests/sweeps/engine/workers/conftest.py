@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 
 import pytest
 import torch
 
 from enhance.data import PatchStore, open_data
+from sweeps.engine.workers import watchdog
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,4 +30,18 @@ def release() -> Iterator[threading.Event]:
     event.set()
     for thread in threading.enumerate():
         if thread.name == "watched":
-            thread.join(10)
+            thread.join(PATIENCE_S)
+
+
+@pytest.fixture
+def hangs(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set it where work hangs: the watchdog's time stands still until then, and flies from then on."""
+    event = threading.Event()
+
+    def look(futures: list["Future[object]"], timeout: float) -> object:
+        while not (seen := wait(futures, timeout=0.01)).done and not event.is_set():
+            pass
+        return seen
+
+    monkeypatch.setattr(watchdog, "wait", look)
+    return event

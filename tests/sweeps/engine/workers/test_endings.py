@@ -13,6 +13,7 @@ from enhance.data import PatchStore
 from enhance.microrun import MicroRun
 from enhance.report import Report
 from sweeps.engine.workers.worker import Worker
+from tests.patience import PATIENCE_S
 from tests.sweeps.engine.workers.small_trials import PIXEL, advanced, assignment, numbers
 
 
@@ -79,7 +80,7 @@ def full_device_of_cublas() -> object:
         (lambda: [].pop(), "IndexError: pop from empty list (at test_endings.py:"),
     ],
 )
-@pytest.mark.parametrize("timeout_s", [None, 60.0])
+@pytest.mark.parametrize("timeout_s", [None, PATIENCE_S])
 def test_a_failure_says_what_ran_out_and_where(
     demo: PatchStore,
     monkeypatch: pytest.MonkeyPatch,

@@ -13,6 +13,7 @@ from enhance.microrun import MicroRun
 from sweeps.engine.environment import THREADS
 from sweeps.engine.protocol import Assignment, Measured, Measurement, Progress
 from sweeps.engine.workers.worker import Worker
+from tests.patience import PATIENCE_S
 from tests.sweeps.engine.workers.small_trials import PIXEL
 
 
@@ -22,7 +23,7 @@ def measurement(**net: Scalar) -> Measurement:
 
 
 def test_a_measurement_is_answered_with_a_cost_and_leaves_no_trace_in_the_next_trial(demo: PatchStore) -> None:
-    alone, after = Worker(demo.path, "cpu"), Worker(demo.path, "cpu", timeout_s=60.0)
+    alone, after = Worker(demo.path, "cpu"), Worker(demo.path, "cpu", timeout_s=PATIENCE_S)
     after.start(measurement())
     answer = after.advance()
     assert isinstance(answer, Measured)
@@ -55,7 +56,7 @@ def test_what_was_measured_earlier_is_the_answer_on_the_same_device_alone(demo: 
 
 def test_a_measurement_that_hangs_is_a_failure(demo: PatchStore, monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
-    monkeypatch.setattr("enhance.cost.measure", lambda net, conditions, beat: released.wait(60))
+    monkeypatch.setattr("enhance.cost.measure", lambda net, conditions, beat: released.wait(PATIENCE_S))
     worker = Worker(demo.path, "cpu", timeout_s=0.2)
     worker.start(measurement())
     answer = worker.advance()

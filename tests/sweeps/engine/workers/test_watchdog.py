@@ -1,7 +1,7 @@
 """What hangs is given up, and where it hangs is said."""
 
+import itertools
 import threading
-import time
 
 import pytest
 import torch
@@ -11,8 +11,9 @@ from enhance.data import PatchStore
 from enhance.microrun import MicroRun
 from enhance.report import Report
 from sweeps.engine.environment import THREADS
-from sweeps.engine.workers.watchdog import Hung, watched
+from sweeps.engine.workers.watchdog import LOOKS, Hung, watched
 from sweeps.engine.workers.worker import Worker
+from tests.patience import PATIENCE_S
 from tests.sweeps.engine.workers.small_trials import PIXEL, advanced, assignment, every_kind, numbers
 
 
@@ -48,7 +49,7 @@ def test_the_thread_trains_with_the_promised_number_of_threads(
 
 
 def test_a_trial_that_hangs_ends_and_taints_the_worker(
-    demo: PatchStore, monkeypatch: pytest.MonkeyPatch, release: threading.Event
+    demo: PatchStore, monkeypatch: pytest.MonkeyPatch, release: threading.Event, hangs: threading.Event
 ) -> None:
     worker = Worker(demo.path, "cpu", timeout_s=600)
     assert advanced(worker, assignment(PIXEL)).ending == ""
@@ -57,14 +58,14 @@ def test_a_trial_that_hangs_ends_and_taints_the_worker(
 
     def hanging(step: int) -> object:
         if step == 3:
+            hangs.set()
             release.wait()
         return train(step)
 
     monkeypatch.setattr(worker._run.rule, "train_step", hanging)
-    worker.timeout_s = 1
     said = worker.advance()
     assert said.ending == "failed"
-    assert said.reason.startswith("timeout: no progress for 1 s (step 3) (at threading.py:")
+    assert said.reason.startswith("timeout: no progress for 600 s (step 3) (at ")
     assert said.parameters is not None
     assert worker.tainted
     with pytest.raises(RuntimeError, match="must be replaced"):
@@ -84,21 +85,28 @@ def test_a_timeout_must_be_positive(demo: PatchStore) -> None:
 
 
 def test_work_that_shows_signs_of_life_may_take_longer_than_the_patience() -> None:
-    """Three times as long, with sixty of them."""
-    beats: list[int] = []
+    """Three times as long, a sign in just less than the patience."""
+    looks, over = itertools.count(), threading.Event()
 
-    def work() -> str:
-        for beat in range(60):
-            time.sleep(0.05)
-            beats.append(beat)
-        return "done"
+    def beats() -> int:
+        look = next(looks)
+        if look == 3 * LOOKS:
+            over.set()
+        return look // LOOKS
 
-    assert watched(work, lambda: len(beats), patience_s=1) == "done"
+    assert watched(lambda: over.wait(PATIENCE_S), beats, patience_s=0.2)
 
 
 def test_the_watchdog_says_where_the_work_stands(release: threading.Event) -> None:
-    with pytest.raises(Hung, match=r"^no progress for 0.1 s \(at threading.py:\d+\)$"):
-        watched(release.wait, lambda: 0, patience_s=0.1)
+    begun = threading.Event()
+
+    def work() -> None:
+        begun.set()
+        release.wait()
+
+    looks = itertools.count()
+    with pytest.raises(Hung, match=r"^no progress for 0.1 s \(at (test_watchdog|threading).py:\d+\)$"):
+        watched(work, lambda: begun.is_set() or next(looks), patience_s=0.1)
 
 
 def test_what_the_work_raises_is_raised_here() -> None:

@@ -16,8 +16,8 @@ from analysis.ledger.load import load
 from sweeps.engine.sweep import Sweep
 from tests.patience import PATIENCE_S
 from tests.places import ROOT
-from tests.ray_cluster import running_cluster
-from tests.sweeps.engine.cli.test_driver import plain
+from tests.sweeps.engine.cluster.ray_cluster import running_cluster
+from tests.sweeps.engine.whole_runs import plain
 from tests.sweeps.test_questions import QUESTIONS, small
 
 pytestmark = [pytest.mark.engine, pytest.mark.endurance, pytest.mark.timeout(900)]

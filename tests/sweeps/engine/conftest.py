@@ -1,5 +1,6 @@
 """Fixtures of the engine's tests; what they are made of stands in `pretended.py`."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,3 +27,9 @@ def ledgers_are_closed() -> Iterator[None]:
     """What `open_ledger` opened in a test, its end closes, as a driver's end would."""
     with OPEN_LEDGERS:
         yield
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A user's environment, with a cache of the data of its own."""
+    return {**os.environ, "TESTSTRIP_CACHE": str(tmp_path_factory.mktemp("cache")), "COLUMNS": "200"}

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import psutil
@@ -15,76 +14,23 @@ from analysis.ledger.load import load
 from sweeps.engine.cli.driver import grace_seconds
 from sweeps.engine.cli.options import UsageError
 from sweeps.engine.ledger.writer import Ledger
-from tests.patience import PATIENCE_S, wait_until
+from tests.patience import PATIENCE_S
 from tests.places import ROOT
-from tests.ray_cluster import running_cluster
-
-SCRIPT = ROOT / "sweeps" / "loss_weights.py"
-SMALL = ["--set", "net.channels=4", "--set", "train.val_images=6", "--set", "loss.content_layer=relu1_2"]
-SMALL += ["--confirm", "0", "--audit-share", "0"]
+from tests.sweeps.engine.cluster.ray_cluster import running_cluster
+from tests.sweeps.engine.whole_runs import (
+    LONGER,
+    SCRIPT,
+    SMALL,
+    command,
+    finish,
+    kill,
+    numbers,
+    plain,
+    start_and_wait_for,
+    wait_for_files,
+)
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A user's environment, with a cache of the data of its own."""
-    return {**os.environ, "TESTSTRIP_CACHE": str(tmp_path_factory.mktemp("cache")), "COLUMNS": "200"}
-
-
-def command(out: Path, *arguments: str) -> list[str]:
-    return [sys.executable, str(SCRIPT), "--out", str(out), *SMALL, *arguments]
-
-
-def finish(out: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(out, *arguments),
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=PATIENCE_S,
-        check=False,
-        cwd=ROOT,
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done
-
-
-def numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """What must be bit-equal wherever a trial runs: everything but times and the invocation."""
-    kept = [name for name in frame.columns if not name.startswith(("time.", "run.")) and name not in _VARYING]
-    return frame[kept].sort_values(kept[:2]).reset_index(drop=True)
-
-
-_VARYING = ("train_s", "eval_s", "number", "started")
-
-
-def start_and_wait_for(
-    out: Path, environment: dict[str, str], ready: str, count: int, *arguments: str
-) -> subprocess.Popen[bytes]:
-    """Start the sweep and return when `count` files are in the dataset `ready`."""
-    driver = subprocess.Popen(
-        command(out, *arguments), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
-    )
-    wait_for_files(driver, out / ready, count)
-    return driver
-
-
-def wait_for_files(driver: subprocess.Popen[Any], dataset: Path, count: int) -> None:
-    """Until `count` files are in a dataset of the sweep's ledger."""
-    wait_until(
-        lambda: driver.poll() is not None or len(list(dataset.glob("part-*.parquet"))) >= count,
-        lambda: f"there is not enough in {dataset}",
-    )
-    assert driver.poll() is None, "the sweep ended before it could be disturbed"
-
-
-def kill(driver: subprocess.Popen[bytes]) -> None:
-    driver.send_signal(signal.SIGKILL)
-    driver.wait(timeout=PATIENCE_S)
-
-
-LONGER = ("--trials", "6", "--steps", "90")
 
 
 def test_a_smoke_run_shows_its_table_its_ledger_and_the_next_command(
@@ -254,13 +200,6 @@ def test_a_reproducible_run_is_the_same_with_one_worker_and_with_two(
     for dataset, keys in {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}.items():
         a, b = (plain(getattr(ledger, dataset), keys) for ledger in (one, two))
         pd.testing.assert_frame_equal(a, b, check_exact=True)
-
-
-def plain(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Everything but times and what names the invocation."""
-    times = ("train_s", "eval_s", "started", "run.run")
-    kept = [name for name in frame.columns if not name.startswith("time.") and name not in times]
-    return frame[kept].sort_values(keys, ignore_index=True)
 
 
 def test_a_trial_that_hangs_ends_with_its_reason_and_its_process_is_replaced(

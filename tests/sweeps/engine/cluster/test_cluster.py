@@ -20,9 +20,9 @@ import pytest
 from analysis.ledger.load import load
 from tests.patience import PATIENCE_S, wait_until
 from tests.places import ROOT
-from tests.sweeps.engine.cli.test_driver import SMALL, command, environment, numbers  # noqa: F401
 from tests.sweeps.engine.cluster.cluster_host import Cluster, running_nodes
 from tests.sweeps.engine.cluster.test_spot_watcher import Service
+from tests.sweeps.engine.whole_runs import SCRIPT, SMALL, command, numbers
 
 pytestmark = pytest.mark.engine
 
@@ -71,7 +71,7 @@ def other_code(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def cluster(environment: dict[str, str]) -> Iterator[Cluster]:  # noqa: F811
+def cluster(environment: dict[str, str]) -> Iterator[Cluster]:
     """A head without slots, as a cloud's is."""
     with running_nodes(environment) as cluster:
         cluster.add(0)
@@ -79,11 +79,10 @@ def cluster(environment: dict[str, str]) -> Iterator[Cluster]:  # noqa: F811
 
 
 def sweep(cluster: Cluster, out: Path, *arguments: str) -> list[str]:
-    script = str(ROOT / "sweeps" / "loss_weights.py")
-    return [sys.executable, script, *SMALL, "--address", cluster.address, "--out", str(out), *arguments]
+    return [sys.executable, str(SCRIPT), *SMALL, "--address", cluster.address, "--out", str(out), *arguments]
 
 
-def finish(cluster: Cluster, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:  # noqa: F811
+def finish(cluster: Cluster, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     own = {**cluster.environment, **environment}
     return subprocess.run(command, capture_output=True, text=True, env=own, timeout=PATIENCE_S, check=False, cwd=ROOT)
 

@@ -1,6 +1,15 @@
-"""What holds for every test: a property's examples take as long as the machine needs."""
+"""What holds for every test: properties take the time that the machine needs, and the demo is packed once."""
 
+import pytest
 from hypothesis import settings
+
+from enhance.data import PatchStore, open_data
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
+    """The bundled photographs as training data. They are mapped read-only, so that tests may share them."""
+    return open_data("demo", cache=tmp_path_factory.mktemp("cache"))

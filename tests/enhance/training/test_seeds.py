@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from enhance.config import VARIANTS, Config, digest, domains, from_flat
-from enhance.data import PatchStore, open_data
+from enhance.data import PatchStore
 from enhance.data.batches import Stream
 from enhance.microrun import MicroRun
 from enhance.report import Report
@@ -34,11 +34,6 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
-    return open_data("demo", cache=tmp_path_factory.mktemp("cache"))
 
 
 def config(kind: str, vary: str) -> Config:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from enhance.data import PatchStore, open_data
+from enhance.data import PatchStore
 from enhance.samples import Photo, Sample, read_photo
 from sweeps.engine.cli.arguments import UsageError
 from sweeps.engine.cli.driver import read_rows
@@ -25,11 +25,6 @@ from sweeps.engine.workers.worker import Worker
 from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, open_ledger, play, small_sweep
 
 BUDGET = Budget(trials=9, steps=90, rungs=3, reduction=3, confirm=1, confirm_seeds=2)
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
-    return open_data("demo", cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

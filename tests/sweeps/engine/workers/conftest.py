@@ -1,4 +1,4 @@
-"""Data, threads, and an end to whatever hangs."""
+"""One thread, and an end to whatever hangs."""
 
 import threading
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ from concurrent.futures import Future, wait
 import pytest
 import torch
 
-from enhance.data import PatchStore, open_data
 from sweeps.engine.workers import watchdog
 from tests.patience import PATIENCE_S
 
@@ -15,11 +14,6 @@ from tests.patience import PATIENCE_S
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
-    return open_data("demo", cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

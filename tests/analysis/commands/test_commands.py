@@ -72,6 +72,7 @@ def test_a_search_without_confirmations_says_that_its_front_is_not_confirmed(
     assert "luck" not in printed.out
 
 
+@pytest.mark.slow
 def test_the_same_ledger_gives_the_same_bytes(write: Write, tmp_path: Path) -> None:
     run = written_sweep(write)
     folders = [tmp_path / "one", tmp_path / "two"]

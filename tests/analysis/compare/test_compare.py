@@ -303,6 +303,7 @@ def test_the_best_score_is_the_searchs_choice_on_fresh_seeds(ledger: Make) -> No
     assert (found.low, found.high, found.p) == (0, 0, 1)
 
 
+@pytest.mark.simulation
 def test_hypervolumes_cover_what_they_promise() -> None:
     """1000 pairs of sets of 3 and 4 configurations on 4 seeds each; the truth is the mean over 20,000 seeds.
 

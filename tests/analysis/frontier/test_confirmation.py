@@ -123,6 +123,7 @@ def test_the_table_shows_both_scores_and_the_luck(two: Ledger) -> None:
         assert part in printed
 
 
+@pytest.mark.simulation
 def test_the_interval_of_mean_luck_covers_it_though_configurations_share_their_seeds() -> None:
     """Every seed moves all configurations alike, more than each by itself: only seeds are independent."""
     rng = np.random.default_rng(5)

@@ -268,6 +268,7 @@ def test_unpaired_data_have_pictures_and_colors_and_no_errors(write: Write) -> N
 # --- the command -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_figures_and_numbers(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,6 +30,7 @@ def planted(n: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
 # --- the statistics ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fanova_finds_nine_tenths_where_nine_tenths_were_planted() -> None:
     values, scores = planted(150, seed=0)
     found = fanova(values, scores, UNIT, seed=0)
@@ -70,6 +71,7 @@ def simulated(values: pd.DataFrame, scores: np.ndarray, seed: int, resamples: in
     return resample_importances(estimate, squared_correlations, values, scores, np.random.default_rng(seed), resamples)
 
 
+@pytest.mark.simulation
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     """3a + b plus noise of deviation 1: squared correlations of 9, 1 and 0 parts of 10 + 12."""
     truth, covered = np.array([9, 1, 0]) / 22, []
@@ -87,6 +89,7 @@ def test_chance_is_told_from_importance() -> None:
     assert frame.loc["a", "low"] > frame.loc["a", "chance"] > frame.loc["c", "estimate"]
 
 
+@pytest.mark.simulation
 def test_false_alarms_of_pure_noise_are_as_rare_as_they_should_be() -> None:
     """Any of three parameters at most 0.05: one time in twenty."""
     alarms = 0
@@ -195,6 +198,7 @@ def test_a_value_outside_of_the_space_is_refused(write: Write) -> None:
 # --- runs --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_importance_of_a_run(write: Write) -> None:
     frame = importance([written(write)], [PSNR], 0, resamples=20).set_index("parameter")
     assert frame.index[0] == "loss.color"
@@ -206,6 +210,7 @@ def test_importance_of_a_run(write: Write) -> None:
     assert frame["ped_anova"].sum() == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_condition_is_assessed_where_it_holds(write: Write) -> None:
     ledger = written(write, n=60, score=blocks)
     frame = importance([ledger], [PSNR], 0, resamples=2).set_index("parameter")
@@ -255,6 +260,7 @@ def test_a_surface_has_every_pair_once(write: Write) -> None:
     assert grid["predicted"].notna().all()
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_writes_and_repeats_itself(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = write(*searched(30, color, 1, lambda number: number % 2 == 0), [searched_run()])
     assert main(["importance", str(run), "--resamples", "20"]) == 0

@@ -131,6 +131,7 @@ def test_both_tables_are_relative_to_the_row_of_dped() -> None:
     assert paper_rows("fpie2")["relative_time"].tolist() == rows["relative_time"].tolist()[17:]
 
 
+@pytest.mark.slow
 def test_the_leaves_are_networks_of_this_project_with_these_parameters() -> None:
     from enhance.nets import build
 
@@ -369,6 +370,7 @@ def test_the_conventions_that_differ_are_said(write: Write) -> None:
 # --- the command -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_grids_side_by_side_and_saves_them(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -211,6 +211,7 @@ def test_many_trials_are_drawn_and_the_same_ones_each_time() -> None:
     assert sample_trials(frame, 1000) is frame
 
 
+@pytest.mark.slow
 def test_the_command_says_and_writes_all_of_it(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = written(write)
     assert main(["stability", str(run)]) == 0
@@ -233,6 +234,7 @@ def test_what_nobody_searched_is_refused(write: Write, capsys: pytest.CaptureFix
     assert "two different parameters, got train.vary twice" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_runs_are_one_more_factor(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     other = [row | {"trial": f"other{row['number']}"} for row in grid_rows()]
     runs = [str(written(write, name="one")), str(write(other, name="two", runs=[RUN]))]

@@ -72,6 +72,7 @@ def test_where_nothing_was_let_through_there_are_no_rows(write: Write) -> None:
     assert regret_by_rung(ledger_of(write, [("completed", 0, 1.0, 25.0, 0.9)] * 2), [PSNR]).empty
 
 
+@pytest.mark.simulation
 def test_the_regret_covers_what_was_hidden(write: Write) -> None:
     """The truth is known: 40 trials would have been stopped at a rung, a third of which the audit has spared."""
     rng = np.random.default_rng(5)

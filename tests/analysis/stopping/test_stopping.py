@@ -72,6 +72,7 @@ def test_weights_by_hand() -> None:
     assert weighted_spearman([1.0, 2.0, 3.0], [5.0, 4.0, 6.0], w) == pytest.approx(expected)
 
 
+@pytest.mark.simulation
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(3)
     truth = 6 / np.pi * np.arcsin(0.7 / 2)  # Spearman's correlation of a normal pair of correlation 0.7

@@ -96,6 +96,7 @@ def test_what_has_no_rungs_or_no_ends_is_refused(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_runs_have_files_of_their_own(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, two, out = audited_run(write, name="one"), audited_run(write, name="two"), tmp_path / "out"
     assert main(["stopping", str(one), str(two), "--out", str(out)]) == 0

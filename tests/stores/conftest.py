@@ -18,6 +18,7 @@ from pyarrow import fs
 
 from analysis.ledger.location import StorePath, locate
 from tests.patience import wait_until
+from tests.ports import free_ports
 
 BUCKET = "darkroom"
 WRITER, READER = ("writer", "writers-secret"), ("reader", "readers-secret")
@@ -117,14 +118,6 @@ def _program(name: str) -> str:
     found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert found is not None, f"{name} is missing; install the extra: pip install -e '.[test]'"
     return found
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 @contextlib.contextmanager

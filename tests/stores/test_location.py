@@ -11,7 +11,8 @@ from analysis.ledger.files import LedgerError
 from analysis.ledger.load import load
 from analysis.ledger.location import LocationError, StoreError, StorePath, files, locate
 from tests.analysis.written_ledgers import trial_row, write_run
-from tests.stores.conftest import BUCKET, READER, Server, free_ports
+from tests.ports import free_ports
+from tests.stores.conftest import BUCKET, READER, Server
 
 
 @pytest.fixture

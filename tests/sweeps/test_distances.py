@@ -22,7 +22,6 @@ from tests.sweeps.test_questions import QUESTIONS, small
 
 pytestmark = [pytest.mark.engine, pytest.mark.endurance, pytest.mark.timeout(900)]
 
-PORT = 6397
 MEASURED = ("latency", "peak_memory")
 DATASETS = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
 
@@ -30,7 +29,7 @@ DATASETS = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
     environment = {**os.environ, "TESTSTRIP_CACHE": str(tmp_path_factory.mktemp("cache")), "COLUMNS": "200"}
-    with running_cluster(environment, PORT) as running:
+    with running_cluster(environment) as running:
         yield running
 
 

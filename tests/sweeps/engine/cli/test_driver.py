@@ -16,6 +16,7 @@ from sweeps.engine.cli.options import UsageError
 from sweeps.engine.ledger.writer import Ledger
 from tests.patience import PATIENCE_S
 from tests.places import ROOT
+from tests.ports import free_ports
 from tests.sweeps.engine.cluster.ray_cluster import running_cluster
 from tests.sweeps.engine.whole_runs import (
     LONGER,
@@ -263,7 +264,7 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, environment
 
 def test_a_cluster_that_runs_already_can_be_joined(tmp_path: Path, environment: dict[str, str]) -> None:
     """`--address`: the rows are those of a run on this machine's own Ray."""
-    with running_cluster(environment, 6399) as (address, own):
+    with running_cluster(environment) as (address, own):
         done = finish(tmp_path / "run", own, "--smoke", "--workers", "2", "--address", address)
         assert f"Ray at {address}" in done.stdout
         assert len(load(tmp_path / "run").trials) == 3
@@ -273,10 +274,11 @@ def test_a_cluster_that_runs_already_can_be_joined(tmp_path: Path, environment: 
 
 
 def test_a_cluster_that_is_not_there_is_a_sentence(tmp_path: Path, environment: dict[str, str]) -> None:
-    nowhere = command(tmp_path / "run", "--smoke", "--workers", "2", "--address", "127.0.0.1:6398")
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    nowhere = command(tmp_path / "run", "--smoke", "--workers", "2", "--address", address)
     done = subprocess.run(
         nowhere, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=ROOT
     )
     assert done.returncode == 2
-    assert "127.0.0.1:6398" in done.stderr
+    assert address in done.stderr
     assert "Traceback" not in done.stderr

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.patience import PATIENCE_S, wait_until
+from tests.ports import free_ports
 
 
 @contextlib.contextmanager
-def running_cluster(environment: Mapping[str, str], port: int) -> Iterator[tuple[str, dict[str, str]]]:
+def running_cluster(environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
     """A head with two CPUs: its address, and the environment, with its token, for those who join it."""
+    (port,) = free_ports(1)
     ray = Path(sys.executable).with_name("ray")
     folder = tempfile.mkdtemp(prefix="ts-")  # short: Ray puts sockets there, whose paths have 107 bytes
     own = {**environment, "RAY_TMPDIR": folder, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}

@@ -56,6 +56,7 @@ def test_the_recorded_grid_is_complete_and_small(grid: Recording) -> None:
     assert len(front) >= 5  # else there is no trade between quality and size to be found
 
 
+@pytest.mark.simulation
 def test_halving_by_all_objectives_finds_the_front_at_a_fifth_of_the_cost(grid: Recording, volume: Volume) -> None:
     early, end, steps = medians(grid, volume, HALVING)
     assert steps <= 0.2
@@ -82,6 +83,7 @@ def test_the_volume_is_that_of_the_rectangles_under_the_front(grid: Recording, v
     assert volume.share(points[:0]) == 0
 
 
+@pytest.mark.slow
 def test_one_worker_takes_the_recorded_time_and_many_share_it(grid: Recording, volume: Volume) -> None:
     sweep = sweep_of(grid, Arm("each", "none", 1, 3), 0)
     alone = replay(grid, volume, sweep, 1, CALM)
@@ -94,6 +96,7 @@ def test_one_worker_takes_the_recorded_time_and_many_share_it(grid: Recording, v
     assert even == [240 * 81 * 0.5, 60 * 81 * 0.5, 81 * 0.5]
 
 
+@pytest.mark.slow
 def test_a_replay_repeats_itself(grid: Recording, volume: Volume) -> None:
     trouble = Trouble(stragglers=0.2, lost=0.2, nan=0.2, seed=3)
     for arm in (HALVING, Arm("random", "first", 4, 3)):
@@ -148,6 +151,7 @@ def test_every_ending_is_the_one_that_was_injected(grid: Recording, volume: Volu
     assert outcome.steps_share == pytest.approx(begun / (81 * len(grid.curves)))
 
 
+@pytest.mark.slow
 def test_lost_work_is_paid_for(grid: Recording, volume: Volume) -> None:
     arm = Arm("each", "none", 4, 3)
     calm, _ = troubled(grid, volume, arm, CALM)

@@ -30,7 +30,7 @@ COMMANDS = {"argparse", "rich"}  # what a command line needs, and nothing beside
 
 LAYERS = {
     "sweeps/engine": (
-        ("environment", "protocol", "space", "rungs", "fractional"),
+        ("environment", "protocol", "space", "rungs"),
         ("designs",),
         ("samplers",),
         ("sweep",),

@@ -241,6 +241,7 @@ def test_nothing_is_confirmed_where_nothing_completed(tmp_path: Path, sweep: Swe
 # --- the audit ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_spared_trials_go_on_to_the_end_and_decide_about_nobody(tmp_path: Path, sweep: Sweep) -> None:
     budgets = {share: sweep.with_budget(trials=40, audit_share=share) for share in (0.0, 0.3, 1.0)}
     tables = {}
@@ -261,6 +262,7 @@ def test_spared_trials_go_on_to_the_end_and_decide_about_nobody(tmp_path: Path, 
     assert (audited.loc[spared, "spared"] == plain.loc[spared, "rung"]).all()
 
 
+@pytest.mark.slow
 def test_the_coin_falls_the_same_way_whatever_happens(tmp_path: Path, sweep: Sweep) -> None:
     """A trial that was spared before its driver died is spared again, and not recorded at later rungs."""
     sweep = dataclasses.replace(sweep.with_budget(trials=30, audit_share=0.4), sampler="random")

@@ -15,9 +15,10 @@ from analysis.ledger.files import read_table
 from analysis.ledger.location import Location, StorePath
 from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
+from sweeps.engine.cli.arguments import UsageError
 from sweeps.engine.cli.contract import check_contract, warning
 from sweeps.engine.cli.live import Board, aside
-from sweeps.engine.cli.options import Options, UsageError
+from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder
 from sweeps.engine.ledger.writer import Ledger, encode
 from sweeps.engine.run.admission import Immediate

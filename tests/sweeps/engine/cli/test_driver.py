@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from analysis.ledger.load import load
+from sweeps.engine.cli.arguments import UsageError
 from sweeps.engine.cli.driver import grace_seconds
-from sweeps.engine.cli.options import UsageError
 from sweeps.engine.ledger.writer import Ledger
 from tests.patience import PATIENCE_S
 from tests.places import ROOT

@@ -6,9 +6,6 @@ from tests.places import ROOT
 
 LINES, FILES = 400, 16
 
-LARGE = {"enhance/data": 26, "tests/enhance/data": 18}
-"""Folders that are larger as yet; they may only shrink. Cutting up what packs the data would change every cache key."""
-
 PACKAGES = ("enhance", "sweeps", "analysis", "tests", "cluster")
 
 
@@ -28,4 +25,4 @@ def test_no_folder_has_more_files_than_a_reader_takes_in() -> None:
     for folder in {path.parent for path in files(".py")}:
         visible = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".pyc"]
         counts[folder.relative_to(ROOT).as_posix()] = len(visible)
-    assert {name: count for name, count in counts.items() if count > LARGE.get(name, FILES)} == {}
+    assert {name: count for name, count in counts.items() if count > FILES} == {}

@@ -14,6 +14,8 @@ from enhance.data import PatchStore, open_data
 from enhance.microrun import MicroRun
 from enhance.report import Report
 
+pytestmark = pytest.mark.slow
+
 STRETCHES = 3
 
 

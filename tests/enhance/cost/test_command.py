@@ -8,6 +8,7 @@ from enhance.nets import build, parameter_count
 from tests.enhance.cost.small_networks import net
 
 
+@pytest.mark.slow
 def test_the_command_says_what_a_network_costs(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--net", "strided", "--set", "net.channels=4", "--size", "64x48", "--max-s", "0.1"]
     assert main([*arguments, "--memory-format", "channels_last"]) == 0

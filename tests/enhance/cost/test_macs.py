@@ -61,6 +61,7 @@ def test_macs_are_those_of_fpies_tables() -> None:
     assert macs(net(channels=16, blocks=1), 1280, 720) / 1e9 == pytest.approx(15.7, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_has_macs_at_any_size(family: str) -> None:
     """1280x720 suits neither 32 nor 256: what is counted is the image as it is padded."""

@@ -49,6 +49,7 @@ def test_a_cost_says_everything() -> None:
         assert found.peak_memory_bytes is not None
 
 
+@pytest.mark.slow
 def test_the_baseline_costs_what_the_baseline_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of the same network in turns: their ratio is 1 as far as its interval knows, or nearly.
 
@@ -105,6 +106,7 @@ def test_networks_run_as_the_conditions_say(dtype: str, memory_format: str, monk
     assert not torch.is_inference_mode_enabled()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["curve", "unet", "strided"])
 def test_families_that_need_multiples_are_padded(family: str) -> None:
     leaves: dict[str, Scalar] = {"family": family, "channels": 4}
@@ -172,6 +174,7 @@ def test_a_driver_reads_conditions_without_torch() -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_the_expected_time_is_that_of_as_many_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every small pass takes a second: each network counts for its passes times its share of the full arithmetic."""
     monkeypatch.setattr(cost, "stopwatch", lambda *_: lambda repeats: float(repeats))

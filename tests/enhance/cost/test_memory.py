@@ -14,6 +14,7 @@ from tests.patience import PATIENCE_S
 on_linux = pytest.mark.skipif(not memory.CLEAR_REFS.exists(), reason="needs Linux's /proc/self/clear_refs")
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize("kept", [False, True])
 def test_the_peak_is_what_was_held_at_once(kept: bool) -> None:

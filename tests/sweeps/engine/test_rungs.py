@@ -98,6 +98,7 @@ def test_a_point_that_dominates_a_survivor_survives(rule: str, points: list[Poin
                 assert one.place <= other.place
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["first", "median", "none"]), clouds(), reductions, st.integers(0, 23))
 def test_a_survivor_that_gets_better_survives(rule: str, points: list[Point], reduction: int, position: int) -> None:
     """Not so of pareto: inside a front, what is better may be less apart."""
@@ -112,6 +113,7 @@ def test_units_and_origins_do_not_matter(rule: str, points: list[Point], units: 
     assert decided(rule, moved) == decided(rule, points)
 
 
+@pytest.mark.slow
 @given(rules, clouds(), clouds(), reductions)
 def test_a_resumed_run_judges_as_the_one_before(
     rule: str, before: list[Point], after: list[Point], reduction: int

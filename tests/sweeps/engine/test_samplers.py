@@ -65,6 +65,7 @@ def test_a_missing_package_is_named() -> None:
     assert problems == ([] if HAS_CMAES else ["sampler cmaes needs the package cmaes: pip install cmaes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("objectives", [1, 2])
 def test_every_sampler_searches_and_its_seed_decides(name: str, objectives: int) -> None:

@@ -14,6 +14,8 @@ from enhance.data.alignment.homography import AlignmentError, check_plausible, f
 from enhance.data.degradations.camera import Camera
 from enhance.data.sources.demo import bundled_photograph
 
+pytestmark = pytest.mark.slow
+
 PX = 64
 
 

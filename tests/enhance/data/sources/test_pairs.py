@@ -21,6 +21,8 @@ from enhance.data.sources.demo import bundled_photograph
 from enhance.data.sources.pairs import Pairs
 from tests.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCENES = [("motorcycle_left.png", 60), ("coffee.png", 20), ("astronaut.png", 20), ("motorcycle_left.png", 380),
           ("coffee.png", 320), ("astronaut.png", 260)]  # fmt: skip
 

@@ -127,6 +127,7 @@ def sampling(sampler: str, objectives: int, **changes: object) -> Sweep:
     return small_sweep(sampler_options=QUICK.get(sampler, {}), **{**shared, **changes})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounded", [False, True])
 @pytest.mark.parametrize("objectives", [1, 2])
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -41,6 +41,7 @@ def test_a_measurement_is_answered_with_a_cost_and_leaves_no_trace_in_the_next_t
     assert torch.get_num_threads() == THREADS
 
 
+@pytest.mark.slow
 def test_what_was_measured_earlier_is_the_answer_on_the_same_device_alone(demo: PatchStore) -> None:
     worker = Worker(demo.path, "cpu")
     worker.start(measurement())

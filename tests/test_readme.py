@@ -15,7 +15,8 @@ MOST_LINES = 150
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "cluster/README.md", ROOT / "analysis/README.md"]
 )
-WRITTEN_BY_THE_READER = ("sweeps/learning_rate.py", "enhance/nets/NAME.py", "sweeps/NAME.py", "sweeps/x.py")
+WRITTEN_BY_THE_READER = ("sweeps/learning_rate.py",)
+"""Beside what is called NAME in a path."""
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -39,7 +40,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_named_files_exist(page: Path) -> None:
     named = re.findall(r"`((?:enhance|sweeps|analysis|tests|docs|cluster)/[\w/.]+\.\w+)`", page.read_text())
     missing = [name for name in named if not (ROOT / name).exists()]
-    assert [name for name in missing if name not in WRITTEN_BY_THE_READER] == []
+    assert [name for name in missing if name not in WRITTEN_BY_THE_READER and "NAME" not in name] == []
 
 
 def _exists(page: Path, link: str) -> bool:

@@ -61,18 +61,22 @@ def blocks(page: Path) -> Iterator[Block]:
             before = line
 
 
-def commands(block: Block) -> Iterator[Command]:
-    """The commands of a block of `sh`; a backslash at its end continues a line."""
+def commands(block: Block, programs: tuple[str, ...] = ()) -> Iterator[Command]:
+    """The commands of a block of `sh`, or only those of some programs. A backslash at its end continues a line."""
     for line in block.text.replace("\\\n", " ").splitlines():
+        if programs and not line.startswith(tuple(f"{program} " for program in programs)):
+            continue
         if words := shlex.split(line, comments=True):
             yield Command(block, tuple(words))
 
 
-def loose_commands(page: Path) -> list[str]:
-    """Commands in indented blocks, where nothing would run them."""
-    outside = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
-    indented = [line for line in outside.splitlines() if line.startswith("    ") and line.strip()]
-    return [line for line in indented if line.split()[0] in PROGRAMS]
+def indented(page: Path) -> Iterator[Block]:
+    """Commands in lines that are indented by four spaces, a block each."""
+    fenced = False
+    for number, line in enumerate(page.read_text().splitlines()):
+        fenced ^= line.startswith("```")
+        if not fenced and line.startswith("    ") and line.split()[:1] and line.split()[0] in PROGRAMS:
+            yield Block(page, number + 1, "sh", line.strip(), "")
 
 
 def links(page: Path) -> list[str]:

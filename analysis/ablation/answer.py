@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.ledger.design import AROUND, Design, canonical_text, design_of, scores, shown
+from analysis.ledger.design import Design, canonical_text, design_of, scores, shown
 from analysis.ledger.load import Ledger, LedgerError, Objective
+from analysis.ledger.schema import DESIGNS_AROUND
 from analysis.ledger.space import Parameter, space
 from analysis.ledger.units import COSTS
 from analysis.statistics.effects import holm, paired_effects
@@ -63,7 +64,7 @@ def contrasts(
 ) -> list[Contrast]:
     """The contrasts that a design can estimate, from scores and settings (see `design.scores`)."""
     varying = [setting for setting in settings if texts[setting.name].replace("", pd.NA).nunique() > 1]
-    if design.name in AROUND:
+    if design.kind in DESIGNS_AROUND:
         return list(_around(table, texts, design, settings))
     return [*_mains(table, texts, varying), *_interactions(table, texts, varying)]
 

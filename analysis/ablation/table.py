@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.ablation.answer import CONFIDENT
-from analysis.ledger.design import AROUND, design_of
+from analysis.ledger.design import design_of
 from analysis.ledger.load import Ledger
+from analysis.ledger.schema import DESIGNS_AROUND
 from analysis.ledger.units import metric_label, metric_text
 
 
@@ -49,9 +50,10 @@ def legend_lines(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
     between = "Each row: a change with all else equal, averaged over all other settings, on the same seeds."
     left_out = "Pairs with a trial that did not complete are left out, so effects do not include divergence."
     return [
-        f"{against if design.name in AROUND else between} Bars: 95 % t intervals over {frame['seeds'].iloc[0]} seeds.",
+        f"{against if design.kind in DESIGNS_AROUND else between} "
+        f"Bars: 95 % t intervals over {frame['seeds'].iloc[0]} seeds.",
         f"Blue or bold: significant at {CONFIDENT:g} after Holm's correction for {asked} effects.",
-        f"Design: {design.name}. Data: {ledger.runs['run.data_spec'].iloc[-1]}.",
+        f"Design: {design.kind.replace('_', ' ')}. Data: {ledger.runs['run.data_spec'].iloc[-1]}.",
         *([left_out] if frame["lost"].any() else []),
     ]
 

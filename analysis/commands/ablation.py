@@ -45,7 +45,7 @@ def _one(ledger: Ledger, folder: Location, stem: str) -> _Found:
 
 
 def _numbers(found: _Found) -> dict[str, object]:
-    design = design_of(found.ledger).name
+    design = design_of(found.ledger).kind
     return {**described_one(found.ledger), "design": design, "effects": found.frame, "files": found.files}
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from analysis.ledger.costs import conditions_text
-from analysis.ledger.load import CONDITIONS, LATENCY_RATIO, Ledger, Objective
+from analysis.ledger.load import Ledger, Objective
+from analysis.ledger.schema import CONDITIONS, LATENCY_RATIO
 from analysis.ledger.units import COSTS, metric_label
 
 _CLOSE = 1e-3
@@ -14,7 +15,7 @@ def comparable(a: Ledger, b: Ledger) -> tuple[list[Objective], list[str]]:
     """The objectives of either run that can be compared, costs included, in order; and why each of the others cannot.
 
     A score must be on the same data (`run.data`), have values and the same direction in both runs, and agree on the
-    untouched input (`baseline.*`): the same images scored by another convention give another value. A latency must be
+    untouched input (`untouched.*`): the same images scored by another convention give another value. A latency must be
     timed under one set of conditions, the same in both runs.
     """
     data = _data_reason(a, b)
@@ -71,7 +72,7 @@ def _said(ledger: Ledger, column: str) -> list[str]:
 
 
 def _convention_reason(a: Ledger, b: Ledger, metric: str) -> str:
-    column = f"baseline.{metric}"
+    column = f"untouched.{metric}"
     values = []
     for ledger in (a, b):
         known = ledger.read("trials", [column]).dropna()

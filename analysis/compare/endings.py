@@ -5,7 +5,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.compare.pairs import Pairing
-from analysis.ledger.load import LOST, Ledger
+from analysis.ledger.load import Ledger
+from analysis.ledger.schema import LOST
 from analysis.statistics.differences import mcnemar_p, rate_differences
 
 _TRAINED = ("completed", "stopped", "diverged")

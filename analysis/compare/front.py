@@ -57,7 +57,7 @@ def best(a: Ledger, b: Ledger, objectives: Sequence[Objective]) -> Best:
     sides = [_tables(ledger, objectives) for ledger in (a, b)]
     size_a, size_b = (len(side[0]) for side in sides)
     chosen = [has_confirmations(ledger) for ledger in (a, b)]
-    designed = [contract_facts(ledger).get("design", "None") != "None" for ledger in (a, b)]
+    designed = [contract_facts(ledger).get("design") is not None for ledger in (a, b)]
     why = ""
     if len(objectives) == 1:
         what = metric_label(objectives[0].metric)

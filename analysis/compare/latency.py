@@ -5,7 +5,8 @@ import pandas as pd
 
 from analysis.frontier.configurations import labels
 from analysis.ledger.costs import conditions_text, network_keys
-from analysis.ledger.load import CONDITIONS, LATENCY_RATIO, Ledger
+from analysis.ledger.load import Ledger
+from analysis.ledger.schema import CONDITIONS, LATENCY_RATIO
 from analysis.statistics.differences import estimates_difference
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from analysis.compare.pairs import Pairing
 from analysis.frontier.configurations import scored_trials
-from analysis.ledger.load import LOST, Ledger, Objective
+from analysis.ledger.load import Ledger, Objective
+from analysis.ledger.schema import LOST
 from analysis.ledger.units import COSTS
 from analysis.statistics.differences import NONE, seeds_difference
 from analysis.statistics.effects import holm, paired_effects

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.ledger.design import canonical_text
 from analysis.ledger.load import Ledger, contract_facts
+from analysis.ledger.units import recorded_text
 
 PARTS = (
     "objectives",
@@ -154,6 +155,8 @@ def _text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value)) or "none"
+    if isinstance(value, dict) and "kind" in value:
+        return recorded_text(value)
     if isinstance(value, dict):
         return ", ".join(f"{name} = {_text(own)}" for name, own in value.items()) or "none"
     return str(value)

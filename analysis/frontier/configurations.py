@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pandas.core.groupby import DataFrameGroupBy
 
 from analysis.ledger.costs import with_latency_intervals
-from analysis.ledger.load import LOST, Ledger, LedgerError, Objective
+from analysis.ledger.load import Ledger, LedgerError, Objective
+from analysis.ledger.schema import LOST
 from analysis.ledger.units import COSTS, short_names, value_text
 from analysis.statistics.intervals import Floats, mean_interval_from_spread
 
@@ -117,7 +118,7 @@ def rank(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     return result.assign(number=np.where(result["front"], np.arange(1, len(result) + 1), 0))
 
 
-def baseline(ledger: Ledger, metric: str) -> float | None:
+def untouched(ledger: Ledger, metric: str) -> float | None:
     """What the untouched phone images score on the same validation images; None where no trial has reported it.
 
     A gain over them is zero for them by definition; what a network costs is nothing to hold against a picture.
@@ -126,7 +127,7 @@ def baseline(ledger: Ledger, metric: str) -> float | None:
         return None
     if metric == "psnr_gain_db":
         return 0.0
-    column = f"baseline.{metric}"
+    column = f"untouched.{metric}"
     recorded = ledger.read("trials", [column]).dropna()
     return float(recorded[column].iloc[-1]) if recorded.size else None
 

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.drawing.sheet import PLOT_IN, WIDE_IN, grid, legend, sheet
-from analysis.frontier.configurations import baseline, has_confirmations
+from analysis.frontier.configurations import has_confirmations, untouched
 from analysis.frontier.plot import Dimension, plot_front, plot_paper_points, plot_ranking, plot_rings
-from analysis.ledger.load import ENDINGS, Ledger, LedgerError, Objective
+from analysis.ledger.load import Ledger, LedgerError, Objective
 from analysis.ledger.names import run_names
+from analysis.ledger.schema import ENDINGS
 from analysis.ledger.units import COSTS, metric_label, metric_unit, sentence
 
 _MOST_OBJECTIVES = 3
@@ -108,7 +109,7 @@ def _dimension(
     mean, low, high, last = (part / metric_unit(metric) for part in (*parts, ends))
     # What networks cost spans decades where their sizes do; scores of a decade or more are another matter.
     log = metric in COSTS and bool(np.nanmin(mean) > 0) and bool(np.nanmax(mean) > 10 * np.nanmin(mean))
-    return Dimension(metric_label(metric), objective.maximize, mean, low, high, last, baseline(ledger, metric), log)
+    return Dimension(metric_label(metric), objective.maximize, mean, low, high, last, untouched(ledger, metric), log)
 
 
 # --- the words ---------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ _LABEL_PT = (24.0, 15.0)  # width and height that one number label may need
 class Dimension:
     """One objective for plotting: n configurations with their intervals (NaN: none), and the references.
 
-    `stopped` (m,) are the last values of the stopped trials, `baseline` that of the untouched phone images.
+    `stopped` (m,) are the last values of the stopped trials, `untouched` that of the untouched phone images.
     On a `log` axis all means must be above 0.
     """
 
@@ -30,7 +30,7 @@ class Dimension:
     low: Floats
     high: Floats
     stopped: Floats
-    baseline: float | None
+    untouched: float | None
     log: bool = False
 
     def limits(self) -> tuple[float, float]:
@@ -47,13 +47,13 @@ class Dimension:
         span = max(most - least, 1e-3 * abs(most), 1e-9)
         low = max(float(np.nanmin(np.append(self.low, least))), least - span / 2)
         high = min(float(np.nanmax(np.append(self.high, most))), most + span / 2)
-        if self.baseline is not None and least - span <= self.baseline <= most + span:
-            low, high = min(low, self.baseline), max(high, self.baseline)
+        if self.untouched is not None and least - span <= self.untouched <= most + span:
+            low, high = min(low, self.untouched), max(high, self.untouched)
         return low - 0.05 * span, high + 0.05 * span
 
     def _exponents(self) -> dict[str, Any]:
         logs = {name: np.log10(getattr(self, name)) for name in ("mean", "low", "high")}
-        return logs | {"baseline": None if self.baseline is None else float(np.log10(self.baseline))}
+        return logs | {"untouched": None if self.untouched is None else float(np.log10(self.untouched))}
 
 
 def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64], joined: bool = True) -> Axes:
@@ -74,12 +74,12 @@ def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]
     _bars(axes, x, y, ~on, GRAY, 0.4 * crowd)
     _dots(axes, x.mean[~on], y.mean[~on], GRAY, 3 + 1.5 * crowd, "completed", zorder=2)
     _stopped(axes, x, y)
-    if x.baseline is not None and y.baseline is not None:
-        _baseline(axes, x.baseline, y.baseline)
-    elif x.baseline is not None:
-        _baseline_level(axes, "x", x.baseline)
-    elif y.baseline is not None:
-        _baseline_level(axes, "y", y.baseline)
+    if x.untouched is not None and y.untouched is not None:
+        _untouched(axes, x.untouched, y.untouched)
+    elif x.untouched is not None:
+        _untouched_level(axes, "x", x.untouched)
+    elif y.untouched is not None:
+        _untouched_level(axes, "y", y.untouched)
     _numbers(axes, x, y, number)
     return style_axes(axes, x.label, y.label)
 
@@ -116,8 +116,8 @@ def plot_ranking(axes: Axes, x: Dimension, number: NDArray[np.int64], labels: Se
     axes.hlines(rows, x.low, x.high, colors=[BLUE if one else GRAY for one in best], lw=1.0, alpha=0.75)
     _dots(axes, x.mean[best], rows[best], BLUE, 7.5, "best", zorder=4)
     _dots(axes, x.mean[~best], rows[~best], GRAY, 5.5, "completed", zorder=3)
-    if x.baseline is not None:
-        _baseline_level(axes, "x", x.baseline)
+    if x.untouched is not None:
+        _untouched_level(axes, "x", x.untouched)
     axes.set_yticks(rows, labels, fontsize=8)
     return style_axes(axes, x.label, "")
 
@@ -155,7 +155,7 @@ def _bars(axes: Axes, x: Dimension, y: Dimension, mask: NDArray[np.bool_], color
         axes.add_collection(LineCollection(list(lines), colors=color, linewidths=0.8, alpha=alpha), autolim=False)
 
 
-def _baseline(axes: Axes, x: float, y: float) -> None:
+def _untouched(axes: Axes, x: float, y: float) -> None:
     """The untouched phone image: a labeled mark, at the edge where its place is beyond the limits."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     across, up = min(max(x, left), right), min(max(y, bottom), top)
@@ -171,7 +171,7 @@ def _baseline(axes: Axes, x: float, y: float) -> None:
                   bbox=PAPER, zorder=4.5)  # fmt: skip
 
 
-def _baseline_level(axes: Axes, name: str, value: float) -> None:
+def _untouched_level(axes: Axes, name: str, value: float) -> None:
     """The untouched phone image in one dimension: a line across the axis "x" or "y", named in the legend."""
     low, high = axes.get_xlim() if name == "x" else axes.get_ylim()
     off = "" if low <= value <= high else f" (off the plot, at {value:.4g})"

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.frontier.pirm import WEIGHTS
-from analysis.ledger.load import ENDINGS, LOST, Ledger, Objective, not_ended
+from analysis.ledger.load import Ledger, Objective, not_ended
+from analysis.ledger.schema import ENDINGS, LOST
 from analysis.ledger.units import COSTS, metric_label, metric_text
 from analysis.statistics.intervals import rate_interval
 

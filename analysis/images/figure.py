@@ -117,7 +117,7 @@ def extremes_figure(title: str, found: Gallery) -> Figure:
             left = _EDGE_IN + _LABEL_IN + side * group
             case = own.loc[place]
             scores = (
-                f"{case['baseline.psnr_db']:.2f} dB",
+                f"{case['untouched.psnr_db']:.2f} dB",
                 f"{case['metric.psnr_db']:.2f} dB",
                 picture_name(case["image"]),
             )
@@ -199,7 +199,7 @@ def _score(found: Gallery, name: str, image: str) -> str:
         return ""
     own = found.numbers[found.numbers["image"] == image]
     if name == "input":
-        return f"{own['baseline.psnr_db'].iloc[0]:.2f} dB"
+        return f"{own['untouched.psnr_db'].iloc[0]:.2f} dB"
     return f"{own.loc[own['name'] == name, 'metric.psnr_db'].iloc[0]:.2f} dB"
 
 

@@ -14,18 +14,18 @@ def picture_numbers(networks: pd.DataFrame, scores: pd.DataFrame, pictures: pd.D
     """One row per network and validation picture.
 
     `networks`, `pictures` as in `images.Shown`; `scores` has a row per network (`name`) and `image`. Columns: those of
-    `networks`, `image`, `fixed`, `kept`, `metric.M` of the picture, `baseline.psnr_db` of its untouched input; and
+    `networks`, `image`, `fixed`, `kept`, `metric.M` of the picture, `untouched.psnr_db` of its untouched input; and
     where the picture is kept `l1` (the mean absolute error, in levels of 255) and `color_distance` (how far the levels
-    of its channels lie from the target's, in levels), and both of the input as `baseline.l1` and
-    `baseline.color_distance`. NaN where there is no picture or no target.
+    of its channels lie from the target's, in levels), and both of the input as `untouched.l1` and
+    `untouched.color_distance`. NaN where there is no picture or no target.
     """
     frame = networks.merge(scores, on="name")
     if "metric.psnr_gain_db" in frame.columns:
-        frame["baseline.psnr_db"] = frame["metric.psnr_db"] - frame["metric.psnr_gain_db"]
+        frame["untouched.psnr_db"] = frame["metric.psnr_db"] - frame["metric.psnr_gain_db"]
     known = pictures[pictures["target"].notna() & ~pictures["image"].map(is_photo)]
     measured = pd.DataFrame(
         [{"name": row["name"], "image": row["image"], **_measure([row])} for row in known.to_dict("records")],
-        columns=["name", "image", "l1", "baseline.l1", "color_distance", "baseline.color_distance"],
+        columns=["name", "image", "l1", "untouched.l1", "color_distance", "untouched.color_distance"],
     )
     result: pd.DataFrame = frame.merge(measured, on=["name", "image"], how="left")
     return result
@@ -45,9 +45,9 @@ def picture_summary(numbers: pd.DataFrame, pictures: pd.DataFrame, crops: Sequen
         shown = pictures[(pictures["name"] == name) & pictures["image"].isin(crops)].to_dict("records")
         measured = _measure(shown) if shown else {}
         if not rows:
-            rows.append({"name": "input", "label": "the untouched input", **_cases(own, "baseline.psnr_db"),
-                         **_over_crops(measured, "baseline.")})  # fmt: skip
-        better = int((own["metric.psnr_db"] > own["baseline.psnr_db"]).sum())
+            rows.append({"name": "input", "label": "the untouched input", **_cases(own, "untouched.psnr_db"),
+                         **_over_crops(measured, "untouched.")})  # fmt: skip
+        better = int((own["metric.psnr_db"] > own["untouched.psnr_db"]).sum())
         of_network = {"label": own["label"].iloc[0], "seed": own["seed"].iloc[0], "better": better}
         rows.append({"name": name, **of_network, **_cases(own, "metric.psnr_db"), **_over_crops(measured, "")})
     return pd.DataFrame(rows).astype({"seed": "Int64", "better": "Int64"})
@@ -69,7 +69,7 @@ def _measure(rows: Sequence[dict[Any, Any]]) -> dict[str, float]:
     """Errors and color distances of pictures of one network, all of them together."""
     target = color_histogram(*(row["target"] for row in rows))
     found = {}
-    for prefix, side in (("", "output"), ("baseline.", "input")):
+    for prefix, side in (("", "output"), ("untouched.", "input")):
         errors = [absolute_error(row[side], row["target"]).mean() for row in rows]
         colors = color_histogram(*(row[side] for row in rows))
         found[f"{prefix}l1"] = float(np.mean(errors))

@@ -11,7 +11,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.ledger.load import LOST, Ledger, LedgerError, Objective, contract
+from analysis.ledger.load import Ledger, LedgerError, Objective, contract
+from analysis.ledger.schema import LOST
 from analysis.ledger.space import Parameter, conditions, conditions_text, counts, space
 from analysis.ledger.units import metric_label
 from analysis.statistics.importance import (

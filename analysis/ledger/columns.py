@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.ledger.files import REQUESTS, Damaged, LedgerError, put_aside, read_files, table_files
 from analysis.ledger.location import Location, StoreError
-
-_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.", "cost.latency", "cost.baseline_ms")
+from analysis.ledger.schema import column_type
 
 
 def matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
@@ -189,7 +188,7 @@ def _batches(paths: Sequence[Location], size: int) -> Iterator[Sequence[Location
 def _with_floats(table: pa.Table) -> pa.Table:
     """What the writer promises of these columns, and an empty one cannot show."""
     for index, name in enumerate(table.column_names):
-        if name.startswith(_FLOAT_PREFIXES):
+        if column_type(name) == pa.float64():
             table = table.set_column(index, name, table[name].cast(pa.float64()))
     return table
 

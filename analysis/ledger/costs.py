@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.ledger.load import CONDITIONS, LATENCY_RATIO
+from analysis.ledger.schema import CONDITIONS, LATENCY_RATIO
 
 _NET = "config.net."
 

@@ -1,6 +1,5 @@
 """The design that a run says it followed, and the configurations by their settings."""
 
-import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,40 +8,34 @@ import numpy as np
 import pandas as pd
 
 from analysis.ledger.load import Ledger, LedgerError, Objective, contract
+from analysis.ledger.schema import DESIGNS_AROUND, DESIGNS_COMBINED
 from analysis.ledger.space import Parameter, counts
 from analysis.ledger.units import value_text
-
-AROUND = ("Ablation", "OneAtATime")
-COMBINED = ("Factorial", "Grid", "Fraction")
 
 
 @dataclass(frozen=True)
 class Design:
-    """Its name as in `sweeps.engine.designs`, and the base that others differ from (empty where it has none)."""
+    """Its kind, one of the schema's, and the base that others differ from (empty where it has none)."""
 
-    name: str
+    kind: str
     base: dict[str, Any]
 
 
 def design_of(ledger: Ledger) -> Design:
     """What the run's contract says. Raises LedgerError where it followed no design that has pairs."""
-    text = str(contract(ledger, "design"))
-    if text == "None":
+    found = contract(ledger, "design")
+    if found is None:
         raise LedgerError(
             f"{ledger.path} is a search ({contract(ledger, 'sampler')}): its configurations differ in many parameters "
             f"at once, so that none has a partner without one part. Ask `teststrip importance {ledger.path}`, "
             "or run a sweep with design=Ablation(...), Factorial() or Grid()"
         )
-    try:
-        call = ast.parse(text, mode="eval").body
-        assert isinstance(call, ast.Call)
-        given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
-        name = ast.unparse(call.func)
-    except (SyntaxError, ValueError, AssertionError) as error:
-        raise LedgerError(f"{ledger.path} has a design that cannot be read: {text!r}") from error
-    if name not in (*AROUND, *COMBINED):
-        raise LedgerError(f"the design {name} of {ledger.path} is not known; known are {', '.join(AROUND + COMBINED)}")
-    return Design(name, dict(given.get("base", {})))
+    if not isinstance(found, dict) or "kind" not in found:
+        raise LedgerError(f"{ledger.path} has a design that cannot be read: {found!r}")
+    known = (*DESIGNS_AROUND, *DESIGNS_COMBINED)
+    if found["kind"] not in known:
+        raise LedgerError(f"the design {found['kind']} of {ledger.path} is not known; known are {', '.join(known)}")
+    return Design(found["kind"], dict(found.get("base", {})))
 
 
 def scores(ledger: Ledger, objective: Objective, settings: Sequence[Parameter]) -> tuple[pd.DataFrame, pd.DataFrame]:

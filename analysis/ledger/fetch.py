@@ -25,10 +25,7 @@ import pyarrow.parquet as pq
 
 from analysis.ledger.durable import named, remove_temporaries
 from analysis.ledger.files import (
-    KNOWN_VERSIONS,
-    PARTS_KEY,
     REQUESTS,
-    VERSION_KEY,
     Content,
     Damaged,
     LedgerError,
@@ -38,16 +35,13 @@ from analysis.ledger.files import (
     read_files,
     table_files,
 )
-from analysis.ledger.load import KEYS, check_place, earlier_quarantine
+from analysis.ledger.load import check_place, earlier_quarantine
 from analysis.ledger.location import Location, StorePath, sizes
-
-ORDER = ("runs", "starts", "originals", "samples", "costs", "reports", "trials")
-"""The datasets of a ledger, each after those that its rows refer to."""
+from analysis.ledger.schema import DATASETS, PARTS_KEY, VERSION, VERSION_KEY
 
 PACK_BYTES = 2**27
 """A packed file is made of at most so many bytes of small ones, which are in memory together."""
 
-_KEYS = {**KEYS, "samples": ["trial", "image"], "originals": ["image"]}
 _PACKED = {"compression": "zstd", "write_statistics": False, "write_page_checksum": True}
 """Statistics lie where no checksum covers them; a reader that believes damaged ones would skip rows."""
 
@@ -78,13 +72,13 @@ def fetch(run: Location, folder: Path, *, compact: bool = False) -> Fetched:
     check_place(run)
     if isinstance(run, Path) and run.resolve() == folder.resolve():
         raise LedgerError(f"{folder} is the run itself; name another folder")
-    listed = {dataset: _listed(run / dataset) for dataset in reversed(ORDER)}
+    listed = {dataset: _listed(run / dataset) for dataset in reversed(DATASETS)}
     done = Fetched(notes=earlier_quarantine(run))
     _check_empty(folder)
     with _held(folder):
-        there = {dataset: _there(folder, dataset, listed[dataset], done) for dataset in ORDER}
+        there = {dataset: _there(folder, dataset, listed[dataset], done) for dataset in DATASETS}
         _check_same_run(run, list(listed["runs"]), folder)
-        for dataset in ORDER:
+        for dataset in DATASETS:
             lacking = {path: size for path, size in listed[dataset].items() if path.name not in there[dataset]}
             done.there += len(listed[dataset]) - len(lacking)
             _bring(lacking, folder / dataset, there[dataset], done, compact)
@@ -120,7 +114,7 @@ def _held(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LedgerError(f"another process is writing to {folder}; wait for it, or name another folder") from None
-        for dataset in ORDER:
+        for dataset in DATASETS:
             if (folder / dataset).is_dir():
                 remove_temporaries(folder / dataset)
         yield
@@ -129,9 +123,9 @@ def _held(folder: Path) -> Iterator[None]:
 def _there(folder: Path, dataset: str, listed: Listed, done: Fetched) -> set[str]:
     """The names of the files that need not be brought: intact ones, and those that are packed in intact ones."""
     expected = {path.name: size for path, size in listed.items()}
-    here = _listed(folder / dataset)
+    here, key = _listed(folder / dataset), DATASETS[dataset].key
     names: set[str] = set()
-    for path, found in zip(here, read_files(list(here), _KEYS[dataset], _KEYS[dataset]), strict=True):
+    for path, found in zip(here, read_files(list(here), key, key), strict=True):
         if isinstance(found, Damaged):
             done.notes.append(put_aside(folder, path, str(found)))
             continue
@@ -159,7 +153,7 @@ def _check_same_run(run: Location, theirs: Sequence[Location], folder: Path) -> 
 
 
 def _invocations(paths: Sequence[Location]) -> set[str]:
-    found = read_files(paths, _KEYS["runs"], ["run"])
+    found = read_files(paths, DATASETS["runs"].key, ["run"])
     return {str(name) for own in found if isinstance(own, Content) for name in own.table["run"].to_pylist()}
 
 
@@ -223,13 +217,13 @@ def _bytes(path: Location, size: int) -> pa.Buffer:
 
 
 def _content(path: Location, size: int) -> Content:
-    return parsed(path, _bytes(path, size), _KEYS[path.parent.name])
+    return parsed(path, _bytes(path, size), DATASETS[path.parent.name].key)
 
 
 def _copied(path: Location, size: int, *, folder: Path, there: set[str]) -> bool:
     """Copy one file; False where all that it is packed of is there already."""
     data = _bytes(path, size)
-    parts = parsed(path, data, _KEYS[folder.name]).parts
+    parts = parsed(path, data, DATASETS[folder.name].key).parts
     if parts and there.issuperset(parts):
         return False
     with named(folder / path.name) as temporary:
@@ -246,9 +240,9 @@ def _pack(intact: Sequence[tuple[Location, Content]], folder: Path) -> None:
     except pa.ArrowException as error:
         raise LedgerError(f"the files of {intact[0][0].parent} do not fit together: {error}") from error
     parts = [name for path, own in intact for name in (path.name, *own.parts)]
-    metadata = {VERSION_KEY: KNOWN_VERSIONS[-1].encode(), PARTS_KEY: json.dumps(parts).encode()}
+    metadata = {VERSION_KEY: VERSION.encode(), PARTS_KEY: json.dumps(parts).encode()}
     final = folder / f"{intact[-1][0].name.removesuffix('.parquet')}-packed.parquet"
     with named(final) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary, **_PACKED)
-        if not parsed(final, temporary, _KEYS[folder.name]).table.equals(table):
+        if not parsed(final, temporary, DATASETS[folder.name].key).table.equals(table):
             raise OSError(f"{temporary} does not read back as it was written")

@@ -19,15 +19,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.ledger import version_1
 from analysis.ledger.location import Location, StoreError, StorePath, files, move
+from analysis.ledger.schema import KNOWN_VERSIONS, PARTS_KEY, TYPES, VERSION_KEY
 
-VERSION_KEY = b"teststrip.schema"
-PARTS_KEY = b"teststrip.parts"
-"""Under this the metadata of a file that was packed of several (`fetch --compact`) has their names, as a JSON list."""
-
-KNOWN_VERSIONS = ("1",)
 QUARANTINE = "_quarantine"
-KNOWN_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", "UTC"), pa.null(), pa.binary())
 
 REQUESTS = 16
 """So many objects are asked for at a time: the answer to each takes some 10 to 100 ms, however small it is."""
@@ -129,12 +125,16 @@ def parsed(path: Location, held: Path | pa.Buffer, key: Sequence[str], columns: 
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
             schema = file.schema_arrow  # made anew each time it is asked for
             _check_footer(file, schema, key)
-            _check_version(path, schema)
-            table = file.read(columns=None if size <= WHOLE_BYTES else columns, use_threads=False)
+            version = _checked_version(path, schema)
+            names = None if size <= WHOLE_BYTES or columns is None else _stored_names(version, columns)
+            table = file.read(columns=names, use_threads=False)
             if table.num_rows != file.metadata.num_rows:
                 raise Damaged("its number of rows is not the one that was written")
             parts = json.loads((schema.metadata or {}).get(PARTS_KEY, b"[]"))
-            return Content(table.replace_schema_metadata(None), schema.remove_metadata(), tuple(parts))
+            table, schema = table.replace_schema_metadata(None), schema.remove_metadata()
+            if version == "1":
+                table, schema = version_1.upgrade_table(table), version_1.upgrade_schema(schema)
+            return Content(table, schema, tuple(parts))
     except (LedgerError, Damaged):
         raise
     except _DAMAGE as error:
@@ -151,7 +151,7 @@ def _check_footer(file: pq.ParquetFile, schema: pa.Schema, key: Sequence[str]) -
     written = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(stored)))
     if not written.equals(schema):
         raise Damaged("its columns are not those that were written")
-    strange = [f"{field.name} ({field.type})" for field in written if field.type not in KNOWN_TYPES]
+    strange = [f"{field.name} ({field.type})" for field in written if field.type not in TYPES]
     if strange:
         raise Damaged(f"a ledger holds no column such as {strange[0]!a}")
     missing = [column for column in key if column not in written.names]
@@ -159,14 +159,20 @@ def _check_footer(file: pq.ParquetFile, schema: pa.Schema, key: Sequence[str]) -
         raise Damaged(f"it has no column {', '.join(missing)}")
 
 
-def _check_version(path: Location, schema: pa.Schema) -> None:
+def _stored_names(version: str, columns: Sequence[str]) -> list[str]:
+    """What a file of this version calls the columns of the newest."""
+    return [version_1.column_before(name) for name in columns] if version == "1" else list(columns)
+
+
+def _checked_version(path: Location, schema: pa.Schema) -> str:
     version = (schema.metadata or {}).get(VERSION_KEY)
     if version is None:
         raise Damaged(f"it carries no {VERSION_KEY.decode()} version, so it is no ledger file")
-    text = version.decode(errors="replace")
+    text: str = version.decode(errors="replace")
     if text not in KNOWN_VERSIONS:
         known = ", ".join(KNOWN_VERSIONS)
         raise LedgerError(f"{path} has ledger schema version {text!r}; this reader knows {known}")
+    return text
 
 
 def put_aside(run: Location, path: Location, reason: str) -> str:

@@ -14,12 +14,9 @@ import pyarrow.compute as pc
 from analysis.ledger.columns import Columns, matching
 from analysis.ledger.files import QUARANTINE, LedgerError, table_files
 from analysis.ledger.location import Location, StorePath, files, locate
+from analysis.ledger.schema import DATASETS, DIRECTIONS, ENDINGS, TABLES
 
 __all__ = [
-    "CONDITIONS",
-    "ENDINGS",
-    "LATENCY_RATIO",
-    "LOST",
     "Ledger",
     "LedgerError",
     "Objective",
@@ -29,34 +26,6 @@ __all__ = [
     "not_ended",
     "objectives_named",
 ]
-
-LOST = ("diverged", "failed", "refused")
-ENDINGS = ("completed", "stopped", *LOST)
-DIRECTIONS = ("maximize", "minimize")
-
-CONDITIONS = tuple(
-    f"cost.{name}"
-    for name in ("device", "device_name", "width_px", "height_px", "threads", "dtype", "memory_format", "compiled")
-)
-"""Under what a network was timed: latencies are comparable only where all of these are equal."""
-
-LATENCY_RATIO = ("cost.latency_ratio", "cost.latency_ratio_low", "cost.latency_ratio_high")
-"""The latency in units of the baseline's, which was timed in turns with it, and the ends of its interval."""
-
-KEYS: dict[str, list[str]] = {
-    "runs": ["run"],
-    "trials": ["trial"],
-    "reports": ["trial", "step"],
-    "starts": ["trial"],
-    "costs": ["network", *CONDITIONS, "cost.failure"],  # a failed measurement does not hide one that came later
-}
-_NEEDED: dict[str, list[str]] = {
-    "runs": ["run", "question", "objectives", "started", "run.data_spec"],
-    "trials": ["trial", "stage", "configuration", "seed", "images", "ending", "reason", "steps", "time.ended"],
-    "reports": ["trial", "step"],
-    "starts": ["trial"],
-    "costs": ["network", *CONDITIONS, "cost.failure", *LATENCY_RATIO],
-}
 
 
 @dataclass(frozen=True)
@@ -119,9 +88,9 @@ class Ledger:
     @classmethod
     def of(cls, objectives: Sequence[Objective], trials: pd.DataFrame, **others: pd.DataFrame) -> "Ledger":
         """A ledger of tables that are in memory: the trials, and any of reports, starts, runs and costs."""
-        frames = {name: others.pop(name, _empty(name)) for name in KEYS if name != "trials"}
+        frames = {name: others.pop(name, _empty(name)) for name in TABLES if name != "trials"}
         if others:
-            raise TypeError(f"a ledger has no table {', '.join(others)}; it has {', '.join(KEYS)}")
+            raise TypeError(f"a ledger has no table {', '.join(others)}; it has {', '.join(TABLES)}")
         ledger = cls(locate("(in memory)"), frames["runs"], frames["costs"], tuple(objectives), {}, Notes(()))
         vars(ledger).update(trials=trials, reports=frames["reports"], starts=frames["starts"])
         return ledger
@@ -264,12 +233,12 @@ def check_place(run: Location) -> None:
     elif not run.is_dir():
         raise LedgerError(f"{run} is not a folder{_choices(run.parent)}")
     if not _is_ledger(run):
-        looked_for = ", ".join(f"{name}/*.parquet" for name in KEYS)
+        looked_for = ", ".join(f"{name}/*.parquet" for name in TABLES)
         raise LedgerError(f"there is no ledger in {run}: none of {looked_for}{_choices(run)}")
 
 
 def _is_ledger(folder: Location) -> bool:
-    return any(table_files(folder, name) for name in KEYS)
+    return any(table_files(folder, name) for name in TABLES)
 
 
 def _choices(folder: Location, most: int = 8) -> str:
@@ -322,8 +291,8 @@ class _Tables(dict[str, Columns]):
         self._run, self._notes = run, notes
 
     def __missing__(self, name: str) -> Columns:
-        table = Columns(self._run, name, KEYS[name], self._notes.add)
-        missing = [column for column in _NEEDED[name] if column not in table.names] if table.names else []
+        table = Columns(self._run, name, DATASETS[name].key, self._notes.add)
+        missing = [column for column in DATASETS[name].needed if column not in table.names] if table.names else []
         if missing:
             raise LedgerError(f"{self._run / name} has no column {', '.join(missing)}")
         self[name] = table
@@ -335,7 +304,7 @@ def _whole(table: Columns) -> pd.DataFrame:
 
 
 def _empty(name: str) -> pd.DataFrame:
-    return pd.DataFrame({column: pd.Series(dtype="object") for column in _NEEDED[name]})
+    return pd.DataFrame({column: pd.Series(dtype="object") for column in DATASETS[name].needed})
 
 
 def _check_endings(trials: Columns) -> None:

@@ -13,11 +13,12 @@ from PIL import Image
 
 from analysis.ledger.files import read_table
 from analysis.ledger.load import Ledger, LedgerError
+from analysis.ledger.schema import DATASETS
 
 Pixels = NDArray[np.uint8]
 """A picture (H, W, 3), RGB, sRGB values from 0 to 255."""
 
-_KEY = ["trial", "image"]
+_KEY = list(DATASETS["samples"].key)
 
 
 def sample_scores(ledger: Ledger) -> pd.DataFrame:
@@ -84,7 +85,7 @@ def _without_output(part: pa.Table) -> pa.Table:
 def _originals(ledger: Ledger, images: pd.Series) -> dict[str, dict[str, Pixels | None]]:
     wanted = pa.array(sorted(set(images)), pa.string())
     table, notes = read_table(
-        ledger.path, "originals", ["image"], lambda part: part.filter(pc.is_in(part["image"], wanted))
+        ledger.path, "originals", DATASETS["originals"].key, lambda part: part.filter(pc.is_in(part["image"], wanted))
     )
     found: dict[str, dict[str, Pixels | None]] = {}
     for row in [] if table is None else table.to_pylist():

@@ -4,7 +4,6 @@ A parameter under a condition has a value in the configuration even where the co
 optimizer's `beta1`); it then decided nothing. So whether it counts is asked of the space, not of the columns.
 """
 
-import ast
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.ledger.load import Ledger, LedgerError, contract
+from analysis.ledger.schema import RANGES, WHEN
 
 Value = str | int | float | bool
-
-_RANGES = {
-    "Uniform": ("low", "high"),
-    "Log": ("low", "high"),
-    "Integer": ("low", "high", "step"),
-    "Choice": ("values",),
-}
 
 
 @dataclass(frozen=True)
@@ -71,9 +64,9 @@ def space(ledger: Ledger) -> tuple[Parameter, ...]:
     """
     entries = contract(ledger, "space")
     try:
-        found = [_parameter(name, text) for name, text in entries.items()]
+        found = [_parameter(name, entry) for name, entry in entries.items()]
         return tuple(sorted(found, key=lambda own: len(conditions(own, found))))
-    except (ValueError, SyntaxError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LedgerError(f"the space in the contract of {ledger.path} cannot be read: {error}") from error
 
 
@@ -104,28 +97,20 @@ def conditions_text(conditions: Sequence[tuple[str, Value]]) -> str:
 # --- reading -----------------------------------------------------------------------------------------------------
 
 
-def _parameter(name: str, text: str) -> Parameter:
-    """A parameter from what a run's contract says of it: `When(name='a', value='b', range=Log(low=1, high=2))`."""
-    kind, parts = _call(ast.parse(text, mode="eval").body)
-    condition = None
-    if kind == "When":
-        condition = (parts["name"], parts["value"])
-        kind, parts = _call(parts["range"])
-    if kind not in _RANGES or set(parts) != set(_RANGES[kind]):
-        raise ValueError(f"{name}: {text} is none of {', '.join(_RANGES)}, or one of them When")
-    if kind == "Choice":
-        return Parameter(name, choices=tuple(parts["values"]), condition=condition)
-    low, high, step = float(parts["low"]), float(parts["high"]), parts.get("step")
-    return Parameter(name, low, high, kind == "Log", step, condition=condition)
-
-
-def _call(node: ast.AST) -> tuple[str, Mapping[str, Any]]:
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
-        raise ValueError(f"{ast.unparse(node)} is no range")
-    values = {word.arg or "": word.value for word in node.keywords}
-    return node.func.id, {
-        name: value if isinstance(value, ast.Call) else ast.literal_eval(value) for name, value in values.items()
-    }
+def _parameter(name: str, entry: Mapping[str, Any]) -> Parameter:
+    """A parameter from its entry in the contract, such as {"kind": "log", "low": 1, "high": 2}. Raises ValueError."""
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"{name}: {entry!r} is no JSON object")
+    condition, own = None, entry
+    if entry.get("kind") == WHEN:
+        condition, own = (entry["name"], entry["value"]), entry["range"]
+    kind = own["kind"]
+    if kind not in RANGES or set(own) != {"kind", *RANGES[kind]}:
+        raise ValueError(f"{name}: {dict(entry)} is none of {', '.join(RANGES)}, or one of them under {WHEN!r}")
+    if kind == "choice":
+        return Parameter(name, choices=tuple(own["values"]), condition=condition)
+    low, high, step = float(own["low"]), float(own["high"]), own.get("step")
+    return Parameter(name, low, high, kind == "log", step, condition=condition)
 
 
 def _is_bool(value: Any) -> bool:

@@ -1,7 +1,8 @@
 """How things are written for people: a metric with its unit and the decimals that mean something; parameters."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,25 @@ def value_text(value: object) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 1e6 else f"{number:.3g}"
 
 
+def recorded_text(recorded: Any) -> str:
+    """A range or design of a contract in a few words: "0.1 .. 10 (log)", "adam | sgd", "grid (levels = 3)".
+
+    What is neither is shown as it is.
+    """
+    if not isinstance(recorded, Mapping) or "kind" not in recorded:
+        return str(recorded)
+    kind = str(recorded["kind"])
+    if kind == "when":
+        return f"{recorded_text(recorded['range'])} when {recorded['name']} = {recorded['value']}"
+    if kind == "choice":
+        return " | ".join(map(str, recorded["values"]))
+    if kind in ("uniform", "log", "integer"):
+        word = "whole" if kind == "integer" else kind
+        return f"{recorded['low']:g} .. {recorded['high']:g} ({word})"
+    facts = ", ".join(f"{name} = {_plain_text(value)}" for name, value in recorded.items() if name != "kind")
+    return kind.replace("_", " ") + (f" ({facts})" if facts else "")
+
+
 def short_names(names: Iterable[str]) -> dict[str, str]:
     """What each parameter is called in a table or picture: its last name where that is clear, else all of it."""
     lasts = {name: name.rsplit(".", 1)[-1] for name in names}
@@ -62,3 +82,9 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 def sentence(text: str) -> str:
     """`text` with a capital in front."""
     return f"{text[:1].upper()}{text[1:]}"
+
+
+def _plain_text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_plain_text(own)}" for name, own in value.items()) + "}"
+    return value_text(value)

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 
 from analysis.frontier.configurations import configurations, front, has_confirmations, results
 from analysis.ledger.costs import comparable, conditions_text, network_keys, other_conditions
-from analysis.ledger.load import LATENCY_RATIO, Ledger, LedgerError, Objective
+from analysis.ledger.load import Ledger, LedgerError, Objective
+from analysis.ledger.schema import LATENCY_RATIO
 from analysis.statistics.intervals import Z_95
 
 TABLES = ("fpie1", "fpie2")

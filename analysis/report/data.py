@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frontier.configurations import baseline, labels, varying_parameters
+from analysis.frontier.configurations import labels, untouched, varying_parameters
 from analysis.ledger.units import COSTS, metric_decimals, metric_label, metric_unit
 from analysis.report.pictures import crops
 from analysis.report.reading import Reading
@@ -51,7 +51,7 @@ def _metrics(reading: Reading) -> list[dict[str, Any]]:
             "unit": metric_unit(name),
             "decimals": metric_decimals(name),
             "direction": directions.get(name, 0),
-            "baseline": baseline(ledger, name),
+            "untouched": untouched(ledger, name),
             "cost": name in COSTS,
         }
         for name in order

@@ -14,8 +14,8 @@ from pathlib import Path
 from threading import Lock
 
 from analysis.ledger.files import LedgerError
-from analysis.ledger.load import KEYS
 from analysis.ledger.names import run_names
+from analysis.ledger.schema import TABLES
 from analysis.output import say_notes
 from analysis.report.page import page, waiting_page
 from analysis.report.reading import read_all
@@ -40,7 +40,7 @@ class LivePage:
         """A digest of the names and sizes of all files of the ledgers. A file of a ledger never changes."""
         digest = hashlib.sha256()
         for run in self._runs:
-            for path in sorted(path for name in KEYS for path in (run / name).glob("*.parquet")):
+            for path in sorted(path for name in TABLES for path in (run / name).glob("*.parquet")):
                 digest.update(f"{path}:{path.stat().st_size}\n".encode())
         return digest.hexdigest()[:16]
 

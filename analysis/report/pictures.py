@@ -61,7 +61,7 @@ def _original(found: Gallery, network: str, image: str) -> dict[str, Any]:
         "input": data_url(kept["input"]),
         "target": None if kept["target"] is None else data_url(kept["target"]),
         "size": [width, height],
-        "score": _score(found, network, image, "baseline.psnr_db"),
+        "score": _score(found, network, image, "untouched.psnr_db"),
     }
 
 

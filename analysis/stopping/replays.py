@@ -7,8 +7,8 @@ import pandas as pd
 from analysis.ledger.files import read_table
 from analysis.ledger.load import LedgerError
 from analysis.ledger.location import Location
+from analysis.ledger.schema import REPLAY
 
-KEY = ("replay", "sampler", "stopping", "rungs", "reduction", "seed")
 ARM = ["sampler", "stopping", "rungs", "reduction", "rung_steps"]
 CONDITIONS = ["objectives", "curves", "steps", "workers", "stragglers", "slowdown", "lost", "nan", "step_s"]
 """Arms can be compared only if all of these are equal."""
@@ -27,13 +27,13 @@ def replays(run: Location) -> tuple[pd.DataFrame, list[str]]:
     Only replays with the conditions of the newest one; of repeated arms and seeds the newest counts. Empty if there
     are none. Raises LedgerError if a file cannot be read or lacks a column.
     """
-    table, notes = read_table(run, "replay", KEY)
+    table, notes = read_table(run, REPLAY.name, REPLAY.key)
     if table is None:
         return pd.DataFrame(columns=[*ARM, *CONDITIONS, "seed", *SHARES, "best"]), notes
     frame = table.to_pandas()
-    missing = [name for name in (*KEY, *ARM, *CONDITIONS, *SHARES, "started", "best") if name not in frame.columns]
+    missing = [name for name in (*REPLAY.key, *ARM, *CONDITIONS, *SHARES, *REPLAY.needed) if name not in frame.columns]
     if missing:
-        raise LedgerError(f"{run / 'replay'} has no column {', '.join(missing)}", notes)
+        raise LedgerError(f"{run / REPLAY.name} has no column {', '.join(missing)}", notes)
     frame = frame.sort_values(["started", "replay"], kind="stable", ignore_index=True)
     groups = frame.groupby(CONDITIONS, dropna=False, sort=False).ngroup()
     same = frame[groups == groups.iloc[-1]]

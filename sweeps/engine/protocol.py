@@ -8,8 +8,6 @@ from enhance.config import Scalar
 from enhance.report import Report
 from enhance.samples import Sample, SampleRequest
 
-ENDINGS = ("completed", "stopped", "diverged", "failed", "refused")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:

@@ -255,16 +255,6 @@ def contains(space: Space, values: Mapping[str, Scalar]) -> str | None:
     return f"{', '.join(extra)} not in the space; it has {', '.join(space)}" if extra else None
 
 
-def describe(entry: Range | When) -> str:
-    """A range in a few words, for plans and for the ledger."""
-    if isinstance(entry, When):
-        return f"{describe(entry.range)} when {entry.name} = {entry.value}"
-    if isinstance(entry, Choice):
-        return " | ".join(map(str, entry.values))
-    kind = {Uniform: "uniform", Log: "log", Integer: "whole"}[type(entry)]
-    return f"{entry.low:g} .. {entry.high:g} ({kind})"
-
-
 def _condition_problems(name: str, entry: When, space: Space) -> list[str]:
     earlier = list(space)[: list(space).index(name)]
     if entry.name not in earlier:

@@ -18,12 +18,12 @@ _TYPES = {
     "metric.": pa.float64(),
     "spread.": pa.float64(),
     "loss.": pa.float64(),
-    "baseline.": pa.float64(),
+    "untouched.": pa.float64(),
     "cost.latency": pa.float64(),
 }
 
 
-def write_rows(path: Path, rows: Sequence[Row], version: str | None = "1") -> Path:
+def write_rows(path: Path, rows: Sequence[Row], version: str | None = "2") -> Path:
     """One ledger file as the writer makes it: one column per name, floats typed, page checksums, a schema version."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {name: pa.array([row.get(name) for row in rows], type=_type(name)) for name in names}
@@ -47,7 +47,6 @@ def run_row(**changes: Any) -> Row:
         "question": "Which weights of the loss terms give the best picture?",
         "command": "python sweeps/loss_weights.py",
         "objectives": json.dumps(TWO),
-        "space": "{}",
         "contract": json.dumps({"rungs": RUNGS, "reduction": 2, "audit_share": 0.25, "stopping": "pareto"}),
         "started": START,
         **_where(),
@@ -81,8 +80,8 @@ def trial_row(number: int, psnr_db: float | None = 20.0, ms_ssim: float | None =
         "config.loss.color": 0.25 * number,
         "metric.psnr_db": psnr_db,
         "metric.ms_ssim": ms_ssim,
-        "baseline.psnr_db": 18.0,
-        "baseline.ms_ssim": 0.80,
+        "untouched.psnr_db": 18.0,
+        "untouched.ms_ssim": 0.80,
         "spread.psnr_db": None if psnr_db is None else 2.0,
         "spread.ms_ssim": None if ms_ssim is None else 0.02,
         "images": 24,
@@ -118,8 +117,8 @@ def report_row(trial: int, step: int, psnr_db: float, ms_ssim: float, **changes:
         "step": step,
         "metric.psnr_db": psnr_db,
         "metric.ms_ssim": ms_ssim,
-        "baseline.psnr_db": 18.0,
-        "baseline.ms_ssim": 0.80,
+        "untouched.psnr_db": 18.0,
+        "untouched.ms_ssim": 0.80,
         "spread.psnr_db": 2.0,
         "spread.ms_ssim": 0.02,
         "loss.pixel": 0.1,

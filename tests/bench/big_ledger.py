@@ -16,8 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.ledger.schema import VERSION, VERSION_KEY
 from enhance.config import flatten
-from sweeps.engine.ledger.writer import SCHEMA_VERSION
+from sweeps.engine.encoding import encode_entry
 from sweeps.engine.space import Log
 from sweeps.loss_weights import SWEEP
 
@@ -37,10 +38,10 @@ def write(run: Path, trials: int) -> None:
     with ProcessPoolExecutor(2) as processes:
         list(processes.map(_write_part, [run] * FILES, range(FILES), [trials // FILES] * FILES))
     rungs = [60 * (rung + 1) for rung in range(RUNGS)]
-    searched = {name: repr(Log(1e-4, 1.0)) for name in VARIED}
+    searched = {name: encode_entry(Log(1e-4, 1.0)) for name in VARIED}
     contract = json.dumps({"rungs": rungs, "reduction": 2, "audit_share": 0.0, "space": searched})
     row: Columns = {"run": "run0", "sweep": "loss_weights", "question": "Which of a million trials are on the front?",
-                    "command": "tests/bench/analysis_scale.py", "objectives": json.dumps(OBJECTIVES), "space": "{}",
+                    "command": "tests/bench/analysis_scale.py", "objectives": json.dumps(OBJECTIVES),
                     "contract": contract, "started": pd.DatetimeIndex([START]), **_where()}  # fmt: skip
     _save(run / "runs" / "part-00000.parquet", row)
 
@@ -92,7 +93,7 @@ def _scores(rng: np.random.Generator, psnr_db: np.ndarray) -> Columns:
     scores: Columns = {"metric.psnr_db": psnr_db}
     for name in METRICS[1:]:
         scores[f"metric.{name}"] = 0.04 * psnr_db + rng.normal(0, 0.001, psnr_db.size)
-    return scores | {f"spread.{name}": 2.0 for name in METRICS} | {f"baseline.{name}": 18.0 for name in METRICS}
+    return scores | {f"spread.{name}": 2.0 for name in METRICS} | {f"untouched.{name}": 18.0 for name in METRICS}
 
 
 def _where() -> Columns:
@@ -104,7 +105,7 @@ def _save(path: Path, columns: Columns) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = max(len(value) for value in columns.values() if isinstance(value, np.ndarray | pd.Index))
     table = pa.table({name: _array(value, rows) for name, value in columns.items()})
-    metadata = {"teststrip.schema": str(SCHEMA_VERSION)}
+    metadata = {VERSION_KEY: VERSION.encode()}
     pq.write_table(table.replace_schema_metadata(metadata), path, write_page_checksum=True)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from analysis.ledger.load import load
+from analysis.ledger.schema import DATASETS
 from sweeps.engine.sweep import Sweep
 from tests.patience import PATIENCE_S
 from tests.places import ROOT
@@ -23,7 +24,7 @@ from tests.sweeps.test_questions import QUESTIONS, small
 pytestmark = [pytest.mark.engine, pytest.mark.endurance, pytest.mark.timeout(900)]
 
 MEASURED = ("latency", "peak_memory")
-DATASETS = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
+KEYS = {name: DATASETS[name].key for name in ("starts", "reports", "trials")}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_the_rows_are_the_same_at_every_distance(
     here, *others = (load(tmp_path / place) for place in ("here", "ray", "cluster"))
     assert len(here.trials) >= sweep.smoke.trials * sweep.smoke.seeds
     for other in others:
-        for dataset, keys in DATASETS.items():
+        for dataset, keys in KEYS.items():
             one, two = (computed(plain(getattr(ledger, dataset), keys)) for ledger in (here, other))
             pd.testing.assert_frame_equal(one, two, check_exact=True)
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from analysis.ledger.load import load
+from analysis.ledger.schema import ENDINGS
 from enhance.config import Config, Scalar, conflicts, domains
 from enhance.nets import build_net, parameter_count
 from sweeps.engine import command
 from sweeps.engine.command import run
 from sweeps.engine.environment import analysis_command
-from sweeps.engine.protocol import ENDINGS
 from sweeps.engine.space import corner_points
 from sweeps.engine.sweep import Sweep
 from tests.places import ROOT

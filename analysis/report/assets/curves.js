@@ -38,15 +38,15 @@ function drawCurves(run, rows, name, width, height, drawing, alone = false) {
   const drawable = lines.filter((line) => line.places.length);
   const values = drawable.flatMap((line) => line.places.map((place) => place[1]));
   const steps = drawable.flatMap((line) => line.places.map((place) => place[0]));
-  const baseline = metric ? metric.baseline : null;
+  const untouched = metric ? metric.untouched : null;
   const most = Math.max(0, ...steps);
-  const domain = extent(baseline === null ? values : [...values, baseline], 0.06, false);
+  const domain = extent(untouched === null ? values : [...values, untouched], 0.06, false);
   const frame = plotFrame(width, Math.round(height), { label: "step", domain: [0, most * 1.02 || 1], log: false },
     { label: curve.label, domain, log: false }, `${curve.label} over steps, ${drawable.length} trials`);
-  if (baseline !== null) {
-    const level = frame.y(baseline);
+  if (untouched !== null) {
+    const level = frame.y(untouched);
     frame.inner.append(svgElement("path", { class: "level", d: `M${frame.box.left} ${level}H${frame.box.right}` }));
-    if (!alone) frame.inner.append(svgElement("text", { class: "baseline halo", x: frame.box.left + 6, y: level - 6 }, "untouched phone image"));
+    if (!alone) frame.inner.append(svgElement("text", { class: "untouched-label halo", x: frame.box.left + 6, y: level - 6 }, "untouched phone image"));
   }
   const chosen = run.selected.row;
   const path = (line) => line.places.map(([step, value], index) => `${index ? "L" : "M"}${frame.x(step)} ${frame.y(value)}`).join("");

@@ -43,7 +43,7 @@ function axisOf(run, state, which, points) {
   if (state[which] === ORDER) {
     const value = (point) => point.first;
     return { label: "search order (trial number)", value, ends: () => [null, null], trial: (row) => data.trials.number[row],
-      domain: extent(points.map(value), 0.04, false), log: false, whole: true, baseline: null };
+      domain: extent(points.map(value), 0.04, false), log: false, whole: true, untouched: null };
   }
   const index = state[which];
   const metric = data.metrics[index];
@@ -53,7 +53,7 @@ function axisOf(run, state, which, points) {
   const log = metric.cost && spansDecades(means);
   const own = data.trials.metrics[index];
   const trial = (row) => (own[row] === null ? null : own[row] / metric.unit);
-  const baseline = metric.baseline === null ? null : metric.baseline / metric.unit;
+  const untouched = metric.untouched === null ? null : metric.untouched / metric.unit;
   const shown = [...means];
   if (!log) {
     // Typical intervals fit; a few very long ones must not squeeze the rest into a corner.
@@ -62,13 +62,13 @@ function axisOf(run, state, which, points) {
   }
   let domain = extent(shown, 0.06, log);
   const span = domain[1] - domain[0];
-  const near = baseline !== null && baseline > domain[0] - span && baseline < domain[1] + span;
-  if (near || (state.all && baseline !== null)) shown.push(baseline);
+  const near = untouched !== null && untouched > domain[0] - span && untouched < domain[1] + span;
+  if (near || (state.all && untouched !== null)) shown.push(untouched);
   if (state.all) for (const row of run.stopped) shown.push(trial(row));
   domain = extent(shown, 0.06, log);
   const arrow = { "1": " \u2192 better", "-1": " \u2190 better", "0": "" }[metric.direction];
   return { label: metric.label + (which === "x" ? arrow : arrow.replace("\u2192", "\u2191").replace("\u2190", "\u2193")), value,
-    ends: (point) => [low(point), high(point)], trial, domain, log, baseline, metric, index };
+    ends: (point) => [low(point), high(point)], trial, domain, log, untouched, metric, index };
 }
 
 function drawFrontier(run, state, width, drawing, key) {
@@ -115,7 +115,7 @@ function drawStopped(run, frame, x, y) {
 /* The untouched phone image: a mark if both of its scores are known, else a line. */
 function drawLevels(frame, x, y) {
   const { inner, box } = frame;
-  const [across, up] = [x.baseline === null ? null : frame.x(x.baseline), y.baseline === null ? null : frame.y(y.baseline)];
+  const [across, up] = [x.untouched === null ? null : frame.x(x.untouched), y.untouched === null ? null : frame.y(y.untouched)];
   if (across !== null) inner.append(svgElement("path", { class: "level", d: `M${across} ${box.top}V${box.bottom}` }));
   if (up !== null) inner.append(svgElement("path", { class: "level", d: `M${box.left} ${up}H${box.right}` }));
   if (across !== null && up !== null) {
@@ -253,9 +253,9 @@ function writeKey(key, run, state, known, x, y, points) {
   if (state.stopped && placed.length) {
     parts.push(item("hollow", `stopped early, not comparable${outside ? ` (${outside} of ${placed.length} outside the plot)` : ""}`));
   }
-  const off = [x, y].filter((axis) => axis.baseline !== null && !inside(axis.domain, axis.baseline));
-  const away = off.length ? ` (outside the plot, at ${off.map((axis) => metricText(axis.metric, axis.baseline * axis.metric.unit)).join(", ")})` : "";
-  if (x.baseline !== null || y.baseline !== null) parts.push(item("diamond", `untouched phone image${away}`));
+  const off = [x, y].filter((axis) => axis.untouched !== null && !inside(axis.domain, axis.untouched));
+  const away = off.length ? ` (outside the plot, at ${off.map((axis) => metricText(axis.metric, axis.untouched * axis.metric.unit)).join(", ")})` : "";
+  if (x.untouched !== null || y.untouched !== null) parts.push(item("diamond", `untouched phone image${away}`));
   if (known.length < points.length) parts.push(element("span", {}, `${points.length - known.length} without a finite value are not drawn`));
   key.replaceChildren(...parts);
 }

@@ -29,7 +29,7 @@ function scoresOf(run, row) {
   const facts = run.data.metrics.flatMap((metric, index) => {
     const value = run.data.trials.metrics[index][row];
     if (value === null) return [];
-    const over = metric.baseline === null || metric.name === "psnr_gain_db" ? "" : ` (phone image ${metricText(metric, metric.baseline)})`;
+    const over = metric.untouched === null || metric.name === "psnr_gain_db" ? "" : ` (phone image ${metricText(metric, metric.untouched)})`;
     return [element("dt", {}, metric.label), element("dd", {}, metricText(metric, value) + over)];
   });
   return facts.length ? [element("h3", {}, "Scores of this trial"), element("dl", { class: "facts" }, ...facts)] : [];

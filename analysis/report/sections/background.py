@@ -4,9 +4,9 @@ import json
 
 import pandas as pd
 
-from analysis.frontier.configurations import baseline, varying_parameters
-from analysis.ledger.load import Ledger
-from analysis.ledger.units import COSTS, metric_label, metric_text
+from analysis.frontier.configurations import untouched, varying_parameters
+from analysis.ledger.load import Ledger, contract_facts
+from analysis.ledger.units import COSTS, metric_label, metric_text, recorded_text
 from analysis.report.blocks import Block, Code, Content, Facts, Folded, Table
 from analysis.report.reading import Reading
 
@@ -31,7 +31,7 @@ def data(reading: Reading) -> Content:
         pairs.append(("fingerprint", digest))
     pairs.append(("validation images", _several(trials, "images") or "not reported"))
     names = [column.removeprefix("metric.") for column in ledger.columns("trials") if column.startswith("metric.")]
-    scores = [(name, baseline(ledger, name)) for name in names if name not in COSTS and name != "psnr_gain_db"]
+    scores = [(name, untouched(ledger, name)) for name in names if name not in COSTS and name != "psnr_gain_db"]
     rows = [[metric_label(name), metric_text(name, value)] for name, value in scores if value is not None]
     blocks: list[Block] = [Facts(pairs)]
     if rows:
@@ -55,9 +55,10 @@ def reproduction(reading: Reading) -> Content:
     blocks: list[Block] = []
     if "command" in ledger.runs:
         blocks.append(Code("\n".join(dict.fromkeys(ledger.runs["command"].dropna().astype(str)))))
-    if space := _json(ledger, "space"):
-        blocks.append(Table(["searched", "range"], [[name, str(entry)] for name, entry in space.items()]))
-    if facts := _json(ledger, "contract"):
+    facts = contract_facts(ledger)
+    if space := facts.get("space"):
+        blocks.append(Table(["searched", "range"], [[name, recorded_text(entry)] for name, entry in space.items()]))
+    if facts:
         kept = [(name, _text(value)) for name, value in facts.items() if name not in ("space", "fixed")]
         blocks.append(Folded("Settings shared by all invocations", [Facts(kept)]))
     if fixed := _fixed(ledger):
@@ -89,13 +90,9 @@ def _fixed(ledger: Ledger) -> list[tuple[str, str]]:
     return [pair for pair in pairs if pair[1]]
 
 
-def _json(ledger: Ledger, column: str) -> dict[str, object]:
-    text = ledger.runs[column].iloc[-1] if column in ledger.runs else None
-    found: dict[str, object] = {} if text is None or pd.isna(text) else json.loads(text)
-    return found
-
-
 def _text(value: object) -> str:
+    if isinstance(value, dict) and "kind" in value:
+        return recorded_text(value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return value if isinstance(value, str) else json.dumps(value, default=str)

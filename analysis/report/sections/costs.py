@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.ledger.costs import conditions_text
-from analysis.ledger.load import CONDITIONS, LATENCY_RATIO
+from analysis.ledger.schema import CONDITIONS, LATENCY_RATIO
 from analysis.ledger.units import metric_text
 from analysis.report.blocks import Block, Content, Table
 from analysis.report.reading import Reading

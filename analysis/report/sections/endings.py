@@ -1,6 +1,7 @@
 """How the trials ended, and why."""
 
-from analysis.ledger.load import ENDINGS, LOST, not_ended
+from analysis.ledger.load import not_ended
+from analysis.ledger.schema import ENDINGS, LOST
 from analysis.report.blocks import Block, Content, Shares, Table, Text
 from analysis.report.reading import Reading
 from analysis.statistics.intervals import rate_interval

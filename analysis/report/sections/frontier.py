@@ -5,7 +5,8 @@ import pandas as pd
 from analysis.frontier.configurations import caveats, has_confirmations
 from analysis.frontier.confirmation import confirmation, luck_lines
 from analysis.frontier.table import CHANCE, chance_text, confirmation_cells, estimate, over
-from analysis.ledger.load import LOST, Objective
+from analysis.ledger.load import Objective
+from analysis.ledger.schema import LOST
 from analysis.ledger.units import COSTS, metric_label, sentence
 from analysis.report.blocks import Block, Content, Folded, Interactive, Table, Text
 from analysis.report.reading import Reading

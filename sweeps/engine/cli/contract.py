@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.ledger.location import Location
+from analysis.ledger.units import recorded_text
 from sweeps.engine.cli.arguments import ACCEPTABLE
 
 
@@ -64,5 +65,9 @@ def _difference(before: Any, now: Any) -> str:
     """Two values side by side; of two mappings, only what differs."""
     if isinstance(before, dict) and isinstance(now, dict):
         names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-        return ", ".join(f"{name} is {before.get(name)}, here {now.get(name)}" for name in names)
-    return f"{before}, here {now}"
+        return ", ".join(f"{name} is {_words(before, name)}, here {_words(now, name)}" for name in names)
+    return f"{recorded_text(before)}, here {recorded_text(now)}"
+
+
+def _words(facts: dict[str, Any], name: str) -> str:
+    return recorded_text(facts.get(name))

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from analysis.ledger.files import read_table
 from analysis.ledger.location import Location, StorePath
+from analysis.ledger.schema import DATASETS
 from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
 from sweeps.engine.cli.arguments import UsageError
@@ -20,6 +22,7 @@ from sweeps.engine.cli.contract import check_contract, warning
 from sweeps.engine.cli.live import Board, aside
 from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder
+from sweeps.engine.encoding import encode_design, encode_entry
 from sweeps.engine.ledger.writer import Ledger, encode
 from sweeps.engine.run.admission import Immediate
 from sweeps.engine.run.cohorts import Cohorts
@@ -29,11 +32,7 @@ from sweeps.engine.run.samples import Gallery
 from sweeps.engine.run.shutdown import GRACE_S, Limits, signals_close
 from sweeps.engine.run.study import PriorResult
 from sweeps.engine.run.trials import RunContext
-from sweeps.engine.space import describe
 from sweeps.engine.sweep import METRICS, Sweep
-
-COST_KEY = ["network", "cost.device_name", "cost.failure"]
-"""What makes a row of `costs` of one run another one: a failure does not hide a measurement that came later."""
 
 if TYPE_CHECKING:  # a run on this machine does not load them
     from sweeps.engine.cli.preflight import Cluster
@@ -78,7 +77,7 @@ def grace_seconds() -> float:
     return grace_s
 
 
-def read_rows(run: Location, dataset: str, key: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+def read_rows(run: Location, dataset: str, key: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of a dataset in the order of their commits, the first of each key; and notes about damaged files."""
     table, notes = read_table(run, dataset, key)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -121,7 +120,7 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
 
     That comes last: an invocation that is refused leaves no row in `runs`.
     """
-    runs, _ = read_rows(options.out, "runs", ["run"])
+    runs, _ = read_rows(options.out, "runs", DATASETS["runs"].key)
     contract = _contract(sweep, options, store)
     accepted = check_contract(runs, contract, options.accept_change, options.out)
     if accepted:
@@ -142,11 +141,11 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
         history=prior,
     )
     if options.samples or options.photos:
-        recorded = {row["image"] for row in read_rows(options.out, "originals", ["image"])[0]}
+        recorded = {row["image"] for row in read_rows(options.out, "originals", DATASETS["originals"].key)[0]}
         controller.gallery = Gallery(store, options.samples, options.photos, bool(sweep.budget.confirm), recorded)
     if runs:
-        datasets = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
-        rows = {name: read_rows(options.out, name, key)[0] for name, key in datasets.items()}
+        datasets = ("starts", "reports", "trials")
+        rows = {name: read_rows(options.out, name, DATASETS[name].key)[0] for name in datasets}
         controller.restore(**rows, other_code=any(row["run.code"] != context.code for row in runs))
     ledger.commit("runs", [_run_row(run, sweep, options, contract) | {"accepted": encode(accepted)} | columns])
     return controller
@@ -157,9 +156,9 @@ def _network_costs(sweep: Sweep, options: Options, context: RunContext, console:
     if sweep.cost is None:
         return None
     costs = NetworkCosts(sweep.cost, context, notice=aside(console))
-    costs.recall(read_rows(options.out, "costs", COST_KEY)[0])
+    costs.recall(read_rows(options.out, "costs", DATASETS["costs"].key)[0])
     for past in options.costs_from:
-        count = costs.offer(read_rows(past, "costs", COST_KEY)[0])
+        count = costs.offer(read_rows(past, "costs", DATASETS["costs"].key)[0])
         costs.notice(f"costs from {past}: {count} networks under these conditions, with this code")
     return costs
 
@@ -196,7 +195,6 @@ def _run_row(run: str, sweep: Sweep, options: Options, contract: dict[str, Any])
         "command": options.command,
         "options": encode(options.in_effect),
         "objectives": encode([{"metric": name, "direction": METRICS[name]} for name in sweep.objectives]),
-        "space": encode({name: describe(entry) for name, entry in sweep.space.items()}),
         "contract": encode(contract),
         "trials": sweep.budget.trials,
         "run.host": environment.host(),
@@ -209,14 +207,14 @@ def _contract(sweep: Sweep, options: Options, store: PatchStore) -> dict[str, An
     return {
         "sweep": sweep.name,
         "objectives": list(sweep.objectives),
-        "space": {name: repr(entry) for name, entry in sweep.space.items()},
+        "space": {name: encode_entry(entry) for name, entry in sweep.space.items()},
         "fixed": {**sweep.fixed, "train.steps": sweep.budget.steps},
         "rungs": list(sweep.budget.rung_steps()),
         "reduction": sweep.budget.reduction,
         "seeds": sweep.budget.seeds,
         "sampler": sweep.sampler,
         "sampler_options": dict(sweep.sampler_options),
-        "design": repr(sweep.design),
+        "design": encode_design(sweep.design),
         "stopping": sweep.stopping,
         "constraints": {name: list(bound) for name, bound in sweep.constraints.items()},
         "audit_share": sweep.budget.audit_share,

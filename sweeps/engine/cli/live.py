@@ -10,9 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from analysis.ledger.schema import ENDINGS
 from enhance.config import Scalar
 from sweeps.engine.cli.plan import confirmation_steps, expected_steps
-from sweeps.engine.protocol import ENDINGS
 from sweeps.engine.run.confirmation import best
 from sweeps.engine.run.trials import Trial
 from sweeps.engine.sweep import METRICS, Budget, Sweep

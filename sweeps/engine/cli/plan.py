@@ -5,11 +5,12 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.ledger.location import StorePath
+from analysis.ledger.units import recorded_text
 from enhance.conditions import Conditions
 from sweeps.engine.cli.options import Options
+from sweeps.engine.encoding import encode_entry
 from sweeps.engine.environment import ENHANCE, code_hash
 from sweeps.engine.rungs import RULES
-from sweeps.engine.space import describe
 from sweeps.engine.sweep import METRICS, Budget, Sweep
 
 SAMPLE_MB = 0.02
@@ -83,7 +84,9 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     for label in shown:
         space.add_column(label, justify="right")
     for name, entry in sweep.space.items():
-        space.add_row(name, describe(entry), *(_short(values.get(name, "")) for values in shown.values()))
+        space.add_row(
+            name, recorded_text(encode_entry(entry)), *(_short(values.get(name, "")) for values in shown.values())
+        )
     fixed = "  ".join(f"{name}={_short(value)}" for name, value in sorted(sweep.fixed.items()))
     named = [] if shown or not sweep.enqueue else [Text(f"tried first: {', '.join(sweep.enqueue)}")]
     return Group(Text(sweep.name, style="bold"), facts, space, *named, Text(f"fixed: {fixed}", style="dim"))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from analysis.frontier.answer import frontier
-from analysis.frontier.configurations import baseline
+from analysis.frontier.configurations import untouched
 from analysis.frontier.confirmation import luck_lines
 from analysis.frontier.table import endings_line, frontier_table, hidden_line, legend_lines
 from analysis.ledger.load import Ledger, LedgerError, load
@@ -63,6 +63,6 @@ def _say_answer(answered_by: str, ledger: Ledger, console: Console, say: Callabl
 
 def _untouched_lines(ledger: Ledger) -> list[str]:
     """What every network has to beat, in a line; none where no objective compares with a target."""
-    scores = {objective.metric: baseline(ledger, objective.metric) for objective in ledger.objectives}
+    scores = {objective.metric: untouched(ledger, objective.metric) for objective in ledger.objectives}
     parts = [f"{metric_label(name)} {metric_text(name, score)}" for name, score in scores.items() if score is not None]
     return [f"the phone's own pictures, untouched: {', '.join(parts)}"] if parts else []

@@ -1,13 +1,4 @@
-"""The ledger: the Parquet datasets of a run, and the protocol that makes a file, once seen, complete.
-
-    RUN/runs/      one row per invocation of the sweep
-    RUN/starts/    one row per trial that was started: what a resumed run must finish
-    RUN/reports/   one row per report of a trial at a rung
-    RUN/trials/    one row per trial that ended, with its ending and reason
-    RUN/costs/     one row per network that was measured on a device
-    RUN/samples/   one row per completed trial and picture: its scores, and of a few pictures the output
-    RUN/originals/ one row per picture that some sample shows: input and target
-    RUN/replay/    one row per replay of the run's curves (`arms.py`); written by `replay`, not by the driver
+"""The writer of a ledger, and the protocol that makes a file, once seen, complete. What it writes: `schema.py`.
 
 Commit in a folder: write under a temporary name beside it, close, read back with page checksums, fsync, link to the
 final name without overwriting, fsync the folder; only then does `commit` return. In an object store: check the bytes
@@ -28,10 +19,10 @@ import pyarrow.parquet as pq
 
 from analysis.ledger.durable import named, remove_temporaries
 from analysis.ledger.location import Location, StorePath, files
+from analysis.ledger.schema import DATASETS, VERSION, VERSION_KEY, column_type
 from sweeps.engine.ledger.lock import LedgerBusy, LedgerLost, hold
 
 __all__ = [
-    "DATASETS",
     "Ledger",
     "LedgerBusy",
     "LedgerLost",
@@ -42,16 +33,8 @@ __all__ = [
     "to_table",
 ]
 
-SCHEMA_VERSION = 1
-DATASETS = ("runs", "starts", "reports", "trials", "costs", "samples", "originals")
-
 Row = Mapping[str, Any]
 
-_FLOAT_PREFIXES = ("metric.", "spread.", "loss.", "signal.", "baseline.", "cost.latency_", "cost.baseline_")
-_TIMES = ("time.train_s", "time.eval_s", "time.wall_s", "train_s", "eval_s", "step_s")
-_FLOATS = (*_TIMES, "grad_norm", "learning_rate", "best")
-_INTS = ("cost.parameters", "cost.macs", "cost.peak_memory_bytes", "images")
-_BYTES = ("input", "target", "output")
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), datetime: pa.timestamp("us", "UTC")}
 
 
@@ -168,22 +151,18 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
     for row in rows:
         names.update(dict.fromkeys(row))
     fields = [pa.field(name, _type(name, [row.get(name) for row in rows])) for name in names]
-    schema = pa.schema(fields, metadata={"teststrip.schema": str(SCHEMA_VERSION)})
+    schema = pa.schema(fields, metadata={VERSION_KEY: VERSION.encode()})
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
 
 
 def encode(value: object) -> str:
-    """JSON for the few columns that hold a structure (objectives, space)."""
+    """JSON for the few columns that hold a structure (objectives, contract)."""
     return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def _type(name: str, values: Sequence[Any]) -> pa.DataType:
-    if name.startswith(_FLOAT_PREFIXES) or name in _FLOATS:
-        return pa.float64()
-    if name in _INTS:
-        return pa.int64()
-    if name in _BYTES:
-        return pa.binary()
+    if (promised := column_type(name)) is not None:
+        return promised
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) != 1 or not kinds <= _ARROW.keys():
         raise TypeError(f"column {name!r} must hold values of one kind, got {sorted(kind.__name__ for kind in kinds)}")

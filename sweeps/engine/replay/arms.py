@@ -10,15 +10,13 @@ import numpy as np
 from rich.table import Table
 
 from analysis.ledger.location import Location
+from analysis.ledger.schema import ENDINGS, REPLAY
 from sweeps.engine.ledger.writer import Row, commit_file, encode
-from sweeps.engine.protocol import ENDINGS
 from sweeps.engine.replay.recording import Recording
 from sweeps.engine.replay.simulation import Trouble
 
 EARLY = 0.2
 """The share of the whole grid's steps at which arms are compared beside their ends."""
-
-DATASET = "replay"
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def outcome_rows(played: Played, outcomes: Mapping[Arm, Sequence[Outcome]]) -> l
 def keep(rows: Sequence[Row], run: Location) -> Location:
     """Make `rows` durable as a new file of RUN/replay and return its name. Raises OSError."""
     started = rows[0]["started"].strftime("%Y%m%dT%H%M%S")
-    folder = run / DATASET
+    folder = run / REPLAY.name
     if isinstance(folder, Path):
         folder.mkdir(exist_ok=True)
     final = folder / f"{started}-{rows[0]['replay']}.parquet"

@@ -160,7 +160,7 @@ def report_from_row(row: Row) -> Report:
         step=row["step"],
         metrics=_with_prefix("metric.", row),
         spread=_with_prefix("spread.", row),
-        untouched=_with_prefix("baseline.", row),
+        untouched=_with_prefix("untouched.", row),
         images=row["images"],
         loss_total=losses.pop("total"),
         losses=losses,
@@ -212,7 +212,7 @@ def _scores(report: Report) -> dict[str, Any]:
     return {
         **{f"metric.{name}": value for name, value in report.metrics.items()},
         **{f"spread.{name}": value for name, value in report.spread.items()},
-        **{f"baseline.{name}": value for name, value in report.untouched.items()},
+        **{f"untouched.{name}": value for name, value in report.untouched.items()},
         "images": report.images,
     }
 

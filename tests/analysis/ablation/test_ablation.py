@@ -17,6 +17,7 @@ from analysis.ledger.load import LedgerError, load
 from analysis.ledger.space import Parameter
 from analysis.statistics.effects import paired_effects
 from sweeps.engine.designs import Ablation, Design, Factorial, Grid, OneAtATime
+from sweeps.engine.encoding import encode_design, encode_entry
 from sweeps.engine.space import Choice, Log, Space, When
 from tests.analysis.written_ledgers import lost_row, run_row, trial_row
 
@@ -54,10 +55,10 @@ def written(
             gone = (place, seed) in lost
             rows.append(lost_row(number, **changes) if gone else trial_row(number, score, 0.9, **changes))
     contract = {
-        "design": repr(design),
+        "design": encode_design(design),
         "sampler": "tpe",
         "rungs": [600],
-        "space": {leaf: repr(entry) for leaf, entry in space.items()},
+        "space": {leaf: encode_entry(entry) for leaf, entry in space.items()},
     }
     return write(rows, [], [run_row(contract=json.dumps(contract))], name=name)
 

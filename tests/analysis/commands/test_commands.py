@@ -214,7 +214,7 @@ def test_a_single_point_far_from_the_phone_image_can_be_drawn(write: Write) -> N
 
 
 def test_the_phone_image_is_drawn_where_the_trials_recorded_it(write: Write) -> None:
-    rows = [trial_row(n, 20.0 + n, **{"baseline.psnr_db": 16.5, "baseline.ms_ssim": 0.75}) for n in range(2)]
+    rows = [trial_row(n, 20.0 + n, **{"untouched.psnr_db": 16.5, "untouched.ms_ssim": 0.75}) for n in range(2)]
     assert "at 16.5, 0.75)" in words(drawn(write(rows)))
 
 

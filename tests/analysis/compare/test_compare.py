@@ -39,8 +39,12 @@ def trials(
     return rows
 
 
+LOG = {"kind": "log", "low": 1, "high": 2}
+GRID = {"kind": "grid", "levels": 0}
+
+
 def contract(**changes: Any) -> str:
-    facts = {"rungs": [600], "design": "None", "sampler": "tpe", "fixed": {"optimizer.lr": 1e-3}, "code": "c0de"}
+    facts = {"rungs": [600], "design": None, "sampler": "tpe", "fixed": {"optimizer.lr": 1e-3}, "code": "c0de"}
     return json.dumps({**facts, **changes})
 
 
@@ -66,12 +70,12 @@ def test_what_differs_is_listed_by_its_part(ledger: Make) -> None:
     changed = {"run.code": "beef", "run.data": "f00d", "run.torch": "2.12.0", "config.train.ema": 0.9}
     b = ledger(
         trials(seeds=(0, 1, 2, 3), **changed),
-        contract=contract(fixed={"optimizer.lr": 3e-3}, sampler="random", space={"loss.color": "Log(1, 2)"}, new=3),
+        contract=contract(fixed={"optimizer.lr": 3e-3}, sampler="random", space={"loss.color": LOG}, new=3),
         argv=json.dumps(["--warm-start", "runs/x"]),
     )
     found = [tuple(row) for row in setup_differences(a, b).itertuples(index=False)]
     assert found == [
-        ("space", "loss.color", "", "Log(1, 2)"),
+        ("space", "loss.color", "", "1 .. 2 (log)"),
         ("fixed", "optimizer.lr", "0.001", "0.003"),
         ("default", "train.ema", "", "0.9"),
         ("budget", "seeds of search", "0, 1, 2", "0, 1, 2, 3"),
@@ -219,7 +223,7 @@ def test_other_data_refuse_scores_and_name_both(ledger: Make) -> None:
 
 
 def test_another_convention_is_seen_by_the_untouched_images(ledger: Make) -> None:
-    kept, refused = comparable(ledger(trials()), ledger(trials(**{"baseline.psnr_db": 19.2})))
+    kept, refused = comparable(ledger(trials()), ledger(trials(**{"untouched.psnr_db": 19.2})))
     assert kept == [MS_SSIM]
     assert refused[0].startswith("PSNR (dB): the untouched images score 18 in A and 19.2 in B")
 
@@ -273,7 +277,7 @@ def test_a_search_without_confirmation_has_no_interval(ledger: Make) -> None:
 
 
 def test_a_design_has_one(ledger: Make) -> None:
-    design = contract(design="Grid()")
+    design = contract(design=GRID)
     a, b = (ledger(trials(gain, noise=noise), contract=design) for gain, noise in ((0, 0), (0.5, 1)))
     found = best(a, b, [PSNR, MS_SSIM])
     assert (found.method, found.n, found.why) == ("paired", 3, "")
@@ -351,7 +355,7 @@ def test_rates_of_divergence_and_their_discordant_pairs(ledger: Make) -> None:
 
 def test_the_command_says_and_writes_it(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [write(trials(gain, noise=int(gain > 0)), [], [run_row(contract=contract(design=design))], name=name)
-            for name, gain, design in (("a", 0.0, "Grid()"), ("b", 0.5, "Grid()"))]  # fmt: skip
+            for name, gain, design in (("a", 0.0, GRID), ("b", 0.5, GRID))]  # fmt: skip
     assert main(["compare", *map(str, runs)]) == 0
     printed = capsys.readouterr().out
     assert "nothing differs in how they were made" in printed

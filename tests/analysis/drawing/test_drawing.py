@@ -14,13 +14,13 @@ VALUES = st.lists(st.tuples(st.floats(-100, 100), st.floats(0, 10)), min_size=1,
 def dimension(means: list[float], halves: list[float], **changes: object) -> Dimension:
     mean, half = np.array(means), np.array(halves)
     parts = {"label": "PSNR (dB)", "maximize": True, "mean": mean, "low": mean - half, "high": mean + half}
-    return Dimension(**{**parts, "stopped": np.array([]), "baseline": None, **changes})  # type: ignore[arg-type]
+    return Dimension(**{**parts, "stopped": np.array([]), "untouched": None, **changes})  # type: ignore[arg-type]
 
 
 @given(VALUES, st.floats(-1000, 1000))
-def test_every_mean_lies_inside_the_limits(values: list[tuple[float, float]], baseline: float) -> None:
+def test_every_mean_lies_inside_the_limits(values: list[tuple[float, float]], untouched: float) -> None:
     means, halves = [mean for mean, _ in values], [half for _, half in values]
-    low, high = dimension(means, halves, baseline=baseline).limits()
+    low, high = dimension(means, halves, untouched=untouched).limits()
     assert low < min(means)
     assert max(means) < high
 
@@ -37,8 +37,8 @@ def test_one_long_interval_does_not_squeeze_the_rest() -> None:
 
 
 def test_a_near_phone_image_is_shown_and_a_far_one_is_not() -> None:
-    assert dimension([19.0, 20.0], [0.1, 0.1], baseline=18.0).limits()[0] < 18.0
-    assert dimension([19.0, 20.0], [0.1, 0.1], baseline=5.0).limits()[0] > 18.0
+    assert dimension([19.0, 20.0], [0.1, 0.1], untouched=18.0).limits()[0] < 18.0
+    assert dimension([19.0, 20.0], [0.1, 0.1], untouched=5.0).limits()[0] > 18.0
 
 
 def test_values_that_are_not_finite_are_left_out_of_the_limits() -> None:

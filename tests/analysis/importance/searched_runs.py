@@ -9,11 +9,16 @@ import numpy as np
 from tests.analysis.written_ledgers import RUNGS, Row, report_row, run_row, trial_row
 
 ONE = [{"metric": "psnr_db", "direction": "maximize"}]
-SPACE = {
-    "net.family": "Choice(values=('resnet', 'strided'))",
-    "loss.color": "Log(low=0.01, high=100.0)",
-    "loss.tv": "Uniform(low=0.0, high=1.0)",
-    "net.blocks": "When(name='net.family', value='resnet', range=Integer(low=1, high=4, step=1))",
+SPACE: dict[str, Any] = {
+    "net.family": {"kind": "choice", "values": ["resnet", "strided"]},
+    "loss.color": {"kind": "log", "low": 0.01, "high": 100.0},
+    "loss.tv": {"kind": "uniform", "low": 0.0, "high": 1.0},
+    "net.blocks": {
+        "kind": "when",
+        "name": "net.family",
+        "value": "resnet",
+        "range": {"kind": "integer", "low": 1, "high": 4, "step": 1},
+    },
 }
 """A choice, a range in the logarithm, one that is plain, and whole numbers under a condition."""
 

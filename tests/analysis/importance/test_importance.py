@@ -153,24 +153,30 @@ def test_the_space_is_read_from_the_contract(write: Write) -> None:
 
 def test_a_condition_may_stand_before_what_it_names(write: Write) -> None:
     """The contract is JSON with its names sorted: adam's beta1 comes before the name of the optimizer."""
-    own = {"a.beta": "When(name='a.name', value='x', range=Uniform(low=0, high=1))", "a.name": "Choice(values=('x',))"}
+    inner = {"kind": "uniform", "low": 0, "high": 1}
+    own = {
+        "a.beta": {"kind": "when", "name": "a.name", "value": "x", "range": inner},
+        "a.name": {"kind": "choice", "values": ["x"]},
+    }
     assert [parameter.name for parameter in space(written(write, space=own))] == ["a.name", "a.beta"]
 
 
 @pytest.mark.parametrize(
-    "text",
+    "entry",
     [
-        "When(name='b', value=1, range=Log(low=1, high=2))",
-        "Lag(low=1, high=2)",
-        "Log(low=1)",
-        "import os",
-        "Log(1, 2)",
-        "__import__('os')",
+        {"kind": "when", "name": "b", "value": 1, "range": {"kind": "log", "low": 1, "high": 2}},  # there is no b
+        {"kind": "when", "name": "a", "value": 1},
+        {"kind": "lag", "low": 1, "high": 2},
+        {"kind": "log", "low": 1},
+        {"kind": "log", "low": "a", "high": 2},
+        {"low": 1, "high": 2},
+        "Log(low=1, high=2)",
+        None,
     ],
 )
-def test_a_space_that_cannot_be_read_is_refused(write: Write, text: str) -> None:
+def test_a_space_that_cannot_be_read_is_refused(write: Write, entry: object) -> None:
     with pytest.raises(LedgerError, match=r"the space in the contract of .* cannot be read"):
-        space(written(write, space={"a": text}))
+        space(written(write, space={"a": entry}))
 
 
 def test_a_parameter_counts_where_its_conditions_hold_however_deep() -> None:
@@ -191,8 +197,9 @@ def test_a_switched_off_parameter_has_no_value(write: Write) -> None:
 
 
 def test_a_value_outside_of_the_space_is_refused(write: Write) -> None:
+    narrow = {**SPACE, "loss.tv": {"kind": "uniform", "low": 0.0, "high": 0.1}}
     with pytest.raises(LedgerError, match=r"outside the space of the contract: loss\.tv=.* lies outside 0 to 0\.1"):
-        configuration_scores([written(write, space={**SPACE, "loss.tv": "Uniform(low=0.0, high=0.1)"})], PSNR, 0)
+        configuration_scores([written(write, space=narrow)], PSNR, 0)
 
 
 # --- runs --------------------------------------------------------------------------------------------------------

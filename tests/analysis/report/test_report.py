@@ -197,7 +197,7 @@ def test_the_data_are_the_ledgers(write: Write) -> None:
     (best,) = (point for point in data["views"]["results"] if point["front"])
     assert (best["label"], best["mean"]) == ("color=0.25", [21.0, 0.95])
     assert data["objectives"] == [0, 1]
-    assert [metric["baseline"] for metric in data["metrics"]] == [18.0, 0.8]
+    assert [metric["untouched"] for metric in data["metrics"]] == [18.0, 0.8]
     assert data["parameters"] == ["color"]
     assert data["trials"]["parameters"] == [[0.0, 0.25, 0.5]]
     place = [curve["label"] for curve in data["curve_names"]].index("PSNR (dB)")
@@ -286,9 +286,9 @@ def searched_run(write: Write, n: int = 40) -> Path:
     """A sweep of `n` trials that says what it searched, so that stability and importance have something to say."""
     trials, reports = sweep_rows(n, seed=3)
     space = {
-        "loss.color": "Log(low=0.01, high=10.0)",
-        "loss.texture": "Log(low=0.1, high=10.0)",
-        "optimizer.lr": "Log(low=1e-05, high=0.1)",
+        "loss.color": {"kind": "log", "low": 0.01, "high": 10.0},
+        "loss.texture": {"kind": "log", "low": 0.1, "high": 10.0},
+        "optimizer.lr": {"kind": "log", "low": 1e-05, "high": 0.1},
     }
     said = {"rungs": [150, 300, 450, 600], "reduction": 2, "audit_share": 0.25, "stopping": "pareto", "space": space}
     return write(trials, reports, [run_row(contract=json.dumps(said))])

@@ -29,7 +29,10 @@ from tests.analysis.written_ledgers import lost_row, report_row, run_row, sweep_
 
 Write = Callable[..., Path]
 RATES = (1e-4, 1e-3, 1e-2)
-SPACE = {"optimizer.lr": "Log(low=0.0001, high=0.01)", "train.vary": "Choice(values=('everything', 'data'))"}
+SPACE = {
+    "optimizer.lr": {"kind": "log", "low": 0.0001, "high": 0.01},
+    "train.vary": {"kind": "choice", "values": ["everything", "data"]},
+}
 RUN = run_row(contract=json.dumps({"space": SPACE}))
 PSNR = Objective("psnr_db", "maximize")
 
@@ -156,8 +159,11 @@ def test_factors_are_those_of_the_space_and_go_by_name(write: Write) -> None:
 
 def test_a_value_under_a_condition_that_fails_is_no_value(write: Write) -> None:
     """The configuration has another optimizer's momentum too; it decided nothing."""
-    space = {"net.family": "Choice(values=('a', 'b'))",
-             "net.levels": "When(name='net.family', value='a', range=Choice(values=(4, 5)))"}  # fmt: skip
+    levels = {"kind": "choice", "values": [4, 5]}
+    space = {
+        "net.family": {"kind": "choice", "values": ["a", "b"]},
+        "net.levels": {"kind": "when", "name": "net.family", "value": "a", "range": levels},
+    }
     rows = [
         trial_row(place, **{"config.net.family": family, "config.net.levels": 4 + place % 2})
         for place, family in enumerate("aabb")

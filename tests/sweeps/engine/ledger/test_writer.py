@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.ledger.files import read_table
+from analysis.ledger.schema import VERSION, VERSION_KEY
 from sweeps.engine.ledger.writer import Ledger, LedgerBusy, to_table
 from tests.patience import PATIENCE_S
 
@@ -35,7 +36,7 @@ def test_a_committed_row_is_read_by_pandas_polars_and_duckdb(ledger: Ledger) -> 
 
 def test_files_carry_checksums_and_the_schema_version(ledger: Ledger) -> None:
     path = ledger.commit("trials", [ROW])
-    assert pq.read_schema(path).metadata[b"teststrip.schema"] == b"1"
+    assert pq.read_schema(path).metadata[VERSION_KEY] == VERSION.encode()
     table, notes = read_table(ledger.root, "trials", ["trial"])
     assert table is not None
     assert notes == []

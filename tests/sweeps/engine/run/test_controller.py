@@ -8,6 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from analysis.ledger.load import load
+from analysis.ledger.schema import DATASETS
 from sweeps.engine.cli.driver import read_rows
 from sweeps.engine.ledger.writer import encode
 from sweeps.engine.protocol import Assignment
@@ -16,7 +17,7 @@ from sweeps.engine.space import Choice
 from sweeps.engine.sweep import Budget, Sweep
 from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, open_ledger, play, small_sweep
 
-DATASETS = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
+KEYS = {name: DATASETS[name].key for name in ("starts", "reports", "trials")}
 
 
 def begin(root: Path, sweep: Sweep) -> RunController:
@@ -25,7 +26,7 @@ def begin(root: Path, sweep: Sweep) -> RunController:
     if not list((root / "runs").glob("*.parquet")):
         ledger.commit("runs", [{"run": "r1", "question": "?", "run.data_spec": "demo", **run_row()}])
     controller = RunController(sweep, ledger, CONTEXT)
-    controller.restore(**{name: read_rows(root, name, key)[0] for name, key in DATASETS.items()})
+    controller.restore(**{name: read_rows(root, name, key)[0] for name, key in KEYS.items()})
     return controller
 
 

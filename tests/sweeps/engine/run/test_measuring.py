@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from analysis.ledger.load import load
+from analysis.ledger.schema import DATASETS
 from enhance.conditions import Conditions, Cost
-from sweeps.engine.cli.driver import COST_KEY, read_rows
+from sweeps.engine.cli.driver import read_rows
 from sweeps.engine.ledger.writer import Ledger
 from sweeps.engine.protocol import Answer, Measured, Measurement, Work
 from sweeps.engine.run.controller import RunController
@@ -71,7 +72,7 @@ def begin(root: Path, sweep: Sweep) -> RunController:
     assert sweep.cost is not None
     costs = NetworkCosts(sweep.cost, CONTEXT)
     controller = RunController(sweep, ledger, CONTEXT, costs=costs)
-    costs.recall(read_rows(root, "costs", COST_KEY)[0])
+    costs.recall(read_rows(root, "costs", DATASETS["costs"].key)[0])
     keys = {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}
     controller.restore(**{name: read_rows(root, name, key)[0] for name, key in keys.items()})
     return controller
@@ -144,7 +145,7 @@ def test_a_failure_does_not_hide_the_measurement_that_came_after_it(tmp_path: Pa
 
 def test_what_another_run_has_measured_is_offered_and_told_where_it_is_from(tmp_path: Path) -> None:
     play_at_once(begin(tmp_path / "past", measuring_sweep()), 1, seed=0)
-    rows = read_rows(tmp_path / "past", "costs", COST_KEY)[0]
+    rows = read_rows(tmp_path / "past", "costs", DATASETS["costs"].key)[0]
     controller, said = begin(tmp_path / "now", measuring_sweep()), []
     controller.costs.notice = said.append
     assert controller.costs.offer([{**row, "measured_in": "r0"} for row in rows]) == 3
@@ -164,7 +165,7 @@ def test_a_cost_of_other_code_or_conditions_or_that_was_disturbed_is_not_offered
     tmp_path: Path, change: dict[str, object]
 ) -> None:
     play_at_once(begin(tmp_path / "past", measuring_sweep()), 1, seed=0)
-    rows = [row | change for row in read_rows(tmp_path / "past", "costs", COST_KEY)[0]]
+    rows = [row | change for row in read_rows(tmp_path / "past", "costs", DATASETS["costs"].key)[0]]
     controller = begin(tmp_path / "now", measuring_sweep())
     assert controller.costs.offer(rows) == 0
     work = controller.next_assignment()

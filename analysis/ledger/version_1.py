@@ -1,0 +1,86 @@
+"""Ledgers of schema version 1, shown as version 2 would have them.
+
+Version 1 differs in two ways:
+
+- the scores of the unprocessed phone pictures stood in columns `baseline.*`, now `untouched.*`;
+- in the contract of a run, the entries of the space and the design were the `repr` of the engine's objects
+  ("Log(low=0.1, high=10.0)"), now JSON objects ({"kind": "log", "low": 0.1, "high": 10.0}).
+"""
+
+import ast
+import json
+from typing import Any
+
+import pyarrow as pa
+
+_BEFORE, _NOW = "baseline.", "untouched."
+
+_KINDS = {
+    "Uniform": "uniform",
+    "Log": "log",
+    "Integer": "integer",
+    "Choice": "choice",
+    "When": "when",
+    "Ablation": "ablation",
+    "OneAtATime": "one_at_a_time",
+    "Factorial": "factorial",
+    "Grid": "grid",
+    "Fraction": "fraction",
+}
+
+
+def column_before(name: str) -> str:
+    """What a column of version 2 is called in a file of version 1."""
+    return _BEFORE + name.removeprefix(_NOW) if name.startswith(_NOW) else name
+
+
+def upgrade_schema(schema: pa.Schema) -> pa.Schema:
+    """The columns of a version-1 file under their new names."""
+    return pa.schema([field.with_name(_column_now(field.name)) for field in schema], metadata=schema.metadata)
+
+
+def upgrade_table(table: pa.Table) -> pa.Table:
+    """The rows of a version-1 file as version 2 would have them."""
+    table = table.rename_columns([_column_now(name) for name in table.column_names])
+    if "contract" in table.column_names:
+        texts = [upgrade_contract(text) for text in table["contract"].to_pylist()]
+        table = table.set_column(table.column_names.index("contract"), "contract", pa.array(texts, pa.string()))
+    return table
+
+
+def upgrade_contract(text: str | None) -> str | None:
+    """The contract of version 2 for one of version 1, both as JSON texts.
+
+    What cannot be understood stays as it is: whether that matters is for the analysis that asks for it to say.
+    """
+    try:
+        facts = json.loads(text or "")
+    except ValueError:
+        return text
+    if not isinstance(facts, dict):
+        return text
+    if isinstance(facts.get("space"), dict):
+        facts["space"] = {name: _upgrade_repr(entry) for name, entry in facts["space"].items()}
+    if "design" in facts:
+        facts["design"] = _upgrade_repr(facts["design"])
+    return json.dumps(facts, sort_keys=True)
+
+
+def _column_now(name: str) -> str:
+    return _NOW + name.removeprefix(_BEFORE) if name.startswith(_BEFORE) else name
+
+
+def _upgrade_repr(text: Any) -> Any:
+    try:
+        return _value(ast.parse(text, mode="eval").body)
+    except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
+        return text
+
+
+def _value(node: ast.AST) -> Any:
+    """What an expression stands for. Raises ValueError or KeyError for anything but literals and known classes."""
+    if not isinstance(node, ast.Call):
+        return ast.literal_eval(node)
+    if not isinstance(node.func, ast.Name) or node.args:
+        raise ValueError(f"{ast.unparse(node)} is no range and no design")
+    return {"kind": _KINDS[node.func.id], **{word.arg: _value(word.value) for word in node.keywords if word.arg}}

@@ -156,7 +156,7 @@ def _wait_for_nodes(options: Options, say: Say) -> "list[Node]":
 def _unanswered(shown: shared_folder.SharedFolderCheck, nodes: "list[Node]", found: list[str]) -> list[str]:
     """Problems of machines that see the driver's file in the folder, while the driver does not see theirs."""
     said = [node for node in nodes if not any(problem.startswith(f"{node.name}:") for problem in found)]
-    lost = [node for node in said if not shared_folder.answered(shown, node.id)]
+    lost = [node for node in said if not shared_folder.has_answered(shown, node.id)]
     return [
         f"{node.name}: the driver does not see what it writes to {shown.folder}; choose an --out on storage that every "
         "node sees at the same path, or --unshared"

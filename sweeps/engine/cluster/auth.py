@@ -1,7 +1,8 @@
-"""Who may command a cluster: whoever reaches the ports of a Ray without a token runs what he likes on its machines.
+"""Authentication: how a cluster lets this machine in, and whether it lets everybody in.
 
-So a cluster is asked before it is joined. One that answers without a token, and whose machines can be reached from
-elsewhere, is not joined unless that was asked for. Ray encrypts nothing: the network must be private all the same.
+Whoever reaches the ports of an unauthenticated Ray cluster can run anything on its machines. So the cluster is probed
+before it is joined: one that answers without a token, and whose machines can be reached from elsewhere, is not joined
+unless the user asks for it. Ray encrypts nothing, so the network must be private even with a token.
 """
 
 import ipaddress
@@ -25,27 +26,27 @@ TURN_ON = (
 
 
 class AccessError(ConnectionError):
-    """A cluster that does not let this machine in, or that lets everybody in."""
+    """The cluster refuses this machine, or is unauthenticated."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """A cluster that lets this machine in: `address` is HOST:PORT, `warnings` sentences for the user."""
+    """A cluster that accepts this machine: `address` is HOST:PORT, `warnings` are sentences for the user."""
 
     address: str
     warnings: list[str]
 
 
 def settle_access(address: str, *, insecure: bool) -> Access:
-    """Find out how the cluster at `address` lets one in, and set RAY_AUTH_MODE accordingly, before Ray is loaded.
+    """Find out whether the cluster at `address` needs a token, and set RAY_AUTH_MODE before Ray is imported.
 
-    Raises AccessError where it is open to everybody (unless `insecure`) or wants another token than
-    this machine has, ConnectionError where no Ray answers.
+    Raises AccessError if it is unauthenticated (unless `insecure`) or refuses this machine's token, ConnectionError
+    if no Ray answers.
     """
-    _check_somebody_is_there(address)
+    _check_port_is_open(address)
     open_answer = _ask(address, {**os.environ, "RAY_AUTH_MODE": "disabled"})
     if open_answer["answer"] == "yes":
-        return Access(open_answer["address"], _let_in_without_token(address, open_answer["machines"], insecure))
+        return Access(open_answer["address"], _accept_without_token(address, open_answer["machines"], insecure))
     if open_answer["answer"] == "no":
         raise ConnectionError(f"--address {address}: no Ray answers there ({_first_line(open_answer['said'])})")
     token, source = token_source(os.environ)
@@ -65,7 +66,7 @@ def settle_access(address: str, *, insecure: bool) -> Access:
 
 
 def token_source(environment: Mapping[str, str]) -> tuple[str, str]:
-    """The token that Ray would use, "" where there is none, and where it comes from, in Ray's order."""
+    """The token that Ray would use ("" for none) and its source: the variable, or the path of the file."""
     if environment.get("RAY_AUTH_TOKEN"):
         return environment["RAY_AUTH_TOKEN"], "RAY_AUTH_TOKEN"
     path = Path(environment.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
@@ -73,15 +74,15 @@ def token_source(environment: Mapping[str, str]) -> tuple[str, str]:
 
 
 def readable_by_others(source: str) -> list[str]:
-    """A sentence where the file of the token can be read by other users of this machine (Ray writes it so)."""
+    """A warning if other users of this machine can read the token's file: Ray creates it that way."""
     path = Path(source)
     if path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return [f"the token in {path} can be read by other users of this machine: chmod 600 {path}"]
     return []
 
 
-def _check_somebody_is_there(address: str) -> None:
-    """Ray itself asks for minutes before it says that nobody is."""
+def _check_port_is_open(address: str) -> None:
+    """Fail within seconds if nothing listens: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if address == "auto":
         return
@@ -93,14 +94,14 @@ def _check_somebody_is_there(address: str) -> None:
         raise ConnectionError(f"--address {address}: no Ray answers there ({error.strerror or error})") from None
 
 
-def _let_in_without_token(address: str, machines: list[str], insecure: bool) -> list[str]:
-    """The cluster asks for no token: that is no harm where only this machine can reach it."""
+def _accept_without_token(address: str, machines: list[str], insecure: bool) -> list[str]:
+    """Warnings about an unauthenticated cluster: none if only this machine can reach it. Raises AccessError."""
     os.environ["RAY_AUTH_MODE"] = "disabled"
     reachable = [machine for machine in machines if not _only_from_here(machine)]
     if not reachable:
         return []
     where = ", ".join(sorted(set(reachable)))
-    harm = f"the cluster at {address} asks nobody for a token: whoever reaches {where} can run anything there"
+    harm = f"the cluster at {address} is unauthenticated: anyone who reaches {where} can run anything there"
     if insecure:
         return [f"INSECURE: {harm}"]
     raise AccessError(f"{harm}; {TURN_ON}. --insecure joins it as it is")
@@ -121,7 +122,7 @@ def _ask(address: str, environment: Mapping[str, str]) -> dict[str, Any]:
             command, env=environment, capture_output=True, text=True, timeout=ANSWERS_WITHIN_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return {"answer": "no", "said": f"nothing was said within {ANSWERS_WITHIN_S:g} s"}
+        return {"answer": "no", "said": f"no answer within {ANSWERS_WITHIN_S:g} s"}
     if done.returncode:
         return {"answer": "no", "said": done.stderr.strip().splitlines()[-1] if done.stderr else ""}
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -1,7 +1,7 @@
-"""What a machine of a cluster finds out about itself: what it has, and what keeps it from training for this run.
+"""Checks that a machine of a cluster runs on itself: what it has, and what keeps it from training for this run.
 
-Runs on the machine, as code that the driver has sent. Everything that is wrong is found at once, in sentences that name
-the remedy; who asks puts the machine's name before them.
+This code runs on the machine; the driver sends it there. All problems are reported at once, each in a sentence with its
+remedy, before which the caller puts the machine's name.
 """
 
 import importlib.metadata
@@ -19,12 +19,12 @@ from sweeps.engine.cluster.shared_folder import SharedFolderCheck, look
 from sweeps.engine.environment import THREADS, code_hash, has_bf16
 
 DECISIVE = ("torch", "torchvision", "numpy", "kornia")
-"""Packages whose versions decide a trial's numbers."""
+"""Packages whose versions can change a trial's numbers."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a machine has: usable cores, bfloat16 in hardware, and its processor and GPUs by name."""
+    """A machine's usable cores, whether it has bfloat16 in hardware, and the names of its processor and GPUs."""
 
     cores: int
     bf16: bool
@@ -36,9 +36,9 @@ class Facts:
 class Requirements:
     """What a machine must have to train for a run.
 
-    `code` and `versions` are the driver's; `weights` files of pretrained weights ("file:PATH#DIGEST");
-    `folder_check` is None where the machine need not see the folder of the run.
-    `sender` names the actor that has the data.
+    `code` and `versions` are the driver's; `weights` are files of pretrained weights ("file:PATH#DIGEST");
+    `folder_check` is None if the machine need not see the folder of the run; `sender` is the name of the actor that
+    sends the data.
     """
 
     code: str
@@ -51,7 +51,7 @@ class Requirements:
 
 
 def facts() -> Facts:
-    """What this machine has; asks the system, not torch."""
+    """What this machine has, read from the system without importing torch."""
     models = [path.read_text() for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
     gpus = tuple(_value(text, "Model") for text in models)
     processor = next(iter(cpu_field("model name")), platform.machine())
@@ -59,7 +59,7 @@ def facts() -> Facts:
 
 
 def decisive_versions() -> dict[str, str]:
-    """The versions, by name, of what decides a trial's numbers, without importing any of it; "none" where it lacks."""
+    """Versions of Python and of DECISIVE by name, without importing them; "none" for a package that is missing."""
     found = {"python": platform.python_version()}
     for name in DECISIVE:
         try:
@@ -70,10 +70,10 @@ def decisive_versions() -> dict[str, str]:
 
 
 def problems(required: Requirements, node: str, fetch: Callable[[int], bytes], *, thorough: bool) -> list[str]:
-    """Everything that keeps this machine, Ray's `node`, from training; empty where it can.
+    """Everything that keeps this machine, Ray's `node`, from training; empty if nothing does.
 
-    `fetch` gives a chunk of the packed data, which are written to this machine's cache where they lack; `thorough`
-    reads every pixel of what it has.
+    `fetch` returns a chunk of the packed data by index: data that are missing are written to this machine's cache.
+    `thorough` reads and checks every pixel of data that are there.
     """
     found = _code_problems(required)
     if required.folder_check is not None and (unseen := look(required.folder_check, node)):
@@ -85,7 +85,7 @@ def problems(required: Requirements, node: str, fetch: Callable[[int], bytes], *
     try:
         open_delivered(required.transfer, fetch, verify=thorough)
     except DataError as error:
-        found.append(f"it has not the data and cannot be given them: {error}")
+        found.append(f"it lacks the data, and fetching them failed: {error}")
     return found + _device_problems(required.device)
 
 
@@ -94,7 +94,7 @@ def _code_problems(required: Requirements) -> list[str]:
     if (here := code_hash()) != required.code:
         found.append(
             f"it runs other code: enhance/ is {here} there and {required.code} in the driver, though the driver sends "
-            "its own. Something there comes before it on Python's path; take that away (`python -c 'import enhance; "
+            "its own. Something else comes first on Python's path there; remove it (`python -c 'import enhance; "
             "print(enhance)'` on the node says what)"
         )
     installed = decisive_versions()
@@ -111,12 +111,12 @@ def _weights_problem(weights: str) -> str:
     try:
         found = content_digest(path)
     except OSError as error:
-        return f"it has not the weights {path}: {error.strerror or error}. {remedy}"
-    return f"its weights {path} are others ({found}, not {digest}). {remedy}" if found != digest else ""
+        return f"it lacks the weights {path}: {error.strerror or error}. {remedy}"
+    return f"its weights {path} differ ({found}, not {digest}). {remedy}" if found != digest else ""
 
 
 def _device_problems(device: str) -> list[str]:
-    """Torch is set up here as a worker sets it up."""
+    """Problems with torch, set up as a worker sets it up, and with the GPU."""
     import torch
 
     torch.set_num_threads(THREADS)
@@ -129,7 +129,7 @@ def _device_problems(device: str) -> list[str]:
 
 
 def gpu_problem() -> str:
-    """What keeps torch from using this machine's GPU; "" where it can."""
+    """Why torch cannot use this machine's GPU; "" if it can."""
     import torch
 
     if torch.cuda.is_available():
@@ -141,6 +141,6 @@ def gpu_problem() -> str:
 
 
 def _value(text: str, name: str) -> str:
-    """The value of `name` in lines of "name : value"; "" where there is none."""
+    """The value of `name` in lines of "name : value"; "" if there is none."""
     lines = (line.partition(":") for line in text.splitlines())
     return next((value.strip() for key, _, value in lines if key.strip() == name), "")

@@ -1,4 +1,4 @@
-"""The machines of a cluster as Ray knows them, and the actors that ask them and send them the data."""
+"""The machines of a cluster: which there are, the actors that check them, and the one that sends them the data."""
 
 import math
 import os
@@ -14,15 +14,15 @@ from enhance.data.storage.delivery import StoreTransfer
 from sweeps.engine.cluster.node_check import Facts, Requirements, facts, problems
 
 START_S = 180.0
-"""How long a machine may take to start a process with the driver's code, and that to say what the machine has."""
+"""A machine has this long to start a process with the driver's code and to say what it has."""
 
 LOOK_S = 2.0
-"""How often Ray is asked which machines there are."""
+"""Seconds between two requests to Ray for its list of machines."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A living machine of the cluster; `name` is what sentences call it."""
+    """A machine of the cluster that is alive. Messages call it by `name`; `id` is Ray's."""
 
     id: str
     name: str
@@ -30,14 +30,14 @@ class Node:
     gpus: float
 
     def slots(self, device: str, gpu_share: float = 1.0) -> int:
-        """Trials at a time, each with a core, and with `gpu_share` of a GPU where they train on GPUs."""
+        """Trials that fit at a time, each with a core, and on "cuda" with `gpu_share` of a GPU."""
         if device == "cuda":
             return min(int(self.cpus), math.floor(self.gpus / gpu_share + 1e-6))
         return int(self.cpus)
 
 
 def living_nodes() -> list[Node]:
-    """The machines of the cluster that has been joined."""
+    """The machines of the cluster that this process has joined."""
     known = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     addresses = [node["NodeManagerAddress"] for node in known]
     found = []
@@ -50,23 +50,23 @@ def living_nodes() -> list[Node]:
 
 
 def gpu_share(workers: int, gpus: float) -> float:
-    """What each worker gets of a GPU where there may be more workers than GPUs: whole ones, or equal parts."""
+    """The share of a GPU for each worker, at most 1: equal parts if there are more workers than GPUs."""
     return 1.0 / max(1, math.ceil(workers / gpus)) if gpus else 1.0
 
 
 class Watch:
-    """Says which machines came and went; asks Ray now and then, however often it is asked."""
+    """Notices machines that join or leave. Asks Ray at most every LOOK_S seconds, however often it is called."""
 
     def __init__(self) -> None:
         self.nodes = living_nodes()
         self._looked = time.monotonic()
 
     def slots(self, device: str, share: float) -> int:
-        """Trials at a time on the machines that there are."""
+        """Trials that the machines can train at a time."""
         return sum(node.slots(device, share) for node in self.nodes)
 
     def changes(self) -> list[str]:
-        """Sentences about machines that have come or gone since the last time."""
+        """A sentence about each machine that has joined or left since the last call."""
         if time.monotonic() - self._looked < LOOK_S:
             return []
         before, self.nodes, self._looked = self.nodes, living_nodes(), time.monotonic()
@@ -79,29 +79,29 @@ class Watch:
 
 
 class NodeAgents:
-    """One process on each machine that answers questions about it. `dismiss` them before trials start."""
+    """One process on each machine that checks it. `dismiss` them before trials start, since they hold memory."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = list(nodes)
-        self._scouts = {node.id: _on(node.id, _Scout).remote() for node in nodes}
+        self._agents = {node.id: _on(node.id, _NodeAgent).remote() for node in nodes}
 
     def facts(self) -> tuple[dict[str, Facts], list[str]]:
-        """What each machine has, by its id, and a sentence about each that did not say."""
+        """What each machine has, by its id, and a sentence about each that did not answer."""
         return self._ask(lambda agent: agent.facts.remote(), START_S)
 
     def problems(self, required: Requirements) -> list[str]:
-        """What keeps the machines from training, in sentences that name them."""
+        """What keeps the machines from training: sentences that begin with a machine's name."""
         answers, silent = self._ask(lambda agent: agent.problems.remote(required), None)
         return silent + [f"{node.name}: {said}" for node in self.nodes for said in answers.get(node.id, [])]
 
     def dismiss(self) -> None:
         """End the processes."""
-        for agent in self._scouts.values():
+        for agent in self._agents.values():
             ray.kill(agent)
-        self._scouts.clear()
+        self._agents.clear()
 
     def _ask(self, question: Callable[[Any], Any], patience_s: float | None) -> tuple[dict[str, Any], list[str]]:
-        asked = {node: question(self._scouts[node.id]) for node in self.nodes}
+        asked = {node: question(self._agents[node.id]) for node in self.nodes}
         answers, silent = {}, []
         for node, answer in asked.items():
             try:
@@ -114,15 +114,15 @@ class NodeAgents:
 
 
 _LOGS = (
-    "see /tmp/ray/session_latest/logs there, install what lacks (`pip install -c constraints.txt -e .`), or take the "
-    "node out of the cluster"
+    "see /tmp/ray/session_latest/logs there, install what is missing (`pip install -c constraints.txt -e .`), or "
+    "remove the node from the cluster"
 )
 
 
 def send(transfer: StoreTransfer) -> str:
-    """Start the actor from which machines fetch the packed data, here; the name by which they find it.
+    """Start the actor on this machine from which the others fetch the packed data; returns its name.
 
-    It reads a chunk when one is asked for: neither it nor Ray's store ever holds more than a few.
+    It reads a chunk only when one is requested, so that neither it nor Ray's object store holds more than a few.
     """
     name = f"teststrip-{transfer.fingerprint}-{os.getpid()}"
     here = ray.get_runtime_context().get_node_id()
@@ -132,11 +132,11 @@ def send(transfer: StoreTransfer) -> str:
 
 
 _SENDERS: dict[str, Any] = {}
-"""A named actor lives as long as a handle of it does."""
+"""Handles of the senders: Ray ends a named actor when its last handle is gone."""
 
 
 def fetch_from(sender: str) -> Callable[[int], bytes]:
-    """How a machine gets a chunk from the actor `sender`."""
+    """A function that gets a chunk of the data, by index, from the actor called `sender`."""
 
     def fetch(index: int) -> bytes:
         answer: Any = ray.get_actor(sender).chunk.remote(index)
@@ -146,12 +146,12 @@ def fetch_from(sender: str) -> Callable[[int], bytes]:
 
 
 def this_node() -> str:
-    """Ray's id of the machine on which this process runs."""
+    """Ray's id of the machine that this process runs on."""
     return str(ray.get_runtime_context().get_node_id())
 
 
 def name_of(node_id: str) -> str:
-    """What sentences call the machine."""
+    """What messages call the machine."""
     return next((node.name for node in living_nodes() if node.id == node_id), f"node {node_id[:8]}")
 
 
@@ -163,9 +163,9 @@ class _Sender:
         return self.transfer.chunk(index)
 
 
-class _Scout:
+class _NodeAgent:
     def __init__(self) -> None:
-        # Ray hides the GPUs from a process that has asked for none. This one trains nothing, and ends.
+        # Ray hides the GPUs from an actor that requests none; this one has to see them, and ends before trials start.
         os.environ.pop("CUDA_VISIBLE_DEVICES", None)
 
     def facts(self) -> Facts:
@@ -176,12 +176,12 @@ class _Scout:
 
 
 def _on(node_id: str, actor: type, **options: Any) -> Any:
-    """The class as an actor of one machine that takes no slot."""
+    """The class as an actor on one machine, without taking a slot from the trials."""
     place = NodeAffinitySchedulingStrategy(node_id, soft=False)
     return ray.remote(actor).options(num_cpus=0, scheduling_strategy=place, **options)
 
 
 def _cause(error: BaseException) -> str:
-    """The last line that says something: Ray's texts are tracebacks."""
+    """The last line with a message: the text of Ray's errors is a whole traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in reversed(lines) if ": " in line), lines[-1] if lines else type(error).__name__)

@@ -1,4 +1,4 @@
-"""Starting and ending Ray: on this machine, or by joining a cluster."""
+"""Start Ray on this machine or join a cluster, and stop it again."""
 
 import logging
 import os
@@ -21,18 +21,18 @@ def start_ray(workers: int) -> None:
     """Start Ray on this machine with `workers` slots."""
     # Ray starts a process per slot at once. They load torch while the driver still waits for Ray and loads Tune.
     os.environ[PRELOAD] = "sweeps.engine.workers.preload"
-    _never_by_inheritance()
-    # Without "local" Ray would rather join a cluster that happens to run on this machine.
+    _ignore_ray_address()
+    # Without "local" Ray would join a cluster that already runs on this machine.
     ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=100_000_000, **_QUIET)
     end_autoscaler()
 
 
 def join_cluster(address: str) -> None:
-    """Join the cluster at `address`, HOST:PORT. Its nodes get the code of this process, whatever is installed there.
+    """Join the cluster at `address`, HOST:PORT. Its workers run the code of this process, whatever is installed there.
 
-    Raises ConnectionError where it cannot be joined.
+    Raises ConnectionError if it cannot be joined.
     """
-    _never_by_inheritance()
+    _ignore_ray_address()
     with tempfile.TemporaryDirectory(prefix="teststrip-code-") as folder:
         try:
             ray.init(address=address, **_runtime(Path(folder)), **_QUIET)
@@ -41,21 +41,21 @@ def join_cluster(address: str) -> None:
 
 
 def stop_ray() -> None:
-    """Leave the cluster, or stop the Ray of this machine. Sooner than at exit, where Ray waits for late messages."""
+    """Leave the cluster, or stop Ray on this machine. At exit Ray would do it too, but wait for late messages."""
     ray.shutdown()
 
 
-def _never_by_inheritance() -> None:
-    """Which cluster is joined is said by --address; Ray would put RAY_ADDRESS even before what it is told."""
+def _ignore_ray_address() -> None:
+    """Only --address decides which cluster is joined: RAY_ADDRESS would override even the argument of `ray.init`."""
     os.environ.pop("RAY_ADDRESS", None)
     logging.getLogger("ray").setLevel(logging.ERROR)
 
 
 def _runtime(folder: Path) -> dict[str, Any]:
-    """What makes workers run this process's code: its packages as their working directory.
+    """Options of `ray.init` that ship this process's packages to the workers, as their working directory.
 
-    Without one, Ray would put the driver's current directory before everything else on the workers' path, and what lies
-    there on another node may be of another day. A driver that came by `ray job submit --working-dir` has one.
+    Without one, Ray puts the path of the driver's current directory first on the workers' path, where another node may
+    have an older checkout. A driver that was started by `ray job submit --working-dir` has one already.
     """
     if "working_dir" in os.environ.get(JOB_CONFIG, ""):
         return {}

@@ -1,4 +1,4 @@
-"""Where a run happens: in this process, on Ray of this machine, or on a cluster; and what there is to run on."""
+"""Where a run takes place (this machine or a cluster), what that has, and where results go by default."""
 
 import os
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from sweeps.engine.environment import default_device, has_bf16
 
 LOCAL = "local"
-"""`--address local`: this machine, whatever TESTSTRIP_ADDRESS says."""
+"""`--address local` means this machine, even if TESTSTRIP_ADDRESS is set."""
 
 ADDRESS, RUNS = "TESTSTRIP_ADDRESS", "TESTSTRIP_RUNS"
 
 
 class NotReady(RuntimeError):
-    """Machines of the cluster on which trials cannot be trained, each with the reason and the remedy."""
+    """Some machines of the cluster cannot train; the message gives the reason and the remedy for each."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__(
@@ -23,8 +23,11 @@ class NotReady(RuntimeError):
 
 @dataclass(frozen=True)
 class Capacity:
-    """What a machine or a cluster has: trials at a time, the device they train on, whether every processor multiplies
-    bfloat16, and the cores of the machine that has the fewest."""
+    """What a machine or a cluster offers.
+
+    `workers` trials train at a time, on `device` ("cpu" or "cuda"). `bf16`: every processor has bfloat16 in hardware.
+    `cores` are those of the smallest machine.
+    """
 
     workers: int
     device: str
@@ -33,20 +36,23 @@ class Capacity:
 
 
 def this_machine(device: str | None = None) -> Capacity:
-    """The capacity of this machine; with `device` as if it had that one."""
+    """The capacity of this machine; `device` replaces the default one."""
     cores = len(os.sched_getaffinity(0))
     return Capacity(cores, device or default_device(), has_bf16(), cores)
 
 
 def cluster_address(asked: str | None, workers: int | None, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The cluster to join: what --address says, else TESTSTRIP_ADDRESS, which a cluster's nodes export for the scripts
-    that are submitted to them. Never RAY_ADDRESS, which may be there for something else. None: this machine."""
-    if asked is None and workers == 0:  # this process was asked for, on whatever machine
+    """The address of the cluster to join; None for this machine.
+
+    It is --address, else TESTSTRIP_ADDRESS, which a cluster's nodes export for submitted scripts. RAY_ADDRESS does not
+    count: it may be set for another purpose.
+    """
+    if asked is None and workers == 0:  # --workers 0 means this process, even on a node of a cluster
         return None
     address = asked if asked is not None else environment.get(ADDRESS) or None
     return None if address == LOCAL else address
 
 
 def runs_folder(environment: Mapping[str, str] = os.environ) -> str:
-    """Where a run without --out gets its place: in TESTSTRIP_RUNS, which a cluster's nodes may export, else `runs`."""
+    """The folder or store of runs without --out: TESTSTRIP_RUNS, which a cluster's nodes may export, else `runs`."""
     return os.path.expanduser(environment.get(RUNS) or "runs")

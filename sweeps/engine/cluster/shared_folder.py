@@ -1,7 +1,7 @@
-"""Whether the machines of a cluster see the folder of a run: a file is shown there, and each machine answers beside it.
+"""Check that all machines of a cluster share the folder of a run: the driver writes a file, and each machine another.
 
-The driver alone writes a ledger. But a ledger on a disk that only the driver's machine sees ends with that machine, and
-a run should outlive the head of its cluster.
+Only the driver writes a ledger. But on a disk that only the driver's machine sees, the ledger is lost with the machine,
+and a run should survive the loss of its cluster's head.
 """
 
 import os
@@ -14,13 +14,13 @@ from pathlib import Path
 PREFIX = ".seen-"
 
 PATIENCE_S = 5.0
-"""How long a file may take to be seen on another machine: network file systems remember for some seconds what was not
-there."""
+"""A new file may take this long to appear on another machine: network file systems cache for seconds that a file is
+missing."""
 
 
 @dataclass(frozen=True)
 class SharedFolderCheck:
-    """The file that is shown: `folder` is absolute, `made` the folders that were made for it, the innermost first."""
+    """The driver's file in `folder` (absolute). `made` are the folders created for it, the innermost first."""
 
     folder: Path
     token: str
@@ -28,16 +28,16 @@ class SharedFolderCheck:
 
     @property
     def file(self) -> Path:
-        """What the driver shows."""
+        """The file that the driver writes."""
         return self.folder / f"{PREFIX}{self.token}"
 
     def answer(self, node: str) -> Path:
-        """What the machine `node` (Ray's id) writes."""
+        """The file that the machine `node` (Ray's id) writes."""
         return self.folder / f"{PREFIX}{self.token}-{node}"
 
 
 def show(folder: Path) -> SharedFolderCheck:
-    """Show the folder to others. Raises OSError where it cannot be written."""
+    """Write the driver's file, making the folder if needed. Raises OSError if it cannot be written."""
     folder = folder.absolute()
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,26 +47,26 @@ def show(folder: Path) -> SharedFolderCheck:
 
 
 def hide(check: SharedFolderCheck) -> None:
-    """Take everything away that `show` and the machines have left, and the folders where nothing else is in them."""
+    """Remove the files of `show` and of the machines, and the folders that `show` made if they are empty."""
     for path in check.folder.glob(f"{PREFIX}{check.token}*"):
         path.unlink(missing_ok=True)
     for folder in check.made:
         try:
             folder.rmdir()
-        except OSError:  # it is in use
+        except OSError:  # it is not empty: the run has begun
             return
 
 
 def clear(folder: Path, but: SharedFolderCheck) -> None:
-    """Take away what killed drivers have left; only for the one who holds the folder."""
+    """Remove the files of killed drivers, but not those of `but`. Call it only while holding the run's lock."""
     for path in folder.glob(f"{PREFIX}*"):
         if not path.name.startswith(but.file.name):
             path.unlink(missing_ok=True)
 
 
 def look(check: SharedFolderCheck, node: str, patience_s: float = PATIENCE_S) -> str:
-    """On another machine: does it see what was shown, and can it answer? "" if so, else why not."""
-    if not waited_for(lambda: _text(check.file) == check.token, patience_s):
+    """On another machine: why it does not share the folder, "" if it sees the driver's file and has written its own."""
+    if not wait_for(lambda: _text(check.file) == check.token, patience_s):
         return f"{check.folder} is not the same folder there as on the driver's machine"
     try:
         with check.answer(node).open("w") as file:
@@ -78,13 +78,13 @@ def look(check: SharedFolderCheck, node: str, patience_s: float = PATIENCE_S) ->
     return ""
 
 
-def answered(check: SharedFolderCheck, node: str, patience_s: float = PATIENCE_S) -> bool:
-    """On the driver's machine: has the answer of `node` arrived?"""
-    return waited_for(lambda: _text(check.answer(node)) == node, patience_s)
+def has_answered(check: SharedFolderCheck, node: str, patience_s: float = PATIENCE_S) -> bool:
+    """On the driver's machine: whether the file of `node` has appeared."""
+    return wait_for(lambda: _text(check.answer(node)) == node, patience_s)
 
 
-def waited_for(true: Callable[[], bool], patience_s: float) -> bool:
-    """Ask until it is true or patience is over."""
+def wait_for(true: Callable[[], bool], patience_s: float) -> bool:
+    """Call `true` until it returns True or `patience_s` seconds are over; returns its last answer."""
     until = time.monotonic() + patience_s
     while not (now := true()) and time.monotonic() < until:
         time.sleep(0.1)

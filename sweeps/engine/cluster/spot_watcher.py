@@ -1,12 +1,13 @@
-"""`python -m sweeps.engine.cluster.spot_watcher`: tells Ray that this machine is about to be taken away.
+"""`python -m sweeps.engine.cluster.spot_watcher`: tells Ray that this spot machine is about to be reclaimed.
 
     nohup python -m sweeps.engine.cluster.spot_watcher > /tmp/draining.log 2>&1 &    # beside the worker's raylet
 
-A machine of the spot market is announced to itself a short time before it is gone: by the metadata service (AWS two
-minutes before, GCP half a minute), or, whoever ends it, by SIGTERM. This watcher asks the service every few seconds and
-has Ray drain the node as preempted: no new trial starts there, and those that are lost with it start again elsewhere,
-without being counted as failures. One watcher runs on a machine; a second one ends at once. It outlives the raylet,
-and drains whatever nodes of the cluster have this machine's address when the notice comes.
+A spot machine gets notice shortly before it is reclaimed: from the metadata service (on AWS two minutes before, on GCP
+half a minute), or by SIGTERM. This watcher polls the service and, on notice, has Ray drain the node as preempted: no
+new trial starts there, and trials that are lost with it start again elsewhere without counting as failures.
+
+One watcher runs per machine; a second one exits at once. It outlives the raylet, and drains every node of the cluster
+that has this machine's address when the notice comes.
 """
 
 import argparse
@@ -34,30 +35,30 @@ METADATA = "http://169.254.169.254"
 
 POLL_S, ANSWER_S = 5.0, 2.0
 AWS_NOTICE_S, GCP_NOTICE_S, SIGTERM_NOTICE_S = 100, 15, 15
-"""How long the machine surely lives after a notice: less than the 120 and 30 s that are promised, for Ray counts a node
-as preempted only if it dies after the time that it was given."""
+"""Seconds that a machine certainly lives after a notice. They are fewer than the promised 120 and 30, since Ray counts
+a node as preempted only if it dies after the deadline that Ray was given."""
 
 MARGIN_S = 10.0
 
 TOKEN_TTL_S = 300
 
 Notice = tuple[str, int]
-"""What was announced, and how many seconds are left."""
+"""The text of a notice, and the seconds left."""
 
 
 class Metadata:
-    """The metadata service of the machine. Asks only what the kind of service that answers is known to know."""
+    """The metadata service of AWS or GCP, whichever answers."""
 
     def __init__(self, url: str = METADATA) -> None:
         self.url = url.rstrip("/")
         self._token, self._token_until = "", 0.0
 
     def notice(self) -> Notice | None:
-        """The announcement that this machine will be taken away; None while there is none, or nobody answers."""
+        """The notice that this machine will be reclaimed; None if there is none, or no service answers."""
         return self._aws() or self._gcp()
 
     def _aws(self) -> Notice | None:
-        """IMDSv2: a session token first, then the spot notice, which is 404 as long as there is none."""
+        """IMDSv2: first a session token, then the spot notice, whose URL answers 404 while there is none."""
         if time.monotonic() > self._token_until:
             wish = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_TTL_S)}
             self._token = self._ask("/latest/api/token", wish, method="PUT") or ""
@@ -77,22 +78,22 @@ class Metadata:
         try:
             with opener.open(request, timeout=ANSWER_S) as answer:
                 return str(answer.read().decode(errors="replace"))
-        except (urllib.error.URLError, OSError):  # HTTPError is one: 404 is how "nothing yet" is said
+        except (urllib.error.URLError, OSError):  # includes HTTPError: 404 means no notice yet
             return None
 
 
 def _seconds_until(notice: str) -> int:
-    """How long the machine surely lives by {"action": ..., "time": "2030-01-01T00:00:00Z"}."""
+    """Seconds that the machine certainly lives, from {"action": ..., "time": "2030-01-01T00:00:00Z"}."""
     try:
         end = datetime.fromisoformat(json.loads(notice)["time"])
         left = (end - datetime.now(UTC)).total_seconds() - MARGIN_S
-    except (ValueError, KeyError, TypeError):  # not as AWS documents it: then what AWS promises
+    except (ValueError, KeyError, TypeError):  # not the documented form: rely on the promised time
         return AWS_NOTICE_S
     return max(1, min(AWS_NOTICE_S, int(left)))
 
 
 def watch(metadata: Metadata, drain: Callable[[Notice], bool], poll_s: float = POLL_S) -> None:
-    """Ask until a notice comes or SIGTERM does, then `drain`, and again until it has succeeded or the time is over."""
+    """Poll until a notice or SIGTERM comes; then call `drain` until it succeeds or the time is over."""
     terminated = False
 
     def hear(number: int, frame: FrameType | None) -> None:
@@ -112,7 +113,7 @@ def watch(metadata: Metadata, drain: Callable[[Notice], bool], poll_s: float = P
 
 
 def _insist(notice: Notice, drain: Callable[[Notice], bool]) -> None:
-    """Once at least, however little time is left."""
+    """Call `drain` until it succeeds or the time is over, but at least once."""
     reason, left_s = notice
     deadline = time.monotonic() + left_s
     while not drain((reason, max(1, int(deadline - time.monotonic())))) and time.monotonic() < deadline:
@@ -120,23 +121,21 @@ def _insist(notice: Notice, drain: Callable[[Notice], bool]) -> None:
 
 
 def _sleep(seconds: float, ended: Callable[[], bool]) -> None:
-    """Sleep, but no longer than until a signal has come: Python goes on sleeping after its handler."""
+    """Sleep until `ended()`: one long `time.sleep` would go on after a signal handler has run."""
     until = time.monotonic() + seconds
     while not ended() and (left := until - time.monotonic()) > 0:
         time.sleep(min(0.2, left))
 
 
 def drain_nodes(address: str, node_ids: Sequence[str] | None, notice: Notice) -> bool:
-    """Have Ray drain the nodes, by default those of this machine; True if all were, or there is none left."""
+    """Have Ray drain the nodes, by default those of this machine; True if all were drained, or none is left."""
     reason, left_s = notice
     try:
-        address = settle_access(address, insecure=True).address  # whether it is secure was asked by who joined it
+        address = settle_access(address, insecure=True).address  # the driver that joins it checks that
     except ConnectionError as error:
         print(f"{reason}, {left_s} s left, but {error}", flush=True)
         return False
-    from sweeps.engine.cluster.auth_probe import (
-        nodes_of_this_machine,  # here: it brings Ray, which must know how it gets in
-    )
+    from sweeps.engine.cluster.auth_probe import nodes_of_this_machine  # here: Ray reads RAY_AUTH_MODE when imported
 
     ray = str(Path(sys.executable).with_name("ray"))
     done = True
@@ -175,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--poll-s", type=float, default=POLL_S, help=f"seconds between questions (default: {POLL_S:g})")
     arguments = parser.parse_args(argv)
     address = arguments.address or os.environ.get(ADDRESS) or "auto"
-    os.environ.pop("RAY_ADDRESS", None)  # Ray would put it before what it is told
+    os.environ.pop("RAY_ADDRESS", None)  # it would override --address
     lock = Path(tempfile.gettempdir()) / f"teststrip-draining-{os.getuid()}{'-'.join(['', *(arguments.node_id or [])])}"
     with _only_one(lock) as alone:
         if not alone:

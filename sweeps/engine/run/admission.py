@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sweeps.engine.run.judge import Judge
 from sweeps.engine.run.proposals import Proposals
-from sweeps.engine.run.trials import Trial, renumbered
+from sweeps.engine.run.trials import Trial, renumber
 
 
 class Admission(Protocol):
@@ -41,7 +41,7 @@ class Immediate:
 
     def restore(self, trials: Mapping[str, Trial]) -> None:
         groups: dict[int, list[Trial]] = {}
-        for trial in renumbered(trials.values()):
+        for trial in renumber(trials.values()):
             self._proposals.trials[trial.id] = trial
             groups.setdefault(trial.number, []).append(trial)
             for step in sorted(trial.reports):

@@ -1,4 +1,4 @@
-"""Which configurations are confirmed: the best of a search, by the same order in which rungs compare trials."""
+"""Choose the configurations to confirm: the best of a search, in the order by which rungs compare trials."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,10 +8,10 @@ _ONLY_RUNG = (1, 2)  # a rung rule with one decision: at its first step
 
 
 def best(completed: Mapping[int, Sequence[tuple[float, ...]]], count: int) -> list[int]:
-    """The numbers of the `count` best configurations, or of all where there are fewer, best first.
+    """The numbers of the `count` best configurations, or of all if there are fewer, best first.
 
-    `completed` has for each configuration the objectives of every seed, signed so that higher is better; seeds are
-    averaged. Several objectives: the front first, and the parts of it that would be missed most (see `rungs`).
+    `completed` has the objectives of every seed for each configuration, signed so that higher is better; seeds are
+    averaged. With several objectives the front comes first, and within it the points that keep it broad (`rungs`).
     """
     rungs = build_rungs("pareto", _ONLY_RUNG, reduction=2)
     for number, seeds in completed.items():

@@ -1,4 +1,4 @@
-"""What a trial's reports mean in a sweep: values that can be compared, and what its search is told."""
+"""Reports of a trial as the rungs and the search need them."""
 
 from enhance.report import Report
 from sweeps.engine.run.study import SeedResult
@@ -7,13 +7,13 @@ from sweeps.engine.sweep import KNOWN_BEFORE, METRICS, Sweep
 
 
 def higher_is_better(report: Report, sweep: Sweep) -> tuple[float, ...]:
-    """The objectives, signed so that higher is better."""
+    """The objectives of a report, with signs such that higher is better."""
     names = sweep.objectives
     return tuple((1 if METRICS[name] == "maximize" else -1) * report.metrics[name] for name in names)
 
 
 def seed_result(trial: Trial, sweep: Sweep) -> SeedResult:
-    """What the search is told of a trial that has ended; one that is still running elsewhere says nothing yet."""
+    """What the search is told about a trial. One that is still running counts as failed: it says nothing yet."""
     values = {
         step: tuple(report.metrics[name] for name in sweep.objectives) for step, report in sorted(trial.reports.items())
     }

@@ -1,7 +1,7 @@
-"""The gallery of a run: samples of what its trials made of pictures, recorded beside their numbers.
+"""The gallery of a run: images that its completed trials enhanced, recorded beside their scores.
 
-What is wanted belongs to the command, not to a trial's identity. A trial that completes gives samples; the original
-pictures, inputs and targets, are the same for all trials and are recorded once.
+Which images are recorded depends on the command line and is no part of a trial's identity. The originals, inputs and
+targets, are the same for all trials and are recorded once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,10 +14,10 @@ from sweeps.engine.ledger.writer import Row
 
 @dataclass(frozen=True)
 class Gallery:
-    """What is recorded of a run's trials beside numbers: `fixed` as in `SampleRequest`, and `photos`.
+    """The images to record: `fixed` as in `SampleRequest`, and `photos`.
 
-    `photos` are shown to the confirmations, or to every trial where a sweep confirms nothing (`confirms`). `recorded`
-    names the originals that the ledger has already.
+    Confirmations enhance the `photos`; in a sweep without confirmations (`confirms`) every trial does. `recorded` names
+    the originals that the ledger already has.
     """
 
     store: PatchStore
@@ -27,11 +27,11 @@ class Gallery:
     recorded: set[str] = field(default_factory=set)
 
     def wanted(self, stage: str) -> SampleRequest:
-        """What a trial of "search" or "confirm" shall give when it completes."""
+        """The samples that a trial of this stage ("search" or "confirm") hands over when it completes."""
         return SampleRequest(self.fixed, self.photos if stage == "confirm" or not self.confirms else ())
 
     def new_originals(self, samples: Iterable[Sample]) -> list[Row]:
-        """The rows of `originals` for pictures that are kept here for the first time."""
+        """The rows of `originals` for images that are not recorded yet; from now on they count as recorded."""
         new = [sample.image for sample in samples if sample.output is not None and sample.image not in self.recorded]
         self.recorded.update(new)
         return [self._original(image) for image in new]
@@ -45,7 +45,7 @@ class Gallery:
 
 
 def sample_rows(trial: str, step: int, samples: Sequence[Sample]) -> list[Row]:
-    """The rows of `samples`: one per picture."""
+    """The rows of `samples`, one per image."""
     return [
         {
             "trial": trial,

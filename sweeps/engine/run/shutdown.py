@@ -1,4 +1,4 @@
-"""How a run ends before everything is done: by a signal, or because its time is over."""
+"""End a run early: by a signal, or at a limit of time or cost."""
 
 import contextlib
 import signal
@@ -20,7 +20,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
     """Within it the first signal lets running trials finish their stretch; a second, or `grace_s` later, ends at once.
 
-    Ending at once is KeyboardInterrupt. Either way the run can be continued: what was acknowledged is in the ledger.
+    A second signal, or `grace_s` seconds, raise KeyboardInterrupt. Either way the run can be resumed: every acknowledged report
+    is in the ledger.
     """
 
     def hear(number: int, frame: FrameType | None) -> None:
@@ -40,14 +41,14 @@ def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
 
 @dataclass
 class Limits:
-    """What a run may cost before nothing more is given out: minutes on the clock, hours of devices; None: no limit."""
+    """When to close a run: after `minutes` of wall time or `device_hours` of training; None means no limit."""
 
     minutes: float | None = None
     device_hours: float | None = None
     _started: float = field(default_factory=time.monotonic)
 
     def check(self, controller: RunController) -> None:
-        """Close the run where a limit has been passed. Trials of earlier invocations count as device hours too."""
+        """Close the run if a limit has passed. Device hours include the trials of earlier invocations."""
         if self.minutes is not None and time.monotonic() - self._started > 60 * self.minutes:
             controller.close(f"its {self.minutes:g} minutes are over")
         if self.device_hours is not None and _device_s(controller) > 3600 * self.device_hours:

@@ -1,17 +1,17 @@
-"""Search: Optuna's samplers, and designs, told honestly what became of each configuration.
+"""Search: proposes configurations, from an Optuna sampler or a design, and tells Optuna how each one ended.
 
-One Optuna trial stands for one configuration, all of its seeds together. It ends as
+One Optuna trial stands for one configuration with all of its seeds. It ends as
 
 - COMPLETE, with the mean objectives over the seeds, if every seed was trained to the full budget;
-- PRUNED if any was stopped at a rung (a rung's score is never passed off as a full one);
+- PRUNED if any was stopped at a rung (a score at a rung never counts as one at the full budget);
 - PRUNED with the constraint "diverged" violated if any diverged: known, and infeasible;
-- PRUNED with the constraint "refused" violated if the configuration is impossible: known, and infeasible;
+- PRUNED with the constraint "refused" violated if the configuration is impossible, likewise;
 - FAIL if any failed for a reason that says nothing about the configuration (out of memory, a lost node).
 
-The mean objectives at each rung are Optuna's intermediate values where there is one objective; Optuna shows the last of
-them as the value of a PRUNED trial, which no sampler and no `best_trial` takes for a full one. For several Optuna has
-none (`Trial.report` raises), so they stand in user attributes "rung:STEP". Further user attributes are "label",
-"ending" and "reason".
+With one objective, its means at the rungs are Optuna's intermediate values. Optuna shows the last of them as the value
+of a PRUNED trial; no sampler and no `best_trial` mistakes it for a full one. For several objectives Optuna has no
+intermediate values (`Trial.report` raises), so they are user attributes "rung:STEP". Other user attributes are
+"label", "ending" and "reason".
 """
 
 import warnings
@@ -42,8 +42,8 @@ _WORST_FIRST = ("refused", "failed", "diverged", "stopped", "completed")
 class SeedResult:
     """How one seed of a configuration ended: its ending, and its objectives by step in the order reported.
 
-    `measured` holds the metrics that the sweep's constraints bound, as far as they are known: those of training only
-    at the full budget, since a rung's score is no full one; those that no training changes ("parameters") always.
+    `measured` holds the metrics that the sweep's constraints bound. Metrics of training are known only at the full
+    budget; those that training does not change ("parameters") always.
     """
 
     ending: str
@@ -61,13 +61,13 @@ class PriorResult:
 
 
 class Search:
-    """A sampler over a sweep's space, or its design. Asked for configurations one by one; told each one's end once."""
+    """The sampler or the design of a sweep: `ask` for a configuration, then `tell` once how it ended."""
 
     def __init__(self, sweep: Sweep, journal: Path | None = None, *, known: int = 0) -> None:
-        """`known` is how many configurations earlier invocations have tried: a resumed sampler draws afresh.
+        """`known` counts the configurations of earlier invocations: it is part of the seed, so that a resumed sampler
+        does not repeat their draws. `remember` or `adopt` each of them before asking for more.
 
-        `journal` is a file that Optuna's tools can open, written anew: whoever has known configurations must
-        `remember` or `adopt` them before asking.
+        `journal` is a file that Optuna's tools can open; it is overwritten.
         """
         self.sweep = sweep
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -78,31 +78,31 @@ class Search:
             sampler=build_sampler(sweep.sampler, sweep.sampler_options, seed),
             storage=None if journal is None else Storage(journal),
         )
-        with warnings.catch_warnings():  # experimental since Optuna 3.2; it is what the dashboard names its axes by
+        with warnings.catch_warnings():  # experimental since Optuna 3.2; the dashboard labels its axes with them
             warnings.simplefilter("ignore", ExperimentalWarning)
             self.study.set_metric_names(list(sweep.objectives))
-        self._listed = _listed(sweep)
+        self._listed = _list_points(sweep)
         self._open: dict[int, optuna.Trial] = {}
 
     @property
     def exhausted(self) -> bool:
-        """Whether a design has no further point. A sampler always has one."""
+        """Whether the design has no further point. A sampler always has one."""
         return self.sweep.design is not None and not self._listed
 
     def ask(self) -> tuple[int, dict[str, Scalar], str]:
-        """The next configuration: its number, its values, and its label if it is a first one or one of a design.
+        """The next configuration: its number, its values, and its label ("" for a sampler's suggestion).
 
-        Raises LookupError where the design is exhausted.
+        Raises LookupError if the design is exhausted.
         """
         if self.exhausted:
             raise LookupError(f"the design of {self.sweep.name!r} has no further point")
         if not self._listed:
             return *self._open_trial(self.study.ask(), ""), ""
         point, label = self._listed.popitem(last=False)
-        return *self._enqueued(dict(point), label), label
+        return *self._enqueue(dict(point), label), label
 
     def tell(self, number: int, seeds: Sequence[SeedResult]) -> None:
-        """How configuration `number`, asked for before, ended."""
+        """Tell the study how the configuration `number` ended."""
         trial = self._open.pop(number)
         outcome = _outcome(seeds, self.sweep)
         for name, value in outcome.constraints.items():
@@ -111,22 +111,22 @@ class Search:
             trial.report(value, step)
         for name, text in outcome.attributes.items():
             trial.set_user_attr(name, text)
-        with warnings.catch_warnings():  # what CMA-ES cannot use is said in SAMPLERS, not after every trial
+        with warnings.catch_warnings():  # the plan says it once; Optuna after every trial
             warnings.filterwarnings("ignore", "Constraints have been set, but CmaEsSampler", UserWarning)
             self.study.tell(number, outcome.values, state=outcome.state)
 
     def remember(
         self, values: Mapping[str, Scalar], seeds: Sequence[SeedResult], label: str = "", *, elsewhere: bool = False
     ) -> int:
-        """Put a configuration that has ended into the study, as if told here; its number.
+        """Add a configuration that has ended to the study; returns its number.
 
-        One of an earlier invocation is not asked for again. One that was tried `elsewhere`, in another run, teaches the
-        sampler, but stays among the first settings and the design's points: this run's ledger has no result of it.
+        A configuration of an earlier invocation is not proposed again. One that was tried `elsewhere`, in another run,
+        teaches the sampler but stays among the listed points: this run's ledger has no result for it.
         """
         if not elsewhere:
             self._strike(values)
         if SAMPLERS[self.sweep.sampler].generational:
-            number, _ = self._enqueued(values, label)
+            number, _ = self._enqueue(values, label)
             self.tell(number, seeds)
             return number
         outcome = _outcome(seeds, self.sweep)
@@ -144,19 +144,19 @@ class Search:
         return len(self.study.get_trials(deepcopy=False)) - 1
 
     def adopt(self, values: Mapping[str, Scalar], label: str = "") -> int:
-        """Ask for exactly these values (a configuration that an earlier invocation had started); its number."""
+        """Ask for exactly these values, such as a configuration that was interrupted; returns its number."""
         self._strike(values)
-        return self._enqueued(values, label)[0]
+        return self._enqueue(values, label)[0]
 
     def _strike(self, values: Mapping[str, Scalar]) -> None:
-        """A listed configuration that an earlier invocation has tried is not tried again."""
+        """Remove a configuration that has been tried from the listed ones."""
         self._listed.pop(_point(values), None)
 
-    def _enqueued(self, values: Mapping[str, Scalar], label: str) -> tuple[int, dict[str, Scalar]]:
+    def _enqueue(self, values: Mapping[str, Scalar], label: str) -> tuple[int, dict[str, Scalar]]:
         self.study.enqueue_trial(dict(values))
         trial = self.study.ask()
         if SAMPLERS[self.sweep.sampler].generational:
-            _ = trial.relative_params  # gives the trial its place in a generation, without which it would not be seen
+            _ = trial.relative_params  # assigns it to a generation; the sampler ignores others
         return self._open_trial(trial, label)
 
     def _open_trial(self, trial: optuna.Trial, label: str) -> tuple[int, dict[str, Scalar]]:
@@ -172,8 +172,8 @@ def _point(values: Mapping[str, Scalar]) -> _Point:
     return tuple(sorted(values.items(), key=lambda pair: pair[0]))
 
 
-def _listed(sweep: Sweep) -> OrderedDict[_Point, str]:
-    """What is tried whatever the sampler thinks, with labels: the first settings, then the design's points."""
+def _list_points(sweep: Sweep) -> OrderedDict[_Point, str]:
+    """The points that are tried in any case, with their labels: the enqueued settings, then those of the design."""
     points = [*sweep.enqueue.items(), *(sweep.design.points(sweep.space) if sweep.design else ())]
     listed: OrderedDict[_Point, str] = OrderedDict()
     for label, values in points:
@@ -183,7 +183,7 @@ def _listed(sweep: Sweep) -> OrderedDict[_Point, str]:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """A configuration's end in Optuna's words."""
+    """How a configuration ended, in Optuna's terms."""
 
     state: TrialState
     values: list[float] | None
@@ -193,7 +193,7 @@ class _Outcome:
 
     @property
     def shown(self) -> list[float] | None:
-        """The values that `Study.tell` makes of them: a PRUNED trial's is its last intermediate one."""
+        """The values that `Study.tell` would store: for a PRUNED trial its last intermediate one."""
         pruned = self.state == TrialState.PRUNED and self.intermediate
         return [self.intermediate[max(self.intermediate)]] if pruned else self.values
 
@@ -220,7 +220,7 @@ def _outcome(seeds: Sequence[SeedResult], sweep: Sweep) -> _Outcome:
 
 
 def _constraints(seeds: Sequence[SeedResult], sweep: Sweep, ending: str) -> dict[str, float]:
-    """By how much each bound is exceeded, 0 or less where it is kept, as far as it is known for every seed."""
+    """By how much each bound is exceeded (0 or less: it is kept), for the metrics that are known for every seed."""
     found = {ending: 1.0} if ending in ("refused", "diverged") else {}
     for metric, (sign, bound) in sweep.constraints.items():
         if all(metric in seed.measured for seed in seeds):

@@ -1,4 +1,4 @@
-"""Trials as the driver knows them, and the ledger's rows for them, in both directions."""
+"""Trials in the driver's memory, and their rows in the ledger, in both directions."""
 
 import hashlib
 import itertools
@@ -26,12 +26,12 @@ class RunContext:
 
 @dataclass
 class Trial:
-    """One configuration and one seed, and what has been heard of it.
+    """One configuration with one seed, and everything that workers have reported about it.
 
-    `number` counts configurations in the order in which they were asked for; `values` are those the search chose;
-    `label` is the name of a sweep's first configurations and empty for the others. `stage` is "search" or "confirm".
-    `spared` is the rung at which it would have been stopped, were it not for the audit; -1 where there is none.
-    `state` is where it was put aside, None where it must begin again.
+    `number` counts configurations in the order of proposal; `values` are the searched leaves; `label` names an enqueued
+    or listed configuration, and is "" for a sampler's suggestion. `stage` is "search" or "confirm". `spared` is the
+    rung at which the audit kept the trial from being stopped, -1 if there is none. `state` is what a worker continues
+    from, None if it must begin again. `wall_before_s` are the seconds spent before that state.
     """
 
     id: str
@@ -53,11 +53,11 @@ class Trial:
     wall_before_s: float = 0.0
 
     def last(self) -> Report | None:
-        """The report at the highest step, None where there is none."""
+        """The report at the highest step, None if there is none."""
         return self.reports[max(self.reports)] if self.reports else None
 
     def forget_details(self) -> None:
-        """Keep of each report what comparisons need; the rest is in the ledger, and a run has thousands of trials."""
+        """Keep only what comparisons need of each report, to save memory; the rest is in the ledger."""
         for step, report in self.reports.items():
             metrics = {sys.intern(name): value for name, value in report.metrics.items()}
             self.reports[step] = replace(report, metrics=metrics, spread={}, untouched={}, losses={}, signals={})
@@ -86,8 +86,8 @@ def trials_from_rows(
     return found
 
 
-def renumbered(trials: Iterable[Trial]) -> list[Trial]:
-    """The trials with a number per configuration: two drivers that wrote for a moment both may have given one twice."""
+def renumber(trials: Iterable[Trial]) -> list[Trial]:
+    """Give each configuration a number of its own, in place: two drivers that wrote at once may have used one twice."""
     found = list(trials)
     unused = itertools.count(1 + max((trial.number for trial in found), default=0))
     owners: dict[int, str] = {}

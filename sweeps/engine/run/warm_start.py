@@ -1,9 +1,9 @@
-"""Warm start: what earlier runs, of this sweep or of another, say about points of this sweep's space.
+"""Warm start: results of earlier runs, of this sweep or another, for points of this sweep's space.
 
-A configuration is used where it is one that this sweep could have tried: the same data, objectives, rungs and leaves,
-its searched values inside today's space. The space itself may have changed, and so may what was searched and what was
-fixed. Everything else is counted, with the reason. Trials of another version of the code are used: they teach the
-sampler where to look and are no results of this run.
+A configuration is used if this sweep could have tried it: the same data, objectives, rungs and leaves, and its searched
+values inside today's space. The space may have changed, and so may the split into searched and fixed leaves. All other
+trials are counted by the reason why they cannot be used. Trials of other versions of the code are used: they only teach
+the sampler where to look, and are no results of this run.
 """
 
 from collections import Counter
@@ -21,14 +21,14 @@ from sweeps.engine.space import Choice, Integer, Range, When, inner
 from sweeps.engine.sweep import KNOWN_BEFORE, Sweep
 
 _COLUMNS = {"parameters": "cost.parameters"}
-"""Where metrics stand that are no `metric.*` column."""
+"""The columns of metrics that are not in `metric.*`."""
 
 Row = Mapping[Hashable, Any]
 
 
 @dataclass(frozen=True)
 class History:
-    """What can be used, in the order in which it was tried; the number of other trials by reason; notes on files."""
+    """Usable configurations in the order tried; the number of other trials by reason; notes about damaged files."""
 
     known: tuple[PriorResult, ...]
     refused: Mapping[str, int]
@@ -36,13 +36,13 @@ class History:
 
 
 class _Refused(ValueError):
-    """An earlier trial that says nothing here; its text is the reason."""
+    """An earlier trial that cannot be used; the text is the reason."""
 
 
 def history(run: Location, sweep: Sweep, data_fingerprint: str) -> History:
-    """What the ledger in `run` says about points of the sweep's space. Confirmations are left out.
+    """The results in the ledger at `run` for points of the sweep's space, without its confirmations.
 
-    Raises analysis.LedgerError where `run` holds no ledger that can be read.
+    Raises LedgerError if there is no readable ledger at `run`.
     """
     ledger = load(run)
     reports = _by_trial(ledger.reports)
@@ -51,7 +51,7 @@ def history(run: Location, sweep: Sweep, data_fingerprint: str) -> History:
     refused: Counter[str] = Counter()
     for row in search.to_dict("records"):
         try:
-            values, result = _accepted(row, reports.get(row["trial"], []), sweep, data_fingerprint)
+            values, result = _accept(row, reports.get(row["trial"], []), sweep, data_fingerprint)
         except _Refused as reason:
             refused[str(reason)] += 1
             continue
@@ -68,7 +68,7 @@ def _by_trial(reports: pd.DataFrame) -> dict[str, list[Row]]:
     return rows
 
 
-def _accepted(row: Row, reports: Sequence[Row], sweep: Sweep, data: str) -> tuple[dict[str, Scalar], SeedResult]:
+def _accept(row: Row, reports: Sequence[Row], sweep: Sweep, data: str) -> tuple[dict[str, Scalar], SeedResult]:
     """A trial's point of the space and its result; raises _Refused."""
     if row.get("run.data") != data:
         raise _Refused(f"other data ({row.get('run.data')}, here {data})")
@@ -96,7 +96,7 @@ def _values(row: Row, sweep: Sweep) -> dict[str, Scalar]:
 
 
 def _check_leaves(row: Row, values: Mapping[str, Scalar], sweep: Sweep) -> None:
-    """Every leaf of the whole configuration must be what it would be here, those that nobody has set included."""
+    """Every leaf of the configuration must have the value that it would have here, defaults included."""
     try:
         here = flatten(sweep.config(values))
     except ConfigError as error:
@@ -116,14 +116,14 @@ def _check_budget(there: Any, here: int) -> None:
 
 
 def _check_rungs(row: Row, steps: Sequence[int], sweep: Sweep) -> None:
-    """A trial reports at every rung that it reaches: it has passed the first ones, a completed one all of them."""
+    """The reports must be at the first rungs, one each; those of a completed trial at all rungs."""
     rungs = sweep.budget.rung_steps()
     if tuple(steps) != rungs[: len(steps)] or (row["ending"] == "completed" and len(steps) < len(rungs)):
         raise _Refused(f"other budget (rungs at {_listed(steps)}, here {_listed(rungs)})")
 
 
 def _measured(row: Row, sweep: Sweep) -> dict[str, float]:
-    """The constrained metrics that are known: of an unfinished trial, only those that no training changes."""
+    """The constrained metrics that are known: for an unfinished trial only those that training does not change."""
     known = [name for name in sweep.constraints if row["ending"] == "completed" or name in KNOWN_BEFORE]
     found = {name: row.get(_column(name)) for name in known}
     missing = [name for name, value in found.items() if _missing(value)]
@@ -136,7 +136,7 @@ def _metrics(names: Sequence[str], report: Row, row: Row) -> tuple[float, ...]:
     found = {name: (row if name in _COLUMNS else report).get(_column(name)) for name in names}
     missing = [name for name, value in found.items() if _missing(value)]
     if missing:
-        raise _Refused(f"it has no {_listed(missing)}, which is sought here")
+        raise _Refused(f"it has no {_listed(missing)}, which is an objective here")
     return tuple(float(cast(float, value)) for value in found.values())
 
 
@@ -145,7 +145,7 @@ def _column(metric: str) -> str:
 
 
 def _of_kind(own: Range, value: Any) -> Scalar:
-    """The value as the range has it: pandas turns whole numbers into floats where a column has gaps."""
+    """The value in the type of the range: pandas makes floats of integers in a column with gaps."""
     if isinstance(own, Choice):
         same = (
             choice for choice in own.values if choice == value and isinstance(choice, bool) == isinstance(value, bool)

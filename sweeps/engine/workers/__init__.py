@@ -1,1 +1,1 @@
-"""What trains: warm workers in this process or as Ray actors, and what hands them trials."""
+"""Workers that train, in this process or as Ray actors, and the runners that hand them trials."""

@@ -1,6 +1,6 @@
-"""What Ray's processes load before anybody asks them for anything; see ray_session.py.
+"""Modules that Ray's worker processes import as soon as they start; see ray_session.py.
 
-The collector of garbage rests meanwhile: it takes a fifth of the time that loading torch needs, and finds nothing.
+The garbage collector is off meanwhile: it would take a fifth of the time that importing torch takes, and find nothing.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""A warm worker inside a Ray actor, and where it trains: what runs on the machines when Ray Tune carries trials."""
+"""The Ray actor that trains: a warm worker on one of the machines, driven by Ray Tune (`ray_tune.py`)."""
 
 import time
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from sweeps.engine.environment import code_hash
 from sweeps.engine.protocol import Work
 
 IDLE_S, LONGEST_IDLE_S = 0.05, 1.0
-"""How often a worker that waits for others looks whether there is something to do; less and less often."""
+"""An idle worker waits this long before it reports that it is idle: from the first to the second, doubling."""
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """Where workers train: `workers` trials at a time or, where `elastic`, as many as the cluster has slots.
+    """Where workers train: `workers` trials at a time or, if `elastic`, as many as the cluster has slots.
 
-    On a cluster `required` is what every machine must have.
+    `store` is the path of the packed data. On a cluster, `required` is what every machine must have.
     """
 
     workers: int
@@ -34,12 +34,12 @@ class WorkerConfig:
 class WarmWorker(tune.Trainable):
     """A worker inside a Ray actor. One `step` is one stretch to the next rung; a reset takes the next trial.
 
-    On a machine that must not train for this run it trains nothing, and says why. It keeps the slot, so that Ray gives
-    the machine no other trial.
+    On a machine that is unfit for this run it trains nothing and says why. It keeps its slot, so that Ray places no
+    other trial on that machine.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        from sweeps.engine.workers.worker import Worker  # here, in the actor: the driver stays without torch
+        from sweeps.engine.workers.worker import Worker  # here, in the actor: the driver does not load torch
 
         worker_config: WorkerConfig = config["config"]
         self.unfit = _unfit(worker_config, config["code"])
@@ -62,25 +62,25 @@ class WarmWorker(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         if self.unfit or self.worker.tainted:
-            # An answer of False would end the trial and tell nobody; from an error the driver learns that it must give
-            # the work to another process. A hung trial cannot be ended, only its process.
+            # If this returned False, Tune would end the trial silently. From an error the driver learns that it must
+            # give the work to another process. A thread that hangs cannot be ended; its process can.
             raise RuntimeError(self.unfit or "a trial hangs in this process")
         self._take(new_config["assignment"])
         return True
 
 
 def _unfit(config: WorkerConfig, code: str) -> str:
-    """On the machine: why it must not train, "" where it may. It may have joined after the others were checked."""
+    """Why this machine must not train, "" if it may. It may have joined after the cluster was checked."""
     if config.required is not None:
         wrong = problems(config.required, this_node(), fetch_from(config.required.sender), thorough=False)
-        return f"{name_of(this_node())} gets no trials: {'; '.join(wrong)}" if wrong else ""
+        return f"{name_of(this_node())} is given no trials: {'; '.join(wrong)}" if wrong else ""
     if code_hash() != code:
         return f"enhance/ has changed since the run began (it was {code}, and is {code_hash()}): start it again"
     return ""
 
 
 def _store(config: WorkerConfig) -> Path:
-    """On the machine: where it has the packed data."""
+    """The path of the packed data on this machine, fetched from the driver if it is missing."""
     if config.required is None:
         return config.store
     return open_delivered(config.required.transfer, fetch_from(config.required.sender)).path

@@ -1,10 +1,10 @@
-"""Ray Tune as the carrier of trials: adapters between the controller and warm workers (`ray_actor.py`).
+"""Adapters between the controller and Ray Tune, which places the workers (`ray_actor.py`) on machines.
 
-Tune keeps machines and processes; what is searched, stopped and recorded is the controller's. Tune's own loggers,
+Tune manages machines and processes; the controller decides what is searched, stopped and recorded. Tune's loggers,
 result files and snapshots are off: the ledger holds everything that a resumed run needs (see DECISIONS.md).
 
-To Tune a trial is one attempt of a worker at some work. Where the worker is lost, the attempt is over and the work
-comes back, for whichever worker is free first.
+A Tune trial is one attempt of a worker at some work. If the worker is lost, the attempt is over, and the work goes to
+the next worker that is free.
 """
 
 import contextlib
@@ -29,16 +29,16 @@ from sweeps.engine.run.controller import RunController
 from sweeps.engine.workers.ray_actor import WarmWorker, WorkerConfig
 
 LOST_WORKER_RETRIES = 3
-"""How often a trial is started again after its worker died, before it ends as failed."""
+"""A trial is started again this many times after its worker died; then it ends as failed."""
 
 GIVE_WAY_S = 15.0
-"""A worker that has nothing to do keeps its place for so long while a trial waits for one."""
+"""An idle worker keeps its place this long while a trial waits for one."""
 
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside the ledger
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # results are messages for the controller, not metrics
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's snapshots are not what a run resumes from
-    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # start all workers at once, not one after the other
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # start all workers at once
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # an ending and its reason are in the ledger
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # signals are the driver's
     "RAY_AIR_NEW_OUTPUT": "0",  # the table is ours
@@ -52,9 +52,10 @@ def run_on_ray(
     tick: Callable[[], None],
     notice: Callable[[str], None],
 ) -> None:
-    """Carry every assignment of `controller` to Ray workers. Ray must have been started.
+    """Run every assignment of `controller` on Ray workers. Ray must have been started.
 
-    `notice` hears sentences about machines: that they came, went, or cannot train.
+    `notice` is called with a sentence for each machine that joins, leaves or cannot train. Raises what the controller
+    raises, such as OSError for a full disk.
     """
     os.environ.update(_ENVIRONMENT)
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it counts lost attempts as errors
@@ -89,13 +90,13 @@ def run_on_ray(
                 verbose=0,
             )
         except Exception:
-            if failures:  # Tune has made a text of it; the error itself says more (a full disk, say)
+            if failures:  # Tune turned the error into text; the error itself says more
                 raise failures[0] from None
             raise
 
 
 class _Feed(Searcher):
-    """Tune asks here for trials; the controller has them. `slots` says how many the machines can train at a time."""
+    """Gives Tune the controller's work. `slots` returns how many trials the machines can train at a time."""
 
     def __init__(
         self,
@@ -116,15 +117,15 @@ class _Feed(Searcher):
     def suggest(self, trial_id: str) -> Any:
         if not self._is_room():
             return None
-        with _remembered(self._failures):
+        with _keep_error(self._failures):
             assignment = self._next()
         if assignment is None and not self._controller.over:
-            # What comes next depends on trials that are running. Tune would end a worker that has nothing to do; one
-            # that waits stays warm.
+            # The next work depends on trials that are running. Without an attempt Tune would end the idle worker;
+            # with one that only waits, it stays warm.
             self._given[trial_id] = None
             return {**self._shared, "assignment": None}
         if assignment is None:
-            # The last trials are running and a slot has fallen idle: time to load what the summary needs (0.5 s).
+            # The last trials are running and a slot is idle: import now what the summary needs (0.5 s).
             importlib.import_module("sweeps.engine.cli.summary")
             return Searcher.FINISHED
         self._given[trial_id] = assignment
@@ -135,23 +136,23 @@ class _Feed(Searcher):
         return bool(self._again and not self._controller.closing) or self._controller.has_work()
 
     def holds_work(self, trial_id: str) -> bool:
-        """Whether this attempt is one at some work: not ended, and not only there to wait."""
+        """Whether this attempt has work: it has not ended, and does not only keep a worker warm."""
         return self._given.get(trial_id) is not None
 
     def count_loss(self, trial_id: str) -> None:
-        """The attempt's worker has died while it had the work, and its machine had not been announced to go."""
+        """The attempt's worker died on a machine that had not announced its end."""
         work = self._given.get(trial_id)
         if work is not None:
             self._losses[_name(work)] += 1
 
     def take_back(self, trial: Any, why: str) -> None:
-        """The trial's worker is on a machine that must not train: another one gets the work."""
+        """The attempt's worker is on a machine that must not train: another one gets its work."""
         if trial.trial_id in self._unfit:
             return
         if why not in self._unfit.values():
             self._notice(why)
         self._unfit[trial.trial_id] = why
-        trial.config["assignment"] = None  # if the worker is lost, the next one is not given it either
+        trial.config["assignment"] = None  # or a new worker in its place would begin it
         work, self._given[trial.trial_id] = self._given[trial.trial_id], None
         if work is not None:
             self._again.append(work)
@@ -164,7 +165,7 @@ class _Feed(Searcher):
         return self._controller.next_assignment()
 
     def _is_room(self) -> bool:
-        """Whether another trial may be given: by the machines that there are, or by --workers."""
+        """Whether another attempt fits: on the machines that there are, or within --workers."""
         config: WorkerConfig = self._shared["config"]
         return len(self._given) < (self._slots() if config.elastic else config.workers + len(self._unfit))
 
@@ -176,7 +177,7 @@ class _Feed(Searcher):
             if losses <= LOST_WORKER_RETRIES:
                 self._again.append(work)
                 return
-            with _remembered(self._failures):
+            with _keep_error(self._failures):
                 self._controller.lost(work, f"its worker died {losses} times")
 
     def save(self, checkpoint_path: str) -> None:
@@ -190,14 +191,14 @@ class _Feed(Searcher):
 
 
 class _Rungs(TrialScheduler):
-    """Tune shows every result here; the controller says whether the trial goes on."""
+    """Passes every result to the controller, which decides whether the trial goes on."""
 
     def __init__(self, controller: RunController, feed: _Feed, failures: list[Exception]) -> None:
         self._controller, self._feed, self._failures = controller, feed, failures
-        self._waiting: dict[str, float] = {}  # attempts that have no machine yet, and since when
+        self._waiting: dict[str, float] = {}  # attempts without a machine, and since when
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        with _remembered(self._failures):
+        with _keep_error(self._failures):
             if result["unfit"]:
                 self._feed.take_back(trial, result["unfit"])
                 return self.STOP if self._controller.over else self.CONTINUE
@@ -212,10 +213,10 @@ class _Rungs(TrialScheduler):
         return max(waiting, key=lambda trial: self._feed.holds_work(trial.trial_id), default=None)
 
     def _must_give_way(self, live: Iterable[Any]) -> bool:
-        """Whether an idle worker must leave its place to an attempt that has waited long for one.
+        """Whether an idle worker must give its place to an attempt that has waited for GIVE_WAY_S.
 
-        Where a machine was lost, or never came, there are fewer places than attempts; the work of one of them may be
-        what the idle ones wait for.
+        If a machine was lost or never came, there are fewer places than attempts, and the idle workers may be waiting
+        for the very work that has no place.
         """
         now = time.monotonic()
         waiting = [t.trial_id for t in live if t.status == "PENDING" and self._feed.holds_work(t.trial_id)]
@@ -223,16 +224,16 @@ class _Rungs(TrialScheduler):
         longest = min(waiting, key=self._waiting.__getitem__, default=None)
         if longest is None or now - self._waiting[longest] < GIVE_WAY_S:
             return False
-        self._waiting[longest] = now  # one place for each
+        self._waiting[longest] = now  # one idle worker gives way to it, not all of them
         return True
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None: ...
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Before the feed hears that the attempt is over.
+        """Called before the feed's `on_trial_complete`.
 
-        A worker that refused the work (PENDING) is not lost, and Tune counts no failure of a machine that was drained
-        before it went.
+        A worker that refused the work (PENDING) was not lost; and for a machine that was drained before it left, Tune
+        counts no failure.
         """
         if trial.status == "RUNNING" and trial.num_failures:
             self._feed.count_loss(trial.trial_id)
@@ -251,8 +252,8 @@ def _name(work: Work) -> str:
 
 
 @contextlib.contextmanager
-def _remembered(failures: list[Exception]) -> Iterator[None]:
-    """Keep an error of the controller's before Tune turns it into text."""
+def _keep_error(failures: list[Exception]) -> Iterator[None]:
+    """Keep an error of the controller, which Tune would turn into text."""
     try:
         yield
     except Exception as error:
@@ -261,7 +262,7 @@ def _remembered(failures: list[Exception]) -> Iterator[None]:
 
 
 class _Ticker(tune.Callback):
-    """Keeps the live table moving between reports."""
+    """Updates the live table between reports."""
 
     def __init__(self, tick: Callable[[], None]) -> None:
         self._tick = tick

@@ -1,8 +1,8 @@
-"""The watchdog: work in a thread of its own, given up where it shows no sign of life for too long.
+"""The watchdog: runs work in a thread and gives it up if it makes no progress for too long.
 
-Python cannot end a thread. One that hangs keeps its memory, its locks and the device, so that a process with such a
-thread must not be trusted with anything else. A call that hangs while it holds the interpreter's lock stops the
-watchdog too; torch lets go of the lock while it computes.
+Python cannot end a thread. One that hangs keeps its memory, its locks and the device, so its process must not be used
+for anything else. A call that hangs while it holds the GIL stops the watchdog too; torch releases the GIL while it
+computes.
 """
 
 import sys
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 
 LOOKS = 20
-"""How often the watchdog looks within its patience."""
+"""The watchdog checks for progress this many times within its patience."""
 
 Answer = TypeVar("Answer")
 
 
 class Hung(Exception):
-    """There was no sign of life for `patience_s` seconds; `place` is the file and line where the work stands."""
+    """Work made no progress for `patience_s` seconds; `place` is the file and line at which it hangs."""
 
     def __init__(self, patience_s: float, place: str) -> None:
         super().__init__(patience_s, place)
@@ -30,12 +30,12 @@ class Hung(Exception):
         return f"no progress for {self.patience_s:g} s (at {self.place})"
 
 
-def watched(work: Callable[[], Answer], beats: Callable[[], object], patience_s: float) -> Answer:
-    """Do `work` in a thread of its own, and give or raise what it gives or raises.
+def run_watched(work: Callable[[], Answer], beats: Callable[[], object], patience_s: float) -> Answer:
+    """Run `work` in a new thread; return or raise what it returns or raises.
 
-    Raises Hung where `beats()`, asked from this thread, keeps its value for `patience_s` seconds, or up to 1 / LOOKS
-    longer; the work is then left behind. Looks are counted, not seconds: a process that was stopped (by ^Z, say) has
-    not hung.
+    `beats()`, called from this thread, must change as the work makes progress. Raises Hung if it keeps its value for
+    `patience_s` seconds, or up to 1 / LOOKS longer; the thread is then abandoned. Checks are counted, not seconds:
+    a process that was suspended (by ^Z, say) has not hung.
     """
     outcome: Future[Answer] = Future()
     thread = threading.Thread(target=_do, args=(work, outcome), name="watched", daemon=True)
@@ -53,12 +53,12 @@ def watched(work: Callable[[], Answer], beats: Callable[[], object], patience_s:
 def _do(work: Callable[[], Answer], outcome: Future[Answer]) -> None:
     try:
         outcome.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the thread that waits is to see it
+    except BaseException as error:  # noqa: BLE001 - the waiting thread raises it, whatever it is
         outcome.set_exception(error)
 
 
 def _place(thread: threading.Thread) -> str:
-    """Where a thread stands in Python: "file.py:12"."""
+    """The line that a thread executes: "file.py:12"."""
     frame = sys._current_frames().get(thread.ident or 0)
     if frame is None:
         return "its end"

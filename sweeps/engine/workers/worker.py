@@ -1,6 +1,6 @@
-"""A worker: takes trial after trial in one warm process, with everything a trial can touch built anew for each.
+"""A worker: trains one trial after another in one warm process. Whatever a trial can change is rebuilt for each.
 
-Instead of a trial it may be given a measurement: one network whose cost is wanted, while nothing else is running.
+A worker can also be given a measurement: one network whose cost it measures while nothing else is running.
 """
 
 import io
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._dynamo  # the first optimizer would load it, 0.8 s: here that is over before the first trial
+import torch._dynamo  # the first optimizer would import it (0.8 s); here it is done before the first trial
 from torch import Tensor
 
 from enhance.conditions import Cost
@@ -24,20 +24,22 @@ from enhance.samples import Photo, Sample, SampleRequest
 from enhance.training.guard import Diverged
 from sweeps.engine.environment import THREADS
 from sweeps.engine.protocol import Answer, Assignment, Measured, Measurement, Progress, Work, lost_measurement
-from sweeps.engine.workers.watchdog import Hung, watched
+from sweeps.engine.workers.watchdog import Hung, run_watched
 
 torch.set_num_threads(THREADS)
-torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32: evaluation and the color curves are promised in it
+torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32: evaluation and the color curves promise it
 
 STATE_LIMIT_BYTES = 16 << 20
+"""A larger state is not kept: the driver holds one for every trial that waits at a rung."""
 
 
 class Worker:
     """`start` a trial, then `advance` it from rung to rung until told otherwise.
 
-    With a `timeout_s`, a trial that makes no progress for so many seconds ends as failed. Progress is building the
-    micro-run, each training step (critic steps included) and each batch of an evaluation: the longest of these must
-    fit in. The thread that hung cannot be ended; the worker is then `tainted`, and its process good for nothing more.
+    With a `timeout_s`, a trial that makes no progress for that many seconds ends as failed. Progress is building the
+    micro-run, each training step (critic steps included) and each batch of an evaluation, so the timeout must exceed
+    the longest of these. The thread that hangs cannot be ended: the worker is then `tainted`, and its process must be
+    replaced. Raises ValueError for a timeout that is not positive.
     """
 
     def __init__(self, store: Path, device: str, *, timeout_s: float | None = None) -> None:
@@ -51,9 +53,9 @@ class Worker:
         self._run: MicroRun | None = None
 
     def start(self, assignment: Work) -> None:
-        """Forget the trial before and take this one, from where its `state` left it. Nothing is built yet.
+        """Drop the previous trial and take this one, which continues from its `state`. Nothing is built yet.
 
-        Raises RuntimeError where the worker is tainted.
+        Raises RuntimeError if the worker is tainted.
         """
         if self.tainted:
             raise RuntimeError("a training thread hangs in this process: it must be replaced before the next trial")
@@ -61,31 +63,31 @@ class Worker:
         self._started = time.perf_counter()
 
     def advance(self) -> Answer:
-        """Train to the next rung, or measure. Whatever goes wrong is an answer: the process stays warm."""
+        """Train to the next rung, or measure. Every failure is an answer, not an exception: the process stays warm."""
         assert self._assignment is not None, "advance() before start()"
         if self.timeout_s is None:
             return self._attempt(self._assignment)
         try:
-            return watched(self._attempt_in_thread, self._beats, self.timeout_s)
+            return run_watched(self._attempt_in_thread, self._beats, self.timeout_s)
         except Hung as error:
             self.tainted = True
             step = f" (step {self._run.step if self._run else 0})" if isinstance(self._assignment, Assignment) else ""
             return self._failed(f"timeout: no progress for {error.patience_s:g} s{step} (at {error.place})")
 
     def state(self) -> bytes:
-        """The micro-run's state, for another worker to go on from: bytes, which a driver without torch can hold."""
+        """The micro-run's state, from which another worker can continue: bytes, so that the driver needs no torch."""
         assert self._run is not None, "state() before advance()"
         packed = io.BytesIO()
-        torch.save(_copied(self._run.state_dict()), packed)
+        torch.save(_copy_tensors(self._run.state_dict()), packed)
         return packed.getvalue()
 
     def _kept_state(self) -> bytes | None:
-        """The state, unless it is too large for the driver's memory: then the trial is trained again."""
+        """The state, or None if it is larger than STATE_LIMIT_BYTES: the trial is then trained again."""
         state = self.state()
         return state if len(state) <= STATE_LIMIT_BYTES else None
 
     def _attempt_in_thread(self) -> Answer:
-        torch.set_num_threads(THREADS)  # a matter of each thread
+        torch.set_num_threads(THREADS)  # torch keeps this per thread
         assert self._assignment is not None
         return self._attempt(self._assignment)
 
@@ -101,11 +103,11 @@ class Worker:
             return self._progress(None, "diverged", str(error))
         except ConfigError as error:
             return self._progress(None, "refused", "; ".join(error.problems))
-        except Exception as error:  # noqa: BLE001 - a trial may fail in any way; each is an ending with its reason
+        except Exception as error:  # noqa: BLE001 - a trial may fail in any way; each becomes an ending with its reason
             return self._failed(lack_of_memory(error) + _one_line(error))
 
     def _cost(self, measurement: Measurement) -> Cost:
-        from enhance.cost import holds_here, measure  # here: few sweeps measure
+        from enhance.cost import holds_here, measure  # here: few sweeps measure, and it takes time to import
 
         if measurement.earlier is not None and holds_here(measurement.earlier):
             return measurement.earlier
@@ -126,7 +128,7 @@ class Worker:
         assert self._run is not None
         try:
             return self._run.photo_sample(photo)
-        except Exception as error:  # noqa: BLE001 - the trial is complete without the photograph; its row says why
+        except Exception as error:  # noqa: BLE001 - the trial is complete without the photo; its row says what failed
             return Sample(image=photo.image, scores={}, output=None, failure=lack_of_memory(error) + _one_line(error))
 
     def _build(self, assignment: Assignment) -> MicroRun:
@@ -168,19 +170,19 @@ class Worker:
         )
 
 
-def _copied(value: Any) -> Any:
-    """Dictionaries, lists and tuples with copies of their tensors, free of graphs and of what they were views of."""
+def _copy_tensors(value: Any) -> Any:
+    """A copy of nested dictionaries, lists and tuples whose tensors hold neither a graph nor the storage they view."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
-        return {name: _copied(part) for name, part in value.items()}
+        return {name: _copy_tensors(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_copied(part) for part in value)
+        return type(value)(_copy_tensors(part) for part in value)
     return value
 
 
 def _one_line(error: BaseException) -> str:
-    """Kind, message and place of an exception: what a row of the ledger can hold."""
+    """Kind, message and place of an exception on one line, for a row of the ledger."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" (at {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -108,7 +108,7 @@ def test_what_is_wrong_on_any_node_is_refused_before_the_first_trial(cluster: Cl
     assert "it runs other code" in said["code"][0]
     assert f"{out} is not the same folder there" in said["storage"][0]
     assert "Give an --out (or TESTSTRIP_RUNS)" in said["storage"][0]
-    assert "it has not the data" in said["data"][0]
+    assert "it lacks the data" in said["data"][0]
     assert "name another folder in TESTSTRIP_CACHE" in said["data"][0]
     assert "Traceback" not in refused.stderr
     assert list(out.parent.iterdir()) == []
@@ -134,8 +134,8 @@ def test_nodes_come_and_go_and_one_that_is_taken_away_costs_no_trial(cluster: Cl
     with Driver([sys.executable, "-c", COUNTING_EVERY_LOSS, *sweep(cluster, out, *options)[2:]], cluster) as driver:
         driver.wait_until(lambda: any((out / "reports").glob("part-*")))
         bad = cluster.add(1, **other_code(tmp_path / "code"))
-        driver.wait_until(lambda: "gets no trials: it runs other code" in driver.said())
-        assert bad[:8] in next(line for line in driver.said().splitlines() if "gets no trials" in line)
+        driver.wait_until(lambda: "is given no trials: it runs other code" in driver.said())
+        assert bad[:8] in next(line for line in driver.said().splitlines() if "is given no trials" in line)
         cluster.add(1)
         announce_and_take_away(cluster, first)
         driver.finish()

@@ -3,15 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-from sweeps.engine.cluster.shared_folder import answered, clear, hide, look, show
+from sweeps.engine.cluster.shared_folder import clear, has_answered, hide, look, show
 
 
 def test_who_sees_the_folder_answers_and_nothing_is_left(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "new"
     shown = show(folder)
     assert look(shown, "node") == ""
-    assert answered(shown, "node", 0)
-    assert not answered(shown, "other", 0)
+    assert has_answered(shown, "node", 0)
+    assert not has_answered(shown, "other", 0)
     hide(shown)
     assert list(tmp_path.iterdir()) == []  # the folders that were made for it are gone too
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sweeps.engine.run.trials import Trial, renumbered
+from sweeps.engine.run.trials import Trial, renumber
 from tests.sweeps.engine.pretended import small_sweep
 
 
@@ -13,9 +13,9 @@ def trial(number: int, color: float, seed: int = 0) -> Trial:
 
 def test_a_number_that_two_configurations_have_is_given_to_the_first_alone() -> None:
     trials = [trial(0, 1.0), trial(1, 2.0), trial(1, 3.0), trial(1, 2.0, seed=1), trial(1, 3.0, seed=1), trial(2, 4.0)]
-    assert [one.number for one in renumbered(trials)] == [0, 1, 3, 1, 3, 2]
+    assert [one.number for one in renumber(trials)] == [0, 1, 3, 1, 3, 2]
 
 
 def test_where_every_configuration_has_its_own_number_nothing_changes() -> None:
     trials = [trial(5, 1.0), trial(0, 2.0), trial(5, 1.0, seed=1)]
-    assert renumbered([dataclasses.replace(one) for one in trials]) == trials
+    assert renumber([dataclasses.replace(one) for one in trials]) == trials

@@ -98,7 +98,7 @@ def fixed(**changes: Scalar) -> dict[str, Scalar]:
         ({"fixed": fixed(optimizer__name="sgd", optimizer__lr=5e-4)}, "optimizer.name is adam, here sgd"),
         ({"budget": Budget(trials=9, steps=180)}, "other budget (train.steps is 90, here 180)"),
         ({"budget": Budget(trials=9, steps=90, rungs=2)}, "other budget (rungs at 10, 30, 90, here 30, 90)"),
-        ({"objectives": ("psnr_db", "ssim")}, "it has no ssim, which is sought here"),
+        ({"objectives": ("psnr_db", "ssim")}, "it has no ssim, which is an objective here"),
         ({"constraints": {"uqi": (">=", 0.5)}}, "it has no uqi, which the constraints bound"),
         (
             {"space": {"loss.color": Log(1.0, 10.0), "loss.tv": Log(0.1, 10.0)}},

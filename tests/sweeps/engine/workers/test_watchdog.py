@@ -11,7 +11,7 @@ from enhance.data import PatchStore
 from enhance.microrun import MicroRun
 from enhance.report import Report
 from sweeps.engine.environment import THREADS
-from sweeps.engine.workers.watchdog import LOOKS, Hung, watched
+from sweeps.engine.workers.watchdog import LOOKS, Hung, run_watched
 from sweeps.engine.workers.worker import Worker
 from tests.patience import PATIENCE_S
 from tests.sweeps.engine.workers.small_trials import PIXEL, advanced, assignment, every_kind, numbers
@@ -94,7 +94,7 @@ def test_work_that_shows_signs_of_life_may_take_longer_than_the_patience() -> No
             over.set()
         return look // LOOKS
 
-    assert watched(lambda: over.wait(PATIENCE_S), beats, patience_s=0.2)
+    assert run_watched(lambda: over.wait(PATIENCE_S), beats, patience_s=0.2)
 
 
 def test_the_watchdog_says_where_the_work_stands(release: threading.Event) -> None:
@@ -106,9 +106,9 @@ def test_the_watchdog_says_where_the_work_stands(release: threading.Event) -> No
 
     looks = itertools.count()
     with pytest.raises(Hung, match=r"^no progress for 0.1 s \(at (test_watchdog|threading).py:\d+\)$"):
-        watched(work, lambda: begun.is_set() or next(looks), patience_s=0.1)
+        run_watched(work, lambda: begun.is_set() or next(looks), patience_s=0.1)
 
 
 def test_what_the_work_raises_is_raised_here() -> None:
     with pytest.raises(SystemExit):
-        watched(lambda: exec("raise SystemExit(3)"), lambda: 0, patience_s=60)
+        run_watched(lambda: exec("raise SystemExit(3)"), lambda: 0, patience_s=60)

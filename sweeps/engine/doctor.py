@@ -1,8 +1,8 @@
-"""`python -m sweeps.engine.doctor [--address A] [--data SPEC] [--out RUN]`: what this machine and a cluster can do.
+"""`python -m sweeps.engine.doctor [--address A] [--data SPEC] [--out RUN]`: what this machine and a cluster can run.
 
-Each line says what was looked at and what was found; where something lacks, the next line says what mends it. Exits
-with 1 where something needed is missing. It reads much and changes nothing, but for a file that is written to --out's
-folder and taken away again, and the data, which are packed where they are not yet.
+Each line names a check and its result; if something is wrong, the next line says how to fix it. Exits with status 1 if
+something needed is missing. It changes nothing, except that it writes a file to --out's folder and removes it again,
+and packs --data if they are not packed yet.
 """
 
 import argparse
@@ -41,7 +41,7 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, how it is (one of STYLES), what was found, and what mends it."""
+    """The result of a check: its subject, state (one of STYLES), what was found, and how to fix it ("": no need)."""
 
     about: str
     state: str
@@ -50,7 +50,7 @@ class Finding:
 
 
 def machine() -> Iterator[Finding]:
-    """What this machine has: programs, processor, memory, disks, limits."""
+    """Check this machine: programs, processor, memory, disks, limits."""
     version = ".".join(map(str, sys.version_info[:3]))
     state = GOOD if sys.version_info >= PYTHON else MISSING
     yield Finding("Python", state, version, "" if state == GOOD else "make PYTHON=/path/to/python3.11")
@@ -80,8 +80,7 @@ def _processor() -> Iterator[Finding]:
 
 
 def _cuda() -> Iterator[Finding]:
-    """Torch is loaded only where the system shows a GPU."""
-    if default_device() != "cuda":
+    if default_device() != "cuda":  # torch is imported only if the system shows a GPU
         yield Finding("GPU", GOOD, "none; trials are trained on the processor")
         return
     from sweeps.engine.cluster.node_check import gpu_problem
@@ -111,7 +110,7 @@ def _space(about: str, folder: Path, needed_gib: float, mend: str) -> Finding:
 
 
 def _open_files() -> Finding:
-    """Ray opens sockets to every worker of every node."""
+    """Check the limit of open files: Ray opens sockets to every worker of every node."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = soft == resource.RLIM_INFINITY or soft >= OPEN_FILES
     mend = "" if enough else f"ulimit -n {OPEN_FILES if hard < 0 else min(hard, 65536)} before `ray start`"
@@ -119,7 +118,7 @@ def _open_files() -> Finding:
 
 
 def data(spec: str) -> Finding:
-    """Whether the data can be had here."""
+    """Check that the data can be opened."""
     try:
         store = open_data(spec)
     except DataError as error:
@@ -129,7 +128,7 @@ def data(spec: str) -> Finding:
 
 
 def folder(address: str) -> Finding:
-    """Whether a run can be kept there, in a folder or in a store."""
+    """Check that a run can be written to `address`, a folder or an object store."""
     mend = "name another place with --out or TESTSTRIP_RUNS"
     try:
         out = locate(address)
@@ -145,7 +144,7 @@ def folder(address: str) -> Finding:
 
 
 def token() -> Finding:
-    """Whether this machine could command a cluster that wants a token, and who else could."""
+    """Check for a token of this machine, and whether other users can read it."""
     found, source = token_source(os.environ)
     if not found:
         return Finding("token", GOOD, "none: needed to join a cluster of several machines", "")
@@ -154,7 +153,7 @@ def token() -> Finding:
 
 
 def cluster(address: str) -> Iterator[Finding]:
-    """Who the cluster lets in, and what its machines have."""
+    """Check the authentication of a cluster, and list its machines."""
     try:
         access = settle_access(address, insecure=False)
     except AccessError as error:
@@ -166,7 +165,7 @@ def cluster(address: str) -> Iterator[Finding]:
     for warning in access.warnings:
         yield Finding("cluster", POOR, warning)
     from sweeps.engine.cluster.nodes import NodeAgents, living_nodes
-    from sweeps.engine.cluster.ray_session import join_cluster, stop_ray  # here: Ray must know by now how it gets in
+    from sweeps.engine.cluster.ray_session import join_cluster, stop_ray  # here: Ray reads RAY_AUTH_MODE when imported
 
     join_cluster(access.address)
     try:
@@ -188,7 +187,7 @@ def cluster(address: str) -> Iterator[Finding]:
 
 
 def findings(arguments: argparse.Namespace) -> Iterator[Finding]:
-    """Everything that is looked at, in turn."""
+    """All checks in turn."""
     yield from machine()
     if arguments.data:
         yield data(arguments.data)

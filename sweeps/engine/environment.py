@@ -1,4 +1,4 @@
-"""Where and with what a run happens: code hash, versions, host, device. Everything here goes into the ledger's rows."""
+"""The environment of a run, as its ledger records it: code hash, versions, host, device."""
 
 import functools
 import importlib.metadata
@@ -13,7 +13,7 @@ from enhance.system.processor import cpu_field
 from enhance.system.source_digest import source_digest
 
 THREADS = 1
-"""Threads per worker: the same sums in the same order wherever a trial runs (design promise 2)."""
+"""Torch threads per worker: with one, sums have the same order on every machine."""
 
 ENHANCE = Path(enhance.__file__).parent
 
@@ -29,7 +29,7 @@ def code_hash() -> str:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Versions of what a trial's numbers may depend on, without importing any of it."""
+    """Versions that a trial's numbers may depend on, read without importing the packages."""
     return {name: importlib.metadata.version(name) for name in ("teststrip", "torch")} | {
         "python": platform.python_version()
     }
@@ -37,8 +37,8 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware (elsewhere autocast is slower than fp32)."""
-    flags = next(iter(cpu_field("flags")), "").split()  # none where it is not Linux: fp32 is always right
+    """Whether this processor multiplies bfloat16 in hardware; without, autocast is slower than fp32."""
+    flags = next(iter(cpu_field("flags")), "").split()  # empty outside Linux: fp32 is always right
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
@@ -48,7 +48,7 @@ def host() -> str:
 
 
 def default_device() -> str:
-    """ "cuda" where an NVIDIA driver has a GPU to offer, else "cpu"; asks the system, not torch."""
+    """ "cuda" if the system shows an NVIDIA GPU, else "cpu"; does not import torch."""
     return "cuda" if any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"
 
 

@@ -1,4 +1,4 @@
-"""What the controller and the workers say to each other: plain data without torch, read on both sides of a process."""
+"""The messages between the controller and the workers: plain data without torch, which any process can unpickle."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +11,10 @@ from enhance.samples import Sample, SampleRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """One trial for a worker: what to train, and the step counts at which to report.
+    """A trial to train: its configuration (flat leaves) and seed, and the step counts at which to report.
 
-    `state` is where an earlier worker left it, None where it begins; `pauses`: the worker shall give its state with
-    every report, since the trial may be put aside there; `wanted` are the samples that go with the last one.
+    `state` is what an earlier worker handed over, None to begin at step 0. With `pauses` the worker hands over its
+    state with every report, since the trial may have to wait there. `wanted` are the samples to send with the last one.
     """
 
     trial: str
@@ -28,11 +28,12 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A worker's answer: a report at a rung, or (`ending` "diverged", "failed" or "refused") why there is none.
+    """A worker's answer to an `Assignment`: a report at a rung, or an ending with the reason why there is none.
 
-    `parameters` counts the network's trainable numbers, None where it could not be built; `host` is the machine;
-    `wall_s` is the time since the trial was started in this worker. `state` is what another worker can go on from, if
-    that was asked for and is small enough to be kept; `samples` are those of a trial that has come to its end.
+    `ending` is "" beside a report, else "diverged", "failed" or "refused". `parameters` is the network's number of
+    trainable parameters, None if it could not be built; `host` the machine's name; `wall_s` the seconds since this
+    worker began. `state` is what another worker can continue from, None if it was not requested or is too large;
+    `samples` come with the last report.
     """
 
     trial: str
@@ -48,9 +49,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One network for a worker that has the device to itself: of `config` only net.* matters; `network` names it.
+    """A network whose cost to measure while nothing else runs. Only net.* of `config` matters; `network` is its id.
 
-    `earlier` is what an earlier run has measured, and the answer where the worker's device is that run's.
+    `earlier` is the cost that an earlier run measured; a worker with the same device answers with it.
     """
 
     network: str
@@ -69,7 +70,7 @@ class Measured:
 
 
 def lost_measurement(measurement: Measurement, reason: str, host: str) -> Measured:
-    """What is known of a network whose measurement was ended from outside: why."""
+    """The answer for a measurement whose worker was lost or hung: a cost with nothing but the reason."""
     nothing = Cost(
         conditions=measurement.conditions, spent_s=0.0, load_1min=0.0, device_name="", torch="", failure=reason
     )

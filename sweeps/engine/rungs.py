@@ -1,8 +1,8 @@
-"""Rungs: who goes on. The rules by which trials are stopped early, in one memory of what each had reached.
+"""Rungs: the rules by which trials are stopped early, and what each trial has reached at each rung.
 
-A rule is asked in two ways. Asynchronously (`judge`), a trial is compared with all that have reached the rung so far:
-nobody waits, and the first to arrive always goes on. As a cohort (`cohort`), trials that have all reached the rung are
-decided at once, and the order of arrival is of no account. The last rung stops nobody: there is nothing to save.
+A rule judges in two ways. Asynchronously (`judge`), a trial is compared with all that have reached the rung so far: no
+trial waits, and the first to arrive always goes on. As a cohort (`cohort`), trials that have all reached the rung are
+judged at once, and the order of arrival does not matter. The last rung stops no trial: there is nothing left to save.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ Integers = npt.NDArray[np.int64]
 Digests = npt.NDArray[np.uint64]
 
 MINIMUM_PEERS = 5
-"""The median rule stops nobody who has fewer peers (the `n_startup_trials` of Optuna's MedianPruner)."""
+"""With fewer peers the median rule stops no trial (the `n_startup_trials` of Optuna's MedianPruner)."""
 
 REFERENCE = -0.1
-"""Where hypervolume begins: a tenth of a front's range beyond its worst value, in every objective."""
+"""The reference point of hypervolume: a tenth of the front's range beyond its worst value, in every objective."""
 
 CONTRIBUTION_LIMIT = 3
 """From four objectives on, a front of 500 costs 155 ms: contributions are no longer O(n log n) (moocore 0.3)."""
@@ -36,7 +36,7 @@ ROUNDING = 9
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a trial goes on; its `place` (1 is best) among the `of` compared; `why` not, "" where it goes on."""
+    """Whether a trial goes on; its `place` (1 is best) among `of` trials; and `why` it does not, "" if it does."""
 
     goes_on: bool
     place: int
@@ -45,7 +45,7 @@ class Verdict:
 
 
 class Compared(NamedTuple):
-    """What a rule says of one trial; `why` ends the sentence about a trial that is stopped."""
+    """A rule's result for one trial; `why` completes the sentence about a trial that is stopped."""
 
     goes_on: bool
     place: int
@@ -53,10 +53,10 @@ class Compared(NamedTuple):
 
 
 class Rungs(ABC):
-    """What trials had reached at each of `rung_steps` (ascending), and a rule's verdicts on them.
+    """What trials have reached at each of `rung_steps` (ascending), and a rule's verdicts on them.
 
-    Values are objectives, all signed so that higher is better, the same number of them for each trial. Hearing the same
-    report twice changes nothing, and neither does the order of reports: replayed records give the same verdicts.
+    Values are objectives, signed so that higher is better, the same number for each trial. Recording a report twice, or
+    reports in another order, changes no verdict: a resumed run judges as before.
     """
 
     def __init__(self, rung_steps: tuple[int, ...]) -> None:
@@ -66,16 +66,16 @@ class Rungs(ABC):
         self._values: Floats = np.empty((0, len(rung_steps), 0))  # (row, rung, objective); NaN: not reported
 
     def rung(self, step: int) -> int:
-        """The index of the rung at `step`; raises ValueError where there is none."""
+        """The index of the rung at `step`; raises ValueError if there is none."""
         if step not in self.rung_steps:
             raise ValueError(f"step {step} is not a rung; the rungs are at {', '.join(map(str, self.rung_steps))}")
         return self.rung_steps.index(step)
 
     def record(self, trial: str, step: int, values: tuple[float, ...]) -> None:
-        """Remember what `trial` had reached at the rung of `step`; a later report of the same replaces the earlier.
+        """Store what `trial` has reached at the rung of `step`, replacing an earlier report there.
 
-        Raises ValueError where a value is not finite, where there is none or another number than of those before,
-        and where `step` is not a rung.
+        Raises ValueError if a value is not finite, if the number of values differs from that of earlier trials or is
+        zero, and if `step` is not a rung.
         """
         rung = self.rung(step)
         if not values or not np.isfinite(values).all():
@@ -88,14 +88,14 @@ class Rungs(ABC):
         self._values[self._rows[trial], rung] = values
 
     def judge(self, trial: str, step: int) -> Verdict:
-        """The verdict on a recorded `trial` against all recorded at the rung of `step` so far; raises ValueError."""
+        """Compare a trial with all that are recorded at `step` so far; raises ValueError if it is not among them."""
         rung = self.rung(step)
         row = self._reported([trial], rung)[0]
         rows = np.flatnonzero(~np.isnan(self._values[: len(self._rows), rung, 0]))
         return next(self._verdicts(rung, rows, np.searchsorted(rows, [row])))
 
     def cohort(self, trials: Sequence[str], step: int) -> dict[str, Verdict]:
-        """The verdicts on `trials` (different ones, all recorded at `step`) against each other; raises ValueError."""
+        """Compare trials with each other; raises ValueError for a repeated one, or one not recorded at `step`."""
         if len(set(trials)) < len(trials):
             raise ValueError(f"the trials of a cohort must differ: {', '.join(trials)}")
         rung = self.rung(step)
@@ -104,7 +104,7 @@ class Rungs(ABC):
 
     @abstractmethod
     def _compare(self, rung: int, rows: Integers, asked: Integers) -> Iterator[Compared]:
-        """What the rule says of the trials in `rows`, each against all of them, at the positions `asked` for."""
+        """Compare the trials at the positions `asked` of `rows` with all trials in `rows`."""
 
     def _verdicts(self, rung: int, rows: Integers, asked: Integers) -> Iterator[Verdict]:
         last = rung == len(self.rung_steps) - 1
@@ -113,7 +113,7 @@ class Rungs(ABC):
             yield Verdict(goes_on or last, place, len(rows), "" if goes_on or last else said)
 
     def _add(self, trial: str, objectives: int) -> None:
-        """A row for a new trial; the tables double when they are full, so that a trial costs the same on average."""
+        """Add a row for a new trial. Full tables are doubled, so that the mean cost of a trial stays constant."""
         row = self._rows[trial] = len(self._rows)
         if row == len(self._digests):
             values, digests = self._values, self._digests
@@ -125,7 +125,7 @@ class Rungs(ABC):
         self._digests[row] = int.from_bytes(digest, "big")
 
     def _reported(self, trials: Sequence[str], rung: int) -> Integers:
-        """The rows of `trials`; raises ValueError where one has reported nothing at `rung`."""
+        """The rows of `trials`; raises ValueError if one has no report at `rung`."""
         rows = [self._rows.get(trial, -1) for trial in trials]
         missing = [t for t, row in zip(trials, rows, strict=True) if row < 0 or np.isnan(self._values[row, rung, 0])]
         if missing:
@@ -240,7 +240,7 @@ def _spread(points: Floats) -> Floats:
 
 
 class Rule(NamedTuple):
-    """A stopping rule: a line of explanation, and how it is built from the rungs' steps and the reduction."""
+    """A stopping rule: one line of help, and a function that builds it from the rungs' steps and the reduction."""
 
     line: str
     build: Callable[[tuple[int, ...], int], Rungs]
@@ -250,19 +250,19 @@ RULES: dict[str, Rule] = {
     "pareto": Rule("the best share by non-dominated rank over all objectives goes on (MO-ASHA)", Halving),
     "first": Rule("the best share by the first objective goes on (ASHA)", partial(Halving, objectives=1)),
     "median": Rule(
-        "whoever is not below the median of the others' means of the first objective goes on (Vizier)",
+        "a trial goes on unless its best first objective is below the median of the others' means (Vizier)",
         lambda rung_steps, reduction: Median(rung_steps),
     ),
     "none": Rule(
-        "everybody goes on; places are by the first objective",
+        "every trial goes on; places are by the first objective",
         lambda rung_steps, reduction: Halving(rung_steps, reduction=1, objectives=1),
     ),
 }
-"""The stopping rules by name. `median` and `none` have no use for the reduction beyond where it puts the rungs."""
+"""The stopping rules by name. For `median` and `none` the reduction only decides where the rungs are."""
 
 
 def build_rungs(rule: str, rung_steps: tuple[int, ...], reduction: int) -> Rungs:
-    """Empty rungs at `rung_steps` (ascending) under the rule of that name; raises ValueError for an unknown one."""
+    """Empty rungs at `rung_steps` (ascending) under the rule of that name; raises ValueError for an unknown name."""
     if rule not in RULES:
         raise ValueError(f"unknown stopping rule {rule!r}; choose from {', '.join(RULES)}")
     return RULES[rule].build(rung_steps, reduction)

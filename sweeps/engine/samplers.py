@@ -1,4 +1,4 @@
-"""Samplers by name: Optuna's, each with the options that matter, their laws, and what it cannot search.
+"""Optuna's samplers by name, each with the options that matter, their domains, and what it cannot search.
 
     build_sampler("tpe", {"startup_trials": 20}, seed=0)
 
@@ -33,10 +33,10 @@ from sweeps.engine.space import Choice, Space, When, inner
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler(ABC):
-    """A sampler's options. The fields are leaves with laws, as those of a configuration are.
+    """A sampler's options. The fields have domains, like the leaves of a configuration.
 
-    `generational` samplers learn only from trials that have a place in one of their generations. One that does not
-    keep bounds would go where a sweep's constraints are violated for the sake of the objective.
+    `generational` samplers learn only from trials that belong to one of their generations. A sampler without
+    `keeps_bounds` ignores constraints, and would violate them for the sake of the objective.
     """
 
     description: ClassVar[str]
@@ -48,12 +48,12 @@ class Sampler(ABC):
         """The sampler itself."""
 
     def refusals(self, space: Space, objectives: int) -> list[str]:
-        """Why it cannot search `space` for so many objectives; empty where it can."""
+        """Why it cannot search `space` for this number of objectives; empty if it can."""
         return []
 
     @classmethod
     def options(cls) -> dict[str, Domain]:
-        """The law of each option."""
+        """The domain of each option."""
         return {field.name: field.metadata["domain"] for field in dataclasses.fields(cls)}
 
 
@@ -69,7 +69,7 @@ class Random(Sampler):
 
 @dataclass(frozen=True, kw_only=True)
 class QMC(Sampler):
-    """Quasi-Monte Carlo. The sequence is scrambled, or the seed would not matter; a resumed search begins a new one."""
+    """Quasi-Monte Carlo. The sequence is scrambled, so that the seed matters; a resumed search begins a new one."""
 
     description = "a scrambled low-discrepancy sequence, more even than random draws; learns nothing"
     sequence: str = choice("sobol", "halton")
@@ -97,10 +97,10 @@ class TPE(Sampler):
 
 @dataclass(frozen=True, kw_only=True)
 class NSGA2(Sampler):
-    """NSGA-II (Deb et al. 2002). A `mutation` of 0 stands for Optuna's default, one over the number of parameters."""
+    """NSGA-II (Deb et al. 2002). A `mutation` of 0 means Optuna's default, one over the number of parameters."""
 
     description = (
-        "genetic algorithm for several objectives; wants hundreds of trials and learns from completed ones only"
+        "genetic algorithm for several objectives; needs hundreds of trials and learns from completed ones only"
     )
     generational = True
     population: int = leaf(50, minimum=2)
@@ -121,7 +121,7 @@ class NSGA2(Sampler):
 
 @dataclass(frozen=True, kw_only=True)
 class GP(Sampler):
-    """Gaussian process with expected (hypervolume) improvement. Loads torch into the process that searches."""
+    """Gaussian process with expected (hypervolume) improvement. Imports torch in the driver."""
 
     description = "Gaussian process, for few and expensive trials; learns from completed ones only"
     startup_trials: int = leaf(10, minimum=1)
@@ -135,7 +135,7 @@ class GP(Sampler):
 
 @dataclass(frozen=True, kw_only=True)
 class CMAES(Sampler):
-    """CMA-ES (Hansen). A `population` of 0 stands for its default, 4 + floor(3 ln(parameters)); others are >= 4."""
+    """CMA-ES (Hansen). A `population` of 0 means its default, 4 + floor(3 ln(parameters)); others are >= 4."""
 
     description = "covariance matrix adaptation for one objective and numbers; learns from completed trials only"
     generational = True
@@ -155,7 +155,7 @@ class CMAES(Sampler):
         found = _conditional("cmaes", space, "its covariance matrix has one size")
         if objectives > 1:
             found.append(
-                f"sampler cmaes follows one objective, not {objectives}; choose from tpe, nsga2, gp, random, qmc"
+                f"sampler cmaes optimizes one objective, not {objectives}; choose from tpe, nsga2, gp, random, qmc"
             )
         words = [name for name, entry in space.items() if isinstance(inner(entry), Choice)]
         if words:
@@ -183,7 +183,7 @@ SAMPLERS: dict[str, type[Sampler]] = {
 def sampler_problems(
     name: str, options: Mapping[str, Scalar], space: Space, objectives: int, bounds: Collection[str] = ()
 ) -> list[str]:
-    """Every reason why this sampler with these options cannot search `space`; empty where it can.
+    """Every reason why this sampler with these options cannot search `space`; empty if it can.
 
     `bounds` names the metrics that the sweep's constraints bound.
     """
@@ -192,7 +192,7 @@ def sampler_problems(
     if name not in SAMPLERS:
         return [f"sampler: {unknown_name(name, SAMPLERS)}"]
     known = SAMPLERS[name].options()
-    lawful: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     found = []
     for option, value in options.items():
         if not known:
@@ -202,16 +202,16 @@ def sampler_problems(
         elif problem := known[option].problem(option, value):
             found.append(f"sampler {name}: {problem}")
         else:
-            lawful[option] = value
+            valid[option] = value
     if bounds and not SAMPLERS[name].keeps_bounds:
         found.append(
             f"sampler {name} cannot keep to the constraints on {', '.join(bounds)}; choose from tpe, nsga2, gp"
         )
-    return found + SAMPLERS[name](**lawful).refusals(space, objectives)
+    return found + SAMPLERS[name](**valid).refusals(space, objectives)
 
 
 def build_sampler(name: str, options: Mapping[str, Scalar], seed: int) -> BaseSampler:
-    """The sampler of that name. Its problems must have been asked for before; raises KeyError for an unknown name."""
+    """The sampler of that name, with options that `sampler_problems` has accepted. Raises KeyError for another name."""
     chosen: Mapping[str, Any] = options
     return SAMPLERS[name](**chosen).build(seed)
 

@@ -8,8 +8,8 @@
         "optimizer.momentum": When("optimizer.name", "sgd", Uniform(0.0, 0.99)),
     }
 
-A range knows its Optuna distribution and its corners: the values that must be lawful for the whole range to be. It is
-checked against the law of its leaf before anything runs.
+A range knows its Optuna distribution and its corners: if these are valid, the whole range is. They are checked against
+the domain of the leaf before anything runs.
 """
 
 import itertools
@@ -150,20 +150,20 @@ def inner(entry: Range | When) -> Range:
 
 
 def space_problems(space: Space, fixed: Mapping[str, Scalar]) -> list[str]:
-    """Every reason why `space` cannot be searched around the `fixed` leaves; empty where it can.
+    """Every reason why `space` cannot be searched around the `fixed` leaves; empty if it can.
 
-    A leaf must be lawful for every variant ("net.family", "optimizer.name") that can hold when it is searched.
+    A leaf must be valid for every variant ("net.family", "optimizer.name") that can hold when it is searched.
     """
     problems: dict[str, None] = {}  # an ordered set
     for name, entry in space.items():
         found = [f"{name}: {problem}" for problem in inner(entry).problems()]
         if isinstance(entry, When):
             found += _condition_problems(name, entry, space)
-        problems |= dict.fromkeys(found or _law_problems(name, space, fixed))
+        problems |= dict.fromkeys(found or _domain_problems(name, space, fixed))
     return list(problems)
 
 
-def _law_problems(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[str]:
+def _domain_problems(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[str]:
     found = []
     for given in _variants(name, space, fixed):
         try:
@@ -196,7 +196,7 @@ def corner_points(space: Space) -> Iterator[dict[str, Scalar]]:
 
 
 def _reached(name: str, space: Space) -> dict[str, Scalar]:
-    """What must be chosen for `name` to be searched at all."""
+    """The values of other entries under which `name` is searched."""
     needed: dict[str, Scalar] = {}
     entry: Range | When | None = space[name]
     while isinstance(entry, When):
@@ -219,7 +219,7 @@ def suggest(trial: optuna.Trial, space: Space) -> dict[str, Scalar]:
 
 
 def chosen(space: Space, values: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Of a configuration's `values`, those that a search chose: leaves whose condition does not hold are left out."""
+    """The point of the space that a configuration's `values` are: without leaves whose condition does not hold."""
     kept: dict[str, Scalar] = {}
     for name, entry in space.items():
         if not isinstance(entry, When) or kept.get(entry.name) == entry.value:
@@ -228,7 +228,7 @@ def chosen(space: Space, values: Mapping[str, Any]) -> dict[str, Scalar]:
 
 
 def without(space: Space, name: str, value: Scalar) -> Space:
-    """The space once `name` has been given `value`: conditions on it hold for ever, or never."""
+    """The space once `name` has been given `value`: conditions on it are resolved."""
     kept: dict[str, Range | When] = {}
     for leaf, entry in space.items():
         if leaf == name:
@@ -242,7 +242,7 @@ def without(space: Space, name: str, value: Scalar) -> Space:
 
 
 def contains(space: Space, values: Mapping[str, Scalar]) -> str | None:
-    """Why `values` is not a point of `space`, or None where it is one."""
+    """Why `values` is not a point of `space`, or None if it is one."""
     for name, entry in space.items():
         active = not isinstance(entry, When) or values.get(entry.name) == entry.value
         if active and name not in values:
@@ -261,7 +261,7 @@ def _condition_problems(name: str, entry: When, space: Space) -> list[str]:
         return [f"{name}: its condition names {entry.name!r}, which must come earlier in the space ({earlier})"]
     if entry.value not in inner(space[entry.name]).corners():
         choices = ", ".join(map(str, inner(space[entry.name]).corners()))
-        return [f"{name}: {entry.name} never is {entry.value!r}; it is one of {choices}"]
+        return [f"{name}: {entry.name} is never {entry.value!r}; choose from {choices}"]
     return []
 
 

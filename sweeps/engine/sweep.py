@@ -1,4 +1,4 @@
-"""A sweep: one question, with everything that is needed to answer it. Checked when built, every problem at once."""
+"""A sweep: one question and everything needed to answer it. Building one checks it, and reports every problem."""
 
 import dataclasses
 import re
@@ -28,22 +28,22 @@ METRICS: dict[str, str] = {
 """The metrics that can be objectives, and the direction in which each is better."""
 
 COSTS = ("macs", "latency_ms", "latency_ratio")
-"""Those that are measured before anything is trained, with nothing else running; see `Sweep.cost`."""
+"""Metrics that are measured before training, while nothing else runs; see `Sweep.cost`."""
 
 KNOWN_BEFORE = ("parameters", *COSTS)
-"""Those that no training changes: they take part in comparisons from the first rung on."""
+"""Metrics that training does not change: they count in comparisons from the first rung on."""
 
 UNPAIRED_METRICS = ("cycle_psnr_db",)
-"""Those that need no target: what train.rule=cycle can be judged by where there are no pairs."""
+"""Metrics that need no target: the possible objectives of train.rule=cycle on unpaired data."""
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
-"""Names of sweeps: folders are named by them."""
+"""A sweep's name, which is also a folder's name."""
 
 ANSWERED_BY = ("frontier", "stability", "ablation")
 """Commands of `python -m analysis` that may answer a sweep's question."""
 
 FRESH_SEED = 1000
-"""The first seed of confirmations: those of the search are below it."""
+"""The first seed of confirmations; the seeds of the search are below it."""
 
 
 def _word_problems(name: str, answered_by: str) -> list[str]:
@@ -71,9 +71,8 @@ class Budget:
     in its asynchronous form, Li et al. 2020). `rungs=1` stops nothing early.
 
     After the search the best `confirm` configurations are trained again, to the full budget, on `confirm_seeds` seeds
-    that the search has not seen: what is chosen as the best of many is partly lucky, and only this says how much.
-    `audit_share` of the trials that a rung would stop are spared by a coin and trained to the end, so that it can be
-    said what stopping costs.
+    that the search has not seen: the best of many is partly lucky, and only fresh seeds show how much. `audit_share` is
+    the random fraction (0 to 1) of the trials to be stopped that finish all the same, to estimate what stopping costs.
     """
 
     trials: int
@@ -90,7 +89,7 @@ class Budget:
         return tuple(self.steps // self.reduction**k for k in range(self.rungs - 1, -1, -1))
 
     def problems(self) -> list[str]:
-        """What is wrong with the budget; empty where nothing is."""
+        """Everything that is wrong with the budget."""
         lows = {"trials": 1, "steps": 1, "rungs": 1, "reduction": 2, "seeds": 1, "confirm": 0, "confirm_seeds": 1}
         found = [
             f"budget.{name}={getattr(self, name)!r} must be a whole number >= {low}"
@@ -113,15 +112,18 @@ class Budget:
 class Sweep:
     """One question about photo enhancement, asked of many trials.
 
-    `fixed` holds what stays the same (flat configuration names); `space` what varies; `first` named settings, points
-    of the space, that are tried before the sampler's own (a paper's settings). `objectives` are metric names;
-    `stopping` is the rule by which trials are compared at the rungs (see `rungs.RULES`). `constraints` bound metrics,
-    {"parameters": ("<=", 100_000)}: what breaks one is no result, and samplers learn to avoid it. A `design` lists the
-    points that are tried, and leaves the sampler nothing to choose. With `cost` every network is measured under these
-    conditions before it is trained, which the metrics in COSTS need. `smoke` is the smallest budget that goes through
-    everything, `full` that of the papers' scale, with `full_fixed` in place of what is fixed otherwise (a real batch,
-    real crops). `answered_by` is the analysis whose tables close the run, and the next command. Raises SweepError with
-    every problem at once.
+    `space` is what varies, and `fixed` the leaves that do not, both by flat configuration names. `enqueue` has named
+    points of the space that are tried before the sampler's own, such as a paper's settings. A `design` lists the points
+    to try, and takes the place of the sampler.
+
+    `objectives` are metric names; `stopping` is the rule by which trials are compared at the rungs (`rungs.RULES`).
+    `constraints` bound metrics, as in {"parameters": ("<=", 100_000)}: a trial that breaks one is no result, and
+    samplers learn to avoid it. With `cost` every network is measured under these conditions before it is trained, which
+    the metrics in COSTS need.
+
+    `smoke` is the smallest budget that exercises everything; `full` has the papers' scale, with `full_fixed` over
+    `fixed` (real batches, real crops). `answered_by` is the analysis that closes the run. Raises SweepError with every
+    problem at once.
     """
 
     name: str
@@ -151,7 +153,7 @@ class Sweep:
             raise SweepError(self.name, problems)
 
     def problems(self) -> list[str]:
-        """Every reason why this sweep cannot run; empty where it can."""
+        """Every reason why this sweep cannot run; empty if it can."""
         others = {"smoke": self.smoke, "full": self.full}
         found = self.budget.problems() + [f"{name} {p}" for name, other in others.items() for p in other.problems()]
         found += _word_problems(self.name, self.answered_by)
@@ -167,7 +169,7 @@ class Sweep:
             found += sampler_problems(self.sampler, self.sampler_options, self.space, len(self.objectives), bounds)
         elif self.sampler_options:
             found.append(
-                f"a design leaves the sampler nothing to choose: {', '.join(self.sampler_options)} have no use"
+                f"a design takes the place of the sampler: {', '.join(self.sampler_options)} would have no effect"
             )
         if self.stopping not in RULES:
             found.append(f"unknown stopping rule {self.stopping!r}; choose from {', '.join(RULES)}")
@@ -196,13 +198,13 @@ class Sweep:
         if self.design is not None:
             found += self.design.problems(self.space)
         pairs = self.enqueue.items()
-        found += [f"first[{name!r}]: {p}" for name, values in pairs if (p := contains(self.space, values))]
+        found += [f"enqueue[{name!r}]: {p}" for name, values in pairs if (p := contains(self.space, values))]
         return found or self._point_problems()
 
     def _point_problems(self) -> list[str]:
-        """What is wrong with the first settings and the corners of the space as whole configurations.
+        """What is wrong with the enqueued points and the corners of the space, as whole configurations.
 
-        Parts that do not go together at some corner leave the rest of the space; at every corner, they leave nothing.
+        Parts that conflict at some corner exclude only that corner; a conflict at every one leaves nothing to search.
         """
         found: dict[str, None] = {}  # an ordered set
         clashes = []
@@ -214,7 +216,7 @@ class Sweep:
         if not found:
             found |= dict.fromkeys(clashes[0] if all(clashes) else ())
             for name, values in self.enqueue.items():
-                found |= {f"first[{name!r}]: {problem}": None for problem in conflicts(self.config(values))}
+                found |= {f"enqueue[{name!r}]: {problem}": None for problem in conflicts(self.config(values))}
         return list(found)
 
     def config(self, values: Mapping[str, Scalar]) -> Config:
@@ -222,7 +224,7 @@ class Sweep:
         return from_flat({**self.fixed, "train.steps": self.budget.steps, **values})
 
     def check_data(self, paired: bool, spec: str) -> None:
-        """Raises SweepError where an objective needs pairs that the data do not have."""
+        """Raise SweepError if the data have no pairs and the rule or an objective needs them."""
         if not paired:
             wrong = [name for name in self.objectives if name not in UNPAIRED_METRICS]
             if wrong or self.fixed.get("train.rule") != "cycle":

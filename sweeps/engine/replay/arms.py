@@ -1,4 +1,4 @@
-"""What replays came to: a table for people, and rows that `analysis` reads (RUN/replay)."""
+"""The outcomes of replays: a table for people, and rows that `analysis` reads (RUN/replay)."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +16,12 @@ from sweeps.engine.replay.recording import Recording
 from sweeps.engine.replay.simulation import Trouble
 
 EARLY = 0.2
-"""The share of the whole grid's steps at which arms are compared beside their ends."""
+"""Arms are compared at this share of the whole grid's steps, and at their ends."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One way of searching: what the table compares."""
+    """One way of searching: a row of the table."""
 
     sampler: str
     stopping: str
@@ -31,9 +31,9 @@ class Arm:
 
 @dataclass(frozen=True)
 class Completed:
-    """What the run had come to when a trial completed.
+    """The state of a run when a trial completed.
 
-    Shares are of the full grid's steps, which are counted when they are begun, and of its hypervolume.
+    Shares are of the full grid's steps, which are counted when they begin, and of its hypervolume.
     """
 
     time_s: float
@@ -43,7 +43,7 @@ class Completed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one replay came to; `best` is the first objective of the best completed trial, NaN where there is none."""
+    """The outcome of one replay; `best` is the first objective of the best completed trial, NaN if there is none."""
 
     history: tuple[Completed, ...]
     steps_share: float
@@ -57,10 +57,10 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Played:
-    """Under what arms were played: what must be equal for their outcomes to compare.
+class ReplaySetup:
+    """What all arms of a comparison share.
 
-    `step_s` is None where the recorded seconds were taken; the seeds of `trouble` are those of the replays.
+    `step_s` is None if steps take the recorded seconds; each replay has its own seed of `trouble`.
     """
 
     recording: Recording
@@ -69,8 +69,8 @@ class Played:
     step_s: float | None
 
 
-def outcome_rows(played: Played, outcomes: Mapping[Arm, Sequence[Outcome]]) -> list[Row]:
-    """A row per arm and seed; seeds are counted from 0. All rows of one call share `replay` and `started`."""
+def outcome_rows(played: ReplaySetup, outcomes: Mapping[Arm, Sequence[Outcome]]) -> list[Row]:
+    """A row for each arm and seed, counted from 0. All rows of one call share `replay` and `started`."""
     recording, trouble = played.recording, played.trouble
     common: Row = {
         "replay": uuid.uuid4().hex[:8],
@@ -103,7 +103,7 @@ def keep(rows: Sequence[Row], run: Location) -> Location:
     return final
 
 
-def arms_table(played: Played, outcomes: Mapping[Arm, Sequence[Outcome]]) -> Table:
+def arms_table(played: ReplaySetup, outcomes: Mapping[Arm, Sequence[Outcome]]) -> Table:
     """The arms as rows: medians and quartiles over seeds."""
     recording, seeds = played.recording, max(map(len, outcomes.values()))
     table = Table(
@@ -121,7 +121,7 @@ def arms_table(played: Played, outcomes: Mapping[Arm, Sequence[Outcome]]) -> Tab
     return table
 
 
-def arm_records(played: Played, outcomes: Mapping[Arm, Sequence[Outcome]]) -> list[Row]:
+def arm_records(played: ReplaySetup, outcomes: Mapping[Arm, Sequence[Outcome]]) -> list[Row]:
     """The arms with the numbers of `arms_table`: medians over seeds, and quartiles as NAME_low and NAME_high.
 
     Shares are from 0 to 1; `best` is in the first objective's unit, NaN where some seed completed no trial.

@@ -1,10 +1,10 @@
-"""Replay: recorded curves are searched again, by the same search and rungs in simulated time.
+"""Replay: search recorded curves again, with the same search and rungs, in simulated time.
 
     python -m sweeps.engine.replay LEDGER_OR_PARQUET [--samplers random,tpe] [--stopping pareto,first,median,none] ...
 
-What a sampler, a spacing of rungs or a stopping rule would have found, and at what cost, is known within seconds: no
-network is trained. Of a ledger only trials with a report at every rung asked for can be used. A point that was not
-recorded ends as refused. What came out is kept beside the ledger, in RUN/replay, for `python -m analysis stopping`.
+It shows within seconds what a sampler, a spacing of rungs or a stopping rule would have found, and at what cost, since no
+network is trained. Only trials with a report at every requested rung can be used. A point that was not recorded ends as
+refused. The outcomes are kept beside the ledger, in RUN/replay, for `python -m analysis stopping`.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from enhance.json_output import answer_text, error_text
 from sweeps.engine.designs import Design, DesignError, Grid, Labelled
 from sweeps.engine.environment import analysis_command
 from sweeps.engine.ledger.writer import Row
-from sweeps.engine.replay.arms import Arm, Completed, Outcome, Played, arm_records, arms_table, keep, outcome_rows
+from sweeps.engine.replay.arms import Arm, Completed, Outcome, ReplaySetup, arm_records, arms_table, keep, outcome_rows
 from sweeps.engine.replay.options import EACH, SPACING, parser
 from sweeps.engine.replay.recording import Recording, RecordingError, is_file, load, own_spacing
 from sweeps.engine.replay.simulation import Simulation, Trouble, TroubleError
@@ -37,18 +37,18 @@ from sweeps.engine.space import Space, chosen, contains
 from sweeps.engine.sweep import METRICS, Sweep, SweepError
 
 PLAIN_WIDTH = 150
-"""Columns of the table where it is not printed on a terminal."""
+"""Columns of the table when the output is not a terminal."""
 
 
 # --- playing -----------------------------------------------------------------------------------------------------
 
 
 class Volume:
-    """Hypervolume (moocore) as a share of the whole recording's; only what was trained to the full budget counts.
+    """Hypervolume (moocore) as a share of the whole recording's; only trials at the full budget count.
 
-    The reference point is a tenth of the front's range beyond its worst value in each objective, as common in the
-    comparison of multi-objective searches: points beyond it, which any search finds, count for nothing. Where the front
-    has no range (a single point), it is the worst value of all.
+    The reference point is a tenth of the front's range beyond its worst value in each objective, as is
+    common when multi-objective searches are compared: points beyond it, which any search finds, count for nothing. If the
+    front has no range (a single point), it is the worst value of all points.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -62,7 +62,7 @@ class Volume:
             raise RecordingError("no recorded trial is better than another: there is nothing to find")
 
     def front(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Those of `points` (n, objectives) that no other one beats."""
+        """Those of `points` (n, objectives) that no other one dominates."""
         return np.asarray(moocore.filter_dominated(points, maximise=self.maximise))
 
     def share(self, points: NDArray[np.float64]) -> float:
@@ -93,20 +93,20 @@ class Listed(Design):
 
 
 class MemoryLedger:
-    """A ledger that is forgotten: rows by dataset, in the order of their commits."""
+    """A ledger in memory: rows by dataset, in the order of their commits."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[Row]] = {}
 
     def commit(self, dataset: str, rows: Sequence[Row]) -> None:
-        """Remember `rows`."""
+        """Append `rows`."""
         self.rows.setdefault(dataset, []).extend(rows)
 
 
 def sweep_of(recording: Recording, arm: Arm, seed: int) -> Sweep:
-    """The sweep whose space is what was recorded, with a budget of as many trials as there are curves.
+    """A sweep over the recorded space, with a budget of as many trials as there are curves.
 
-    Raises SweepError, and RecordingError where the rungs do not go into the steps.
+    Raises SweepError, and RecordingError if the steps are too few for the rungs.
     """
     budget = recording.budget(arm.rungs, arm.reduction)
     return Sweep(
@@ -122,7 +122,7 @@ def sweep_of(recording: Recording, arm: Arm, seed: int) -> Sweep:
         sampler="random" if arm.sampler == EACH else arm.sampler,
         design=_each(recording, seed) if arm.sampler == EACH else None,
         stopping=arm.stopping,
-        cost=Conditions(),  # those of the recording: the curves hold what was measured
+        cost=Conditions(),  # required by latency objectives; the curves hold the measured costs
         search_seed=seed,
     )
 
@@ -144,7 +144,7 @@ def replay(
     step_s: float | None = None,
     ledger: MemoryLedger | None = None,
 ) -> Outcome:
-    """Play `sweep` to its end on simulated workers, into `ledger` where one is given."""
+    """Run `sweep` to its end on simulated workers, into `ledger` if one is given."""
     book = MemoryLedger() if ledger is None else ledger
     controller = RunController(sweep, book, RunContext(data="recorded", code="recorded", columns={}))
     simulation = Simulation(controller, recording.find, workers, trouble, step_s)
@@ -203,7 +203,7 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
     for arm in [Arm(*way, *spacing) for way in ways for spacing in spacings]:
         with console.status(f"{arm.sampler}, {arm.stopping}, {arm.rungs} rungs, reduction {arm.reduction}"):
             outcomes[arm] = [_play(recording, volume, arm, seed, options) for seed in range(options.seeds)]
-    played = Played(recording, options.workers, _trouble(options, 0), options.seconds_per_step)
+    played = ReplaySetup(recording, options.workers, _trouble(options, 0), options.seconds_per_step)
     if not options.json:
         console.print(arms_table(played, outcomes))
     kept = None if is_file(source) else _keep(source, outcome_rows(played, outcomes), console)
@@ -212,7 +212,7 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
 
 
 def _json_text(
-    source: Location, played: Played, outcomes: Mapping[Arm, Sequence[Outcome]], kept: Location | None
+    source: Location, played: ReplaySetup, outcomes: Mapping[Arm, Sequence[Outcome]], kept: Location | None
 ) -> str:
     recording = played.recording
     fields = {
@@ -230,18 +230,18 @@ def _json_text(
 
 
 def _spacings(source: Location, options: argparse.Namespace) -> list[tuple[int, int]]:
-    """The pairs of rungs and reduction to play; what is not asked for is the run's own."""
+    """The pairs of rungs and reduction to replay; the run's own, unless options say others."""
     rungs, reduction = own_spacing(source) or SPACING
     return list(itertools.product(options.rungs or (rungs,), options.reduction or (reduction,)))
 
 
 def _fitting(recording: Recording) -> tuple[str, ...]:
-    """Samplers meet points that nobody trained unless the whole grid was recorded."""
+    """The default samplers: those that propose unrecorded points only if the whole grid was recorded."""
     return ("random", "tpe") if len(recording.curves) == _points(recording) else (EACH,)
 
 
 def _points(recording: Recording) -> int | None:
-    """How many points the space has; None where these are more than a grid may have."""
+    """The number of points of the space; None if a grid may not have so many."""
     try:
         return Grid().size(recording.space)
     except DesignError:

@@ -1,8 +1,8 @@
-"""Simulated workers: they answer the controller from recorded curves in simulated time, and can fail.
+"""Simulated workers, which answer the controller from recorded curves in simulated time, and can fail.
 
-A clock and a queue of events stand in for machines; search, rungs and controller are the real ones. What
-befalls a trial depends on the seed of the trouble and on the trial alone, not on when it is trained or on what else
-is: the same trial has the same bad luck under every stopping rule.
+A clock and a queue of events replace the machines; search, rungs and controller are the real ones. A trial's faults
+depend only on its identity and on the seed, not on when it is trained or beside what: it meets the same faults under
+every stopping rule.
 """
 
 import heapq
@@ -20,22 +20,22 @@ from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.trials import Trial
 
 RESTARTS = 3
-"""How often a trial is started again after it has lost its worker; then it has failed."""
+"""A trial is started again this many times after it lost its worker; then it ends as failed."""
 
 NOT_RECORDED = Curve(None, {})
 
 
 class TroubleError(ValueError):
-    """Trouble that cannot be injected."""
+    """Faults that cannot be injected."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
-    """Shares, 0 to 1, of what is injected, and the seed that decides whom it befalls.
+    """The faults to inject, as shares from 0 to 1, and the seed that chooses the trials.
 
-    `stragglers` of the trials take `slowdown` times as long, `nan` of them diverge in one of their stretches, `lost` of
-    the attempts at a trial lose their worker in one. A lost worker is replaced at once. Raises TroubleError for a share
-    outside 0 to 1 or a slowdown below 1.
+    `stragglers` of the trials take `slowdown` times as long; `nan` of them diverge between two rungs; `lost` of the
+    attempts at a trial lose their worker, which is replaced at once. Raises TroubleError for a share outside 0 to 1 or
+    a slowdown below 1.
     """
 
     stragglers: float = 0.0
@@ -52,7 +52,7 @@ class Trouble:
             raise TroubleError(f"slowdown={self.slowdown} must be >= 1")
 
     def fate(self, trial: str, stretches: int) -> "Fate":
-        """What befalls `trial`, named by hexadecimal digits, in its `stretches` from rung to rung."""
+        """The faults of `trial` (hexadecimal digits) in its `stretches`, each from one rung to the next."""
         rng = np.random.default_rng([self.seed, int(trial, 16)])
         slow, diverges, *dies = rng.random(3 + RESTARTS)
         where, *deaths = rng.integers(stretches, size=2 + RESTARTS).tolist()
@@ -67,10 +67,10 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Fate:
-    """What is in store for a trial, if it does not end before.
+    """The faults of one trial, as far as it gets to them.
 
-    `factor` on every duration; the index of the stretch that `diverges`; and for each attempt that loses its worker,
-    the stretch in which it does and the share of that stretch that is done by then.
+    `factor` multiplies every duration; `diverges` is the index of the stretch in which the trial diverges, if any;
+    `deaths` has, for each attempt that loses its worker, the stretch and the share of it that is done by then.
     """
 
     factor: float
@@ -80,7 +80,7 @@ class Fate:
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a trial: when, and how many steps the whole run had begun by then."""
+    """The end of a trial: its time, and the steps that the whole run had begun by then."""
 
     trial: str
     time_s: float
@@ -100,7 +100,7 @@ class _Run:
 
     @property
     def stretch(self) -> int:
-        """The index of the stretch that it is in."""
+        """The index of its current stretch."""
         return sum(step <= self.step for step in self.assignment.rung_steps)
 
     @property
@@ -110,11 +110,12 @@ class _Run:
 
 
 class Simulation:
-    """`workers` simulated workers that train what `controller` assigns; `find` gives a configuration's recorded curve.
+    """`workers` simulated workers that run the assignments of `controller`.
 
-    A configuration without one is refused. A stretch takes as long as recorded, evaluation included, or its steps times
-    `step_s` seconds. After `play`, `time_s` and `steps` say what the run has taken, lost work included, and `ended`
-    holds the trials in the order of their ends. Steps are counted when they are begun.
+    `find` returns the recorded curve of a configuration; one without a curve is refused. A stretch takes as long as
+    recorded, evaluation included, or its steps times `step_s` seconds. After `play`, `time_s` and `steps` are what the
+    run has taken, lost work included, and `ended` holds the trials in the order of their ends. Steps are counted when
+    they begin. Raises ValueError for fewer than one worker.
     """
 
     def __init__(
@@ -136,18 +137,20 @@ class Simulation:
         controller.listener = self._note
 
     def play(self) -> None:
-        """Run until every trial has ended. Raises RuntimeError where the controller waits for what cannot come."""
+        """Run until every trial has ended. Raises RuntimeError if the controller gives out nothing before that."""
         self._give_work()
         while self._events:
             self.time_s, _, run, happening = heapq.heappop(self._events)
             happening(run)
             self._give_work()
         if not self.controller.finished:
-            raise RuntimeError("every worker is idle, the controller gives nothing out, and yet trials have not ended")
+            raise RuntimeError(
+                "every worker is idle and the controller gives nothing out, but some trials have not ended"
+            )
 
     def _give_work(self) -> None:
         while self._free and (assignment := self.controller.next_assignment()):
-            assert isinstance(assignment, Assignment), "what was recorded is not measured again"
+            assert isinstance(assignment, Assignment), "a controller without costs gives out no measurement"
             self._free -= 1
             curve = self.find(assignment.config)
             fate = self.trouble.fate(assignment.trial, len(assignment.rung_steps))
@@ -169,7 +172,7 @@ class Simulation:
         heapq.heappush(self._events, (self.time_s + duration_s * share, next(self._order), run, happening))
 
     def _arrive(self, run: _Run) -> None:
-        """The run has come to the end of its stretch."""
+        """End a stretch of the run: it reports, or diverges."""
         if run.stretch == run.fate.diverges:
             self._end(run, "diverged", f"not finite before step {run.next_step} (injected)")
             return
@@ -181,7 +184,7 @@ class Simulation:
             self._free += 1
 
     def _lose(self, run: _Run) -> None:
-        """The run's worker is gone, and another one begins again where this one did."""
+        """Lose the run's worker; another one begins again from the same state."""
         run.attempt += 1
         if run.attempt > RESTARTS:
             self._end(run, "failed", f"its worker was lost {run.attempt} times (injected)")

@@ -42,7 +42,7 @@ def test_what_is_missing_is_told_with_what_mends_it(capsys: pytest.CaptureFixtur
         state, told = state_and_advice(said, about)
         assert state == MISSING
         assert advice in told
-    assert "3 of what is needed is missing" in said
+    assert "3 needed things are missing" in said
 
 
 def test_what_is_weak_is_told_and_does_not_fail(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def needs(sampler: str) -> None:
         ("qmc", {}, MIXED, 1, "cannot search optimizer.momentum"),
         ("nsga2", {}, MIXED, 2, "children inherit only parameters that every trial has"),
         ("gp", {}, MIXED, 1, "it models only parameters that every trial has"),
-        ("cmaes", {}, NUMBERS, 2, "follows one objective, not 2; choose from tpe, nsga2"),
+        ("cmaes", {}, NUMBERS, 2, "one objective, not 2; choose from tpe, nsga2"),
         ("cmaes", {}, MIXED, 1, "optimizer.name is a Choice"),
         ("cmaes", {"population": 3}, NUMBERS, 1, "population=3 must be 4 or more, or 0 for its default"),
         ("cmaes", {}, MIXED, 1, "optimizer.momentum, which are under a condition"),

@@ -1,4 +1,4 @@
-"""Search spaces: lawful corners, conditions, membership."""
+"""Search spaces: valid corners, conditions, membership."""
 
 import optuna
 import pytest
@@ -27,7 +27,7 @@ SPACE: Space = {
 }
 
 
-def test_a_lawful_space_has_no_problem() -> None:
+def test_a_valid_space_has_no_problem() -> None:
     assert space_problems(SPACE, {}) == []
 
 
@@ -47,7 +47,7 @@ def test_a_lawful_space_has_no_problem() -> None:
         ({"net.kernel": When("net.norm", "none", Choice(3))}, "must come earlier"),
         (
             {"net.norm": Choice("none", "batch"), "net.kernel": When("net.norm", "instance", Choice(3))},
-            "net.norm never is 'instance'; it is one of none, batch",
+            "net.norm is never 'instance'; choose from none, batch",
         ),
     ],
 )
@@ -87,7 +87,7 @@ FAMILIES: Space = {
 }
 
 
-def test_a_leaf_must_be_lawful_for_every_variant_under_which_it_is_searched() -> None:
+def test_a_leaf_must_be_valid_for_every_variant_under_which_it_is_searched() -> None:
     assert space_problems(FAMILIES, {"optimizer.name": "sgd"}) == []
     assert "optimizer.momentum is unknown here: it belongs to optimizer.name=rmsprop | sgd | muon" in str(
         space_problems(FAMILIES, {})

@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.setenv(name, "")  # so that what is set on the way is undone
         monkeypatch.delenv(name)
-    monkeypatch.setattr(auth, "_check_somebody_is_there", lambda address: None)
+    monkeypatch.setattr(auth, "_check_port_is_open", lambda address: None)
     return tmp_path
 
 

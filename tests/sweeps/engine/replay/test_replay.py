@@ -13,9 +13,10 @@ from sweeps.engine.designs import Grid
 from sweeps.engine.environment import analysis_command
 from sweeps.engine.ledger.writer import Ledger, encode, to_table
 from sweeps.engine.replay.arms import EARLY, Arm, Outcome
-from sweeps.engine.replay.command import MemoryLedger, Volume, main, replay, sweep_of
+from sweeps.engine.replay.command import MemoryLedger, main, replay, sweep_of
 from sweeps.engine.replay.recording import Recording, RecordingError, load
 from sweeps.engine.replay.simulation import RESTARTS, Simulation, Trouble, TroubleError
+from sweeps.engine.replay.volume import Volume
 from sweeps.engine.run.cohorts import Cohorts
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.trials import RunContext

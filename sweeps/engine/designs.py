@@ -1,4 +1,4 @@
-"""Designs: points of a space that are listed, not sampled. Classic experiments, each answering a question of its own.
+"""Designs: lists of points of a space, in place of a sampler. Each is a classic experiment.
 
     Grid(levels=3)               every combination
     Fraction(0.25, seed=0)       a random share of them
@@ -23,11 +23,11 @@ Point = dict[str, Scalar]
 Labelled = tuple[str, Point]
 
 MOST_POINTS = 100_000
-"""More points than anybody trains; a design above that is refused before they are listed."""
+"""A design with more points is refused before they are listed."""
 
 
 class DesignError(ValueError):
-    """A design that does not fit its space; `problems` holds a sentence for each reason."""
+    """The design does not fit its space; `problems` has a sentence for each reason."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -38,10 +38,10 @@ class DesignError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Design(ABC):
-    """Points of a space in an order that is always the same, without duplicates."""
+    """Different points of a space, always in the same order."""
 
     def points(self, space: Space) -> list[Labelled]:
-        """Each point with its label, which is empty where the values say everything. Raises DesignError."""
+        """Each point with its label, "" if it needs none. Raises DesignError."""
         if problems := self.problems(space):
             raise DesignError(problems)
         unique: dict[tuple[tuple[str, Scalar], ...], Labelled] = {}
@@ -50,12 +50,12 @@ class Design(ABC):
         return list(unique.values())
 
     def size(self, space: Space) -> int:
-        """How many points there are. Raises DesignError."""
+        """The number of points. Raises DesignError."""
         return len(self.points(space))
 
     @abstractmethod
     def problems(self, space: Space) -> list[str]:
-        """Every reason why the design does not fit `space`; empty where it does."""
+        """Every reason why the design does not fit `space`; empty if it does."""
 
     @abstractmethod
     def _points(self, space: Space) -> Iterator[Labelled]: ...
@@ -94,7 +94,7 @@ class _Combinations(Design):
 class Grid(_Combinations):
     """Every combination of values.
 
-    `levels` values stand for each Uniform and Log range, its ends among them, equally spaced (in the logarithm in Log).
+    `levels` values represent each Uniform and Log range: its ends and others, equally spaced (Log: in the logarithm).
     """
 
     levels: int = field(default=0, kw_only=True)
@@ -110,7 +110,7 @@ class Grid(_Combinations):
 class Fraction(Grid):
     """A `share` (0 to 1, at least one point) of the grid, drawn without replacement by a generator of `seed`.
 
-    The points come in the order drawn, so that every beginning of them is a random sample too.
+    The points come in the order drawn, so that the first n are a random sample too.
     """
 
     share: float
@@ -139,7 +139,7 @@ class Factorial(_Combinations):
 
 @dataclass(frozen=True)
 class _Around(Design):
-    """`base`, then points that differ from it in one leaf (and in what that leaf brings into play)."""
+    """`base`, then points that differ from it in one leaf, and in leaves under a condition on that one."""
 
     base: Mapping[str, Scalar]
 
@@ -164,7 +164,7 @@ class _Around(Design):
 class OneAtATime(_Around):
     """`base`, then for every leaf of it each other value, all other leaves as in `base`.
 
-    `base` holds a value for every leaf, also for those that only a changed leaf brings into play. `levels` as in Grid.
+    `base` has a value for every leaf, even for one whose condition holds only after a change. `levels` as in Grid.
     """
 
     levels: int = field(default=0, kw_only=True)
@@ -180,9 +180,9 @@ class OneAtATime(_Around):
 class Ablation(_Around):
     """Leave one out: `base`, then `base` with one leaf at a time switched off.
 
-    Off is what `off` says, else False, 0 or "none" where the leaf's range has one of them. A leaf with neither, or that
-    is off in `base`, is given each of its other values; a range without finitely many needs its `off`. `base` holds a
-    value for every leaf, also for those that only a changed leaf brings into play.
+    A leaf is switched off by its value in `off`, else by False, 0 or "none" if its range has one of them. A leaf that
+    has no such value, or is off in `base`, is given each of its other values; an infinite range needs its `off`. `base`
+    has a value for every leaf, even for one whose condition holds only after a change.
     """
 
     off: Mapping[str, Scalar] = field(default_factory=dict)
@@ -212,12 +212,12 @@ class Ablation(_Around):
 
 
 def endless(own: Range) -> bool:
-    """Whether a range has more values than can be listed."""
+    """Whether a range has infinitely many values."""
     return isinstance(own, Uniform)
 
 
 def levels_of(own: Range, levels: int) -> tuple[Scalar, ...]:
-    """All values of a finite range; `levels` values of another, its ends among them."""
+    """All values of a finite range; `levels` values of an infinite one, including its ends."""
     if not endless(own):
         return own.corners()
     low, high = (float(corner) for corner in own.corners())
@@ -226,7 +226,7 @@ def levels_of(own: Range, levels: int) -> tuple[Scalar, ...]:
 
 
 def _combine(space: Space, values: Mapping[str, Sequence[Scalar]]) -> Iterator[Point]:
-    """Every combination of `values`, conditions respected; those refer to earlier leaves only."""
+    """Every combination of `values`, respecting conditions, which refer to earlier leaves only."""
     partial: list[Point] = [{}]
     for name, entry in space.items():
         grown: list[Point] = []
@@ -240,7 +240,7 @@ def _combine(space: Space, values: Mapping[str, Sequence[Scalar]]) -> Iterator[P
 
 
 def _count(space: Space, values: Mapping[str, Sequence[Scalar]]) -> int:
-    """How many combinations there are, without listing them: conditions make a forest of the leaves."""
+    """The number of combinations, without listing them: by its conditions the space is a forest of leaves."""
 
     def below(name: str, value: Scalar) -> int:
         children = (

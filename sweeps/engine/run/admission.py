@@ -12,7 +12,7 @@ from sweeps.engine.run.trials import Trial, renumber
 
 
 class Admission(Protocol):
-    """The decisions about the trials of a search. Confirmations are no matter of it: they run to their end."""
+    """The decisions about the trials of a search. It has no say in confirmations, which all run to their end."""
 
     def restore(self, trials: Mapping[str, Trial]) -> None:
         """Take over the trials, by id, that earlier invocations have written down."""
@@ -33,7 +33,7 @@ class Admission(Protocol):
 class Immediate:
     """Asks for a configuration when a worker is free, and judges a trial against those that came to the rung before.
 
-    Nobody waits; which trials there are and who goes on depend on which worker is done first.
+    No worker waits. Which trials there are, and which of them go on, depends on which worker is done first.
     """
 
     def __init__(self, proposals: Proposals, judge: Judge) -> None:

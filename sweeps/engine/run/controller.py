@@ -223,7 +223,7 @@ class RunController:
         self.judge.record(trial, report)
 
     def _hear_cost(self, measured: Measured) -> None:
-        assert self.costs is not None, f"nobody asked for the cost of network {measured.network}"
+        assert self.costs is not None, f"the cost of network {measured.network} was not requested"
         self.ledger.commit("costs", [self.costs.row(measured)])
         self.costs.hear(measured, self.proposals.waiting)
 

@@ -125,7 +125,7 @@ class NetworkCosts:
         return self._offers[measured.network][1] if offered else ""
 
     def _asked(self, measured: Measured) -> Measurement:
-        assert self._measuring is not None, f"nobody asked for the cost of network {measured.network}"
+        assert self._measuring is not None, f"the cost of network {measured.network} was not requested"
         return self._measuring
 
     def _unmeasured(self, waiting: Iterable[Trial]) -> Mapping[str, Config]:

@@ -41,8 +41,8 @@ def test_a_budget_too_short_for_its_rungs_is_refused() -> None:
         small_sweep(budget=Budget(trials=1, steps=8, rungs=3, reduction=3))
 
 
-def test_first_settings_must_be_points_of_the_space() -> None:
-    with pytest.raises(SweepError, match=r"first\['odd'\]: loss.color=100.0 lies outside"):
+def test_enqueued_points_must_be_points_of_the_space() -> None:
+    with pytest.raises(SweepError, match=r"enqueue\['odd'\]: loss.color=100.0 lies outside"):
         small_sweep(enqueue={"odd": {"loss.color": 100.0, "loss.tv": 1.0}})
 
 
@@ -75,8 +75,8 @@ def test_a_space_whose_every_corner_breaks_a_law_between_leaves_is_refused() -> 
         )
 
 
-def test_first_settings_must_be_whole_configurations() -> None:
-    with pytest.raises(SweepError, match=r"first\['bad'\]: critic.norm=batch cannot be used with"):
+def test_enqueued_points_must_be_whole_configurations() -> None:
+    with pytest.raises(SweepError, match=r"enqueue\['bad'\]: critic.norm=batch cannot be used with"):
         small_sweep(
             fixed={"net.channels": 4, "loss.adversarial": 1.0, "critic.family": "patch"},
             space={

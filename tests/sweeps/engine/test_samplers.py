@@ -29,7 +29,7 @@ def needs(sampler: str) -> None:
         ("grid", {}, NUMBERS, 1, "set design=Grid(levels=3), since loss.tv, loss.color have no finite"),
         ("grid", {}, {"a": Choice(1, 2)}, 1, "set design=Grid()"),
         ("tpe", {"startup_trails": 5}, NUMBERS, 1, "did you mean startup_trials"),
-        ("tpe", {"candidates": 0}, NUMBERS, 1, "candidates=0 is not allowed: candidates must be a whole number >= 1"),
+        ("tpe", {"candidates": 0}, NUMBERS, 1, "candidates must be a whole number >= 1"),
         ("nsga2", {"mutation": 1.5}, NUMBERS, 2, "mutation must be a number >= 0 and <= 1"),
         ("random", {"seed": 1}, NUMBERS, 1, "sampler random has no options, so it has no 'seed'"),
         ("qmc", {"sequence": "lattice"}, NUMBERS, 1, "choose from sobol, halton"),

@@ -200,10 +200,10 @@ def findings(arguments: argparse.Namespace) -> Iterator[Finding]:
 
 def main(argv: Sequence[str] | None = None, program: str = "python -m sweeps.engine.doctor") -> int:
     """The command, which the help calls `program`; returns its exit status."""
-    parser = Parser(prog=program, description="What can be run here?")
-    parser.add_argument("--address", metavar="A", help="a cluster to ask as well: HOST:PORT or auto")
+    parser = Parser(prog=program, description="Check what this machine, and a cluster, can run.")
+    parser.add_argument("--address", metavar="A", help="a cluster to check as well: HOST:PORT or auto")
     parser.add_argument("--data", metavar="SPEC", help="data to open (and to pack, the first time)")
-    parser.add_argument("--out", metavar="RUN", help=f"where a run shall be kept: {KINDS}")
+    parser.add_argument("--out", metavar="RUN", help=f"where to keep a run: {KINDS}")
     arguments = parser.parse(argv)
     if arguments.json:
         found = list(findings(arguments))
@@ -215,7 +215,7 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m sweeps.eng
 
 
 def _say(found: Iterator[Finding]) -> int:
-    """Say each finding as soon as it is there; returns how many say that something needed is missing."""
+    """Print each finding as soon as it is made; returns the number of needed things that are missing."""
     console, missing = Console(highlight=False), 0
     for finding in found:
         line = Text(f"{finding.about:<16}{finding.state:<9}", style=STYLES[finding.state]).append(finding.found, "none")
@@ -224,7 +224,7 @@ def _say(found: Iterator[Finding]) -> int:
             console.print(f"{'':<16}{'->':<9}{finding.mend}", soft_wrap=True)
         missing += finding.state == MISSING
     if missing:
-        console.print(f"\n{missing} of what is needed is missing", style="red")
+        console.print(f"\n{missing} needed {'thing is' if missing == 1 else 'things are'} missing", style="red")
     return missing
 
 

@@ -33,7 +33,7 @@ from sweeps.engine.replay.volume import Volume
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.trials import RunContext
 from sweeps.engine.space import Space, chosen, contains
-from sweeps.engine.sweep import METRICS, Sweep, SweepError
+from sweeps.engine.sweep import Sweep, SweepError
 
 PLAIN_WIDTH = 150
 """Columns of the table when the output is not a terminal."""

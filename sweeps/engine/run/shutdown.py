@@ -18,10 +18,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
-    """Within it the first signal lets running trials finish their stretch; a second, or `grace_s` later, ends at once.
+    """While it is entered, the first signal closes the run, and running trials may go on to their next rung.
 
-    A second signal, or `grace_s` seconds, raise KeyboardInterrupt. Either way the run can be resumed: every acknowledged report
-    is in the ledger.
+    A second signal, or `grace_s` seconds after the first, raises KeyboardInterrupt. Either way the run can be resumed:
+    every acknowledged report is in the ledger.
     """
 
     def hear(number: int, frame: FrameType | None) -> None:

@@ -66,7 +66,7 @@ def other_code(folder: Path) -> dict[str, str]:
     project = folder.with_name(f"{folder.name}-project")
     shutil.copytree(ROOT / "enhance", project / "enhance", ignore=shutil.ignore_patterns("__pycache__"))
     with (project / "enhance" / "report.py").open("a") as file:
-        file.write("# of another day\n")
+        file.write("ANOTHER_DAY = True\n")  # a comment alone would not change the name of the code
     return at_start(folder, OTHER_CODE.format(folder=str(project)))
 
 

@@ -32,6 +32,7 @@ LAYERS = {
     "sweeps/engine": (
         ("environment", "protocol", "space", "rungs"),
         ("designs",),
+        ("encoding",),
         ("samplers",),
         ("sweep",),
         ("ledger",),

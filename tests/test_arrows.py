@@ -45,7 +45,7 @@ LAYERS = {
         ("ledger",),
         ("statistics",),
         ("drawing",),
-        ("output",),  # how a command prints and writes its answer
+        ("output", "json_output"),  # how a command prints and writes its answer
         ("frontier", "stability", "stopping", "importance", "ablation"),
         ("images", "compare", "paper"),  # they start from a front
         ("report",),
@@ -58,8 +58,10 @@ LAYERS = {
 ANSWERS = {
     "sweeps/engine/cli/summary.py": {"analysis.frontier", "analysis.stopping"},
     "sweeps/engine/cli/answers.py": {"analysis.stability", "analysis.ablation"},
+    "sweeps/engine/cli/console.py": {"analysis.commands", "analysis.__main__"},
 }
-"""What the engine prints of `analysis` at the end of a run, and where. All else that it takes is analysis.ledger."""
+"""What the engine prints of `analysis` at the end of a run, and the console command, which puts one name before the
+commands of every package. All else that the engine takes is analysis.ledger."""
 
 
 def imported(path: Path) -> set[str]:

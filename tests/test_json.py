@@ -14,7 +14,7 @@ from analysis.commands import COMMANDS
 from analysis.json_output import plain
 from analysis.ledger.load import load
 from enhance import json_output as of_enhance
-from sweeps.engine.console import MODULES, main
+from sweeps.engine.cli.console import MODULES, main
 from sweeps.engine.designs import Factorial
 from tests.analysis.ablation.test_ablation import SWITCHES
 from tests.analysis.ablation.test_ablation import written as write_design

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from analysis.ledger.schema import VERSION, VERSION_KEY
 from enhance.config import flatten
-from sweeps.engine.encoding import encode_entry
+from sweeps.engine.ledger.encoding import encode_entry
 from sweeps.engine.space import Log
 from sweeps.loss_weights import SWEEP
 

@@ -22,7 +22,7 @@ from sweeps.engine.cli.contract import check_contract, warning
 from sweeps.engine.cli.live import Board, aside
 from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder
-from sweeps.engine.encoding import encode_design, encode_entry
+from sweeps.engine.ledger.encoding import encode_design, encode_entry
 from sweeps.engine.ledger.writer import Ledger, encode
 from sweeps.engine.run.admission import Immediate
 from sweeps.engine.run.cohorts import Cohorts

@@ -8,8 +8,8 @@ from analysis.ledger.location import StorePath
 from analysis.ledger.units import recorded_text
 from enhance.conditions import Conditions
 from sweeps.engine.cli.options import Options
-from sweeps.engine.encoding import encode_entry
 from sweeps.engine.environment import ENHANCE, code_hash
+from sweeps.engine.ledger.encoding import encode_entry
 from sweeps.engine.rungs import RULES
 from sweeps.engine.sweep import METRICS, Budget, Sweep
 

@@ -17,7 +17,7 @@ from analysis.ledger.load import LedgerError, load
 from analysis.ledger.space import Parameter
 from analysis.statistics.effects import paired_effects
 from sweeps.engine.designs import Ablation, Design, Factorial, Grid, OneAtATime
-from sweeps.engine.encoding import encode_design, encode_entry
+from sweeps.engine.ledger.encoding import encode_design, encode_entry
 from sweeps.engine.space import Choice, Log, Space, When
 from tests.analysis.written_ledgers import lost_row, run_row, trial_row
 

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.commands import COMMANDS
 from sweeps.engine import environment
-from sweeps.engine.console import MODULES, main, sweep_questions
+from sweeps.engine.cli.console import MODULES, main, sweep_questions
 from sweeps.engine.environment import analysis_command
 from tests.analysis.written_ledgers import trial_row, write_run
 from tests.places import ROOT
@@ -88,11 +88,11 @@ def test_a_mistyped_sweep_is_refused_with_the_choices(capsys: pytest.CaptureFixt
 
 def test_the_package_declares_the_command() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts == {"teststrip": "sweeps.engine.console:main"}
+    assert scripts == {"teststrip": "sweeps.engine.cli.console:main"}
 
 
 def test_nothing_is_loaded_for_the_help() -> None:
-    code = "import sys, sweeps.engine.console as c; c.main(['--help']); print(*sys.modules, file=sys.stderr)"
+    code = "import sys, sweeps.engine.cli.console as c; c.main(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
     assert {"torch", "pandas", "ray", "numpy"}.isdisjoint(done.stderr.split())
 

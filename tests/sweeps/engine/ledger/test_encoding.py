@@ -12,9 +12,9 @@ from analysis.ledger.load import load
 from analysis.ledger.schema import DESIGNS_AROUND, DESIGNS_COMBINED, RANGES
 from analysis.ledger.space import space
 from enhance.config import Scalar
-from sweeps.engine import encoding
 from sweeps.engine.designs import Ablation, Design, Factorial, Fraction, Grid, OneAtATime
-from sweeps.engine.encoding import decode_design, decode_entry, encode_design, encode_entry
+from sweeps.engine.ledger import encoding
+from sweeps.engine.ledger.encoding import decode_design, decode_entry, encode_design, encode_entry
 from sweeps.engine.space import Choice, Integer, Log, Range, Uniform, When
 from tests.analysis.written_ledgers import run_row, trial_row, write_run
 

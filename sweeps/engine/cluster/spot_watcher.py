@@ -100,7 +100,9 @@ def watch(metadata: Metadata, drain: Callable[[Notice], bool], poll_s: float = P
         nonlocal terminated
         terminated = True
 
-    before = signal.signal(signal.SIGTERM, hear)
+    before = signal.getsignal(signal.SIGTERM)
+    if before != signal.SIG_IGN:  # started to ignore it, it learns from the metadata alone
+        signal.signal(signal.SIGTERM, hear)
     try:
         notice = None
         while notice is None:

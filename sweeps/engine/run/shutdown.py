@@ -21,7 +21,7 @@ def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
     """While it is entered, the first signal closes the run, and running trials may go on to their next rung.
 
     A second signal, or `grace_s` seconds after the first, raises KeyboardInterrupt. Either way the run can be resumed:
-    every acknowledged report is in the ledger.
+    every acknowledged report is in the ledger. A signal that this process was started to ignore stays ignored.
     """
 
     def hear(number: int, frame: FrameType | None) -> None:
@@ -30,7 +30,9 @@ def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
         controller.close(signal.Signals(number).name)
         signal.setitimer(signal.ITIMER_REAL, grace_s)
 
-    before = {number: signal.signal(number, hear) for number in (*SIGNALS, signal.SIGALRM)}
+    # `nohup` and the background of a script start a process with SIGHUP or SIGINT ignored: it is meant to outlive them.
+    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, hear) for number in (*heard, signal.SIGALRM)}
     try:
         yield
     finally:

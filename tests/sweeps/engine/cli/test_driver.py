@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -158,7 +159,8 @@ def test_an_interrupted_run_ends_at_the_next_rung_and_says_how_to_go_on(
     out = tmp_path / "run"
     asked = command(out, *LONGER, "--workers", workers)
     own = {**environment, "TESTSTRIP_GRACE_S": str(PATIENCE_S)}  # the next rung comes before the end of the grace
-    driver = subprocess.Popen(asked, env=own, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    hears = partial(signal.signal, number, signal.SIG_DFL)  # a suite in the background of a shell ignores SIGINT
+    driver = subprocess.Popen(asked, env=own, stdout=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=hears)
     wait_for_files(driver, out / "reports", 1)
     driver.send_signal(number)
     said, _ = driver.communicate(timeout=PATIENCE_S)

@@ -150,3 +150,15 @@ def test_sigterm_is_a_notice_too(service: Service, monkeypatch: pytest.MonkeyPat
     watch(Metadata(service.url), lambda notice: not drained.append(notice), poll_s=1e9)
     assert [reason for reason, _ in drained] == ["SIGTERM"]
     assert drained[0][1] < SIGTERM_NOTICE_S + 1
+
+
+@pytest.mark.parametrize("service", ["aws"], indirect=True)
+def test_sigterm_that_the_parent_had_ignored_is_no_notice(service: Service) -> None:
+    service.taken = True
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    heard: list[object] = []
+    try:
+        watch(Metadata(service.url), lambda notice: not heard.append(signal.getsignal(signal.SIGTERM)))
+        assert heard == [signal.SIG_IGN]
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,47 @@
+"""Signals that end a run early, and those that its parent had ignored before it started."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeps.engine.run.controller import RunController
+from sweeps.engine.run.shutdown import SIGNALS, signals_close
+from tests.patience import PATIENCE_S
+from tests.sweeps.engine.pretended import CONTEXT, open_ledger, small_sweep
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(params=SIGNALS)
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal, whose disposition is put back after the test."""
+    number: signal.Signals = request.param
+    before = signal.getsignal(number)
+    yield number
+    signal.signal(number, before)
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> RunController:
+    return RunController(small_sweep(), open_ledger(tmp_path / "run"), CONTEXT)
+
+
+def test_a_signal_closes_the_run_and_its_handler_goes(controller: RunController, number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    with signals_close(controller, PATIENCE_S):
+        os.kill(os.getpid(), number)
+    assert controller.closing == number.name
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_a_signal_that_the_parent_had_ignored_stays_ignored(controller: RunController, number: signal.Signals) -> None:
+    """`nohup sweep &` outlives its terminal, and ^C in a script does not end what the script runs in the background."""
+    signal.signal(number, signal.SIG_IGN)
+    with signals_close(controller, PATIENCE_S):
+        os.kill(os.getpid(), number)
+        assert signal.getsignal(number) == signal.SIG_IGN
+    assert controller.closing == ""
+    assert signal.getsignal(number) == signal.SIG_IGN

@@ -38,9 +38,9 @@ class Chances:
 def chances(
     ledgers: Sequence[Ledger], frame: pd.DataFrame, objectives: Sequence[Objective], search: bool = False
 ) -> Chances:
-    """The chances of the rows of `frame` (as `frontier.ranked` gives it, with `run`, a number of `ledgers`).
+    """The chances of the rows of `frame` (as `rank` gives it, with `run`: the index of its ledger).
 
-    Scores are drawn by `statistics.fronts.true_means`, and what a network costs from the interval of its timing. The
+    Scores are drawn by `draw_true_means`, and what a network costs from the interval of its timing. The
     same ledgers give the same chances.
     """
     values = frame[[own.column for own in objectives]].to_numpy(dtype=np.float64)

@@ -81,8 +81,8 @@ def has_confirmations(ledger: Ledger) -> bool:
 def results(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of `frame` (from `configurations`) that may be called results: the confirmed ones, or all if none is.
 
-    Next to confirmed scores the search's own would look better than they are: the best of many are partly lucky (the
-    winner's curse), and only confirmed scores are free of that.
+    The search's own scores are not mixed with confirmed ones: the best of many are partly lucky (the winner's curse),
+    so next to confirmed scores they would look better than they are.
     """
     fresh = frame["stage"] == "confirm"
     return frame[fresh].reset_index(drop=True) if fresh.any() else frame
@@ -121,7 +121,7 @@ def rank(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
 def untouched(ledger: Ledger, metric: str) -> float | None:
     """What the untouched phone images score on the same validation images; None where no trial has reported it.
 
-    A gain over them is zero for them by definition; what a network costs is nothing to hold against a picture.
+    Their gain over themselves is 0 by definition, and a picture has no parameters or latency to compare.
     """
     if metric in COSTS:
         return None
@@ -168,7 +168,8 @@ def labels(trials: pd.DataFrame) -> pd.Series:
 def varying_parameters(trials: pd.DataFrame) -> dict[str, str]:
     """The columns `config.*` that differ between trials, in the ledger's order, each with its short name.
 
-    A parameter goes by its last name where that is clear. The seed is none: it tells trials apart, not configurations.
+    The short name is the last part of the name if that is unique. The seed does not count: it distinguishes trials, not
+    configurations.
     """
     config = [column for column in _columns(trials, "config.") if column != "config.seed"]
     found = [column for column in config if trials[column].nunique(dropna=False) > 1]
@@ -177,7 +178,7 @@ def varying_parameters(trials: pd.DataFrame) -> dict[str, str]:
 
 
 def caveats(ledger: Ledger, frame: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:
-    """Sentences on everything that makes the rows of `frame` less comparable than a table suggests."""
+    """Sentences on everything that makes the rows of `frame` less comparable than the table suggests."""
     completed = _completed(ledger, [_ID, "seed", "stage", "run.code", "run.data"])
     found = []
     for column, meaning in (("run.code", "versions of the code"), ("run.data", "data sets")):

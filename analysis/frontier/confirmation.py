@@ -1,7 +1,7 @@
-"""Confirmations: what the search said of its best configurations, held against what fresh seeds say.
+"""Confirmations: how the search scored its best configurations, and how they score on fresh seeds.
 
-The best of many scores is partly the luck of its seeds (the winner's curse), so a search's own best score is too good
-on average. Configurations that were trained again on seeds that the search has not seen say by how much.
+The best of many scores owes part of its rank to lucky seeds (the winner's curse), so on average a search's best score
+is too good. Training those configurations again on seeds that the search never used shows by how much.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ _ID = "configuration"
 class Luck(NamedTuple):
     """By how much the search's scores were too good, on average over `configurations`, with a 95 % t interval.
 
-    In the unit of the metric, positive where the search was too optimistic. `low` and `high` are NaN with one of the
-    `seeds`; all three are NaN where there is nothing to compare.
+    In the unit of the metric; positive if the search was too optimistic. `low` and `high` are NaN if there is only one
+    seed; all three are NaN if there is nothing to compare.
     """
 
     mean: float
@@ -37,13 +37,13 @@ def confirmation(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFram
 
     Columns: `configuration`, `label`, `n_search` and `n_confirm` (completed seeds), then for every objective M
     `search.M` (the search's score: the mean over its seeds), `metric.M` with `low.M` and `high.M` (mean over fresh
-    seeds, 95 % t interval; NaN with one seed), `luck.M` with `luck_low.M` and `luck_high.M`.
+    seeds with its 95 % t interval; NaN with one seed), `luck.M` with `luck_low.M` and `luck_high.M`.
 
-    Luck is the search's score minus the confirmed mean, signed so that positive means that the search was too
-    optimistic. The search's score is a fact, not an estimate: it is what the configuration was picked by. So the
-    interval of luck is that of the confirmed mean alone, and holds, 19 times out of 20, the distance from that score to
-    what the configuration gives on average over seeds. (A Welch interval would ask whether two means differ, and there
-    is no spread of one seed to put into it.) A luck far from 0 is no sign of an error: one seed is never the average.
+    Luck is the search's score minus the confirmed mean, signed so that positive means the search was too optimistic.
+    The search's score is a known number, not an estimate: the configuration was selected by it. So the interval of the
+    luck comes from the confirmed mean alone; 95 % of such intervals contain the distance from that score to the
+    configuration's true mean over seeds. (A Welch interval would ask whether two means differ, and needs a spread that
+    a single search seed does not have.) A luck far from 0 does not indicate an error: one seed is never the average.
     """
     fresh = configurations(ledger)
     fresh = fresh[fresh["stage"] == "confirm"].set_index(_ID)
@@ -60,16 +60,17 @@ def confirmation(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFram
 def mean_luck(ledger: Ledger, objective: Objective) -> Luck:
     """The mean luck of the confirmed configurations in one objective.
 
-    The average is taken fresh seed by fresh seed, and the interval is over these: configurations share their seeds, so
-    their lucks are not independent of each other, but one seed is of the next. Seeds on which a confirmed configuration
-    did not complete are left out. It says how far these configurations' scores were from what they give on average over
-    seeds; configurations that the search did not pick have other luck.
+    Averaged over the configurations for each fresh seed; the interval is over those averages. Configurations share
+    their seeds, so their lucks are not independent of each other, but the seeds are. Seeds on which any confirmed
+    configuration did not complete are left out. The result holds for the confirmed configurations only: those that the
+    search did not select have a different luck.
     """
     scores = configurations(ledger, search=True).set_index(_ID)[objective.column]
     trials = ledger.read("trials", [_ID, "seed", "stage", "ending", "time.ended", objective.column])
     fresh = trials[(trials["stage"] == "confirm") & (trials["ending"] == "completed")].sort_values("time.ended")
     luck = objective.sign * (fresh[_ID].map(scores).astype("float64") - fresh[objective.column])
     table = luck.where(np.isfinite(luck)).groupby([fresh[_ID], fresh["seed"]]).last().unstack()
+    # Only seeds that every configuration completed: otherwise the average would change with who is missing.
     table = table.dropna(axis="index", how="all").dropna(axis="columns")
     means = table.mean(axis="index").to_numpy(dtype=np.float64)
     if means.size < 2:
@@ -99,6 +100,7 @@ def _objective_columns(objective: Objective, search: pd.Series, fresh: pd.DataFr
     metric, sign = objective.metric, objective.sign
     over_seeds = fresh["interval_over"] == "seeds"
     mean = fresh[objective.column]
+    # An interval over the images of one seed says nothing about other seeds, which luck is about.
     low, high = (fresh[f"{end}.{metric}"].where(over_seeds) for end in ("low", "high"))
     worst, best = (low, high) if objective.maximize else (high, low)
     return pd.DataFrame(

@@ -20,7 +20,7 @@ from analysis.ledger.units import COSTS, metric_label, metric_unit, sentence
 _MOST_OBJECTIVES = 3
 _MOST_ROWS = 30  # of a ranking
 _MOST_KEYS = 12  # of a front
-_MOST_DOTS = 2000  # beside the front, and of stopped trials: more of them hide each other
+_MOST_DOTS = 2000  # off the front, and of stopped trials: more would hide each other and swell the SVG
 
 
 def frontier_figure(
@@ -30,12 +30,11 @@ def frontier_figure(
     said: Sequence[str] = (),
     paper: pd.DataFrame | None = None,
 ) -> Figure:
-    """The figure of `frame` (as `frontier.ranked` gives it): one objective ranked, a front of two, or three by pairs.
+    """The figure of `frame` (as `rank` gives it): one objective as a ranking, two as a front, three as pairs of two.
 
-    What is `said` stands below it; `run` of a row is the number of its ledger.
-
-    With `paper` (see `paper.answer.paper_points`) a paper's points are drawn beside those of two objectives.
-    Raises LedgerError for more objectives than that.
+    `run` of a row is the index of its ledger. The sentences of `said` go into the caption. `paper` (see
+    `paper.answer.paper_points`) adds a published table's points to a front of two objectives. Raises LedgerError for
+    more than three objectives.
     """
     if len(objectives) > _MOST_OBJECTIVES:
         names = ", ".join(objective.metric for objective in objectives)
@@ -72,25 +71,25 @@ def _ranking(ledgers: Sequence[Ledger], frame: pd.DataFrame, objective: Objectiv
     left_in = 0.3 + 0.068 * max(len(name) for name in names)
     figure, axes = sheet(_question(ledgers), caption, 0.3 + 0.22 * len(shown), left_in)
     plot_ranking(axes, _dimension(ledgers[0], shown, objective), shown["number"].to_numpy(), names)
-    legend(axes, right=True)  # over the names there is room
+    legend(axes, right=True)  # the space above the names is free
     return figure
 
 
 def _thin_out(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """The rows of `frame` and the stopped trials that are drawn, and what is to be said where these are not all.
+    """The rows of `frame` and the stopped trials to draw, and a sentence for the caption if these are not all.
 
-    The front is drawn whole, of the rest an even sample, the same every time.
+    The front is always complete; the rest is a random sample with a fixed seed, so a plot can be reproduced.
     """
     rest = np.flatnonzero(~frame["front"])
     kept = _even(rest.size, _MOST_DOTS)
     some = frame.iloc[np.sort(np.concatenate([np.flatnonzero(frame["front"]), rest[kept]]))]
     read = [ledger.read("trials", ["ending", "metric.*"]) for ledger in ledgers]
-    trials = pd.concat(read, ignore_index=True)  # the row of a trial holds what it reported last
+    trials = pd.concat(read, ignore_index=True)  # a stopped trial's row holds the scores of its last report
     stopped = trials[trials["ending"] == "stopped"]
     few = stopped.iloc[_even(len(stopped), _MOST_DOTS)]
     counts = ((kept.size, rest.size, "other configurations"), (len(few), len(stopped), "stopped trials"))
     words = [f"{shown:,} of {count:,} {what}" for shown, count, what in counts if shown < count]
-    return some, few, [f"Drawn: the whole front, and {' and '.join(words)}, an even sample."] if words else []
+    return some, few, [f"Drawn: the whole front, and {' and '.join(words)}, drawn at random."] if words else []
 
 
 def _even(count: int, most: int) -> NDArray[np.intp]:
@@ -107,7 +106,7 @@ def _dimension(
     parts = [frame[f"{part}.{metric}"].to_numpy(dtype=np.float64) for part in ("metric", "low", "high")]
     ends = np.empty(0) if stopped is None else stopped[objective.column].to_numpy(dtype=np.float64)
     mean, low, high, last = (part / metric_unit(metric) for part in (*parts, ends))
-    # What networks cost spans decades where their sizes do; scores of a decade or more are another matter.
+    # Costs of networks of different sizes span decades and read best on a log axis; scores stay on a linear one.
     log = metric in COSTS and bool(np.nanmin(mean) > 0) and bool(np.nanmax(mean) > 10 * np.nanmin(mean))
     return Dimension(metric_label(metric), objective.maximize, mean, low, high, last, untouched(ledger, metric), log)
 
@@ -138,11 +137,11 @@ def _caption(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
 
 
 def _stage(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
-    """Whether the points are results, or what the search picked results by."""
+    """A sentence on whether the points are confirmed results or the search's own scores."""
     if (frame["stage"] == "confirm").all():
-        return ["Shown: the confirmed configurations only, by their scores on seeds that the search had not seen."]
+        return ["Shown: only the confirmed configurations, with their scores on seeds that the search did not use."]
     if any(map(has_confirmations, ledgers)) and (frame["stage"] == "search").all():
-        return ["Shown: the search's own scores, which are too good for the best of them; confirmations are left out."]
+        return ["Shown: the search's own scores, which flatter the best configurations; confirmations are left out."]
     return []
 
 
@@ -151,7 +150,7 @@ def _configurations(count: int) -> str:
 
 
 def _key(frame: pd.DataFrame) -> list[str]:
-    """What the numbers on the front stand for, so that the picture can be read on its own."""
+    """The configurations behind the numbers on the front, so that the figure can be read on its own."""
     members = frame[frame["front"]]
     lines = [f"{number}  {label}" for number, label in zip(members["number"], members["label"], strict=True)]
     left = len(lines) - _MOST_KEYS

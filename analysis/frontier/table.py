@@ -21,7 +21,7 @@ CHANCE = "chance: that the configuration is on the true front, given the spread 
 
 
 def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others: int | None) -> Table:
-    """The front of `frame` (as `frontier.ranked` gives it) and at most `others` further rows (None: all of them)."""
+    """The front of `frame` (as `rank` gives it) and at most `others` further rows (None: all of them)."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("front", justify="right", no_wrap=True)
     sure = "chance" in frame.columns and frame["chance"].notna().any()
@@ -30,7 +30,8 @@ def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others:
     table.add_column("configuration", overflow="fold")
     for objective in objectives:
         arrow = "\N{UPWARDS ARROW}" if objective.maximize else "\N{DOWNWARDS ARROW}"
-        head = textwrap.fill(f"{metric_label(objective.metric)} {arrow}", _HEAD)  # a long one takes no room from labels
+        # A long heading would take width from the configurations' labels.
+        head = textwrap.fill(f"{metric_label(objective.metric)} {arrow}", _HEAD)
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("\N{PLUS-MINUS SIGN} over", no_wrap=True)
     table.add_column("lost", justify="right", no_wrap=True)
@@ -50,7 +51,7 @@ def listed(frame: pd.DataFrame, others: int | None) -> pd.DataFrame:
 
 
 def chance_text(value: float) -> str:
-    """A chance as a cell says it; nothing where it is not known."""
+    """The text of a chance (0 to 1) in percent; empty if it is NaN."""
     return "" if pd.isna(value) else f"{100 * value:.0f} %"
 
 
@@ -70,7 +71,7 @@ def pirm_table(frame: pd.DataFrame, most: int) -> Table:
 
 
 def confirmation_table(frame: pd.DataFrame, objectives: Sequence[Objective]) -> Table:
-    """What the search said and what fresh seeds say, of `frame` as `confirmation.confirmation` gives it."""
+    """The search's scores next to those of fresh seeds; `frame` as `confirmation.confirmation` gives it."""
     measured = [objective.metric for objective in objectives if objective.metric not in COSTS]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("confirmed configuration", overflow="fold")
@@ -84,12 +85,12 @@ def confirmation_table(frame: pd.DataFrame, objectives: Sequence[Objective]) -> 
             table.add_row(
                 *map(Text, names), textwrap.fill(metric_label(metric), _HEAD), *confirmation_cells(row, metric)
             )
-            names = ["", ""]  # once for all of its scores
+            names = ["", ""]  # name a configuration in the first of its rows only
     return table
 
 
 def hidden_line(count: int) -> list[str]:
-    """That so many configurations are not in the table, as only confirmed ones are; nothing where there are none."""
+    """A sentence on the `count` unconfirmed configurations that the table leaves out; no sentence for 0."""
     if not count:
         return []
     text = "1 configuration of the search is" if count == 1 else f"{count} configurations of the search are"
@@ -99,20 +100,20 @@ def hidden_line(count: int) -> list[str]:
 
 
 def legend_lines(frame: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
-    """What the columns of `frontier_table` mean, of the same frame and objectives."""
+    """Lines that explain the columns of `frontier_table` for the same frame and objectives."""
     timed = any(o.metric == "latency_ratio" and frame["high.latency_ratio"].notna().any() for o in objectives)
     sure = "chance" in frame.columns and frame["chance"].notna().any()
     return [
-        "\N{PLUS-MINUS SIGN} is half a 95 % t interval of the mean: over seeds, or, where there is only one seed, over",
-        "the validation images, which does not say what another seed would give.",
+        "\N{PLUS-MINUS SIGN} is the half-width of a 95 % t interval of the mean: over seeds or, with a single seed,",
+        "over the validation images, which does not say what another seed would give.",
         "lost: trials of the configuration that diverged, failed or were refused; the mean is over those that did not.",
         *([f"{CHANCE}."] if sure else []),
-        *(["latency: in brackets the interval over the rounds of timing, in turns with DPED."] if timed else []),
+        *(["latency: in brackets its interval over the rounds of timing, which alternate with DPED."] if timed else []),
     ]
 
 
 def endings_line(ledger: Ledger) -> str:
-    """How the trials ended; those that gave no result (`load.LOST`) as a rate with its interval."""
+    """A sentence on how the trials ended; endings without a result (`LOST`) come with a rate and its interval."""
     endings = ledger.read("trials", ["ending"])["ending"]
     n, counts = len(endings), endings.value_counts()
     parts = []
@@ -126,7 +127,7 @@ def endings_line(ledger: Ledger) -> str:
 
 
 def estimate(row: dict[Hashable, Any], metric: str) -> str:
-    """The mean of a metric in a row of `frontier.configurations`, with its interval, as a cell says it."""
+    """The cell of a metric: its mean and interval in a row of `configurations`."""
     mean, low, high = (row[f"{part}.{metric}"] for part in ("metric", "low", "high"))
     if pd.isna(mean):
         return "not finite"
@@ -138,7 +139,7 @@ def estimate(row: dict[Hashable, Any], metric: str) -> str:
 
 
 def over(row: dict[Hashable, Any]) -> str:
-    """What the interval of a row is over."""
+    """The cell that says what the interval of a row is over: seeds or images, and how many."""
     return f"{row['n_seeds']:.0f} seeds" if row["interval_over"] == "seeds" else f"{row['images']:.0f} images"
 
 
@@ -148,7 +149,7 @@ def _rate(count: int, n: int) -> str:
 
 
 def confirmation_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
-    """The search's score, the confirmed mean and the luck in a row of `confirmation`, in the metric's precision."""
+    """The cells of a metric in a row of `confirmation`: the search's score, the confirmed mean, the luck."""
     search, luck = row[f"search.{metric}"], row[f"luck.{metric}"]
     ends = [row[f"luck_{end}.{metric}"] for end in ("low", "high")]
     interval = "" if pd.isna(ends).any() else " ({} to {})".format(*(metric_text(metric, end) for end in ends))
@@ -157,6 +158,6 @@ def confirmation_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
 
 
 def _lost(row: dict[Hashable, Any]) -> str:
-    """The trials of the same configuration that gave no result: the mean is over those that did."""
+    """The number of the configuration's trials without a result, which its mean leaves out; empty for none."""
     lost = sum(row[f"n_{ending}"] for ending in LOST)
     return str(lost) if lost else ""

@@ -1,4 +1,4 @@
-"""Which networks are shown as pictures, and what their pictures say in numbers."""
+"""Which networks are shown with their output images, and the scores of those images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ _NETWORK = ["name", "run", "label", "configuration", "trial", "seed"]
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """What there is to see of some networks.
+    """Some networks with their output images.
 
     `networks` as `shown_networks` gives it. `pictures` has a row per network and kept picture: `name` of the network,
-    `image`, `fixed`, `input`, `output`, `target` (None where there is none). `numbers` has a row per network and
-    picture of its evaluation, as `picture_numbers` gives it. `notes` are sentences about what is left out.
+    `image`, `fixed`, `input`, `output`, `target` (None if there is none). `numbers` has a row per network and
+    validation picture, as `picture_numbers` gives it. `notes` are sentences on what is left out.
     """
 
     networks: pd.DataFrame
@@ -33,7 +33,7 @@ class Gallery:
 
     @property
     def crops(self) -> list[str]:
-        """The validation pictures, chosen beforehand, that are kept of every network; in the order of the set."""
+        """The validation pictures, fixed before the run, that every network has; in the order of the data set."""
         fixed = self.pictures[self.pictures["fixed"] & ~self.pictures["image"].map(is_photo)]
         return self._of_all(fixed)
 
@@ -44,11 +44,11 @@ class Gallery:
 
     @property
     def paired(self) -> bool:
-        """Whether there are targets to hold outputs against."""
+        """Whether there are targets to compare outputs with."""
         return "metric.psnr_db" in self.numbers.columns
 
     def picture(self, name: str, image: str) -> pd.Series | None:
-        """The row of `pictures` of one network and image; None where it is not kept."""
+        """The row of `pictures` for one network and image; None if that image was not kept."""
         found = self.pictures[(self.pictures["name"] == name) & (self.pictures["image"] == image)]
         return None if found.empty else found.iloc[0]
 
@@ -59,9 +59,9 @@ class Gallery:
 
 
 def gallery(ledgers: Sequence[Ledger], most: int, trials: Sequence[str] = ()) -> Gallery:
-    """What there is to see of the networks that `shown_networks` chooses, of runs on the same data.
+    """The networks that `shown_networks` chooses, with their pictures; the runs must be on the same data.
 
-    Raises LedgerError where the runs differ in their data, have no samples, or have no picture in common.
+    Raises LedgerError if the runs differ in their data or have no samples, or if the networks share no picture.
     """
     _check_data(ledgers)
     scores, names = [sample_scores(ledger) for ledger in ledgers], _names(ledgers)
@@ -78,14 +78,16 @@ def gallery(ledgers: Sequence[Ledger], most: int, trials: Sequence[str] = ()) ->
     evaluated = pd.concat(numbers, ignore_index=True).drop(columns="trial")
     found = Gallery(networks, kept, picture_numbers(networks, evaluated, kept), tuple(left_out))
     if not found.crops and not found.photos:
-        raise LedgerError("the networks have no picture in common; choose others with --trial, or run sweeps alike")
+        raise LedgerError(
+            "the networks have no picture in common; choose others with --trial, or give all runs the same --samples"
+        )
     return found
 
 
 def shown_networks(
     ledgers: Sequence[Ledger], scores: Sequence[pd.DataFrame], most: int, trials: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """One row per network to show: at most `most` of the fronts, or those of `trials` (identities, or how they begin).
+    """One row per network to show: at most `most` of the fronts, or those of `trials` (identities or prefixes of them).
 
     Columns: `name` (the number on the front, else the first digits of the trial; several runs have letters before it),
     `run` (its name, `run_names`), `label`, `configuration`, `trial`, `seed`. Of a front with more networks its ends are
@@ -100,7 +102,7 @@ def shown_networks(
 
 
 class _Front(NamedTuple):
-    """The networks of a front that have samples, and how many there are on it."""
+    """The networks of a front that have samples, and the size of the whole front."""
 
     networks: pd.DataFrame
     size: int
@@ -123,7 +125,9 @@ def _networks(
         parts = [part.assign(name=letter + part["name"]) for letter, part in zip(ascii_uppercase, parts, strict=False)]
     networks: pd.DataFrame = pd.concat(parts, ignore_index=True)[_NETWORK]
     if networks.empty:
-        raise LedgerError("no network on the front has samples; name trials that have with --trial, or run it again")
+        raise LedgerError(
+            "no network on the front has samples; name other trials with --trial, or run the sweep with --samples"
+        )
     return networks
 
 
@@ -132,7 +136,7 @@ def _check_data(ledgers: Sequence[Ledger]) -> None:
     data = {path: sorted(own.astype(str).unique()) for path, own in told.items()}
     if len({tuple(found) for found in data.values()}) > 1:
         each = "; ".join(f"{path}: {', '.join(found)}" for path, found in data.items())
-        raise LedgerError(f"the runs were made on different data, so no picture is the same in all of them: {each}")
+        raise LedgerError(f"the runs used different data, so they have no picture in common: {each}")
 
 
 def _names(ledgers: Sequence[Ledger]) -> list[str]:
@@ -145,7 +149,7 @@ def _failures(scored: pd.DataFrame) -> list[str]:
 
 
 def _not_shown(ledger: Ledger, front: _Front, count: int) -> list[str]:
-    """How many networks of the front are not shown, and why."""
+    """Sentences on how many networks of the front are not shown, and why."""
     on, there = front.size, len(front.networks)
     why = [f"{there - count} of the {on} networks on the front of {ledger.path} are not shown; --most N shows more"]
     lost = [f"{on - there} of the {on} networks on the front of {ledger.path} have no samples"]
@@ -171,7 +175,7 @@ def _front(ledger: Ledger, scores: pd.DataFrame, run: str) -> _Front:
 
 
 def _choose(fronts: Sequence[pd.DataFrame], named: Sequence[pd.DataFrame], trials: Sequence[str]) -> list[pd.DataFrame]:
-    """The named trials, under their number on the front where they stand for it."""
+    """The given trials, run by run; one that represents its network on the front has that number as its name."""
     every = pd.concat(named)
     for wanted in trials:
         matching = every[every["trial"].str.startswith(wanted)]
@@ -189,5 +193,5 @@ def _choose(fronts: Sequence[pd.DataFrame], named: Sequence[pd.DataFrame], trial
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most `most` of `count` places: the first and the last, and others evenly between."""
+    """At most `most` of the indices 0 to `count` - 1: the first, the last, and others evenly in between."""
     return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist())) if count else []

@@ -51,7 +51,7 @@ def slices_figure(
     parameters: Sequence[Parameter],
     parts: Sequence[tuple[Objective, pd.DataFrame, pd.DataFrame]],
 ) -> Figure:
-    """Scores along each parameter: for every objective its scores (`importance.scored`) and `importance.curves`."""
+    """Scores along each parameter: for every objective its `configuration_scores` and its `curves`."""
     names = [list(dict.fromkeys(lines["parameter"])) for _, _, lines in parts]
     rows = [max(1, -(-len(own) // _ACROSS)) for own in names]
     figure, axes = grid(title, foot, sum(rows), _ACROSS, 1.9, across_in=0.72, up_in=0.72)
@@ -81,7 +81,7 @@ def contours_figure(
     parameters: Sequence[Parameter],
     parts: Sequence[tuple[Objective, pd.DataFrame, pd.DataFrame]],
 ) -> Figure:
-    """Scores over the two leading parameters: for every objective `importance.scored` and `importance.surface`."""
+    """Scores over the two leading parameters: for every objective its `configuration_scores` and its `surface`."""
     figure, axes = grid(title, foot, len(parts), 1, 3.6, left_in=1.1, up_in=0.8)
     known = scales(parameters)
     for (one,), (objective, scores, surface) in zip(axes, parts, strict=True):
@@ -100,7 +100,7 @@ def contours_figure(
 def parallel_figure(
     title: str, foot: Sequence[str], parameters: Sequence[Parameter], parts: Sequence[tuple[Objective, pd.DataFrame]]
 ) -> Figure:
-    """Every configuration as a line over its parameters, for every objective with `importance.scored`."""
+    """Every configuration as a line over its parameters, for every objective with its `configuration_scores`."""
     figure, axes = grid(title, foot, len(parts), 1, 3.0, left_in=0.75, up_in=0.8)
     known = scales(parameters)
     for (one,), (objective, scores) in zip(axes, parts, strict=True):

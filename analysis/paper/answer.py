@@ -1,8 +1,8 @@
-"""A run held against a published table: the same networks, by relative time and quality.
+"""A run compared with a published table: the same networks, by relative time and quality.
 
-Absolute times and scores of other machines, pictures and training lengths say little about each other. What can be
-compared is order: which network is faster, which is better, and which no other one beats. Times are in units of the
-DPED baseline's (resnet 3/64/4), which both sides have timed.
+Absolute times and scores depend on the machine, the images and the length of training, so they cannot be compared. The
+order can: which network is faster, which is better, and which are on the Pareto front. Times are relative to that of
+the DPED baseline (resnet 3/64/4), which both sides have timed.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _PAPER_RECIPE = {"config.train.steps": 25_000, "config.train.batch_size": 50, "c
 
 
 class Correlation(NamedTuple):
-    """Spearman's rho of `n` networks with the ends of its interval; NaN where there is none."""
+    """Spearman's rho of `n` networks with the ends of its 95 % interval; NaN if undefined."""
 
     rho: float
     low: float
@@ -40,9 +40,9 @@ class Correlation(NamedTuple):
 
 
 def paper_rows(table: str) -> pd.DataFrame:
-    """The rows of "fpie1" (17), "fpie2" (7) or "all" (24) as `analysis/paper/fpie.csv` has them, with `relative_time`.
+    """The rows of `analysis/paper/fpie.csv` of "fpie1" (17), "fpie2" (7) or "all" (24), with `relative_time`.
 
-    Both tables of the paper are relative to the baseline's row, which is in the first. Raises LedgerError for another
+    The times of both tables are relative to the baseline's row, which is in the first. Raises LedgerError for any other
     table.
     """
     if table not in (*TABLES, "all"):
@@ -54,20 +54,20 @@ def paper_rows(table: str) -> pd.DataFrame:
 
 
 def compare_networks(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
-    """One row per network of the paper's table, in its order, with what the runs say of it.
+    """One row per network of the paper's table, in its order, with the runs' results for it.
 
-    Columns: `table`, `network`, `parameters` and `config.net.*` as in the paper's file; `paper.relative_time`,
+    Columns: `table`, `network`, `parameters` and `config.net.*` as in `fpie.csv`; `paper.relative_time`,
     `paper.ms_ssim`, `paper.psnr_db`; `configuration`, `label`, `stage`, `n_seeds`, `interval_over`, `steps` and
-    `candidates` (how many configurations have this network; 0: the run lacks it); `ours.relative_time`, `ours.ms_ssim`
+    `candidates` (how many configurations have this network); `ours.relative_time`, `ours.ms_ssim`
     and `ours.psnr_db` with `ours_low.*` and `ours_high.*`; `both` (time and MS-SSIM known on both sides), `paper.front`
-    and `ours.front` (among the rows of `both`: not beaten in time and MS-SSIM at once); `conditions` and `contended` of
-    our timing.
+    and `ours.front` (Pareto front of time and MS-SSIM among the rows of `both`); `conditions` and `contended` of our
+    timing.
 
-    A network whose training did not complete has its time all the same, and no scores: it was timed before.
-    Of several configurations of one network the one with the best MS-SSIM counts. The scores are those of fresh seeds
-    if all networks have them, else the search's own for all: confirmed scores beside lucky ones would turn the order.
-    The times are of the runs' `costs` under one set of conditions, or, where no run has any, metric.latency_ratio.
-    Raises LedgerError where the runs have no network of the table, no MS-SSIM, or no latency.
+    Networks are timed before they are trained, so one whose training did not complete has a time but no scores. If
+    several configurations have the same network, the one with the best MS-SSIM counts. Scores are those of fresh seeds
+    if all networks have them, else the search's own for all: a mix of confirmed and lucky scores would change the
+    order. Times come from the runs' `costs` under one set of conditions or, if no run has any, from
+    metric.latency_ratio. Raises LedgerError if the runs have no network of the table, no MS-SSIM, or no latency.
     """
     rows = paper_rows(table)
     found = pd.concat([_scores(ledger, rows) for ledger in ledgers], ignore_index=True)
@@ -79,14 +79,14 @@ def compare_networks(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
         )
     frame = _paper_columns(rows).join(_best(found), on="network")
     frame["candidates"] = found["network"].value_counts().reindex(frame["network"], fill_value=0).to_numpy()
-    # A network was timed before it was trained: what became of the training says nothing about its time.
+    # Networks without a completed trial have a time as well, so look up their keys among the timed ones.
     keys = pd.Series(network_keys(timed).to_numpy(), index=timed["network"].to_numpy(), dtype="object")
     frame["key"] = frame["key"].fillna(frame["network"].map(keys[~keys.index.duplicated(keep="last")]))
     frame = _with_times(frame, ledgers)
     if not np.isfinite(frame["ours.relative_time"]).any():
         raise LedgerError(
             f"{_paths(ledgers)} has no latency of a network of {table}: neither costs/*.parquet "
-            "nor metric.latency_ratio says how long one takes beside DPED"
+            "nor metric.latency_ratio gives a time relative to DPED's"
         )
     return _with_fronts(frame)
 
@@ -94,19 +94,19 @@ def compare_networks(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
 def paper_points(table: str, ledgers: Sequence[Ledger], objectives: Sequence[Objective]) -> pd.DataFrame:
     """The paper's points for a front of latency_ratio and ms_ssim: a column for each, a row per network of `table`.
 
-    Raises LedgerError for other objectives (its PSNR is of other pictures and differs by decibels, others it does not
-    print) and for other pictures than DPED's patches.
+    Raises LedgerError for other objectives (the paper's PSNR is over other images, which makes decibels of difference,
+    and it prints no others), and if the runs' images are not DPED's patches.
     """
     if {own.metric for own in objectives} != {"latency_ratio", "ms_ssim"}:
         asked = ", ".join(own.metric for own in objectives)
         raise LedgerError(
-            f"the paper's points are comparable in latency_ratio and ms_ssim only, not in {asked}: its PSNR is of "
-            "other images. Say --objectives ms_ssim latency_ratio"
+            f"the paper's points are comparable in latency_ratio and ms_ssim only, not in {asked} (its PSNR is over "
+            "other images); use --objectives ms_ssim latency_ratio"
         )
     others = [str(ledger.runs["run.data_spec"].iloc[-1]) for ledger in ledgers]
     others = [spec for spec in others if not spec.startswith("dped:")]
     if others:
-        raise LedgerError(f"the paper's MS-SSIM is of DPED's patches; that of {others[0]} is not comparable with it")
+        raise LedgerError(f"the paper's MS-SSIM is over DPED's patches and cannot be compared with that of {others[0]}")
     rows = paper_rows(table)
     return rows.rename(columns={"relative_time": "latency_ratio"})[["network", "latency_ratio", "ms_ssim"]]
 
@@ -114,16 +114,15 @@ def paper_points(table: str, ledgers: Sequence[Ledger], objectives: Sequence[Obj
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> Correlation:
     """Spearman's rank correlation (scipy) of n pairs with a 95 % interval by Fisher's transformation.
 
-    The standard error of arctanh(rho) is sqrt((1 + rho^2 / 2) / (n - 3)) (Bonett and Wright, Psychometrika 2000), which
-    allows for high correlations, such as those of times. A bootstrap over the rows was no better where it was tried on
-    normal pairs (400 draws each): at 17 rows and a rho of 0.95 this interval held the truth in 94 % of the draws, the
-    percentile bootstrap in 97 % by being wider; at 7 rows 84 % and 86 %. So with few rows and a high rho both are too
-    narrow. This one needs no random numbers.
+    The standard error of arctanh(rho) is sqrt((1 + rho^2 / 2) / (n - 3)) (Bonett and Wright, Psychometrika 65, 2000),
+    which also holds for high correlations such as those of times. Simulated on normal pairs (400 draws) with rho 0.95,
+    the interval covers the true rho in 94 % of the draws at n = 17 and in 84 % at n = 7; the percentile bootstrap,
+    which is wider, in 97 % and 86 %. With few networks both are too narrow; this one needs no random numbers.
 
-    It treats the networks as a sample of such networks. There is no interval for fewer than 4 pairs, nor for a rho of
-    1 or -1, where its width would be 0; and no rho for fewer than 3, nor where all x or all y are equal.
+    The networks count as a random sample of such networks. The interval is NaN for fewer than 4 pairs and for a rho of
+    1 or -1, where its width would be 0; rho is NaN for fewer than 3 pairs and if all x or all y are equal.
     """
-    from scipy.stats import spearmanr  # takes 0.6 s to load: only where there is a paper to compare with
+    from scipy.stats import spearmanr  # takes 0.6 s to load, and only this comparison needs it
 
     first, second = (np.asarray(values, dtype=np.float64) for values in (x, y))
     n, nothing = first.size, float("nan")
@@ -159,7 +158,7 @@ def comparison_lines(frame: pd.DataFrame) -> list[str]:
     lacking = frame["candidates"] == 0
     known = frame.index.isin(timed.index)
     for words, mask in (
-        ("timed and not completed in the run", lacking & known),
+        ("timed but not completed in the run", lacking & known),
         ("neither timed nor completed in the run", lacking & ~known),
         ("without a time or MS-SSIM", ~lacking & ~frame["both"]),
     ):
@@ -169,17 +168,17 @@ def comparison_lines(frame: pd.DataFrame) -> list[str]:
 
 
 def conventions(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
-    """Sentences about what keeps the two sides of `compare_networks` from being the same measurement."""
+    """Sentences on how the measurements behind the two sides of `compare_networks` differ."""
     found = [_timing(frame)]
     if "fpie2" in set(frame["table"]):
-        found.append("the paper trained 3-4 16-64 for 40,000 steps; of the rest of Table 2 it does not print how long")
+        found.append("the paper trained 3-4 16-64 for 40,000 steps; for the rest of Table 2 it does not say how long")
     data = sorted({str(spec) for ledger in ledgers for spec in ledger.runs["run.data_spec"]})
     if any(not spec.startswith("dped:") for spec in data):
-        found.append(f"the paper's pictures are DPED's iPhone test patches, ours are {', '.join(data)}")
+        found.append(f"the paper's images are DPED's iPhone test patches, ours are {', '.join(data)}")
     found += _recipes(ledgers, frame)
     found.append(
-        "PSNR is saved and not compared: the paper's and psnr_db are means over images (not DPED's pooled one), "
-        "but of other images they differ by decibels"
+        "PSNR is saved but not compared: the paper's, like psnr_db, is a mean over images (DPED's own is pooled), but "
+        "over other images, which makes decibels of difference"
     )
     found += _doubts(ledgers, frame)
     return found
@@ -198,14 +197,14 @@ def _paths(ledgers: Sequence[Ledger]) -> str:
 
 
 def _match_networks(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `frame` that are networks of the paper, with the column `network`."""
+    """The rows of `frame` that are networks of the paper, with their names in the column `network`."""
     leaves = frame.reindex(columns=list(_LEAVES)).set_axis(frame.index)
     names = dict(zip(network_keys(rows[list(_LEAVES)]), rows["network"], strict=True))
     return frame.assign(network=network_keys(leaves).map(names)).dropna(subset="network")
 
 
 def _scores(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
-    """The configurations of a run that are networks of the paper, all of one stage."""
+    """The configurations of a run that are networks of the paper: all confirmed, or all as the search scored them."""
     if not (ledger.read("trials", ["ending"])["ending"] == "completed").any():
         return pd.DataFrame(columns=["network", "metric.ms_ssim", *_KEPT, *_LEAVES])
     search = configurations(ledger, search=True)
@@ -279,11 +278,11 @@ def _correlation_line(name: str, found: Correlation) -> str:
 def _timing(frame: pd.DataFrame) -> str:
     known = frame["conditions"].dropna()
     ours = f"ours: {known.iloc[0]}" if len(known) else "ours are the trials' own metric.latency_ratio"
-    return f"times are relative to {BASELINE}; the paper prints neither hardware nor size of its pictures, {ours}"
+    return f"times are relative to {BASELINE}; the paper states neither its hardware nor its image size; {ours}"
 
 
 def _recipes(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
-    """How the training of the compared trials differs from the paper's."""
+    """A sentence on how the training of the compared trials differs from the paper's; none if it does not."""
     told = ["configuration", *_PAPER_RECIPE]
     trials = pd.concat([ledger.read("trials", told) for ledger in ledgers], ignore_index=True)
     trials = trials[trials["configuration"].isin(frame["configuration"].dropna())]
@@ -305,11 +304,11 @@ def _doubts(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
                      "which is partly luck")  # fmt: skip
     single = frame["both"] & (frame["n_seeds"] == 1)
     if single.any():
-        found.append(f"{int(single.sum())} of {int(frame['both'].sum())} networks stand on one seed")
+        found.append(f"{int(single.sum())} of {int(frame['both'].sum())} networks have a single seed")
     busy = int((frame["contended"] == True).sum())  # noqa: E712 (null where it is not known)
     if busy:
-        found.append(f"{busy} of our times were measured while the device was busy with something else")
+        found.append(f"{busy} of our times were measured while other work kept the device busy")
     others = other_conditions(_costs(ledgers))
     if frame["conditions"].notna().any() and others:
-        found.append(f"other conditions of timing that are left out: {others}")
+        found.append(f"timings under other conditions are left out ({others} sets of conditions)")
     return found

@@ -1,7 +1,7 @@
-"""A report that follows a running sweep: a server on this machine only, which reads the ledger again when it has grown.
+"""A report that follows a running sweep: a local server that reads the ledger again whenever it has grown.
 
-The page asks for `/version` and reloads when that has changed; what is on the page is what was in the ledger when it
-was asked for. Nothing is written anywhere, and nobody but this machine is answered.
+The page polls `/version` and reloads when that changes; it shows the ledger as of the last load. The server writes no
+files and answers only requests from this machine.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ from analysis.report.reading import read_all
 
 _LOOPBACK = "127.0.0.1"
 _LEAST_WAIT_S = 2.0
-_SHARE = 0.1  # of the time, at most, goes into building pages
+_SHARE = 0.1  # at most this share of the time goes into building pages: the sweep needs the cores
 
 
 class LivePage:
-    """The page of some runs, built anew when their files have changed since it was last asked for."""
+    """The page of some runs, rebuilt on request if their files have changed."""
 
     def __init__(self, runs: Sequence[Path]) -> None:
         self._runs, self._names = runs, run_names(runs)
@@ -34,10 +34,10 @@ class LivePage:
         self._built = ("", "")
         self._said: set[str] = set()
         self.wait_s = _LEAST_WAIT_S
-        """After how long a page should ask again: longer where building takes long."""
+        """How long a page should wait before it polls again, in seconds; grows with the time to build the page."""
 
     def version(self) -> str:
-        """A digest of the names and sizes of all files of the ledgers. A file of a ledger never changes."""
+        """A digest of the names and sizes of the ledgers' files. A ledger only gains files; none ever changes."""
         digest = hashlib.sha256()
         for run in self._runs:
             for path in sorted(path for name in TABLES for path in (run / name).glob("*.parquet")):
@@ -45,7 +45,7 @@ class LivePage:
         return digest.hexdigest()[:16]
 
     def html(self) -> str:
-        """The page for what is in the ledgers now."""
+        """The page for the present state of the ledgers."""
         with self._lock:
             version = self.version()
             if self._built[0] != version:
@@ -55,7 +55,7 @@ class LivePage:
             return self._built[1]
 
     def _page(self, version: str) -> str:
-        """The report, or where there is nothing to report yet the sentence that says so."""
+        """The report, or a waiting page if a ledger cannot be read yet."""
         try:
             readings = read_all(self._runs)
         except LedgerError as error:
@@ -78,7 +78,7 @@ def server(runs: Sequence[Path], port: int) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((_LOOPBACK, port), _handler(live))
     except (OSError, OverflowError) as error:
-        raise LedgerError(f"port {port} cannot be had ({error}); choose another one with --port") from error
+        raise LedgerError(f"port {port} is not available ({error}); choose another one with --port") from error
 
 
 def _handler(live: LivePage) -> type[BaseHTTPRequestHandler]:
@@ -86,7 +86,7 @@ def _handler(live: LivePage) -> type[BaseHTTPRequestHandler]:
         """Answers `/` and `/version`, to pages of this server only."""
 
         def do_GET(self) -> None:
-            # A page of another origin whose name was made to point here would come with its own name as host.
+            # DNS rebinding: a foreign page whose name now resolves to this machine sends that name as its Host.
             host = self.headers.get("Host", "").rsplit(":", 1)[0]
             if host not in (_LOOPBACK, "localhost"):
                 self.send_error(HTTPStatus.FORBIDDEN, "this server answers to 127.0.0.1 and localhost only")
@@ -107,6 +107,6 @@ def _handler(live: LivePage) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """A page asks every two seconds; nobody wants to read that."""
+            """Log nothing: a page polls every two seconds."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""A run as the report reads it: its ledger, its configurations, and what of it is shown."""
+"""All that the report needs to know about a run: its ledger, its configurations, and what to show of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from analysis.report.sampling import shown_reports, shown_trials
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One run. `results` and `search` are frames as `frontier.ranked` gives them, with `chance` as `chances` does.
+    """One run. `results` and `search` are frames as `rank` gives them, with the column `chance` of `chances`.
 
-    `results` has what may be called a result (the confirmed configurations, where there are any) and `search` the
-    search's own scores, None where nothing was confirmed, so that both are the same. Where no configuration completed,
-    `results` is None as well and `why` says what happened instead. `chance_lines` are about the front of the results.
-    `trials` and `reports` are those that are shown, and the notes say which these are; both are "" where everything is.
-    `pictures` are of networks of the front; None where there are none to show, and `pictures_why` says why.
+    `results` holds the confirmed configurations, or all of them if none was confirmed. `search` holds the search's own
+    scores, or None if nothing was confirmed, since they are the results then. If no configuration completed, `results`
+    is None too, and `why` is the reason. `chance_lines` are about the front of the results. `trials` and `reports` are
+    those that the page shows; their notes say how these were chosen and are "" if the page shows all. `pictures` are
+    those of networks on the front; if there are none it is None, and `pictures_why` is the reason.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Reading:
     pictures_why: str
 
     def without_path(self, text: str) -> str:
-        """`text` with the name of the run for its path: a page is read elsewhere."""
+        """`text` with the run's name in place of its path, which means nothing to a reader on another machine."""
         return text.replace(str(self.ledger.path), self.name)
 
 

@@ -1,8 +1,8 @@
-"""How stable training was: what diverges, from which learning rate on, and how much seeds decide.
+"""How stable training is: what diverges, from which learning rate on, and how much the seed matters.
 
-A trial that failed (an exception, a lost machine) or was refused says nothing of training and is not counted. One that
-was stopped early counts as one that did not diverge, though it might have later: a sweep that asks about stability
-stops nothing (`stopping="none"`).
+A trial that failed (an exception, a lost machine) or was refused says nothing about training and is not counted. One
+that was stopped early counts as not diverged, though it might have diverged later; so a sweep that asks about stability
+should not stop trials (`stopping="none"`).
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from analysis.statistics.intervals import rate_intervals, spread_interval
 from analysis.statistics.robust import interquartile_interval
 
 MOST_CONFIGURATIONS = 200
-"""Interquartile means are taken of so many configurations, drawn at random where there are more."""
+"""An interquartile mean is over at most so many configurations, drawn at random, to bound the bootstrap's time."""
 
 SIDES = 6
-"""Levels that curves can be told apart by."""
+"""Most levels of a factor that is plotted as one curve per level: more cannot be told apart."""
 
 _RUN = Factor("run")
 
 
 def outcomes(ledgers: Sequence[Ledger], factors: Sequence[Factor]) -> pd.DataFrame:
-    """One row per trial that trained: how it ended, and its factors. Of a large run only these columns are read.
+    """One row per trial that trained: how it ended, and its factors. Only the columns needed are read.
 
     Columns: `run` (its name, `run_names`), `trial`, `configuration`, `label`, `stage`, `seed`, `ending`, `reason`,
     `steps`, `score` (the first objective, in its unit; NaN unless the trial completed), `diverged` (bool), and
@@ -41,7 +41,7 @@ def outcomes(ledgers: Sequence[Ledger], factors: Sequence[Factor]) -> pd.DataFra
         frame = mask_inactive(frame, ledger)
         frames.append(frame.assign(run=run))
     whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    whole = whole.drop_duplicates("trial")  # two runs may have the same trial: its identity says that it is the same
+    whole = whole.drop_duplicates("trial")  # a trial's identity is a digest, so two runs may hold the same trial
     trained = whole[whole["ending"].isin(["completed", "stopped", "diverged"])].reset_index(drop=True)
     if trained.empty:
         raise LedgerError(f"none of the {len(whole)} trials trained: all failed or were refused")
@@ -51,7 +51,7 @@ def outcomes(ledgers: Sequence[Ledger], factors: Sequence[Factor]) -> pd.DataFra
 
 
 def first_objective(ledgers: Sequence[Ledger]) -> Objective:
-    """The first objective, which all runs must share. Raises LedgerError."""
+    """The first objective, which all runs must share. Raises LedgerError if they do not."""
     found = {ledger.objectives[0] for ledger in ledgers}
     if len(found) > 1:
         names = ", ".join(sorted(objective.metric for objective in found))
@@ -60,19 +60,19 @@ def first_objective(ledgers: Sequence[Ledger]) -> Objective:
 
 
 def varying_factors(frame: pd.DataFrame, ledgers: Sequence[Ledger]) -> list[Factor]:
-    """The searched factors that have more than one value among the trials of `frame`; the run, where there are more."""
+    """The searched factors with more than one value in `frame`; with several ledgers, the run is the first factor."""
     found = [factor for factor in searched_factors(ledgers) if factor.column in frame.columns]
     several = [factor for factor in found if frame[factor.column].nunique() > 1]
     return [*([_RUN] if len(ledgers) > 1 else []), *several]
 
 
 def levels(frame: pd.DataFrame, factor: Factor, bins: int = BINS) -> Levels:
-    """The factor's values in the rows of `frame` (as `outcomes` gives it) as levels."""
+    """The levels of `factor` in the rows of `frame` (as `outcomes` gives it)."""
     return levels_of(frame["run" if factor is _RUN else factor.column], factor.log, bins)
 
 
 def default_grouping(frame: pd.DataFrame, factors: Sequence[Factor], rate: Factor | None) -> Factor | None:
-    """What is told apart unless somebody says otherwise: the first factor beside `rate` with at most SIDES levels."""
+    """The factor to group by if none is named: the first other than `rate` with at most SIDES levels; None if none."""
     others = (factor for factor in factors if factor != rate)
     return next((factor for factor in others if len(levels(frame, factor).texts) <= SIDES), None)
 
@@ -81,8 +81,8 @@ def divergence(frame: pd.DataFrame, factors: Sequence[Factor], bins: int = BINS)
     """The rate of divergence overall and at each level of each factor, with Wilson's 95 % interval over trials.
 
     `frame` needs `diverged` (bool) and the factors' columns. Columns: `factor` ("" for overall), `level`, `from` and
-    `to` (ends of the level, NaN where it is no number), `n` (trials), `diverged` (of them), `rate`, `low`, `high` (0 to
-    1). Trials without a value (a condition did not hold) are in no level of that factor.
+    `to` (the level's bounds, NaN if it is not a number), `n` (trials), `diverged` (how many of them), `rate`, `low`,
+    `high` (0 to 1). Trials without a value (the factor's condition did not hold) are in no level of that factor.
     """
     lost = frame["diverged"].to_numpy(dtype=np.bool_)
     whole = Levels(np.zeros(lost.size, dtype=np.intp), ["all trials"], np.full(1, np.nan), np.full(1, np.nan))
@@ -94,8 +94,8 @@ def divergence(frame: pd.DataFrame, factors: Sequence[Factor], bins: int = BINS)
 def edge(frame: pd.DataFrame, rate: Factor, by: Factor | None = None, bins: int = BINS) -> pd.DataFrame:
     """The rate of divergence at each level of the learning `rate`, for each level of `by`: the edge of stability.
 
-    Columns as in `divergence`, with `by` (text; "" without a factor) for the level of that factor and `at` for the
-    place of the learning rate on its axis.
+    Columns as in `divergence`, plus `by` (the level of that factor as text; "" without one) and `at` (the position of
+    the level on the learning rate's axis).
     """
     across, lost = levels(frame, rate, bins), frame["diverged"].to_numpy(dtype=np.bool_)
     groups = None if by is None else levels(frame, by, bins)
@@ -110,7 +110,7 @@ def edge(frame: pd.DataFrame, rate: Factor, by: Factor | None = None, bins: int 
 
 
 def onset_lines(frame: pd.DataFrame) -> list[str]:
-    """Where divergence sets in, a sentence for each curve of `frame` (as `edge` gives it)."""
+    """A sentence on where divergence sets in, for each curve of `frame` (as `edge` gives it)."""
     lines = []
     for text in frame["by"].drop_duplicates().tolist():
         curve = frame[frame["by"] == text].sort_values("at")
@@ -125,7 +125,7 @@ def onset_lines(frame: pd.DataFrame) -> list[str]:
             first = curve[curve["diverged"] > 0].iloc[0]
             parts.append(f"the first at {first['level']} ({first['diverged']} of {first['n']})")
         if len(beyond):
-            parts.append(f"more than half from {beyond['level'].iloc[0]} on (its whole interval)")
+            parts.append(f"more than half from {beyond['level'].iloc[0]} on (the whole interval is above 50 %)")
         lines.append(f"{f'{text}: ' if text else ''}{'; '.join(parts)}")
     return lines
 
@@ -133,12 +133,12 @@ def onset_lines(frame: pd.DataFrame) -> list[str]:
 def spreads(frame: pd.DataFrame, objective: Objective, by: Factor | None = None, seed: int = 0) -> pd.DataFrame:
     """How much the score varies between seeds, and its interquartile mean, for each level of `by`.
 
-    A configuration counts with two completed seeds or more. Columns: `level`, `configurations`, `seeds` (completed
-    trials), `lost` (diverged trials of the level), `sd`, `sd_low`, `sd_high` (standard deviation between seeds, pooled
-    over configurations, in the score's unit, with its chi-squared 95 % interval), `iqm`, `iqm_low`, `iqm_high`
-    (interquartile mean over all its trials with its stratified bootstrap 95 % interval; a diverged trial counts as
-    worse than all others, so that there is none, -inf or inf, where more than a quarter diverged), `drawn`
-    (configurations that it is taken of, MOST_CONFIGURATIONS at most, drawn by a generator of `seed`).
+    Columns: `level`; `configurations` with at least two completed seeds, and `seeds`, their completed trials; `lost`
+    (diverged trials of the level); `sd`, `sd_low`, `sd_high` (standard deviation between seeds, pooled over those
+    configurations, in the score's unit, with its chi-squared 95 % interval); `iqm`, `iqm_low`, `iqm_high`
+    (interquartile mean over the level's trials with its stratified bootstrap 95 % interval; a diverged trial counts as
+    worse than any other, so the mean is -inf or inf if more than a quarter diverged); `drawn` (how many configurations
+    the interquartile mean is over, at most MOST_CONFIGURATIONS, drawn by a generator seeded with `seed`).
     """
     ended = frame[frame["ending"].isin(["completed", "diverged"])]
     groups = None if by is None else levels(ended, by)
@@ -153,14 +153,15 @@ def spreads(frame: pd.DataFrame, objective: Objective, by: Factor | None = None,
 def profiles(frame: pd.DataFrame, objective: Objective, by: Factor | None = None, points: int = 100) -> pd.DataFrame:
     """Performance profiles: the share of runs with a better score than each of `points` thresholds.
 
-    The idea and name are those of Dolan and More (2002) as Agarwal et al. (2021) use it; the bands are Wilson's 95 %
-    intervals at each threshold. A diverged trial is never better; trials that were stopped early are left out. Columns:
-    `level` (of `by`), `threshold` (in the score's unit), `n`, `share`, `low`, `high`.
+    Dolan and More (Mathematical Programming 91, 2002), in the form of Agarwal et al. (arXiv 2108.13264), with Wilson's
+    95 % interval at each threshold. A diverged trial is never better; trials that were stopped early are left out.
+    Columns: `level` (of `by`), `threshold` (in the score's unit), `n`, `share`, `low`, `high`.
     """
     ended = frame[frame["ending"].isin(["completed", "diverged"])]
     known = ended["score"].dropna().to_numpy(dtype=np.float64)
     if not known.size:
         return pd.DataFrame(columns=["level", "threshold", "n", "share", "low", "high"])
+    # A few runs far off would squeeze all others into one step of the curve.
     ends = np.quantile(known, [0.01, 0.99]) if known.size >= 200 else np.asarray([known.min(), known.max()])
     margin = 0.02 * (ends[1] - ends[0])
     thresholds = np.linspace(ends[0] - margin, ends[1] + margin, points)
@@ -178,10 +179,14 @@ def profiles(frame: pd.DataFrame, objective: Objective, by: Factor | None = None
 
 
 def heat(frame: pd.DataFrame, across: Factor, up: Factor, bins: int = BINS) -> pd.DataFrame:
-    """Every pair of levels of two factors: `x` and `y` (numbers of the levels), `across` and `up` (their texts), `n`,
-    `diverged`, `rate`, `low`, `high`, and `score`: the median of the completed trials, in the score's unit."""
+    """One row per pair of levels of two factors that has trials.
+
+    Columns: `x` and `y` (indices of the levels), `across` and `up` (their texts), `n`, `diverged`, `rate`, `low`,
+    `high` (as in `divergence`), and `score` (the median of the completed trials, in its unit).
+    """
     one, other = levels(frame, across, bins), levels(frame, up, bins)
     known = (one.code >= 0) & (other.code >= 0)
+    # One integer key per cell groups a million trials faster than a key of two columns.
     cell = pd.Series(one.code[known] * len(other.texts) + other.code[known], name="cell")
     part = frame.loc[known, ["diverged", "score"]].reset_index(drop=True)
     grouped = part.groupby(cell)
@@ -196,7 +201,7 @@ def heat(frame: pd.DataFrame, across: Factor, up: Factor, bins: int = BINS) -> p
 
 
 def divergence_kinds(frame: pd.DataFrame) -> pd.Series:
-    """How often each kind of divergence occurred: the first word of the reason ("nan", "explosion", ...)."""
+    """How often each kind of divergence occurred ("nan", "explosion", ...): the reason without its step."""
     reasons = frame.loc[frame["diverged"], "reason"].fillna("").astype(str)
     counted: pd.Series = reasons.str.split(" by step ").str[0].value_counts()
     return counted
@@ -216,7 +221,7 @@ def _rates(name: str, found: Levels, lost: NDArray[np.bool_]) -> pd.DataFrame:
 
 
 def _spread(part: pd.DataFrame) -> dict[str, float]:
-    """The pooled standard deviation within configurations: the root of the squares' sum over their degrees."""
+    """The standard deviation within configurations, pooled: variances are averaged with n - 1 as their weights."""
     scores = part.loc[np.isfinite(part["score"]), ["run", "stage", "configuration", "score"]]
     grouped = scores.groupby(["run", "stage", "configuration"], sort=False)["score"]
     count, variance = grouped.count(), grouped.var(ddof=1)
@@ -231,10 +236,11 @@ def _spread(part: pd.DataFrame) -> dict[str, float]:
 
 
 def _middle(part: pd.DataFrame, worse: int, generator: np.random.Generator) -> dict[str, float]:
-    """The interquartile mean over trials; strata are configurations with several seeds, or else one of all trials."""
+    """The interquartile mean over trials. Each repeated configuration is a stratum; if none is, all trials are one."""
     key = part["run"].astype(str) + "/" + part["stage"].astype(str) + "/" + part["configuration"].astype(str)
     code, names = pd.factorize(key)
     times = np.bincount(code, minlength=len(names))
+    # A stratum of one value has no spread to resample: where some configurations are repeated, only these count.
     repeated = np.flatnonzero(times >= 2)
     pool = repeated if repeated.size else np.arange(len(names))
     drawn = pool if pool.size <= MOST_CONFIGURATIONS else generator.choice(pool, MOST_CONFIGURATIONS, replace=False)

@@ -34,7 +34,7 @@ def stability_figure(title: str, study: Study, foot: Sequence[str]) -> Figure:
 
 
 def rates_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> Figure:
-    """The rate of divergence at every level of every factor, of `frame` as `stability.divergence` gives it."""
+    """The rate of divergence at every level of every factor, of `frame` as `answer.divergence` gives it."""
     shown = frame.head(_MOST_ROWS)
     left = [] if len(shown) == len(frame) else [f"Shown: the first {len(shown)} of {len(frame)} levels."]
     labels = [_row_label(row) for row in shown.to_dict("records")]
@@ -50,7 +50,7 @@ def rates_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> Figure
 
 
 def curves_figure(title: str, frame: pd.DataFrame, names: dict[str, str], foot: Sequence[str]) -> Figure:
-    """A panel for each curve of `names` (column to label) that `frame` has, as `curves.mean_curves` gives it."""
+    """A panel for each column in `names` (column to label) that `frame`, as `curves.mean_curves` gives it, has."""
     there = [column for column in names if (frame["curve"] == column).any()]
     figure, axes = _two_columns(title, foot, len(there), 2.6)
     order = frame["line"].drop_duplicates().tolist()
@@ -128,12 +128,14 @@ def _spreads(axes: Axes, study: Study) -> None:
         textwrap.fill(f"standard deviation between seeds, {study.score}", 52),
         None,
     )
+    # The chi-squared interval of few seeds reaches far to the right: cut it off rather than squeeze the estimates.
     axes.set_xlim(0, min(1.05 * float(np.nanmax(high)), 3 * float(np.nanmax(mean))) or 1)
     axes.set_title("in brackets: completed trials", fontsize=8.5, loc="left", color="#555555")
 
 
 def _line(name: str, part: pd.DataFrame, x: str, y: str, number: int) -> Line:
     part = part.sort_values(x)
+    # Rates carry Wilson intervals, which are sound at any n; only t intervals of means need a least n.
     few = part["n"] < _FEWEST if y == "mean" else pd.Series(False, index=part.index)
     across, up, low, high = (part[column].to_numpy(dtype=np.float64) for column in (x, y, "low", "high"))
     return Line(name, across, up, np.where(few, np.nan, low), np.where(few, np.nan, high), number)

@@ -25,22 +25,22 @@ class Line:
 
     @property
     def color(self) -> str:
-        """The same for the same number in all plots of a figure."""
+        """A color that belongs to `number`, so that a line has the same one in all plots of a figure."""
         return LINES[self.number % len(LINES)]
 
     @property
     def dashes(self) -> str:
-        """Broken where the colors begin again."""
+        """Dashed once all colors are used up, so that two lines of one color differ."""
         return "-" if self.number < len(LINES) else "--"
 
 
 def plot_lines(
     axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, marked: bool = True, log_x: bool = False
 ) -> Axes:
-    """Lines with their bands; `marked` points are dots.
+    """Draw lines with their bands; with `marked`, every point is a dot.
 
-    y is logarithmic if all values are positive and span more than a decade and a half. Bands do not set the limits, as
-    those of two seeds are very wide.
+    y is logarithmic if all values are positive and span more than a decade and a half. Bands do not count for the
+    limits: those of few trials are so wide that the lines would look flat.
     """
     values = np.concatenate([line.y[np.isfinite(line.y)] for line in lines] or [np.empty(0)])
     log_y = bool(values.size and values.min() > 0 and np.log10(values.max() / values.min()) > _DECADES)
@@ -60,7 +60,7 @@ def plot_lines(
 
 
 def plot_rates(axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, log_x: bool) -> Axes:
-    """Rates (0 to 1) with interval bars; several lines are shifted slightly so that their bars do not overlap."""
+    """Draw rates (0 to 1) with interval bars; lines are shifted by 3 % on a log axis so that bars do not overlap."""
     if log_x:
         axes.set_xscale("log")
     for number, line in enumerate(lines):

@@ -119,14 +119,17 @@ class Study:
         ]
 
     def named(self, level: object) -> str:
-        """A level of `by` with its factor's name."""
+        """The text of a level of `by`, with the factor's short name."""
         return f"{self.by.short} {level}" if self.by else str(level)
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Curves of trials: `figures` of each (`curves.diagnostics`) with its `line`, their `means` (`curves.mean_curves`),
-    a sentence that says of which trials, and the panels (column and label)."""
+    """Curves of trials over steps.
+
+    `figures` has a row per trial (`curves.diagnostics`) with its `line`; `means` are the mean curves
+    (`curves.mean_curves`); `said` says which trials these are; `panels` maps columns of the reports to labels.
+    """
 
     figures: pd.DataFrame
     means: pd.DataFrame
@@ -164,7 +167,7 @@ def curves_lines(curves: Curves) -> list[str]:
 def _pair(named: Sequence[str] | None, factors: Sequence[Factor], rate: Factor | None) -> tuple[Factor, ...]:
     """The factors of a heat map: those that are named, else learning rate and optimizer, or the first two.
 
-    Empty where there are no two. Raises LedgerError for a name that is no factor, or the same one twice.
+    Empty if there are fewer than two. Raises LedgerError if a name is not a factor, or if both names are the same.
     """
     if named:
         first, second = (find_factor(name, factors) for name in named)
@@ -189,12 +192,12 @@ def _curves(ledgers: Sequence[Ledger], frame: pd.DataFrame, rate: Factor | None)
 
 
 def _scores(ledgers: Sequence[Ledger]) -> dict[str, str]:
-    """The columns of the first run's scores, with their labels."""
+    """The columns of the objectives that are not costs, with their labels."""
     return {own.column: metric_label(own.metric) for own in ledgers[0].objectives if own.metric not in COSTS}
 
 
 def _lines(frame: pd.DataFrame, rate: Factor | None) -> pd.Series:
-    """The line of each trial (the index): its configuration's name, or else its level of the learning rate."""
+    """The name of each trial's curve, indexed by trial: its configuration's name, else its level of learning rate."""
     index = pd.Index(frame["trial"])
     names = frame["label"].astype(str).to_numpy()
     named = pd.Series(names, index=index)

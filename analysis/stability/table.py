@@ -14,7 +14,7 @@ from analysis.stability.curves import DIAGNOSTICS
 
 
 def divergence_table(frame: pd.DataFrame) -> Table:
-    """Rates by factor and level, of `frame` as `stability.divergence` gives it."""
+    """Rates by factor and level; `frame` as `answer.divergence` gives it."""
     table = _table("factor", "level", right=("trials", "diverged", "rate", "95 % interval"))
     before = None
     for row in frame.to_dict("records"):
@@ -27,7 +27,7 @@ def divergence_table(frame: pd.DataFrame) -> Table:
 
 
 def spreads_table(frame: pd.DataFrame, metric: str) -> Table:
-    """Spread over seeds and interquartile means, of `frame` as `stability.spreads` gives it."""
+    """Spread over seeds and interquartile means; `frame` as `answer.spreads` gives it."""
     names = ("configurations", "seeds", "diverged", "sd over seeds", "interquartile mean")
     table = _table("level", right=names)
     for row in frame.to_dict("records"):
@@ -38,7 +38,7 @@ def spreads_table(frame: pd.DataFrame, metric: str) -> Table:
 
 
 def diagnostics_table(frame: pd.DataFrame) -> Table:
-    """Medians of the figures of curves, of `frame` as `curves.diagnostics_by` gives it."""
+    """Medians of the diagnostics of curves; `frame` as `curves.diagnostics_by` gives it."""
     table = _table("curves of", right=("trials", *(name.replace("_", " ") for name in DIAGNOSTICS)))
     for row in frame.to_dict("records"):
         values = ["" if pd.isna(row[name]) else f"{row[name]:.3g}" for name in DIAGNOSTICS]
@@ -47,7 +47,7 @@ def diagnostics_table(frame: pd.DataFrame) -> Table:
 
 
 def spread_cell(row: dict[Hashable, Any], name: str, metric: str) -> str:
-    """The standard deviation ("sd") or interquartile mean ("iqm") of a row with its interval, as a cell says it."""
+    """The cell of a row's standard deviation ("sd") or interquartile mean ("iqm"), with its interval."""
     value, low, high = (row[part] for part in (name, f"{name}_low", f"{name}_high"))
     if pd.isna(value):
         return "unknown"

@@ -1,4 +1,4 @@
-"""What diverged and from which learning rate on, what seeds decide, and the mean curves of losses."""
+"""What diverged and from which learning rate on, how much the seed matters, and the mean curves of losses."""
 
 from collections.abc import Sequence
 
@@ -45,14 +45,14 @@ def _kind_lines(found: Study) -> list[str]:
 
 
 def _rates(frame: pd.DataFrame, leading: Sequence[Factor | None]) -> list[Block]:
-    """The rates of all trials and of the leading parameters; those of the others where somebody asks."""
+    """The rates of all trials and of the leading parameters; those of the other parameters are folded away."""
     overall = float(frame["rate"].iloc[0])
     first = frame["factor"].isin(["", *(factor.name for factor in leading if factor)])
     others = frame[~first]
     count = others["factor"].nunique()
     if not count:
         return [_rate_table(frame[first], overall)]
-    title = f"What diverged by the {count} other parameters" if count > 1 else "What diverged by the other parameter"
+    title = f"Divergence by the {count} other parameters" if count > 1 else "Divergence by the other parameter"
     return [_rate_table(frame[first], overall), Folded(title, [_rate_table(others, overall)])]
 
 
@@ -70,7 +70,7 @@ def _rate_table(frame: pd.DataFrame, overall: float) -> Table:
     strong = ((shown["low"] > overall) | (shown["high"] < overall)).tolist()
     marks = Marks.of(shown["rate"], shown["low"], shown["high"], strong, (0.0, 1.0), overall, ("0", "100 %"))
     left = f" Shown: the first {len(shown)} of {len(frame)} levels." if len(shown) < len(frame) else ""
-    caption = f"Drawn: the rate and its interval, thick where it leaves out the rate of all trials (the line).{left}"
+    caption = f"Bars: the rate and its interval, thick if it excludes the rate of all trials (the line).{left}"
     return Table(["searched", "level", "diverged", "rate", "95 % interval"], rows, (2, 3, 4), caption, marks)
 
 
@@ -112,5 +112,5 @@ def _curves(found: Study) -> list[Block]:
     there = curves.means["curve"].drop_duplicates().tolist()
     names = ", ".join(label for column, label in curves.panels.items() if column in there)
     lines = ", ".join(map(str, curves.means["line"].drop_duplicates()))
-    picture = Picture(svg_text(figure), f"Mean curves over steps of {names}; a line each for {lines}.")
+    picture = Picture(svg_text(figure), f"Mean curves over steps of {names}; one line each for {lines}.")
     return [Folded("Mean curves of scores, losses and signals", [picture])]

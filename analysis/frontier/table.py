@@ -17,7 +17,7 @@ from analysis.statistics.intervals import rate_interval
 
 _HEAD = 18
 
-CHANCE = "chance: that the configuration is on the true front, given the spread over seeds"
+CHANCE = "chance: probability that the configuration is on the true front, given the spread over seeds"
 
 
 def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others: int | None) -> Table:

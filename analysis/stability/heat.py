@@ -17,6 +17,7 @@ DIVERGED = 0.5
 """Cells with at least this rate of divergence form the diverged region."""
 
 _LONG = 9  # letters of a label that must be turned to leave its neighbors room
+_LETTER_IN = 0.055  # average width of a letter of a tick label
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +50,11 @@ def plot_heat(axes: Axes, cells: Cells, across: Sequence[str], up: Sequence[str]
     columns, rows = ([text.replace(" to ", "\n") for text in texts] for texts in (across, up))
     axes.set_xticks(range(len(across)), columns, fontsize=7)
     axes.set_yticks(range(len(up)), rows, fontsize=7)
-    if max(len(line) for text in columns for line in text.split("\n")) > _LONG:
-        axes.tick_params("x", rotation=25)
+    # Labels side by side overlap once the longest is wider than a cell.
+    cell_in = axes.get_window_extent().width / axes.figure.dpi / len(columns)
+    longest = max(len(line) for text in columns for line in text.split("\n"))
+    if longest > min(_LONG, cell_in / _LETTER_IN):
+        axes.set_xticks(axes.get_xticks(), columns, fontsize=7, rotation=35, ha="right", rotation_mode="anchor")
     style_axes(axes, labels[0], labels[1])
     axes.grid(visible=False)
     if np.isfinite(grid).any():

@@ -1,7 +1,7 @@
 """The audit of early stopping: how well rungs predict the final ranking, and what stopping lost and saved.
 
 A random fraction of the trials that a rung would stop is spared and trained to the end. Together with the trials that
-every rung let through, they show how well the scores at a rung predict the end. The two groups are sampled at different
+every rung promoted, they show how well the scores at a rung predict the end. The two groups are sampled at different
 rates, so each spared trial stands for 1 / share trials: itself and the stopped ones like it (inverse probability
 weights: Horvitz and Thompson, "A Generalization of Sampling Without Replacement From a Finite Universe", JASA 1952).
 Without weights the stopped trials would hardly count, and the correlation would be that among the good trials alone.
@@ -27,10 +27,9 @@ MOST_TRIALS = 5000
 
 
 class Regret(NamedTuple):
-    """Of `n` completed spared trials, `better` ended with a better score than the best trial that was let through.
+    """Of `n` completed spared trials, `better` ended with a better score than the best promoted trial.
 
-    `most` is the largest margin, in the unit of the metric: 0 if none was better, NaN if no trial that was let through
-    completed.
+    `most` is the largest margin, in the unit of the metric: 0 if none was better, NaN if no promoted trial completed.
     """
 
     n: int
@@ -48,7 +47,7 @@ class Savings(NamedTuple):
 def weighted_trials(ledger: Ledger) -> pd.DataFrame:
     """The search's completed trials with the column `weight`: how many trials of the search each one stands for.
 
-    1 for a trial that every rung let through, 1 / audit_share for a spared one. Trials that diverged or failed have no
+    1 for a trial that every rung promoted, 1 / audit_share for a spared one. Trials that diverged or failed have no
     final score, so estimates are about trials that would have completed. Raises LedgerError where trials were spared
     but the run records no valid audit_share.
     """
@@ -125,7 +124,7 @@ def sample_lines(ledger: Ledger) -> list[str]:
 
 
 def regret(ledger: Ledger, objective: Objective) -> Regret:
-    """The observed regret in one objective: spared trials against the best trial that was let through.
+    """The observed regret in one objective: spared trials against the best promoted trial.
 
     This counts what the audit caught, not everything that was lost: about 1 / audit_share times as many stopped trials
     would have ended better. Values that are not finite do not count.
@@ -134,7 +133,7 @@ def regret(ledger: Ledger, objective: Objective) -> Regret:
     score = objective.sign * trials[objective.column]
     spared = score[(trials["spared"] >= 0) & np.isfinite(score)]
     through = score[(trials["spared"] < 0) & np.isfinite(score)]
-    ahead = (spared - through.max()).to_numpy(dtype=np.float64)  # NaN where nothing was let through
+    ahead = (spared - through.max()).to_numpy(dtype=np.float64)  # NaN where no trial was promoted
     return Regret(len(spared), int((ahead > 0).sum()), float(ahead.max(initial=0)))
 
 
@@ -294,7 +293,7 @@ def _rho(step: int, rho: float, low: float, high: float) -> str:
 def _regret_line(found: Regret, objective: Objective) -> str:
     label = metric_label(objective.metric)
     if not np.isfinite(found.most):
-        return f"audit: no trial with a {label} was let through, so there is nothing to compare spared trials with"
+        return f"audit: no trial with a {label} was promoted, so there is nothing to compare spared trials with"
     count = f"{f'{found.better:,}' if found.better else 'none'} of {found.n:,} spared trials"
     by = f", by up to {metric_text(objective.metric, found.most)}" if found.better else ""
-    return f"audit: {count} ended with a better {label} than the best trial that was let through{by}"
+    return f"audit: {count} ended with a better {label} than the best promoted trial{by}"

@@ -105,11 +105,11 @@ def _audit_lines(ledger: Ledger, stopped: int) -> list[str]:
         return ["nothing was stopped, so every final score is known and no audit is needed"]
     if not share:
         return [
-            f"{stopped:,} trials were stopped and none was spared, so how they would have ended is unknown: "
-            "a run with --audit-share 0.1 spares one in ten"
+            f"{stopped:,} trials were stopped and none was spared, so how they would have ended is unknown; "
+            "--audit-share 0.1 would spare one in ten"
         ]
     spared = int((weighted_trials(ledger)["spared"] >= 0).sum())
-    counted = f"{stopped:,} trials were stopped; of those spared instead (audit_share {share:g}) {spared:,} completed"
+    counted = f"{stopped:,} trials were stopped; {spared:,} that were spared (audit_share {share:g}) completed"
     if spared < FEWEST:
         return [f"{counted}, too few to judge the rungs: {FEWEST} are needed, {FEWEST_FOR_REGRET} for a regret"]
     return [counted]
@@ -119,5 +119,5 @@ def _replay_lines(ledger: Ledger, played: pd.DataFrame) -> list[str]:
     if played.empty:
         return []
     search = int((ledger.read("trials", ["stage"])["stage"] == "search").sum())
-    used = f"{played['curves'].iloc[0]} curves of {search:,} trials, those to the end, one seed of each configuration"
-    return [f"arms: medians and quartiles over replays of {used}"]
+    used = f"{played['curves'].iloc[0]} of {search:,} trials, those trained to the end, one seed per configuration"
+    return [f"arms: medians and quartiles over replays of the curves of {used}"]

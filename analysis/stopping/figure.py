@@ -38,7 +38,7 @@ def stopping_figure(title: str, audit: Audit, foot: Sequence[str]) -> Figure:
 def _early_end(audit: Audit, objective: Objective, axes: Axes) -> None:
     part = audit.scores[audit.scores["metric"] == objective.metric]
     counts = part[part["spared"] == part["rung"]].groupby("rung").size()
-    rung = counts.idxmax() if len(counts) else part["rung"].min()  # where most were spared
+    rung = counts.idxmax() if len(counts) else part["rung"].min()  # the rung where the audit has most to show
     part = part[part["rung"] == rung]
     early, end = (part[name].to_numpy(dtype=np.float64) for name in ("early", "end"))
     spared = (part["spared"] >= 0).to_numpy()
@@ -69,9 +69,7 @@ def _regret(audit: Audit, objective: Objective, axes: Axes) -> None:
     axes.axhline(0, color="#333333", lw=0.9, zorder=1)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -0.05 * high), high)
-    axes.set_title(
-        "of stopping at this rung, relative to the best let through", fontsize=8.5, loc="left", color="#555555"
-    )
+    axes.set_title("of stopping at this rung, relative to the best promoted", fontsize=8.5, loc="left", color="#555555")
 
 
 def _saved(audit: Audit, axes: Axes) -> None:

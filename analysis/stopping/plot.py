@@ -17,11 +17,11 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 def plot_early_end(
     axes: Axes, early: Floats, end: Floats, spared: NDArray[np.bool_], best: float, labels: tuple[str, str]
 ) -> Axes:
-    """Scores (n,) at a rung and at the end, those in `spared` marked; a line at the `best` that was let through."""
-    axes.plot(early[~spared], end[~spared], "o", ms=5.5, color=BLUE, mec="white", mew=0.6, ls="", label="let through")
+    """Scores (n,) at a rung and at the end, those in `spared` marked; a line at the `best` promoted score."""
+    axes.plot(early[~spared], end[~spared], "o", ms=5.5, color=BLUE, mec="white", mew=0.6, ls="", label="promoted")
     axes.plot(early[spared], end[spared], "D", ms=5.5, color=VERMILION, mec="white", mew=0.6, ls="", label="spared")
     if np.isfinite(best):
-        axes.axhline(best, color=BLUE, lw=0.9, ls=(0, (4, 3)), zorder=1, label="best let through")
+        axes.axhline(best, color=BLUE, lw=0.9, ls=(0, (4, 3)), zorder=1, label="best promoted")
     return style_axes(axes, *labels)
 
 
@@ -69,7 +69,7 @@ def plot_saved(axes: Axes, frame: pd.DataFrame) -> Axes:
     axes.set_yticks(range(len(units)), units)
     axes.set(ylim=(len(units) - 0.4, -0.6), xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    style_axes(axes, "share of training everything to the end", "")
+    style_axes(axes, "share of training every trial to the end", "")
     axes.grid(axis="y", visible=False)
     return axes
 

@@ -35,13 +35,13 @@ def regret_by_rung(ledger: Ledger, objectives: Sequence[Objective], confidence: 
     """The regret of each rung: a row per metric and rung that stopped or spared a trial.
 
     Columns: `metric` (or FRONT: all objectives of the run, where it has several), `rung`, `step`; `stopped` trials;
-    `spared` ones that have completed or diverged, and how many of them ended `better` than everything that was let
-    through (FRONT: beaten by nothing that was let through); their `share` with its Wilson interval `low` to `high`,
-    which holds for the stopped ones too. `regret` is by how much the best of those that the rung would have stopped
-    beats the best that was let through, 0 where it does not, in the metric's unit: the median and the interval of draws
-    in which a regression on the spared trials predicts the end of every stopped one (`draw_predictions`). NaN with
-    fewer than FEWEST_FOR_REGRET spared ones of a rung that stopped any. Where several rungs stopped, rows with the rung
-    ALL_RUNGS are about all of them together. Nothing is known where nothing was let through: then there are no rows.
+    `spared` ones that completed or diverged, and how many of them ended `better` than every promoted trial (FRONT: no
+    promoted trial dominates them); their `share` with its Wilson interval `low` to `high`, which is valid for the
+    stopped trials too, since a coin decided which were spared. `regret`, in the metric's unit, is the margin of the
+    best trial that the rung would have stopped over the best promoted one, at least 0: median and interval of draws in
+    which a regression on the spared trials predicts the final score of every stopped one (`draw_predictions`). It is
+    NaN if a rung stopped trials but fewer than FEWEST_FOR_REGRET were spared. If several rungs stopped trials, rows
+    with the rung ALL_RUNGS cover them together. If no trial was promoted, nothing is known and there are no rows.
     """
     trials = ledger.read("trials", ["trial", "stage", "ending", "spared", "steps", "metric.*"])
     trials = trials[trials["stage"] == "search"]
@@ -82,13 +82,13 @@ def _ends(trials: pd.DataFrame, objective: Objective) -> Floats:
 
 
 def _ahead(rung: _Rung, through: pd.DataFrame, objective: Objective) -> Floats:
-    """The margin of each spared trial of the rung over the best trial that was let through."""
+    """The margin of each spared trial of the rung over the best promoted trial."""
     ahead: Floats = _ends(rung.spared, objective) - _ends(through, objective).max()
     return ahead
 
 
 def _unbeaten(spared: pd.DataFrame, through: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
-    """Which spared trials no trial that was let through matches or beats in every objective."""
+    """Which spared trials no promoted trial matches or beats in every objective."""
     theirs, best = (np.column_stack([_ends(part, own) for own in objectives]) for part in (spared, through))
     front = moocore.filter_dominated(best, maximise=True)
     beaten = (front[None] >= theirs[:, None]).all(axis=2).any(axis=1)

@@ -63,8 +63,8 @@ def regret_cells(frame: pd.DataFrame) -> Cells:
         rung = "all" if row["rung"] == ALL_RUNGS else f"{row['step']:,}"
         counts = [f"{row[column]:,}" for column in ("stopped", "spared", "better")]
         rows.append([name, rung, *counts, _lost(row), *_regret(row)])
-    names = ("rung at step", "stopped", "spared", "better", "of the stopped", "regret", "95 % interval")
-    return Cells(("better than the best let through in", *names), 1, rows)
+    names = ("rung at step", "stopped", "spared", "better: spared", "better: stopped", "regret", "95 % interval")
+    return Cells(("score", *names), 1, rows)
 
 
 def saved_cells(frame: pd.DataFrame) -> Cells:
@@ -94,12 +94,12 @@ def arms_cells(frame: pd.DataFrame, best: str) -> Cells:
 
 
 def legend_lines() -> list[str]:
-    """What the columns of the tables mean."""
+    """Lines that explain the columns of the tables."""
     return [
         "rank correlation: Spearman's, with the final score; spared trials are weighted to represent the stopped ones.",
-        "of the stopped: how many would have ended better, at the rate of the spared ones (Wilson's interval).",
-        "regret: by how much the best of them would beat the best let through, predicted from the spared ones.",
-        "saved: share of the cost of training everything to the end; seconds at each trial's own pace.",
+        "better: than the best promoted trial at the end; for stopped trials, estimated from the spared ones.",
+        "regret: predicted margin of the best stopped trial over the best promoted one at the end.",
+        "saved: share of the cost of training every trial to the end; seconds at each trial's own pace.",
     ]
 
 

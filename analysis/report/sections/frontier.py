@@ -54,14 +54,14 @@ def confirmations(reading: Reading) -> Content:
         for index, objective in enumerate(objectives):
             names = [row["label"], seeds] if index == 0 else ["", ""]
             rows.append([*names, metric_label(objective.metric), *confirmation_cells(row, objective.metric)])
-    lead = "The best of many scores is partly luck. Fresh seeds, which the search has not seen, show how much."
+    lead = "The best of many scores is partly luck. Seeds that the search never used show how much."
     lines = [f"{sentence(line)}." for line in luck_lines(ledger, objectives)]
     return Content(lead, [Text(lines), Table(columns, rows, numbers=(3, 4, 5))])
 
 
 def _names(objectives: tuple[Objective, ...]) -> str:
     words = [
-        f"{metric_label(objective.metric)} ({'more' if objective.maximize else 'less'} is better)"
+        f"{metric_label(objective.metric)} ({'higher' if objective.maximize else 'lower'} is better)"
         for objective in objectives
     ]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

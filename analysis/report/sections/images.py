@@ -36,7 +36,7 @@ def _table(found: Gallery) -> Table:
     caption = (
         "PSNR over all validation pictures of one seed, with the numbers of the worst and the best picture. L1 (mean "
         "absolute error) and colors (distance between the color distributions of output and target) are over the kept "
-        "crops, in levels of 255."
+        "crops, in levels (0 to 255)."
     )
     columns = ["network", "configuration", "PSNR (dB)", "worst", "best", "better than input", "L1", "colors"]
     return Table(columns, rows, range(2, 8), caption)

@@ -254,7 +254,7 @@ def test_one_objective_has_a_front_of_its_own(write: Write) -> None:
     reading = read(run)
     assert reading.ledger.objectives == (Objective("psnr_db", "maximize"),)
     assert run_data(reading)["objectives"] == [0]
-    assert "in PSNR (dB) (more is better)" in Page(report_of(run)).text
+    assert "PSNR (dB) (higher is better)" in Page(report_of(run)).text
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_what_each_rung_saved_by_hand(write: Write) -> None:
 
 
 def test_of_stopped_trials_nothing_is_estimated_without_an_audit(write: Write) -> None:
-    """Those that were let through agree; of the others nobody knows. With nothing stopped everything is known."""
+    """Those that were promoted agree; of the others nobody knows. With nothing stopped everything is known."""
     through = [curve(n, [n, n, n, n]) for n in range(5)]
     assert np.isnan(agreement(written(write, [*through, curve(5, [0])]), [PSNR])["rho"]).all()
     alone = load(

@@ -77,11 +77,13 @@ def _say(found: Comparison, files: list[Location], most: int | None) -> None:
     if not found.sameness.whole:
         _say_scores(found, most)
     console().print(endings_table(found.endings))
-    print("rates: Newcombe's intervals over trials, each by itself; bold: without 0")
+    print("rates: Newcombe's intervals over trials, not corrected for their number; bold: the interval excludes 0")
     print("\n".join(discordant_line(found.discordant)), end="\n" if found.discordant.both else "")
     if len(timed := found.latency):
         console().print(latency_table(timed, most))
-        print(f"latency: {'; '.join(timed['conditions'].drop_duplicates())}; each by itself; bold: without 1")
+        print(
+            f"latency: {'; '.join(timed['conditions'].drop_duplicates())}; not corrected for their number; bold: the interval excludes 1"
+        )
     print("\n".join(["", *_lines(found), *(f"not compared: {line}" for line in found.refused)]))
     each = int((found.scores["kind"] == "each").sum() / max(len(found.scored), 1))
     if most is not None and each > most:

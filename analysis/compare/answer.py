@@ -1,4 +1,4 @@
-"""Everything that a comparison of two runs finds, B less A throughout."""
+"""The comparison of two runs, A and B. Differences are always B minus A."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from analysis.ledger.units import COSTS
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The frames and figures of this package for two runs.
+    """All answers about two runs.
 
-    `scored` are the objectives whose scores are compared; `refused` says of everything else why not. `best` is None
-    where no score is compared.
+    `scored` are the objectives whose scores are compared; `refused` has a sentence on why for everything that is not.
+    `best` is None if no scores are compared.
     """
 
     a: Ledger
@@ -52,7 +52,7 @@ class Comparison:
 
 
 def compare(a: Ledger, b: Ledger) -> Comparison:
-    """What differs between two runs, and whether their results do by more than noise."""
+    """How two runs differ in their setup, and whether their results differ by more than noise."""
     pairs = pairing(a, b)
     objectives, refused = comparable(a, b)
     lacking = _uncompleted(a, b)
@@ -61,7 +61,7 @@ def compare(a: Ledger, b: Ledger) -> Comparison:
     scores = _ordered(score_differences(a, b, pairs, scored), scored)
     top = best(a, b, objectives) if scored else None
     if scored and scores.empty:
-        refused.append("no configuration completed in both runs, so that no scores pair")
+        refused.append("no configuration completed in both runs, so there are no pairs of scores")
     return Comparison(
         a,
         b,
@@ -80,7 +80,7 @@ def compare(a: Ledger, b: Ledger) -> Comparison:
 
 
 def numbers(found: Comparison) -> pd.DataFrame:
-    """All numbers under one another, told apart by the column `answer`."""
+    """All frames in one, with the column `answer` naming the frame of each row."""
     top = found.best
     parts = {
         "scores": found.scores.astype({"sure": "bool"}),
@@ -97,7 +97,7 @@ def numbers(found: Comparison) -> pd.DataFrame:
 
 
 def _uncompleted(a: Ledger, b: Ledger) -> list[str]:
-    """Why there are no scores at all, where a run has none."""
+    """A sentence for each run without a completed trial, which therefore has no scores."""
     found = []
     for name, ledger in (("A", a), ("B", b)):
         if not (ledger.read("trials", ["ending"])["ending"] == "completed").any():

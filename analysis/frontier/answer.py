@@ -1,4 +1,4 @@
-"""The front of one run or several: one object, from which the command, the report and a run's closing summary draw."""
+"""The front of one or more runs, for the command, the report and a sweep's closing summary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from analysis.ledger.names import run_names
 class Frontier:
     """The configurations of `ledgers`, the front first. `names` are those of the runs.
 
-    `ranked` has the columns of `configurations.rank`, with `run` (a number of `ledgers`); without `search` it has
-    only what may be called a result, and `hidden` counts the configurations that are left out.
+    `ranked` has the columns of `configurations.rank`, and `run` (the index of the ledger). Without `search` it holds
+    only the rows that `configurations.results` keeps, and `hidden` counts the others.
     """
 
     ledgers: Sequence[Ledger]
@@ -30,12 +30,12 @@ class Frontier:
 
     @cached_property
     def chances(self) -> Chances:
-        """The chances of each row to be on the true front. Draws from a model, which takes a moment."""
+        """Each row's chance of being on the true front. Takes about a second, since it draws from a model."""
         return chances(self.ledgers, self.ranked, self.objectives, self.search)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """`ranked` with the column `chance` (0 to 1; NaN: not known)."""
+        """`ranked` with the column `chance` (0 to 1; NaN if unknown)."""
         return self.ranked.assign(chance=self.chances.front)
 
     @property
@@ -45,7 +45,7 @@ class Frontier:
 
     @property
     def caveats(self) -> list[str]:
-        """Whatever makes the rows less comparable than a table suggests, run by run."""
+        """Sentences on what makes the rows less comparable than the table suggests, run by run."""
         own = [self.ranked[self.ranked["run"] == index] for index in range(len(self.ledgers))]
         return [text for ledger, rows in zip(self.ledgers, own, strict=True)
                 for text in caveats(ledger, rows, self.objectives)]  # fmt: skip
@@ -56,9 +56,9 @@ def frontier(
 ) -> Frontier:
     """The front of `ledgers` in `objectives` (default: the runs' own).
 
-    With `search` the search's own scores count, of all configurations; with `pirm` the columns of `with_pirm` are
-    added. Of several runs the run's name is part of a configuration's label. Raises LedgerError where a run is given
-    twice, where the runs have no objectives or no data in common, and where nothing completed.
+    `search` uses the search's own scores, of all configurations; `pirm` adds the columns of `with_pirm`. With several
+    runs, labels start with the run's name. Raises LedgerError if a run is given twice, if the runs differ in their
+    objectives or data, and if nothing completed.
     """
     names = run_names([ledger.path for ledger in ledgers])
     common = _common(ledgers, objectives)
@@ -73,7 +73,7 @@ def frontier(
 
 
 def _common(ledgers: Sequence[Ledger], named: Sequence[str] | None) -> tuple[Objective, ...]:
-    """The objectives, the same in all runs, which must have been judged on the same pictures to share a front."""
+    """The objectives, which all runs must share, as they must their data to be on one front."""
     first = objectives_named(ledgers[0], named)
     for ledger in ledgers[1:]:
         other = objectives_named(ledger, named)
@@ -85,7 +85,5 @@ def _common(ledgers: Sequence[Ledger], named: Sequence[str] | None) -> tuple[Obj
     read = [ledger.read("trials", ["run.data"]) for ledger in ledgers]
     data = {value for frame in read if "run.data" in frame for value in frame["run.data"].dropna()}
     if len(ledgers) > 1 and len(data) > 1:
-        raise LedgerError(
-            f"the runs were judged on {len(data)} different data sets (run.data), so no front is common to them"
-        )
+        raise LedgerError(f"the runs used {len(data)} different data sets (run.data), so they cannot share a front")
     return first

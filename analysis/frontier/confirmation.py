@@ -80,7 +80,7 @@ def mean_luck(ledger: Ledger, objective: Objective) -> Luck:
 
 
 def lucks(ledger: Ledger, objectives: Sequence[Objective]) -> dict[str, Luck]:
-    """The mean luck by metric, of each objective that has any; empty where nothing was confirmed."""
+    """The mean luck by metric, for objectives that are not costs; empty if nothing was confirmed."""
     if not has_confirmations(ledger):
         return {}
     found = {own.metric: mean_luck(ledger, own) for own in objectives if own.metric not in COSTS}
@@ -88,7 +88,7 @@ def lucks(ledger: Ledger, objectives: Sequence[Objective]) -> dict[str, Luck]:
 
 
 def luck_lines(ledger: Ledger, objectives: Sequence[Objective]) -> list[str]:
-    """`lucks` in sentences."""
+    """A sentence for each of `lucks`."""
     return [_sentence(metric, luck) for metric, luck in lucks(ledger, objectives).items()]
 
 

@@ -89,10 +89,10 @@ def shown_networks(
 ) -> pd.DataFrame:
     """One row per network to show: at most `most` of the fronts, or those of `trials` (identities or prefixes of them).
 
-    Columns: `name` (the number on the front, else the first digits of the trial; several runs have letters before it),
-    `run` (its name, `run_names`), `label`, `configuration`, `trial`, `seed`. Of a front with more networks its ends are
-    taken and others evenly between. A configuration is shown by the seed that is in the middle of its seeds by the
-    first objective: neither its luckiest nor its unluckiest. Raises LedgerError for a trial that is not there.
+    Columns: `name` (the number on the front, else the first digits of the trial; with several runs, after the run's
+    letter), `run` (its name, `run_names`), `label`, `configuration`, `trial`, `seed`. From a front with more networks
+    both ends are taken and others evenly in between. Each configuration is represented by its median seed in the first
+    objective, neither the luckiest nor the unluckiest. Raises LedgerError for a trial that is unknown or ambiguous.
     """
     fronts = [_front(*one) for one in zip(ledgers, scores, _names(ledgers), strict=True)]
     return _networks(ledgers, scores, fronts, most, trials)
@@ -157,14 +157,14 @@ def _not_shown(ledger: Ledger, front: _Front, count: int) -> list[str]:
 
 
 def _named(ledger: Ledger, scores: pd.DataFrame, run: str) -> pd.DataFrame:
-    """Every completed trial with samples, as a network of the name of its identity's first digits."""
+    """Every completed trial with samples, as a network named by the first digits of the trial's identity."""
     trials = ledger.read("trials", ["*"], set(scores["trial"]))
     label = trials["configuration"].map(labels(ledger.settings.reset_index()))
     return trials.assign(name=trials["trial"].str[:8], run=run, label=label)
 
 
 def _front(ledger: Ledger, scores: pd.DataFrame, run: str) -> _Front:
-    """Of the front's networks each is shown by one of its seeds."""
+    """The front's networks, each represented by its median seed in the first objective."""
     frame = rank(results(configurations(ledger)), ledger.objectives)
     front = frame.loc[frame["front"], ["configuration", "stage", "number"]].rename(columns={"number": "front"})
     named = _named(ledger, scores, run).merge(front, on=["configuration", "stage"])

@@ -13,11 +13,11 @@ from analysis.statistics.pictures import absolute_error, color_histogram, histog
 def picture_numbers(networks: pd.DataFrame, scores: pd.DataFrame, pictures: pd.DataFrame) -> pd.DataFrame:
     """One row per network and validation picture.
 
-    `networks`, `pictures` as in `images.Shown`; `scores` has a row per network (`name`) and `image`. Columns: those of
-    `networks`, `image`, `fixed`, `kept`, `metric.M` of the picture, `untouched.psnr_db` of its untouched input; and
-    where the picture is kept `l1` (the mean absolute error, in levels of 255) and `color_distance` (how far the levels
-    of its channels lie from the target's, in levels), and both of the input as `untouched.l1` and
-    `untouched.color_distance`. NaN where there is no picture or no target.
+    `networks` and `pictures` are those of a `Gallery`; `scores` has a row per network (`name`) and `image`. Columns:
+    those of `networks`; `image`, `fixed`, `kept`; `metric.M` of the picture and `untouched.psnr_db` of its untouched
+    input; for kept pictures `l1` (mean absolute error, in levels 0 to 255) and `color_distance` (mean distance of the
+    color histograms from the target's, in levels), and both of the input as `untouched.l1` and
+    `untouched.color_distance`. NaN if there is no picture or no target.
     """
     frame = networks.merge(scores, on="name")
     if "metric.psnr_gain_db" in frame.columns:

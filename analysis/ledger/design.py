@@ -27,7 +27,7 @@ def design_of(ledger: Ledger) -> Design:
     if found is None:
         raise LedgerError(
             f"{ledger.path} is a search ({contract(ledger, 'sampler')}): its configurations differ in many parameters "
-            f"at once, so that none has a partner without one part. Ask `teststrip importance {ledger.path}`, "
+            f"at once, so there are no pairs that differ in one part alone. Use `teststrip importance {ledger.path}`, "
             "or run a sweep with design=Ablation(...), Factorial() or Grid()"
         )
     if not isinstance(found, dict) or "kind" not in found:

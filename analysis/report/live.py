@@ -69,7 +69,7 @@ class LivePage:
 def server(runs: Sequence[Path], port: int) -> ThreadingHTTPServer:
     """A server for the live page of `runs` on the loopback address; port 0 takes a free one.
 
-    Raises LedgerError where a run is no folder or is named twice, or the port cannot be had.
+    Raises LedgerError if a run is not a folder or is given twice, or if the port is not available.
     """
     missing = [str(run) for run in runs if not run.is_dir()]
     if missing:

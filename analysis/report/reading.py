@@ -68,7 +68,7 @@ def read(run: Location, name: str = "") -> Reading:
 
 
 def _ranked(ledger: Ledger, search: bool = False) -> tuple[pd.DataFrame, list[str]]:
-    """The configurations with their chances to be on the front, and what is said of these."""
+    """The configurations with their chances of being on the front, and sentences on these."""
     found = frontier([ledger], search=search)
     return found.frame.drop(columns="run"), found.chance_lines  # a page has each run by itself
 

@@ -31,7 +31,7 @@ def outcomes(ledgers: Sequence[Ledger], factors: Sequence[Factor]) -> pd.DataFra
 
     Columns: `run` (its name, `run_names`), `trial`, `configuration`, `label`, `stage`, `seed`, `ending`, `reason`,
     `steps`, `score` (the first objective, in its unit; NaN unless the trial completed), `diverged` (bool), and
-    `config.*` of the `factors`. Raises LedgerError where the runs' first objectives differ, or no trial trained.
+    `config.*` of the `factors`. Raises LedgerError if the runs' first objectives differ, or if no trial trained.
     """
     objective = first_objective(ledgers)
     names = ["trial", "configuration", "label", "stage", "seed", "ending", "reason", "steps", objective.column]
@@ -240,6 +240,7 @@ def _middle(part: pd.DataFrame, worse: int, generator: np.random.Generator) -> d
     key = part["run"].astype(str) + "/" + part["stage"].astype(str) + "/" + part["configuration"].astype(str)
     code, names = pd.factorize(key)
     times = np.bincount(code, minlength=len(names))
+    # A stratum of one value has no spread to resample: where some configurations are repeated, only these count.
     # A stratum of one value has no spread to resample: where some configurations are repeated, only these count.
     repeated = np.flatnonzero(times >= 2)
     pool = repeated if repeated.size else np.arange(len(names))

@@ -115,7 +115,7 @@ def _profiles(axes: Axes, study: Study) -> None:
 def _spreads(axes: Axes, study: Study) -> None:
     frame = study.spreads[study.spreads["sd"].notna()]
     texts = [f"{study.named(row['level'])} ({row['seeds']})" for row in frame.to_dict("records")]
-    labels = [textwrap.fill(text, 13) for text in texts]  # what is longer would leave the page on the left
+    labels = [textwrap.fill(text, 13) for text in texts]  # longer labels would run off the left edge of the page
     mean, low, high = (frame[name].to_numpy(dtype=np.float64) for name in ("sd", "sd_low", "sd_high"))
     strong = np.ones(len(frame), dtype=np.bool_)
     plot_forest(

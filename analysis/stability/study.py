@@ -1,4 +1,4 @@
-"""What runs say of their stability: one study, from which the command, the report and a run's closing summary draw."""
+"""One study of the stability of runs, for the command, the report and a sweep's closing summary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from analysis.stability.curves import diagnostics, mean_curves, read_reports, sa
 from analysis.stability.factors import Factor, find_factor, learning_rate, searched_factors
 
 LABELS = 8
-"""At most this many named configurations have curves of their own."""
+"""Most named configurations with a curve of their own: more could not be told apart."""
 
 _PANELS = {
     "signal.control_point": "mean control point",
@@ -39,11 +39,11 @@ _PANELS = {
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """The stability of one run or several. Every answer is computed when it is first asked for, and kept.
+    """The stability of one or more runs. Each answer is computed on first access and cached.
 
     `outcomes` has a row per trial that trained (`answer.outcomes`); `factors` are the parameters that vary in it.
-    `rate` is what grows toward the edge of stability, `by` the factor whose levels are told apart, `across` and `up`
-    the axes of the heat map; None where the runs have no such factor.
+    `rate` is the parameter along which the edge of stability is sought, `by` the factor to group by, `across` and `up`
+    are the axes of the heat map; None if the runs have no such factor.
     """
 
     ledgers: Sequence[Ledger]
@@ -82,7 +82,7 @@ class Study:
 
     @cached_property
     def profiles(self) -> pd.DataFrame:
-        """Performance profiles by level of `by`, as `answer.profiles` gives them; empty where nothing completed."""
+        """Performance profiles by level of `by`, as `answer.profiles` gives them; empty if nothing completed."""
         return profiles(self.outcomes, self.objective, self.by)
 
     @cached_property
@@ -92,7 +92,7 @@ class Study:
 
     @cached_property
     def curves(self) -> "Curves":
-        """The curves of the trials, or of some of them where there are many. It reads the reports, which takes time."""
+        """The curves of the trials, or of a random sample if there are many. Slow, since it reads all their reports."""
         return _curves(self.ledgers, self.outcomes, self.rate)
 
     @property
@@ -102,19 +102,19 @@ class Study:
 
     @property
     def onsets(self) -> list[str]:
-        """Where divergence sets in along `rate`, a sentence for each level of `by`; none without a rate."""
+        """A sentence for each level of `by` on where divergence sets in along `rate`; no sentences without a rate."""
         return [] if self.edge is None or self.rate is None else [f"{self.rate.name}: {line}" for line in
                                                                   onset_lines(self.edge)]  # fmt: skip
 
     @property
     def trials_lines(self) -> list[str]:
-        """How many trials the answers rest on, and what their intervals are over."""
+        """Sentences on how many trials the answers rest on, and what their intervals are over."""
         frame = self.outcomes
         spec = ", ".join(sorted({str(ledger.runs["run.data_spec"].iloc[-1]) for ledger in self.ledgers}))
-        early = f"{self.stopped} were stopped early: they count as not diverged, and are in no profile."
+        early = f"{self.stopped} were stopped early; they count as not diverged and are left out of the profiles."
         return [
-            f"{len(frame)} trials that trained, {int(frame['diverged'].sum())} diverged. Data: {spec}. Intervals: "
-            "95 %; of rates over trials (Wilson), of spreads over seeds (chi-squared).",
+            f"{len(frame)} trials that trained, {int(frame['diverged'].sum())} diverged. Data: {spec}. 95 % intervals: "
+            "Wilson's over trials for rates, chi-squared over seeds for spreads.",
             *([early] if self.stopped else []),
         ]
 
@@ -142,10 +142,9 @@ def study(
 ) -> Study:
     """The stability of the runs of `ledgers`.
 
-    By default the rate is the learning rate, the levels told apart are those of the first other factor with few of
-    them, and the axes of the heat map are learning rate and optimizer, or the first two factors. `rate`, `by` and
-    `axes` (two) name others. Raises LedgerError for a name that is no searched factor, where no trial trained, and
-    where the runs' first objectives differ.
+    `rate`, `by` and `axes` (two) are names of parameters. Defaults: the learning rate; the first other factor with few
+    levels; learning rate and optimizer, else the first two factors. Raises LedgerError for a name that is not a
+    searched parameter, if no trial trained, and if the runs' first objectives differ.
     """
     frame = outcomes(ledgers, searched_factors(ledgers))
     factors, objective = varying_factors(frame, ledgers), first_objective(ledgers)
@@ -156,7 +155,7 @@ def study(
 
 
 def curves_lines(curves: Curves) -> list[str]:
-    """What the points and bands of mean curves are."""
+    """Sentences on what the points and bands of the mean curves are."""
     return [f"{curves.said[0].upper()}{curves.said[1:]}. Bands: 95 % t intervals of the mean over 3 or more trials.",
             "Each point is a report: losses and norms are means over the steps since the one before."]  # fmt: skip
 
@@ -165,7 +164,7 @@ def curves_lines(curves: Curves) -> list[str]:
 
 
 def _pair(named: Sequence[str] | None, factors: Sequence[Factor], rate: Factor | None) -> tuple[Factor, ...]:
-    """The factors of a heat map: those that are named, else learning rate and optimizer, or the first two.
+    """The two factors of a heat map: the `named` ones, else learning rate and optimizer, else the first two.
 
     Empty if there are fewer than two. Raises LedgerError if a name is not a factor, or if both names are the same.
     """
@@ -180,7 +179,7 @@ def _pair(named: Sequence[str] | None, factors: Sequence[Factor], rate: Factor |
 
 
 def _curves(ledgers: Sequence[Ledger], frame: pd.DataFrame, rate: Factor | None) -> Curves:
-    """The curves of the trials of `frame`, or of some of them where there are many."""
+    """The curves of the trials of `frame`, or of a random sample if there are many."""
     some = sample_trials(frame)
     line = _lines(some, rate)
     panels = {**_scores(ledgers), **_PANELS}

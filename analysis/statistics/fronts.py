@@ -63,7 +63,7 @@ def draw_true_means(
     """
     k, p = seeds.means.shape[-2:]
     if k < 2 or seeds.degrees < p:
-        raise ValueError(f"{k} configurations have {seeds.degrees} seeds beyond one each; 2 and {p} are needed")
+        raise ValueError(f"they need >= 2 configurations and >= {p} repeated seeds, got {k} and {seeds.degrees}")
     between = _outer(seeds.means - seeds.means.mean(axis=-2, keepdims=True)) / (k - 1)
     # Without this, two identical scores, or one that no seed changes, would make the covariance singular.
     scatter = seeds.scatter + np.eye(p) * (_RIDGE * (seeds.scatter + seeds.degrees * between))

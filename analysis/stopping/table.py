@@ -97,7 +97,7 @@ def legend_lines() -> list[str]:
     """Lines that explain the columns of the tables."""
     return [
         "rank correlation: Spearman's, with the final score; spared trials are weighted to represent the stopped ones.",
-        "better: than the best promoted trial at the end; for stopped trials, estimated from the spared ones.",
+        "better: final score above the best promoted trial's; for stopped trials, estimated from the spared ones.",
         "regret: predicted margin of the best stopped trial over the best promoted one at the end.",
         "saved: share of the cost of training every trial to the end; seconds at each trial's own pace.",
     ]

@@ -24,8 +24,8 @@ def stability(reading: Reading) -> Content:
     blocks: list[Block] = [Text(words), *_rates(found.divergence, [found.rate, found.by]), _spreads(found)]
     blocks += [_figure(found), *_curves(found)]
     lead = (
-        f"{int(found.outcomes['diverged'].sum()):,} of {len(found.outcomes):,} trials that trained diverged; failed "
-        "and refused ones say nothing of it. Intervals are 95 %, of rates over trials (Wilson)."
+        f"{int(found.outcomes['diverged'].sum()):,} of {len(found.outcomes):,} trials that trained diverged (failed "
+        "and refused trials do not count). Intervals of rates are Wilson's 95 % intervals over trials."
     )
     return Content(lead, blocks)
 
@@ -40,7 +40,7 @@ def _kind_lines(found: Study) -> list[str]:
     counted = ", ".join(f"{count} {kind}" for kind, count in found.kinds.items())
     return [
         *([f"Diverged by kind: {counted}."] if counted else []),
-        *([f"{found.stopped:,} trials were stopped early: they count as not diverged."] if found.stopped else []),
+        *([f"{found.stopped:,} trials were stopped early; they count as not diverged."] if found.stopped else []),
     ]
 
 
@@ -86,7 +86,7 @@ def _spreads(found: Study) -> Table:
         for row in frame.to_dict("records")
     ]
     drawn = bool((frame["drawn"] == MOST_CONFIGURATIONS).any())
-    some = f" Means are of {MOST_CONFIGURATIONS} configurations of a level, drawn at random." if drawn else ""
+    some = f" Means are over {MOST_CONFIGURATIONS} configurations per level, drawn at random." if drawn else ""
     caption = f"{found.score} over seeds, with 95 % intervals.{some}"
     names = ["level", "configurations", "seeds", "diverged", "sd over seeds", "interquartile mean"]
     return Table(names, rows, range(1, 6), caption)

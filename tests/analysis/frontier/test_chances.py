@@ -70,7 +70,7 @@ def test_the_same_ledger_has_the_same_chances(write: Write) -> None:
 def test_single_seeds_have_no_chances_and_it_is_said_why(write: Write) -> None:
     frame, sure = found(load(write([trial_row(0, 20.0), trial_row(1, 21.0)])))
     assert np.isnan(sure.front).all()
-    assert "2 configurations have 0 seeds beyond one each" in chance_lines(sure, frame)[0]
+    assert "repeated seeds, got 2 and 0" in chance_lines(sure, frame)[0]
 
 
 def test_several_runs_share_a_front_and_say_whose_each_is(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,7 @@ def test_a_summary_is_what_pandas_would_say() -> None:
 
 
 def test_without_repeated_seeds_nothing_is_drawn() -> None:
-    with pytest.raises(ValueError, match="2 configurations have 0 seeds beyond one each; 2 and 2 are needed"):
+    with pytest.raises(ValueError, match=">= 2 repeated seeds, got 2 and 0"):
         draw_true_means(summarize([[1.0, 2.0], [2.0, 1.0]], [0, 1]), np.random.default_rng(0))
 
 

@@ -81,9 +81,8 @@ def _say(found: Comparison, files: list[Location], most: int | None) -> None:
     print("\n".join(discordant_line(found.discordant)), end="\n" if found.discordant.both else "")
     if len(timed := found.latency):
         console().print(latency_table(timed, most))
-        print(
-            f"latency: {'; '.join(timed['conditions'].drop_duplicates())}; not corrected for their number; bold: the interval excludes 1"
-        )
+        conditions = "; ".join(timed["conditions"].drop_duplicates())
+        print(f"latency: {conditions}; not corrected for their number; bold: the interval excludes 1")
     print("\n".join(["", *_lines(found), *(f"not compared: {line}" for line in found.refused)]))
     each = int((found.scores["kind"] == "each").sum() / max(len(found.scored), 1))
     if most is not None and each > most:

@@ -31,7 +31,7 @@ def pirm_scores(psnr_db: ArrayLike, ms_ssim: ArrayLike, speed: ArrayLike) -> dic
 
 
 def with_pirm(frame: pd.DataFrame, ledger: Ledger, search: bool = False) -> pd.DataFrame:
-    """`frame` (as `frontier.configurations` gives it) with `pirm.A` to `pirm.C`, and `pirm_low.*` and `pirm_high.*`.
+    """`frame` (as `configurations` gives it) with `pirm.A` to `pirm.C`, and `pirm_low.*` and `pirm_high.*`.
 
     Means over seeds with 95 % t intervals; with one seed there is no interval. SRCNN's time is taken as SRCNN_RATIO of
     DPED's, which every latency here is relative to. Raises LedgerError where a trial lacks what is scored.

@@ -24,7 +24,7 @@ def network_keys(frame: pd.DataFrame) -> pd.Series:
 
 
 def with_latency_intervals(frame: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
-    """`frame` (as `frontier.configurations.configurations` gives it) with the ends of the timed ratio where `costs` has them.
+    """`frame` (configurations of the ledger) with the interval of latency_ratio added where `costs` has one.
 
     A network can have been timed under several conditions. The interval is taken from the row whose ratio is the
     metric's, so that it always belongs to the number that it stands beside.

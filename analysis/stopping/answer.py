@@ -293,7 +293,7 @@ def _rho(step: int, rho: float, low: float, high: float) -> str:
 def _regret_line(found: Regret, objective: Objective) -> str:
     label = metric_label(objective.metric)
     if not np.isfinite(found.most):
-        return f"audit: no trial with a {label} was promoted, so there is nothing to compare spared trials with"
+        return f"audit: no promoted trial has a score in {label}, so there is nothing to compare spared trials with"
     count = f"{f'{found.better:,}' if found.better else 'none'} of {found.n:,} spared trials"
     by = f", by up to {metric_text(objective.metric, found.most)}" if found.better else ""
     return f"audit: {count} ended with a better {label} than the best promoted trial{by}"

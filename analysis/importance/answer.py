@@ -187,8 +187,8 @@ def _of_objective(
     step = contract(ledgers[0], "rungs")[rung]
     if len(frame) < FEWEST:
         raise LedgerError(
-            f"{len(frame)} configurations have a score in {metric_label(objective.metric)} at step {step}; importance needs "
-            f"{FEWEST}, so that the best {FEWEST // 4} are at most a quarter of them"
+            f"{len(frame)} configurations have a score in {metric_label(objective.metric)} at step {step}; importance "
+            f"needs {FEWEST}, so that the best {FEWEST // 4} are at most a quarter of them"
         )
     if np.ptp(frame["score"]) == 0:
         raise LedgerError(

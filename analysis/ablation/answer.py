@@ -74,6 +74,7 @@ def effects(questions: Sequence[Contrast]) -> pd.DataFrame:
     rows = []
     for question in questions:
         whole = np.isfinite(question.pairs).all(axis=1)
+        # Average over the pairs of each seed first: the seeds are the independent sample, not the pairs.
         mean, low, high, p = paired_effects(question.pairs[whole].mean(axis=0) if whole.any() else np.empty((1, 0)))
         rows.append(
             {"kind": question.kind, "effect": question.effect, "seeds": question.pairs.shape[1]}
@@ -97,6 +98,7 @@ def _around(
     names = [setting.name for setting in settings]
     same = pd.Series(True, index=texts.index)
     for name in names:
+        # Empty: a condition switches the setting off.
         same &= (texts[name] == wanted.get(name, "")) | (texts[name] == "")
     same &= (texts[[setting.name for setting in settings if setting.condition is None]] != "").all(axis=1)
     if not same.any():
@@ -169,6 +171,7 @@ def _by_level(
     for level, rows in texts.groupby(names, sort=False):
         part = table.loc[rows.index]
         grouped = part.groupby(key.loc[rows.index])
+        # A mean over fewer levels than its partner's would not be a fair comparison.
         means = grouped.mean().where(part.isna().groupby(key.loc[rows.index]).sum() == 0)
         found[tuple(map(str, level))] = means
     return found

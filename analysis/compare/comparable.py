@@ -84,7 +84,7 @@ def _convention_reason(a: Ledger, b: Ledger, metric: str) -> str:
         return ""
     return (
         f"the untouched images score {one:.5g} in A and {other:.5g} in B, so the runs use different conventions "
-        "or on different validation images"
+        "or different validation images"
     )
 
 

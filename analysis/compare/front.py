@@ -92,6 +92,7 @@ def hypervolumes(sides: Sequence[Sequence[pd.DataFrame]], objectives: Sequence[O
     for number in range(len(objectives)):
         values = np.concatenate([side[number].to_numpy().ravel() for side in losses])
         low, high = np.nanmin(values), np.nanmax(values)
+        # If all values are equal, any width avoids a division by 0.
         ends.append((low, high if high > low else low + 1.0))
     return [_by_seed(side, ends) for side in losses]
 
@@ -124,5 +125,6 @@ def _by_seed(tables: Sequence[pd.DataFrame], ends: Sequence[tuple[float, float]]
         points: Floats = np.column_stack(columns)
         points = points[np.isfinite(points).all(axis=1)]
         if len(points):
+            # Losses are scaled to 0 (best) to 1 (worst), so the reference point is 1 in each.
             found[seed] = float(moocore.hypervolume(points, ref=[1.0] * len(tables)))
     return pd.Series(found, dtype="float64")

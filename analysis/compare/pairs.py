@@ -78,6 +78,7 @@ def sameness(a: Ledger, b: Ledger) -> Sameness:
     for column in sides[0].columns.intersection(sides[1].columns):
         if column.startswith(("metric.", "spread.")) and column not in _TIMED:
             one, other = (merged[f"{column}.{side}"].to_numpy(dtype=np.float64) for side in "ab")
+            # Bit for bit, but NaN equals NaN here.
             equal &= (one == other) | (np.isnan(one) & np.isnan(other))
     identical = merged["trial.a"] == merged["trial.b"]
     unlike = int((identical & ~equal).sum())

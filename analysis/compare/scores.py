@@ -67,6 +67,7 @@ def _rows(a: Ledger, b: Ledger, pairs: Pairing, column: str) -> Iterator[dict[st
     for stage in STAGES:
         one, other = (_table(side, pairs.table[key], stage, column) for side, key in ((a, "a"), (b, "b")))
         both = [row for row in one.index.intersection(other.index) if row not in done]
+        # Means over different numbers of validation images do not compare.
         both = [row for row in both if one.loc[row, "images"] == other.loc[row, "images"]]
         done |= set(both)
         if not both:
@@ -113,6 +114,7 @@ def _each(pairs: Pairing, row: int, stage: str, one: pd.DataFrame, other: pd.Dat
 
 def _average(stage: str, one: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
     """The mean over the configurations that completed on every seed of their run, compared seed by seed."""
+    # Averaging other configurations on each seed would mix their differences into those between seeds.
     complete = (one.notna().all(axis="columns") & other.notna().all(axis="columns")).to_numpy()
     whole = [side[complete] for side in (one, other)]
     said = {"kind": "average", "configuration": "", "configuration_b": "", "stage": stage}

@@ -28,6 +28,7 @@ def plot_forest(
     """
     rows = np.arange(len(labels), dtype=np.float64)
     colors = [BLUE if one else GRAY for one in strong]
+    # The axis points down, so that the first row is on top as in a table.
     axes.set_ylim(len(labels) - 0.4, -0.6)
     if zero is not None:
         axes.axvline(zero, color=INK, lw=0.9, zorder=1)

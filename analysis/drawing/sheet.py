@@ -39,6 +39,7 @@ class Page:
         self, title: str, foot: Sequence[str], inside_in: float, width_in: float = _WIDTH_IN, below_in: float = 0.1
     ) -> None:
         share = width_in / _WIDTH_IN
+        # 74 letters of the title and 122 of the caption fit on a page of the usual width.
         title_lines = textwrap.wrap(title, int(74 * share)) or [""]
         foot_lines = [
             part for line in foot for part in (textwrap.wrap(line, int(122 * share), subsequent_indent="    ") or [""])
@@ -108,11 +109,13 @@ def svg_text(figure: Figure) -> str:
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     """Write STEM.png and STEM.svg, reproducible byte for byte, and return their paths. Raises OSError."""
     png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
+    # By default the file records the version of matplotlib.
     figure.savefig(png, dpi=160, metadata={"Software": None})
     _save_svg(figure, svg)
     return [png, svg]
 
 
 def _save_svg(figure: Figure, where: Path | io.StringIO) -> None:
+    # Ids are random without a salt; text as paths needs no fonts where the file is read.
     with matplotlib.rc_context({"svg.hashsalt": "teststrip", "svg.fonttype": "path"}):
         figure.savefig(where, format="svg", metadata={"Date": None, "Creator": None})

@@ -51,6 +51,7 @@ def chances(
     near = _nearest(values, finite, maximize)
     try:
         points = _draws(ledgers, frame, objectives, near, search)
+    # Too few seeds is a finding, not an error: the front of the means still stands.
     except ValueError as error:
         nothing = np.full(len(frame), np.nan)
         return Chances(nothing, row, float("nan"), None, f"the chances of being on the front are unknown: {error}")
@@ -154,6 +155,7 @@ def _volume(front: Floats, points: Floats, maximize: Sequence[bool]) -> Interval
     if (span <= 0).any():
         return None
     least, most = front.min(axis=0), front.max(axis=0)
+    # A reference point at the worst values would give the ends of the front no volume of their own.
     best, worst = np.where(maximize, most, least), np.where(maximize, least - span / 10, most + span / 10)
     volumes = [hypervolume(one, maximize, worst, best) for one in points]
     low, middle, high = np.quantile(volumes, [0.025, 0.5, 0.975])

@@ -49,6 +49,7 @@ def confirmation(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFram
     fresh = fresh[fresh["stage"] == "confirm"].set_index(_ID)
     search = configurations(ledger, search=True).set_index(_ID).reindex(fresh.index)
     frame = pd.DataFrame({"label": fresh["label"]})
+    # 0 if the search completed no trial of the configuration.
     frame["n_search"] = search["n_seeds"].fillna(0).astype("int64")
     frame["n_confirm"] = fresh["n_seeds"]
     for objective in objectives:

@@ -152,6 +152,7 @@ def _bars(axes: Axes, x: Dimension, y: Dimension, mask: NDArray[np.bool_], color
     flat = np.stack([np.column_stack([x.low, y.mean]), np.column_stack([x.high, y.mean])], axis=1)[mask]
     tall = np.stack([np.column_stack([x.mean, y.low]), np.column_stack([x.mean, y.high])], axis=1)[mask]
     for lines in (flat, tall):
+        # Long intervals must not set the limits; `Dimension.limits` does.
         axes.add_collection(LineCollection(list(lines), colors=color, linewidths=0.8, alpha=alpha), autolim=False)
 
 
@@ -184,6 +185,7 @@ def _numbers(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) 
     chosen = np.flatnonzero(number > 0)
     chosen = chosen[np.argsort(number[chosen])]
     points_pt = axes.transData.transform(np.column_stack([x.mean[chosen], y.mean[chosen]])) * 72 / axes.figure.dpi
+    # In the order of the numbers, neighbors on the front are adjacent.
     gaps_pt = np.abs(np.diff(points_pt, axis=0))
     cuts = np.flatnonzero((gaps_pt > _LABEL_PT).any(axis=1)) + 1
     for group in np.split(chosen, cuts):

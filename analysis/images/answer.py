@@ -170,6 +170,7 @@ def _front(ledger: Ledger, scores: pd.DataFrame, run: str) -> _Front:
     named = _named(ledger, scores, run).merge(front, on=["configuration", "stage"])
     named = named.sort_values([ledger.objectives[0].column, "trial"])
     place, count = named.groupby("front").cumcount(), named.groupby("front")["trial"].transform("size")
+    # With an even number of seeds the lower of the two in the middle.
     middle = named[place == (count - 1) // 2].sort_values("front")
     return _Front(middle.assign(name=middle["front"].astype(str)), len(front))
 

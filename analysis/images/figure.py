@@ -166,6 +166,7 @@ def spread(images: Sequence[str], most: int) -> list[str]:
     """At most `most` of `images`, evenly spread."""
     if len(images) <= most:
         return list(images)
+    # The middle of each of `most` equal parts.
     return [images[(2 * part + 1) * len(images) // (2 * most)] for part in range(most)]
 
 
@@ -226,6 +227,7 @@ def _top_of(shares: Sequence[NDArray[np.float64]]) -> float:
 
 def _cell_in(found: Gallery, images: Sequence[str]) -> float:
     side = max(found.pictures.loc[found.pictures["image"] == images[0], "input"].iloc[0].shape[:2])
+    # A whole number of dots per pixel, at least 200 dots wide: crops are shown without resampling.
     return float(np.ceil(200 / side) * side / _DPI)
 
 

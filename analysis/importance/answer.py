@@ -66,6 +66,7 @@ def configuration_scores(ledgers: Sequence[Ledger], objective: Objective, rung: 
     trials = pd.concat([_at(ledger, objective, step) for ledger in ledgers], ignore_index=True)
     trials = trials[np.isfinite(trials["score"])].drop_duplicates([_ID, "seed", "trial"])
     grouped = trials.groupby(_ID, sort=True)
+    # All seeds of a configuration have the same parameters.
     first = grouped.nth(0).set_index(_ID).sort_index()
     frame = pd.DataFrame({"n_seeds": grouped.size(), "score": grouped["score"].mean()})
     return frame.join(_values(first, parameters)).reset_index(names=_ID)
@@ -232,6 +233,7 @@ def _fanova(frame: pd.DataFrame, parameters: Sequence[Parameter], resamples: int
         given = {name for name, _ in condition}
         beside = [one for one in free if one.name not in given]
         there = frame[frame[own[0].name].notna()]
+        # Too few configurations under a condition: no fANOVA for its parameters, and NaN in the table.
         if len(there) >= FEWEST and np.ptp(there["score"]) > 0:
             tables.append(_branch(there, [*beside, *own], resamples).loc[[one.name for one in own]])
     return pd.concat(tables)

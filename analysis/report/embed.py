@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-_DIGITS = 6
+_DIGITS = 6  # more than any chart or tooltip shows
 # HTML ends a script at "</script" and starts a comment at "<!--", even inside a string; U+2028 and U+2029 are line
 # terminators in JavaScript.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
@@ -29,6 +29,7 @@ def _plain(value: Any) -> Any:
         return [_plain(own) for own in value]
     if isinstance(value, str) or value is None:
         return value
+    # Before int, since bool is a subclass of it.
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, int | np.integer):
@@ -43,5 +44,6 @@ def _plain(value: Any) -> Any:
 def _number(value: float) -> float | int | None:
     if not math.isfinite(value):
         return None
+    # A whole number is written without ".0"; beyond 1e15 the exponent is shorter.
     short = float(f"{value:.{_DIGITS}g}")
     return int(short) if short.is_integer() and abs(short) < 1e15 else short

@@ -46,6 +46,7 @@ class LivePage:
 
     def html(self) -> str:
         """The page for the present state of the ledgers."""
+        # Each request has its own thread: the first one builds the page, the others wait for it.
         with self._lock:
             version = self.version()
             if self._built[0] != version:
@@ -100,6 +101,7 @@ def _handler(live: LivePage) -> type[BaseHTTPRequestHandler]:
         def _answer(self, text: str, kind: str) -> None:
             body = text.encode()
             self.send_response(HTTPStatus.OK)
+            # A cached page would show an old state and poll for the wrong version.
             headers = {"Content-Type": kind, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-_DIGITS = 1
+_DIGITS = 1  # a tenth of a percent is less than a pixel
 
 
 class Mark(NamedTuple):
@@ -44,6 +44,7 @@ class Marks(NamedTuple):
 
         Values beyond the scale are drawn at its end.
         """
+        # All estimates equal: any width avoids a division by 0.
         wide = span[1] - span[0] or 1.0
         columns = (np.asarray(values, dtype=np.float64) for values in (mean, low, high))
         shares = [100 * (values - span[0]) / wide for values in columns]

@@ -77,6 +77,8 @@ def _render(name: str, live: str, **values: object) -> str:
 
 @cache
 def _environment() -> Environment:
+    # Labels and errors come from ledgers and may hold anything, so all text is escaped. A misspelled name in a template
+    # raises instead of printing nothing.
     environment = Environment(
         loader=FunctionLoader(lambda name: _file("templates", f"{name}.html")),
         autoescape=True,
@@ -90,6 +92,7 @@ def _environment() -> Environment:
 
 @cache
 def _script() -> str:
+    # One function scope around all files: they share names with each other, but none with the page.
     body = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
     return f'(() => {{\n"use strict";\n{body}}})();\n'
 

@@ -17,9 +17,8 @@ MOST_NETWORKS, MOST_CROPS = 10, 3
 MOST_PX = 192
 """Longer side of a crop on the page; larger ones are scaled down."""
 
-_QUALITY = (
-    92  # of JPEG, without subsampling of colors: 1.2 to 1.6 of 255 levels off on average, at a third of a PNG's bytes
-)
+# JPEG without color subsampling: off by 1.2 to 1.6 of 255 levels on average, at a third of the bytes of a PNG.
+_QUALITY = 92
 
 
 def crops(found: Gallery | None) -> dict[str, Any] | None:

@@ -53,6 +53,7 @@ def read(run: Location, name: str = "") -> Reading:
     """Read the run at `run`, by default under its folder's name. Raises LedgerError as `load` does."""
     name = name or run_names([run])[0]
     ledger = load(run)
+    # Without a completed trial there is no front, but there are curves, endings and costs to show.
     try:
         own, said = _ranked(ledger)
         search = _ranked(ledger, search=True)[0] if has_confirmations(ledger) else None

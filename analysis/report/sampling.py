@@ -65,6 +65,7 @@ def sample_configurations(ledger: Ledger, most: int = MOST_CONFIGURATIONS) -> tu
     drawn = np.random.default_rng(0).choice(known, most, replace=False)
     own = ledger.read("trials", ["*"], trials.loc[trials["configuration"].isin(drawn), "trial"])
     part = dataclasses.replace(ledger)
+    # These are cached properties: set here, they are never read from the files.
     vars(part).update(trials=own, reports=ledger.read("reports", ["*"], own["trial"]))
     return part, f"Based on {most:,} of {len(known):,} configurations of the search, drawn at random."
 

@@ -102,6 +102,7 @@ def edge(frame: pd.DataFrame, rate: Factor, by: Factor | None = None, bins: int 
     parts = []
     for number, text in enumerate([""] if groups is None else groups.texts):
         rows = np.ones(lost.size, dtype=np.bool_) if groups is None else groups.code == number
+        # The bins of all trials, so that the curves share their places on the axis.
         chosen = Levels(np.where(rows, across.code, -1), across.texts, across.low, across.high)
         parts.append(_rates(rate.name, chosen, lost).assign(by=text))
     found = pd.concat(parts, ignore_index=True)

@@ -62,6 +62,7 @@ def diagnostics(reports: pd.DataFrame) -> pd.DataFrame:
     ends, group = starts + counts - 1, np.repeat(np.arange(len(names)), counts)
     loss, adversarial, critic, norm = (_column(reports, name) for name in (_LOSS, _ADVERSARIAL, _CRITIC, _NORM))
     change = np.diff(loss, prepend=np.nan)
+    # The row before belongs to another trial.
     change[starts] = np.nan
     size = pd.Series(np.abs(change)).groupby(group)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -111,6 +111,7 @@ def _bins(numbers: Floats, log: bool, bins: int) -> Levels:
     space = np.geomspace if log else np.linspace
     edges = space(numbers[known].min(), numbers[known].max(), bins + 1)
     code = np.full(numbers.size, -1, dtype=np.intp)
+    # The largest value lies on the last edge and belongs to the last bin.
     code[known] = np.clip(np.searchsorted(edges, numbers[known], side="right") - 1, 0, bins - 1)
     texts = [f"{low:.2g} to {high:.2g}" for low, high in itertools.pairwise(edges)]
     return Levels(code, texts, edges[:-1], edges[1:])

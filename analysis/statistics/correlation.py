@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.statistics.intervals import Floats
 
-RESAMPLES = 2000
+RESAMPLES = 2000  # 50 of them lie beyond each end of a 95 % interval
 
 
 def weighted_spearman(x: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
@@ -43,6 +43,7 @@ def spearman_interval(
         # Multiplying the weights by how often a group was drawn is the same as repeating its rows, and faster.
         times = w * np.bincount(generator.integers(count, size=count), minlength=count)[member]
         drawn[index] = _correlation(_weighted_ranks(places[0], times), _weighted_ranks(places[1], times), times)
+    # Few seeds can leave resamples of a single repeated value.
     known = drawn[np.isfinite(drawn)]
     if not known.size:
         return float("nan"), float("nan")

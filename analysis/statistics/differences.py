@@ -39,6 +39,7 @@ def seeds_difference(
     """
     one, other = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     _, here, there = np.intersect1d(a_seeds, b_seeds, assume_unique=True, return_indices=True)
+    # Pairing on a few shared seeds would discard most of the values.
     if here.size < 2 or 2 * here.size < min(one.size, other.size):
         return unpaired_difference(one, other, confidence)
     mean, low, high, p = (float(part[0]) for part in paired_effects(other[there] - one[here], confidence))
@@ -66,6 +67,7 @@ def unpaired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) ->
         parts = np.asarray([side.var(ddof=1) / side.size for side in several])
         error, method = float(np.sqrt(parts.sum())), WELCH
         below = float(sum(part**2 / (side.size - 1) for part, side in zip(parts, several, strict=True)))
+        # If neither side varies, the interval has width 0 whatever the degrees of freedom.
         degrees = float(parts.sum() ** 2 / below) if below > 0 else float(n - 2)
     half = float(stdtrit(degrees, 0.5 + confidence / 2)) * error
     p = 2 * float(stdtr(degrees, -abs(mean) / error)) if error > 0 else float(mean == 0)

@@ -45,6 +45,7 @@ def holm(p: ArrayLike) -> Floats:
     values = np.asarray(p, dtype=np.float64)
     adjusted, known = np.full(values.shape, np.nan), np.flatnonzero(np.isfinite(values))
     order = known[np.argsort(values[known], kind="stable")]
+    # The smallest of m p values times m, the next times m - 1, ...; then made monotonic.
     steps = values[order] * np.arange(order.size, 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if order.size else steps
     return adjusted

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.statistics.intervals import Floats
 
-DRAWS = 1000
-_BURN_IN = 200
+DRAWS = 1000  # a chance is known to within 3 percentage points
+_BURN_IN = 200  # the chain starts at the observed means, so it settles fast
 _WEAK = 2  # degrees of freedom of the prior on the covariance between configurations: worth two configurations
 _SPREAD, _NOISE = 1.0, 0.1  # scale of that prior, in units of the observed covariance and of the error of a mean
 _RIDGE = 1e-9  # relative, on the diagonal: keeps a singular covariance invertible
@@ -64,6 +64,7 @@ def draw_true_means(
     k, p = seeds.means.shape[-2:]
     if k < 2 or seeds.degrees < p:
         raise ValueError(f"they need >= 2 configurations and >= {p} repeated seeds, got {k} and {seeds.degrees}")
+    # The covariance of the observed means. It overstates that of the true means by the error of a mean.
     between = _outer(seeds.means - seeds.means.mean(axis=-2, keepdims=True)) / (k - 1)
     # Without this, two identical scores, or one that no seed changes, would make the covariance singular.
     scatter = seeds.scatter + np.eye(p) * (_RIDGE * (seeds.scatter + seeds.degrees * between))
@@ -71,12 +72,16 @@ def draw_true_means(
         raise ValueError("the true means need scores that differ, but one score is the same everywhere")
     within = scatter / seeds.degrees
     error = within / seeds.counts.mean()
+    # Start wide and uncorrelated; the burn-in forgets where the chain started.
     theta, tau, sigma = seeds.means, np.eye(p) * (between + error), within
     found = []
     for step in range(_BURN_IN + draws):
+        # A flat prior leaves the mean of the true means, with its standard error.
         center = theta.mean(axis=-2) + _normal(tau / k, generator)
         spread = _outer(theta - center[..., None, :])
+        # Conjugate updates: the prior's scale plus the sum of squares, its degrees of freedom plus k.
         tau = _inverse_wishart(_WEAK + k, _SPREAD * between + _NOISE * error + spread, generator)
+        # How far the observed means lie from the true ones also says how much seeds vary.
         rest = _outer(seeds.means - theta, seeds.counts)
         sigma = _inverse_wishart(seeds.degrees + k, scatter + rest, generator)
         theta = _given(seeds, center, tau, sigma, generator)
@@ -120,6 +125,7 @@ def _given(seeds: Seeds, center: Floats, tau: Floats, sigma: Floats, generator: 
     """One draw of the true means, given center and covariances: normal, between the observed means and the center."""
     sharp, broad = _inverse(sigma)[..., None, :, :], _inverse(tau)[..., None, :, :]
     weight = seeds.counts[:, None, None]
+    # Precisions add up: n seeds pull toward the observed mean, the population toward the center.
     covariance = _inverse(weight * sharp + broad)
     pull = weight * (sharp @ seeds.means[..., None]) + broad @ center[..., None, :, None]
     drawn: Floats = (covariance @ pull)[..., 0] + _normal(covariance, generator)
@@ -155,4 +161,5 @@ def _inverse(matrices: Floats) -> Floats:
 
 
 def _symmetric(matrices: Floats) -> Floats:
+    """`matrices` without the asymmetry that rounding leaves in an inverse."""
     return (matrices + np.swapaxes(matrices, -1, -2)) / 2

@@ -119,6 +119,7 @@ def resample_importances(
         again = again.div(again.sum(axis=1).replace(0.0, 1.0), axis=0)
     center, half = estimate / unit, ndtri(0.5 + confidence / 2) * again.std(ddof=1)
     frame = pd.DataFrame({"estimate": center, "low": (center - half).clip(0), "high": (center + half).clip(upper=1)})
+    # Counting the estimate among the permutations keeps p above 0 (Phipson and Smyth 2010).
     frame["p"] = np.where(estimate.notna(), (1 + above) / (1 + len(most)), np.nan)
     frame["chance"] = min(1.0, float(np.quantile(most, confidence)) / unit) if most.size else math.nan
     return frame
@@ -135,6 +136,7 @@ class Marginals:
     def __init__(self, values: pd.DataFrame, scores: ArrayLike, parameters: Sequence[Parameter], seed: int) -> None:
         self.parameters = tuple(parameters)
         self._matrix = self._encoded(values)
+        # Leaves of one configuration would memorize its noise.
         self._forest = RandomForestRegressor(_FOREST_TREES, oob_score=True, random_state=seed, min_samples_leaf=2)
         self._forest.fit(self._matrix, np.asarray(scores, dtype=np.float64))
         self.explained = float(self._forest.oob_score_)

@@ -4,11 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import (
-    chdtri,
-    ndtri,
-    stdtrit,
-)  # the quantile functions alone: scipy.stats takes 0.6 s longer to import
+
+# The quantile functions alone: scipy.stats takes 0.6 s longer to import.
+from scipy.special import chdtri, ndtri, stdtrit
 
 Floats = NDArray[np.float64]
 

@@ -16,6 +16,7 @@ def absolute_error(output: Pixels, target: Pixels) -> Floats:
     """
     if output.shape != target.shape:
         raise ValueError(f"output and target must have the same shape, got {output.shape} and {target.shape}")
+    # Differences of uint8 would wrap around.
     error: Floats = np.abs(output.astype(np.int16) - target.astype(np.int16)).mean(axis=-1)
     return error
 

@@ -19,6 +19,7 @@ def draw_predictions(x: Floats, y: Floats, at: Floats, generator: np.random.Gene
     coefficients = np.linalg.lstsq(inside, y, rcond=None)[0]
     residual = y - inside @ coefficients
     free = len(x) - inside.shape[1]
+    # The posterior of the residual variance is a scaled inverse chi-squared distribution.
     scatter = np.sqrt((residual @ residual) / generator.chisquare(free, size=draws))
     lengths = np.sqrt((inside**2).sum(axis=0))  # the columns are orthogonal: x is centered
     lines = coefficients + scatter[:, None] * generator.normal(size=(draws, inside.shape[1])) / lengths

@@ -9,7 +9,7 @@ from analysis.statistics.intervals import Floats, Interval
 FEWEST_DEGREES = 10
 """With fewer values beyond one per stratum there is no interval: in simulations it covers less than 92 %."""
 
-RESAMPLES = 2000
+RESAMPLES = 2000  # 50 of them lie beyond each end of a 95 % interval
 _CELLS = 4_000_000  # values per batch of resamples: 32 MB
 
 
@@ -49,10 +49,10 @@ def interquartile_interval(
         return Interval(mean, float("nan"), float("nan"))
     ordered = numbers[np.argsort(member, kind="stable")]
     drawn = np.concatenate(list(_resample(ordered, counts, generator, resamples)))
+    # The normal tail area of the t quantile: percentiles farther out than 2.5 % with few values.
     tail = float(ndtr(-stdtrit(numbers.size - counts.size, 0.5 + confidence / 2)))
-    low, high = np.quantile(
-        drawn, [tail, 1 - tail], method="inverted_cdf"
-    )  # interpolating between -inf and a number is undefined
+    # No interpolation: between -inf and a number it is undefined.
+    low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")
     return Interval(mean, float(low), float(high))
 
 

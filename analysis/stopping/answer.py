@@ -163,6 +163,7 @@ def saved_by_rung(ledger: Ledger, units: Sequence[str] = ("steps", "seconds")) -
     trials = trials[trials["stage"] == "search"]
     stopped = trials[trials["ending"] == "stopped"]
     spared = trials[trials["spared"] >= 0]
+    # A stopped trial's last step is the rung that stopped it.
     at = np.searchsorted(rungs, stopped["steps"].to_numpy(dtype=np.int64))
     numbers = range(len(rungs) - 1)
     frame = pd.DataFrame(
@@ -226,6 +227,7 @@ def _some(trials: pd.DataFrame) -> pd.DataFrame:
     """At most MOST_TRIALS of `trials`, as whole configurations, and at least one configuration."""
     if len(trials) <= MOST_TRIALS:
         return trials
+    # Whole configurations, since the bootstrap resamples configurations.
     codes, names = pd.factorize(trials["configuration"], sort=True)
     order = np.random.default_rng(0).permutation(len(names))
     fitting = int(np.searchsorted(np.cumsum(np.bincount(codes)[order]), MOST_TRIALS, side="right"))
@@ -242,6 +244,7 @@ def _agreement(part: pd.DataFrame, blind: bool, confidence: float) -> dict[str, 
     chosen = part[np.isfinite(part["early"]) & np.isfinite(part["end"])]
     n_spared = int((chosen["spared"] >= 0).sum())
     counts = {"n": len(chosen), "n_spared": n_spared}
+    # Promoted trials alone would give the agreement among good trials, which is another question.
     if len(chosen) < 2 or (blind and n_spared < FEWEST):
         return counts | {"rho": float("nan"), "low": float("nan"), "high": float("nan")}
     x, y, weights = (chosen[name].to_numpy(dtype=np.float64) for name in ("early", "end", "weight"))

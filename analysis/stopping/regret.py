@@ -72,6 +72,7 @@ class _Rung:
     def __init__(self, trials: pd.DataFrame, number: int, step: int) -> None:
         self.number, self.step = number, step
         self.stopped = trials.loc[(trials["ending"] == "stopped") & (trials["steps"] == step), ["trial"]]
+        # Diverged ones count, since a share of the stopped trials would have diverged too.
         self.spared = trials[(trials["spared"] == number) & trials["ending"].isin(["completed", "diverged"])]
 
 
@@ -105,6 +106,7 @@ def _regrets(
         objective.sign * scores_at(reports, part, rung.step, objective.column) for part in (rung.spared, rung.stopped)
     )
     known, asked = np.isfinite(early) & np.isfinite(ends), late[np.isfinite(late)]
+    # The audit saw this much for certain, so no draw may fall below it.
     seen = np.full(draws, max(0.0, float((ends - best).max(initial=0.0))))
     if not asked.size:
         return seen
@@ -129,6 +131,7 @@ def _rows(
     ]
     if len(rungs) > 1:
         known = [regrets for regrets in drawn if regrets is not None]
+        # The largest regret of any rung, draw by draw.
         worst = np.max(known, axis=0) if len(known) == len(rungs) else None
         stopped = sum(len(rung.stopped) for rung in rungs)
         rows.append(_row(metric, ALL_RUNGS, 0, stopped, np.concatenate(better), worst, confidence))

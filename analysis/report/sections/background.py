@@ -54,6 +54,7 @@ def reproduction(reading: Reading) -> Content:
     ledger = reading.ledger
     blocks: list[Block] = []
     if "command" in ledger.runs:
+        # Resumed invocations often repeat the command.
         blocks.append(Code("\n".join(dict.fromkeys(ledger.runs["command"].dropna().astype(str)))))
     facts = contract_facts(ledger)
     if space := facts.get("space"):

@@ -38,6 +38,7 @@ def _reasons(reading: Reading) -> list[Block]:
     if told.empty:
         return []
     counts = told.groupby(["ending", "reason"]).size().reset_index(name="count")
+    # Ties in a fixed order, so that equal ledgers give equal pages.
     counts = counts.sort_values(["count", "ending", "reason"], ascending=[False, True, True], ignore_index=True)
     rows = [
         [row["ending"], row["reason"], f"{row['count']:,}"] for row in counts.head(_MOST_REASONS).to_dict("records")

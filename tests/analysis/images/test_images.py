@@ -191,7 +191,7 @@ def test_several_runs_are_shown_side_by_side(write: Write) -> None:
 
 def test_runs_on_different_data_are_refused(write: Write) -> None:
     runs = [load(two_networks(write, "one")), load(two_networks(write, "two", **{"run.data": "0ther"}))]
-    with pytest.raises(LedgerError, match=r"made on different data.*one: da7a; .*two: 0ther"):
+    with pytest.raises(LedgerError, match=r"different data.*one: da7a; .*two: 0ther"):
         gallery(runs, 4)
 
 

@@ -126,7 +126,7 @@ def test_the_arms_of_replays_are_medians_and_quartiles(write: Write, capsys: pyt
     assert main(["stopping", str(run)]) == 0
     printed = capsys.readouterr().out
     assert "30.0 (20.0 to 40.0)" in printed
-    assert "arms: medians and quartiles over replays of 30 curves of 60 trials" in printed
+    assert "curves of 30 of 60 trials" in printed
     assert "arms" in set(pd.read_parquet(run / "analysis" / "stopping.parquet")["answer"])
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from analysis.drawing.sheet import save
 from analysis.ledger.load import LedgerError
-from analysis.ledger.location import Location, filled
+from analysis.ledger.location import Location, local_folder_for
 
 _PIPED_WIDTH = 120
 
@@ -51,7 +51,7 @@ def write_numbers(frame: pd.DataFrame, folder: Location, stem: str) -> Location:
 def writing(folder: Location) -> Iterator[Path]:
     """A local folder to write into; its files are in `folder` afterwards. Raises LedgerError."""
     try:
-        with filled(folder) as local:
+        with local_folder_for(folder) as local:
             yield local
     except OSError as error:
         why = error.strerror or error

@@ -1,4 +1,4 @@
-"""How a file gets its name: complete and on the disk, or not at all, and never over another one."""
+"""Publish files atomically: complete and on disk, or not at all, and never over an existing file."""
 
 import os
 from collections.abc import Iterator
@@ -7,23 +7,23 @@ from pathlib import Path
 
 
 @contextmanager
-def named(final: Path) -> Iterator[Path]:
-    """A temporary name beside `final`, for the block to make a file of and to check it; then it is synced and renamed.
+def publish_file(final: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `final` for the block to write and check; then sync it and give it its name.
 
-    Where the block raises nothing is left. Raises OSError, FileExistsError where the name is taken.
+    If the block raises, nothing is left behind. Raises OSError, FileExistsError if `final` exists.
     """
     temporary = final.with_name(f".{final.name}.tmp")
     try:
         yield temporary
         _fsync(temporary)
-        os.link(temporary, final)
+        os.link(temporary, final)  # unlike a rename, never replaces a file
     finally:
         temporary.unlink(missing_ok=True)
-    _fsync(final.parent)
+    _fsync(final.parent)  # without this, a power failure can lose the new name
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what a killed writer of `folder` has left. Only for the one who holds it."""
+    """Remove the temporaries that a killed writer left in `folder`. Only for the process that holds its lock."""
     for leftover in folder.glob(".*.tmp"):
         leftover.unlink()
 

@@ -23,14 +23,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.ledger.durable import named, remove_temporaries
+from analysis.ledger.durable import publish_file, remove_temporaries
 from analysis.ledger.files import (
     REQUESTS,
     Content,
     Damaged,
     LedgerError,
     is_complete,
-    parsed,
+    parse_file,
     put_aside,
     read_files,
     table_files,
@@ -217,16 +217,16 @@ def _bytes(path: Location, size: int) -> pa.Buffer:
 
 
 def _content(path: Location, size: int) -> Content:
-    return parsed(path, _bytes(path, size), DATASETS[path.parent.name].key)
+    return parse_file(path, _bytes(path, size), DATASETS[path.parent.name].key)
 
 
 def _copied(path: Location, size: int, *, folder: Path, there: set[str]) -> bool:
     """Copy one file; False where all that it is packed of is there already."""
     data = _bytes(path, size)
-    parts = parsed(path, data, DATASETS[folder.name].key).parts
+    parts = parse_file(path, data, DATASETS[folder.name].key).parts
     if parts and there.issuperset(parts):
         return False
-    with named(folder / path.name) as temporary:
+    with publish_file(folder / path.name) as temporary:
         temporary.write_bytes(data)
         if temporary.read_bytes() != data:
             raise OSError(f"{temporary} does not read back as it was written")
@@ -242,7 +242,7 @@ def _pack(intact: Sequence[tuple[Location, Content]], folder: Path) -> None:
     parts = [name for path, own in intact for name in (path.name, *own.parts)]
     metadata = {VERSION_KEY: VERSION.encode(), PARTS_KEY: json.dumps(parts).encode()}
     final = folder / f"{intact[-1][0].name.removesuffix('.parquet')}-packed.parquet"
-    with named(final) as temporary:
+    with publish_file(final) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary, **_PACKED)
-        if not parsed(final, temporary, DATASETS[folder.name].key).table.equals(table):
+        if not parse_file(final, temporary, DATASETS[folder.name].key).table.equals(table):
             raise OSError(f"{temporary} does not read back as it was written")

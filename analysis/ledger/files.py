@@ -1,10 +1,10 @@
-"""One table of the ledger, from its Parquet files: complete files are read, damaged ones put aside and reported.
+"""Read one table of a ledger from its Parquet files: complete files are read, damaged ones put aside and reported.
 
-A run lies in a folder or in an object store (`location.py`). Of a store whole objects are taken, many at a time: what
-goes wrong then is the store's, what goes wrong afterwards is damage.
+A run is in a folder or in an object store (`location.py`). Objects in a store are downloaded whole, many at a time: an
+error while downloading is the store's, an error after that is damage.
 
-A page checksum covers the values only. The footer has none, and one flipped bit in it can rename a column or shorten a
-file without any error, so the footer is held against the copy of the schema that pyarrow keeps inside the file.
+Page checksums cover only the values. The footer has no checksum, and one flipped bit in it can rename a column or
+shorten a file without any error, so the footer is compared with the copy of the schema that pyarrow keeps in the file.
 """
 
 import base64
@@ -26,17 +26,17 @@ from analysis.ledger.schema import KNOWN_VERSIONS, PARTS_KEY, TYPES, VERSION_KEY
 QUARANTINE = "_quarantine"
 
 REQUESTS = 16
-"""So many objects are asked for at a time: the answer to each takes some 10 to 100 ms, however small it is."""
+"""How many objects are requested at once: a response takes 10 to 100 ms however small the object is."""
 
 WHOLE_BYTES = 2**20
-"""Files of at most so many bytes are read whole, whatever is asked for."""
+"""Files up to this size are read whole, whichever columns are asked for."""
 
-# What pyarrow raises on damaged bytes; a plain OSError with an errno is the file system's and is no damage.
+# What pyarrow raises on damaged bytes. An OSError with an errno comes from the file system and is not damage.
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError, ValueError)
 
 
 class LedgerError(ValueError):
-    """A ledger that cannot be analysed; `notes` holds what was put aside or dropped before that became clear."""
+    """A ledger that cannot be analyzed; `notes` says what was put aside or dropped before the error."""
 
     def __init__(self, message: str, notes: Sequence[str] = ()) -> None:
         self.notes = tuple(notes)
@@ -44,11 +44,11 @@ class LedgerError(ValueError):
 
 
 class Damaged(ValueError):
-    """A file whose bytes are not what was written."""
+    """A file whose bytes are not the ones that were written."""
 
 
 class Content(NamedTuple):
-    """What was read of a file, the schema of all that it holds, and the names of the files that it was packed of."""
+    """The columns read from a file, the schema of the whole file, and the names of the files packed into it."""
 
     table: pa.Table
     schema: pa.Schema
@@ -56,24 +56,24 @@ class Content(NamedTuple):
 
 
 def is_complete(name: str) -> bool:
-    """Whether a file of this name is one of the ledger's; its writer's temporaries are not."""
+    """Whether this is the name of a finished ledger file, not of a writer's temporary."""
     return name.endswith(".parquet") and not name.startswith(".")
 
 
 def table_files(run: Location, name: str) -> list[Location]:
-    """The complete files of one table in the order of their names; temporaries are left out. Raises StoreError."""
+    """The complete files of one table, sorted by name, without temporaries. Raises StoreError."""
     return [path for path in files(run / name) if is_complete(path.name)]
 
 
 def read_table(
     run: Location, name: str, key: Sequence[str], each: Callable[[pa.Table], pa.Table] = lambda table: table
 ) -> tuple[pa.Table | None, list[str]]:
-    """All readable rows of table `name`, files in the order of their names, and a note for each file put aside.
+    """All readable rows of table `name`, in the order of the file names, and a note for each file put aside.
 
-    Columns are united by name; a column that a file lacks is null there. None where no file is readable. `each` may
-    make less of what a file holds before the next is read: pictures are large.
-    Raises LedgerError for a schema version that is not known, for a file that the system or the store refuses to read
-    and for columns whose types cannot be united.
+    Columns are merged by name and null where a file lacks them. Returns None if no file is readable. `each` may reduce
+    the table of one file before the next is read, to save memory: pictures are large.
+    Raises LedgerError for an unknown schema version, for a file that the system or the store refuses to read, and for
+    columns whose types cannot be merged.
     """
     tables: list[pa.Table] = []
     notes: list[str] = []
@@ -97,16 +97,16 @@ def read_table(
 def read_files(
     paths: Sequence[Location], key: Sequence[str], columns: Sequence[str] | None = None
 ) -> Iterator[Content | Damaged]:
-    """What each file holds, or what is wrong with it, in order.
+    """The content of each file, or what is wrong with it, in order.
 
-    Some `columns` (None: all of them) of large files; those of up to WHOLE_BYTES are read whole, since opening them
-    costs more. The checksums of what is read are verified; damage to other columns goes unseen, and does no harm.
+    Only `columns` (None: all) are read from large files. Files up to WHOLE_BYTES are read whole, since opening one
+    costs more than reading it. Checksums are verified for what is read; damage elsewhere goes unseen and does no harm.
     Raises LedgerError and StoreError as `read_table` does.
     """
 
     def content(path: Location) -> Content | Damaged:
         try:
-            return parsed(path, path.read() if isinstance(path, StorePath) else path, key, columns)
+            return parse_file(path, path.read() if isinstance(path, StorePath) else path, key, columns)
         except Damaged as damage:
             return damage
 
@@ -117,19 +117,24 @@ def read_files(
         yield from requests.map(content, paths)
 
 
-def parsed(path: Location, held: Path | pa.Buffer, key: Sequence[str], columns: Sequence[str] | None = None) -> Content:
-    """What the file at `path` holds, whose bytes `held` has. Raises Damaged, and LedgerError as `read_table` does."""
-    source = pa.BufferReader(held) if isinstance(held, pa.Buffer) else held
+def parse_file(
+    path: Location, data: Path | pa.Buffer, key: Sequence[str], columns: Sequence[str] | None = None
+) -> Content:
+    """Parse the ledger file at `path`; `data` is its bytes, or the local file to read them from.
+
+    Raises Damaged, and LedgerError as `read_table` does.
+    """
+    source = pa.BufferReader(data) if isinstance(data, pa.Buffer) else data
     try:
-        size = held.size if isinstance(held, pa.Buffer) else held.stat().st_size
+        size = data.size if isinstance(data, pa.Buffer) else data.stat().st_size
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
-            schema = file.schema_arrow  # made anew each time it is asked for
+            schema = file.schema_arrow  # pyarrow builds it on every access
             _check_footer(file, schema, key)
-            version = _checked_version(path, schema)
+            version = _check_version(path, schema)
             names = None if size <= WHOLE_BYTES or columns is None else _stored_names(version, columns)
             table = file.read(columns=names, use_threads=False)
             if table.num_rows != file.metadata.num_rows:
-                raise Damaged("its number of rows is not the one that was written")
+                raise Damaged("it does not have the number of rows that was written")
             parts = json.loads((schema.metadata or {}).get(PARTS_KEY, b"[]"))
             table, schema = table.replace_schema_metadata(None), schema.remove_metadata()
             if version == "1":
@@ -144,30 +149,31 @@ def parsed(path: Location, held: Path | pa.Buffer, key: Sequence[str], columns: 
 
 
 def _check_footer(file: pq.ParquetFile, schema: pa.Schema, key: Sequence[str]) -> None:
-    """Refuse names and types that were not written; pyarrow may crash, not raise, on reading columns of such types."""
+    """Raise Damaged for column names and types that were not written: pyarrow may crash on them instead of raising."""
     stored = (file.metadata.metadata or {}).get(b"ARROW:schema")
     if stored is None:
         raise Damaged("it lacks the schema that pyarrow writes")
     written = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(stored)))
     if not written.equals(schema):
-        raise Damaged("its columns are not those that were written")
+        raise Damaged("its columns are not the ones that were written")
     strange = [f"{field.name} ({field.type})" for field in written if field.type not in TYPES]
     if strange:
-        raise Damaged(f"a ledger holds no column such as {strange[0]!a}")
+        raise Damaged(f"a ledger never has a column like {strange[0]!a}")
     missing = [column for column in key if column not in written.names]
     if missing:
         raise Damaged(f"it has no column {', '.join(missing)}")
 
 
 def _stored_names(version: str, columns: Sequence[str]) -> list[str]:
-    """What a file of this version calls the columns of the newest."""
+    """The names that a file of this version has for the newest version's columns."""
     return [version_1.column_before(name) for name in columns] if version == "1" else list(columns)
 
 
-def _checked_version(path: Location, schema: pa.Schema) -> str:
+def _check_version(path: Location, schema: pa.Schema) -> str:
+    """The schema version, one of KNOWN_VERSIONS. A file without one is damaged; an unknown one ends the analysis."""
     version = (schema.metadata or {}).get(VERSION_KEY)
     if version is None:
-        raise Damaged(f"it carries no {VERSION_KEY.decode()} version, so it is no ledger file")
+        raise Damaged(f"it has no {VERSION_KEY.decode()} version, so it is not a ledger file")
     text: str = version.decode(errors="replace")
     if text not in KNOWN_VERSIONS:
         known = ", ".join(KNOWN_VERSIONS)
@@ -176,7 +182,7 @@ def _checked_version(path: Location, schema: pa.Schema) -> str:
 
 
 def put_aside(run: Location, path: Location, reason: str) -> str:
-    """Move a damaged file to the quarantine where that is allowed; the sentence that says what became of it."""
+    """Move a damaged file to the quarantine if that is allowed. Returns a sentence that says what happened to it."""
     where = f"{path.parent.name}/{path.name}"
     folder = run / QUARANTINE
     try:

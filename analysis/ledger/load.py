@@ -326,13 +326,13 @@ def _check_metrics(names: Sequence[str], objectives: Iterable[Objective]) -> Non
 
 def _objectives(runs: pd.DataFrame, notes: Notes) -> tuple[Objective, ...]:
     texts = list(runs["objectives"])
-    objectives = _parsed(texts[-1])
-    if any(_parsed(text) != objectives for text in set(texts[:-1])):
+    objectives = _parse_objectives(texts[-1])
+    if any(_parse_objectives(text) != objectives for text in set(texts[:-1])):
         notes.add("the invocations of this run had different objectives; the newest one's are used")
     return objectives
 
 
-def _parsed(text: str) -> tuple[Objective, ...]:
+def _parse_objectives(text: str) -> tuple[Objective, ...]:
     problem = f"the objectives of the run are {text!r}, not a JSON list of {{metric, direction}}"
     try:
         entries: Any = json.loads(text)

@@ -202,7 +202,7 @@ def move(path: Location, target: Location) -> None:
 
 
 @contextmanager
-def filled(folder: Location) -> Iterator[Path]:
+def local_folder_for(folder: Location) -> Iterator[Path]:
     """A local folder to write into; what was written there lies in `folder` afterwards.
 
     Raises OSError where that cannot be written to.

@@ -1,10 +1,10 @@
-"""The writer of a ledger, and the protocol that makes a file, once seen, complete. What it writes: `schema.py`.
+"""The ledger writer, and the protocol by which any file that can be seen is complete. The schema is in `schema.py`.
 
-Commit in a folder: write under a temporary name beside it, close, read back with page checksums, fsync, link to the
-final name without overwriting, fsync the folder; only then does `commit` return. In an object store: check the bytes
-with page checksums, put them under their name in one request, read them back and compare. No two writers have a name in
-common, so nothing is overwritten there either. There is one writer per run at a time (`lock.py`), but for
-RUN/replay, which no driver reads.
+To commit in a folder: write a temporary file beside the final one, close it, read it back with page checksums, fsync,
+link it to its final name without overwriting, and fsync the folder; only then does `commit` return. In an object store:
+check the bytes with page checksums, upload them in one request, read them back and compare. File names contain a random
+writer ID, so nothing is overwritten there either. A run has one writer at a time (`lock.py`), except for RUN/replay,
+which no driver reads.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.ledger.durable import named, remove_temporaries
+from analysis.ledger.durable import publish_file, remove_temporaries
 from analysis.ledger.location import Location, StorePath, files
 from analysis.ledger.schema import DATASETS, VERSION, VERSION_KEY, column_type
 from sweeps.engine.ledger.lock import LedgerBusy, LedgerLost, hold
@@ -38,18 +38,18 @@ Row = Mapping[str, Any]
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), datetime: pa.timestamp("us", "UTC")}
 
 
-# A hundred columns of a row or two: what makes large files small makes these larger and slower. And statistics lie in
-# page headers, which no checksum covers.
+# A file has a hundred columns and a row or two: compression and dictionaries would make it larger and slower. No
+# statistics, because they are stored in page headers, which no checksum covers.
 _PLAIN = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
 
 
 class Ledger:
-    """The one writer of a run; as a context manager it lets go of the run at the end of the block."""
+    """The only writer of a run. As a context manager it releases the run at the end of the block."""
 
     def __init__(self, root: Location, notice: Callable[[str], None] = lambda sentence: None) -> None:
-        """Hold the run at `root`. Raises LedgerBusy while another driver does, StoreError where a store refuses.
+        """Lock the run at `root`. Raises LedgerBusy while another driver holds it, StoreError if the store refuses.
 
-        `notice` is told where it takes a while to find out whether another driver is alive.
+        `notice` receives a sentence if it takes a while to find out whether another driver is alive.
         """
         self.root = root
         if isinstance(root, Path):
@@ -57,7 +57,7 @@ class Ledger:
                 (root / dataset).mkdir(parents=True, exist_ok=True)
         self._hold = hold(root, notice)
         self._remove_temporaries()
-        # Every invocation's files sort after those of the ones before it, whatever the clocks say.
+        # The number makes the files of each invocation sort after all earlier ones, whatever the clocks say.
         self.invocation = 1 + max((_invocation(path.name) for path in files(root / "runs")), default=0)
         self._writer = uuid.uuid4().hex[:8]
         self._sequence = 0
@@ -69,11 +69,11 @@ class Ledger:
         self.close()
 
     def commit(self, dataset: str, rows: Sequence[Row]) -> Location:
-        """Make `rows` durable as one new file of `dataset` and return its name.
+        """Write `rows` durably as one new file of `dataset` and return its location.
 
-        Raises OSError where the disk or the store refuses, LedgerLost where another driver has taken the run over, and
-        RuntimeError where what was read back is not what was written; nothing of it is visible then. Only where a
-        store does not answer any more it may be: complete, as if the driver had been killed before it could say so.
+        Raises OSError if the disk or the store refuses, LedgerLost if another driver has taken over the run, and
+        RuntimeError if the file does not read back as written; in each case nothing becomes visible. The exception is
+        a store that stops responding: the complete file may be there, as if the driver had been killed right after.
         """
         self._hold.check()
         self._sequence += 1
@@ -82,7 +82,7 @@ class Ledger:
         return final
 
     def close(self) -> None:
-        """Let the next driver have the run. May be called more than once."""
+        """Release the run for the next driver. May be called more than once."""
         self._hold.release()
 
     def _remove_temporaries(self) -> None:
@@ -92,7 +92,7 @@ class Ledger:
 
 
 def check_writable(root: Location) -> None:
-    """Raise StoreError where a store does not let us list, write and remove. A folder says so soon enough by itself."""
+    """Raise StoreError unless we may list, write and delete in the store. A folder fails early enough by itself."""
     if isinstance(root, StorePath):
         root.check()
         probe = root / f".probe-{uuid.uuid4().hex}"
@@ -101,10 +101,10 @@ def check_writable(root: Location) -> None:
 
 
 def commit_file(rows: Sequence[Row], final: Location) -> None:
-    """Make `rows` durable as the new file `final`, in a folder that exists or in a store.
+    """Write `rows` durably as the new file `final`, in an existing folder or in a store.
 
-    Raises OSError where the disk or the store refuses, FileExistsError among them, and RuntimeError where what was read
-    back is not what was written; nothing is visible then.
+    Raises OSError if the disk or the store refuses (FileExistsError if a folder already has the file), and RuntimeError
+    if the file does not read back as written; in each case nothing becomes visible.
     """
     table = to_table(rows)
     if isinstance(final, StorePath):
@@ -114,14 +114,14 @@ def commit_file(rows: Sequence[Row], final: Location) -> None:
 
 
 def _link(table: pa.Table, final: Path) -> None:
-    """Make the file in a folder."""
-    with named(final) as temporary:
+    """Write the file into a folder."""
+    with publish_file(final) as temporary:
         pq.write_table(table, temporary, **_PLAIN)
         _check_reads_back(table, temporary, temporary)
 
 
 def _put(table: pa.Table, final: StorePath) -> None:
-    """Make the object in a store."""
+    """Upload the object to a store."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, **_PLAIN)
     content = sink.getvalue()
@@ -140,13 +140,13 @@ def _check_reads_back(table: pa.Table, source: Any, name: Location) -> None:
 
 
 def _invocation(name: str) -> int:
-    """The number of the invocation that wrote the file."""
+    """The number of the invocation that wrote the file, 0 for a name of another form."""
     number = name.split("-")[1] if name.startswith("part-") else ""
     return int(number) if number.isdecimal() else 0
 
 
 def to_table(rows: Sequence[Row]) -> pa.Table:
-    """Rows to a table whose column types follow from names and values; the schema version stands in its metadata."""
+    """A table of `rows`, its column types chosen by name and value, with the schema version in its metadata."""
     names: dict[str, None] = {}
     for row in rows:
         names.update(dict.fromkeys(row))
@@ -156,7 +156,7 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
 
 
 def encode(value: object) -> str:
-    """JSON for the few columns that hold a structure (objectives, contract)."""
+    """The JSON of a structured value, for the few columns that hold one (objectives, contract)."""
     return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
@@ -165,5 +165,5 @@ def _type(name: str, values: Sequence[Any]) -> pa.DataType:
         return promised
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) != 1 or not kinds <= _ARROW.keys():
-        raise TypeError(f"column {name!r} must hold values of one kind, got {sorted(kind.__name__ for kind in kinds)}")
+        raise TypeError(f"column {name!r} must hold values of one kind, not {sorted(kind.__name__ for kind in kinds)}")
     return _ARROW[kinds.pop()]

@@ -136,21 +136,21 @@ def test_large_datasets_are_packed_into_several_files(
 
 
 @pytest.mark.parametrize("after", range(0, 49, 6))
-def test_a_fetch_that_is_killed_leaves_a_ledger_and_is_gone_on_with(
+def test_a_killed_fetch_leaves_a_ledger_and_can_be_continued(
     after: int, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever it ends, no row refers to one that is not there; and the next fetch brings the rest."""
-    named, made, home = module.named, [], tmp_path / "home"
+    """Wherever it is killed, no row refers to a missing one, and the next fetch brings the rest."""
+    publish_file, made, home = module.publish_file, [], tmp_path / "home"
 
     def killed(final: Path) -> object:
         made.append(final)
         if len(made) > after:
             final.with_name(f".{final.name}.tmp").write_bytes(b"half a file")
             raise KeyboardInterrupt
-        return named(final)
+        return publish_file(final)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "named", killed)
+        patch.setattr(module, "publish_file", killed)
         patch.setattr(module, "REQUESTS", 1)
         with pytest.raises(KeyboardInterrupt):
             fetch(run, home)

@@ -158,7 +158,7 @@ def _carry_out(sweep: Sweep, options: Options, script: str, cluster: "Cluster | 
         return 130
     from sweeps.engine.cli.summary import print_summary  # here: pandas and moocore are not needed until the end
 
-    print_summary(options.out, sweep.answered_by, controller.exhausted, console)
+    print_summary(options.out, sweep.answered_by, controller.search_notes, console)
     if controller.closing:
         console.print(f"stopped because {controller.closing}; to continue: {again}", soft_wrap=True)
     return 0

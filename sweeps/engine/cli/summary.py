@@ -1,6 +1,6 @@
 """The closing summary of a run, read from its ledger by the same code that `python -m analysis` uses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
@@ -18,10 +18,11 @@ from sweeps.engine.environment import analysis_command
 OTHERS = 5
 
 
-def print_summary(run: Location, answered_by: str, exhausted: bool, console: Console) -> None:
+def print_summary(run: Location, answered_by: str, notes: Sequence[str], console: Console) -> None:
     """The front with its intervals, what confirmations and the audit say, the endings, and the next command.
 
-    Where configurations were confirmed, only these are shown. `answered_by` is `Sweep.answered_by`.
+    Where configurations were confirmed, only these are shown. `answered_by` is `Sweep.answered_by`, and `notes` is
+    what the ledger does not know about the search.
     """
 
     def say(text: str) -> None:
@@ -47,8 +48,8 @@ def print_summary(run: Location, answered_by: str, exhausted: bool, console: Con
         for remark in found.caveats:
             say(f"note: {remark}")
     _say_answer(answered_by, ledger, console, say)
-    if exhausted:
-        say("note: the space holds no further configuration; the run is shorter than its budget")
+    for note in notes:
+        say(f"note: {note}")
     say(f"\n{endings_line(ledger)}")
     say(f"ledger: {run}")
     say(f"next:   {analysis_command()} {answered_by} {run}")

@@ -78,9 +78,17 @@ class RunController:
         return self.proposals.search
 
     @property
-    def exhausted(self) -> bool:
-        """Whether the design or the space had fewer configurations than the budget allows."""
-        return self.proposals.exhausted
+    def search_notes(self) -> list[str]:
+        """What the user must know of the search: that it ended before its budget, or had to do without its sampler."""
+        proposals, found = self.proposals, []
+        if proposals.replaced:
+            found.append(
+                f"{proposals.replaced} of {len(proposals.candidates)} configurations are random points that had not "
+                f"been tried: the sampler {self.sweep.sampler} proposed only configurations that had"
+            )
+        if proposals.exhausted:
+            found.append(f"{proposals.exhausted}; the run is shorter than its budget")
+        return found
 
     # --- what a runner calls -------------------------------------------------------------------------------------
 

@@ -1,28 +1,26 @@
 """Proposals: the configurations that the search has asked for, each with one trial per seed, and the queue of trials.
 
 A configuration is new or it is not tried: where the sampler repeats itself it is answered from what is known, and where
-it does nothing else an untried point of a finite space takes the place of its suggestion.
+it does nothing else a random untried point takes the place of its suggestion (`untried.py`).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from enhance.config import Scalar
-from sweeps.engine.designs import Grid
 from sweeps.engine.ledger.writer import Row
 from sweeps.engine.run.confirmation import best
 from sweeps.engine.run.outcome import higher_is_better, seed_result
 from sweeps.engine.run.study import PriorResult, Search, SeedResult
 from sweeps.engine.run.trials import RunContext, Trial, trial_identity
+from sweeps.engine.run.untried import can_be_listed, draw_points, list_points
 from sweeps.engine.space import chosen
 from sweeps.engine.sweep import Sweep
 
 SAME_AGAIN_LIMIT = 5
-"""After this many suggestions in a row that were tried before, an untried point of a finite space is taken instead."""
+"""After this many suggestions in a row that were tried before, a random untried point is taken instead."""
 
 Results = Callable[[Sequence[Trial]], list[SeedResult]]
 """What the search is told about the trials of one configuration."""
@@ -41,7 +39,8 @@ class Proposals:
     """The search, its candidates by number, all trials by id, and the trials that wait for a worker in `waiting`.
 
     `ahead` is how many configurations are asked for at a time, `history` what the sampler learns from earlier runs,
-    and `journal` the file to which Optuna's study is written as well.
+    and `journal` the file to which Optuna's study is written as well. `exhausted` says why there is no further
+    configuration, "" while there is one; `replaced` counts the suggestions of which an untried point took the place.
     """
 
     def __init__(
@@ -58,13 +57,14 @@ class Proposals:
         self.candidates: dict[int, Candidate] = {}
         self.trials: dict[str, Trial] = {}
         self.waiting: deque[Trial] = deque()
-        self.exhausted = False
-        self._untried = _all_points(sweep)
+        self.exhausted = ""
+        self.replaced = 0
+        self._listed = list_points(sweep) if can_be_listed(sweep.space) else None
 
     @property
     def complete(self) -> bool:
         """Whether every configuration that the budget allows, or the space has, has been proposed."""
-        return self.exhausted or len(self.candidates) >= self.sweep.budget.trials
+        return bool(self.exhausted) or len(self.candidates) >= self.sweep.budget.trials
 
     @property
     def ended(self) -> bool:
@@ -89,7 +89,8 @@ class Proposals:
         """
         for _ in range(SAME_AGAIN_LIMIT):
             if self.search.exhausted:
-                break
+                self.exhausted = "the design has no further point"
+                return None
             ticket, values, label = self.search.ask()
             group = self._seeds(number, values, label)
             known = [self.trials[trial.id] for trial in group if trial.id in self.trials]
@@ -97,10 +98,7 @@ class Proposals:
                 return Candidate(ticket, group)
             # The same point again: the sampler hears the same answer, and nothing is computed twice.
             self.search.tell(ticket, (results or self.results)(known))
-        else:
-            return self._ask_for_an_untried_point(number)
-        self.exhausted = True
-        return None
+        return self._ask_for_an_untried_point(number)
 
     def add(self, number: int, candidate: Candidate) -> None:
         """Count the candidate and its trials in. None of the trials waits for a worker yet."""
@@ -125,12 +123,14 @@ class Proposals:
         return search
 
     def _ask_for_an_untried_point(self, number: int) -> Candidate | None:
-        # An infinite space has no list of points, and no sampler repeats itself there.
-        for values in self._untried:
+        # A sampler that repeats itself has no idea left, which says nothing about how many points the space has.
+        points = draw_points(self.sweep, number) if self._listed is None else self._listed
+        for values in points:
             group = self._seeds(number, values, label="")
             if not any(trial.id in self.trials for trial in group):
+                self.replaced += 1
                 return Candidate(self.search.adopt(values), group)
-        self.exhausted = True
+        self.exhausted = "the space has no further configuration"
         return None
 
     # --- trials --------------------------------------------------------------------------------------------------
@@ -182,13 +182,3 @@ class Proposals:
             candidate = Candidate(ticket, group, told=True)
         self.add(number, candidate)
         self.waiting.extend(unfinished)
-
-
-def _all_points(sweep: Sweep) -> Iterator[Mapping[str, Scalar]]:
-    """Every point of a finite space, in a random order; none of an infinite one."""
-    grid = Grid()
-    if grid.problems(sweep.space):
-        return
-    points = [values for _, values in grid.points(sweep.space)]
-    order = np.random.default_rng([sweep.search_seed, len(points)]).permutation(len(points))
-    yield from (points[index] for index in order)

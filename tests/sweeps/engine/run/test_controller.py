@@ -10,10 +10,11 @@ from optuna.trial import TrialState
 from analysis.ledger.load import load
 from analysis.ledger.schema import DATASETS
 from sweeps.engine.cli.driver import read_rows
+from sweeps.engine.designs import Grid
 from sweeps.engine.ledger.writer import encode
 from sweeps.engine.protocol import Assignment
 from sweeps.engine.run.controller import RunController
-from sweeps.engine.space import Choice
+from sweeps.engine.space import Choice, Log, Uniform
 from sweeps.engine.sweep import Budget, Sweep
 from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, open_ledger, play, small_sweep
 
@@ -148,7 +149,7 @@ def test_a_space_with_few_points_ends_the_run_and_says_so(tmp_path: Path) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker_score, lambda config, seed, step: 20.0 + step)
         play(controller, worker)
-    assert controller.exhausted
+    assert any("the space has no further configuration" in note for note in controller.search_notes)
     assert len(controller.trials) == 4
 
 
@@ -186,8 +187,32 @@ def test_a_finite_space_is_tried_to_its_last_point(tmp_path: Path, sampler: str)
     budget = Budget(trials=100, steps=90, rungs=1)
     controller = begin(tmp_path, small_sweep(space=space, enqueue={}, fixed=fixed, sampler=sampler, budget=budget))
     play(controller, PretendedWorker())
-    assert controller.exhausted
+    assert any("the space has no further configuration" in note for note in controller.search_notes)
     assert len({tuple(trial.values.items()) for trial in controller.trials.values()}) == 3 * 4 * 2
+
+
+def test_a_sampler_without_ideas_does_not_end_the_search_of_an_endless_space(tmp_path: Path) -> None:
+    """NSGA-II repeats itself long before its budget is spent; untried points take the place of what it repeats."""
+    space = {"loss.color": Log(0.1, 10.0), "loss.tv": Uniform(0.1, 10.0), "optimizer.name": Choice("adam", "sgd")}
+    budget = Budget(trials=60, steps=9, rungs=1)
+    options = {"population": 4, "mutation": 0.01, "crossover": 0.01}
+    sweep = small_sweep(space=space, enqueue={}, budget=budget, sampler="nsga2", sampler_options=options)
+    controller = begin(tmp_path / "run", sweep)
+    play(controller, PretendedWorker())
+    assert len({tuple(trial.values.items()) for trial in controller.trials.values()}) == 60
+    assert controller.proposals.replaced > 0
+    assert [note.split()[:3] for note in controller.search_notes] == [[str(controller.proposals.replaced), "of", "60"]]
+    again = begin(tmp_path / "again", sweep)
+    play(again, PretendedWorker())
+    assert list(again.trials) == list(controller.trials)
+
+
+def test_a_design_that_is_done_is_not_called_a_space_that_is(tmp_path: Path) -> None:
+    sweep = small_sweep(design=Grid(levels=2), enqueue={}, budget=Budget(trials=9, steps=9, rungs=1))
+    controller = begin(tmp_path, sweep)
+    play(controller, PretendedWorker())
+    assert len(controller.trials) == 4
+    assert [note.split(";")[0] for note in controller.search_notes] == ["the design has no further point"]
 
 
 # --- confirmation ------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Continuing a run after a change of code: refused, and possible where the user accepts it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from analysis.ledger.load import load
 from sweeps.engine import environment
 from sweeps.engine.command import run
+from sweeps.loss_weights import SWEEP as LOSS_WEIGHTS
+from tests.places import GOLDEN
 from tests.sweeps.engine.pretended import small_sweep
 
 HERE = ["--workers", "0", "--set", "train.val_images=2"]
@@ -62,3 +65,20 @@ def test_a_reproducible_run_needs_the_same_code(
     monkeypatch.setattr(environment, "code_hash", lambda: OTHER)
     assert run(small_sweep(), ["--resume", str(tmp_path), "--workers", "0", "--accept-change", "code"]) == 2
     assert "--reproducible" in capsys.readouterr().err
+
+
+@pytest.mark.engine
+def test_a_ledger_of_version_1_is_extended_after_the_override(tmp_path: Path) -> None:
+    """Earlier code searched 24 configurations: a twenty-fifth is added, and nothing of the search is repeated."""
+    out = tmp_path / "run"
+    shutil.copytree(GOLDEN / "version_1" / "loss_weights", out)
+    before = load(out)
+    resume = ["--resume", str(out), "--workers", "0", "--dtype", str(before.trials["config.train.dtype"][0])]
+    assert run(LOSS_WEIGHTS, [*resume, "--trials", "25"]) == 2
+    assert len(load(out).runs) == len(before.runs)
+    assert run(LOSS_WEIGHTS, [*resume, "--trials", "25", "--accept-change", "code"]) == 0
+    after = load(out)
+    searched = after.trials[after.trials["stage"] == "search"]
+    assert len(searched) == searched["configuration"].nunique() == 25
+    assert set(before.trials["trial"]) < set(after.trials["trial"])
+    assert set(after.runs["run.code"]) == {before.runs["run.code"][0], environment.code_hash()}

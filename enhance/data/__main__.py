@@ -17,7 +17,7 @@ from enhance.data.storage.store import ARRAYS, SPLITS, Patches, Pixels
 from enhance.json_output import Parser, answer_text, error_text
 
 COLUMNS, GAP_PX = 8, 4  # of the picture: pairs per split, and the space between
-COUNTED = ("excluded", "identical", "ignored")
+COUNTED = ("excluded", "identical", "changed", "ignored")
 
 
 def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.data") -> int:

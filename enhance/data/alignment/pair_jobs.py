@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from enhance.data.reading.pictures import MAX_PIXELS, PictureError, read_photograph, strict_pillow
+from enhance.data.reading.pictures import PictureError, read_picture, strict_pillow
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Pixels
 
@@ -85,10 +85,12 @@ def _align(job: Job) -> tuple[Pixels, Pixels, Report]:
     from enhance.data.alignment.homography import AlignmentError
 
     nothing = np.zeros((0, job.patch_px, job.patch_px, 3), np.uint8)
-    report: Report = {"stem": job.stem, "excluded": None, "kept": 0, "rejected": {}, "digests": []}
+    report: Report = {"stem": job.stem, "excluded": None, "kept": 0, "rejected": {}, "changes": [], "digests": []}
     try:
         with strict_pillow():
-            phone, dslr = (read_photograph(path, max_side_px=MAX_PIXELS) for path in (job.phone, job.dslr))
+            read = {path: read_picture(path) for path in (job.phone, job.dslr)}
+        report["changes"] = [(change, str(path)) for path, picture in read.items() for change in picture.changes]
+        phone, dslr = (read[path].pixels for path in (job.phone, job.dslr))
         report["digests"] = [hashlib.sha256(photograph.tobytes()).hexdigest() for photograph in (phone, dslr)]
         aligned = align(phone, dslr, job.patch_px)
     except (PictureError, AlignmentError) as error:

@@ -8,20 +8,23 @@ import struct
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
+from enhance.data.reading.colors import ColorError, to_srgb
 from enhance.data.storage.errors import DataError
-from enhance.data.storage.store import Pixels
+from enhance.data.storage.store import Patches, Pixels
 
+CODE = ("reading/pictures.py", "reading/colors.py", "reading/srgb.py")  # what decides the pixels of a read file
 MAX_PIXELS = 80_000_000  # beyond any phone or camera of today's common kind; decoded, 240 MB
 EXAMPLES = 5
 
-# What Pillow raises on broken files, its own warnings among them (made errors by `strict_pillow`).
+# What Pillow raises on broken files, and its warnings where a program has made them errors.
 _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, MemoryError,
     struct.error, zlib.error, Warning, Image.DecompressionBombError,
@@ -37,56 +40,113 @@ class PictureError(ValueError):
         self.detail = detail
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Picture:
+    """A picture that was read.
+
+    pixels: (H, W, 3) uint8, sRGB.
+    changes: what was done to the values of the file, in words to count by, such as "reduced to 1600 px".
+    """
+
+    pixels: Pixels
+    changes: tuple[str, ...] = ()
+
+
 @contextlib.contextmanager
 def strict_pillow() -> Iterator[None]:
-    """Within it Pillow's warnings are errors, so that a doubtful file is refused and not remarked upon.
+    """Within it Pillow's warning of a huge picture is an error; its other warnings cost no pixel and are not printed.
 
+    Those are about metadata (a malformed MPO index, as many phones write; EXIF entries); missing pixels are errors.
     Enter it in one thread only, around everything that reads; readers in other threads may run inside.
     Raises DataError where other code has made Pillow accept truncated files, for then nobody could tell.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise DataError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is switched on; broken pictures would pass for whole ones")
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", module=r"PIL\.")
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
         yield
 
 
-def read_patch(path: Path, size_px: int) -> Pixels:
-    """A square RGB JPEG of exactly `size_px`, as uint8 (H, W, 3). Raises PictureError."""
+def read_patch(path: Path, size_px: int) -> Picture:
+    """A square RGB JPEG of exactly `size_px`, converted to sRGB. Raises PictureError."""
     with _opened(path, "JPEG") as image:
         if image.size != (size_px, size_px):
             raise PictureError("wrong size", f"{image.width}x{image.height} px, not {size_px}x{size_px}")
         if image.mode != "RGB":
             raise PictureError("not RGB", f"mode {image.mode}")
-        return np.asarray(image)
+        return _in_srgb(np.asarray(image), image)
+
+
+def read_picture(path: Path, max_side_px: int | None = None) -> Picture:
+    """A JPEG or PNG photograph the right way up (EXIF), as sRGB of 8 bits, no side above `max_side_px`.
+
+    An alpha channel or a transparent color is dropped where the picture is opaque everywhere. Raises PictureError;
+    "not RGB" for grayscale (it has no color to learn), palettes and the like.
+    """
+    with _opened(path, "JPEG", "PNG") as image:
+        if image.mode not in ("RGB", "RGBA"):
+            raise PictureError("not RGB", f"mode {image.mode}")
+        values = _values(image, path)
+        _refuse_transparency(values, image)
+        picture = _in_srgb(values[..., :3], image)
+        upright = Image.fromarray(picture.pixels)
+        upright.info = image.info
+        upright = ImageOps.exif_transpose(upright)
+        changes = picture.changes
+        if max_side_px and max(upright.size) > max_side_px:
+            upright.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
+            changes += (f"reduced to {max_side_px} px",)
+        return Picture(np.asarray(upright), changes)
 
 
 def read_photograph(path: Path, max_side_px: int | None = None) -> Pixels:
-    """A JPEG or PNG photograph the right way up (EXIF), as uint8 (H, W, 3), no side above `max_side_px`.
+    """The pixels of `read_picture`, for callers that report no changes. Raises PictureError."""
+    return read_picture(path, max_side_px).pixels
 
-    Values are taken as sRGB, whatever profile the file carries. An alpha channel is dropped where it is opaque
-    everywhere. Raises PictureError; "not RGB" for grayscale (it has no color to learn), palettes and the like.
+
+def _in_srgb(values: Patches, image: Image.Image) -> Picture:
+    try:
+        pixels, space = to_srgb(values, image)
+    except ColorError as error:
+        raise PictureError("unknown colors", str(error)) from error
+    changes = (f"converted from {space} to sRGB",) if space else ()
+    return Picture(pixels, changes + (("16 bits rounded to 8",) if values.dtype == np.uint16 else ()))
+
+
+def _values(image: ImageFile.ImageFile, path: Path) -> Patches:
+    """The (H, W, 3 or 4) values of an opened picture: uint16 where a PNG has 16 bits, else uint8.
+
+    Of 16 bits Pillow keeps the high byte. Told that they are little-endian, it keeps the low one.
     """
-    with _opened(path, "JPEG", "PNG") as image:
-        if image.mode == "RGBA" and np.asarray(image)[..., 3].min() < 255:
-            raise PictureError("transparent", "its alpha channel is not opaque")
-        if image.mode not in ("RGB", "RGBA"):
-            raise PictureError("not RGB", f"mode {image.mode}")
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-        if max_side_px and max(upright.size) > max_side_px:
-            upright.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
-        return np.asarray(upright)
+    deep = image.format == "PNG" and str(image.tile[0].args).endswith(";16B")
+    high: Pixels = np.asarray(image)
+    if not deep:
+        return high
+    with Image.open(path, formats=("PNG",)) as again:
+        again.tile = [tile._replace(args=str(tile.args).replace(";16B", ";16L")) for tile in again.tile]
+        low: Pixels = np.asarray(again)
+    return np.asarray((high.astype(np.uint16) << 8) + low, np.uint16)
+
+
+def _refuse_transparency(values: Patches, image: Image.Image) -> None:
+    top = np.iinfo(values.dtype).max
+    if values.shape[2] == 4 and values[..., 3].min() < top:
+        raise PictureError("transparent", "its alpha channel is not opaque")
+    color = image.info.get("transparency")  # PNG's tRNS
+    if color is not None and (values[..., :3] == np.asarray(color)).all(axis=-1).any():
+        raise PictureError("transparent", f"its color {color} stands for transparency")
 
 
 @contextlib.contextmanager
-def _opened(path: Path, *formats: str) -> Iterator[Image.Image]:
+def _opened(path: Path, *formats: str) -> Iterator[ImageFile.ImageFile]:
+    """The picture, checked and not decoded yet; what goes wrong in decoding it is a PictureError, too."""
     try:
         with Image.open(path, formats=formats) as image:
             image.verify()  # the checksums of a PNG, which decoding it would not look at; it has to be opened again
         with Image.open(path, formats=formats) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureError("too large", f"{image.width}x{image.height} px, more than {MAX_PIXELS:,} pixels")
-            image.load()
             yield image
     except PictureError:
         raise
@@ -111,6 +171,11 @@ class Tally:
         examples = self._examples.setdefault(reason, [])
         if len(examples) < EXAMPLES:
             examples.append(name)
+
+    def add_all(self, reasons: Iterable[str], name: str) -> None:
+        """Counts `name` under each of `reasons`."""
+        for reason in reasons:
+            self.add(reason, name)
 
     def update(self, other: "Tally") -> None:
         """Counts everything that `other` counted."""

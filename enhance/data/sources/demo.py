@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from enhance.data.reading.pictures import PictureError, Tally, read_photograph, strict_pillow
+from enhance.data.reading.pictures import Picture, PictureError, Tally, read_photograph, strict_pillow
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Pixels
 
@@ -45,9 +45,9 @@ class Bundled:
         """The photographs and their package's version."""
         return {"photographs": PHOTOGRAPHS, "scikit-image": _version()}
 
-    def read(self, name: str, max_side_px: int) -> Pixels:
-        """One photograph as (H, W, 3) uint8. Raises DataError where the installed package has none."""
-        return bundled_photograph(name, max_side_px)
+    def read(self, name: str, max_side_px: int) -> Picture:
+        """One photograph. Raises DataError where the installed package has none."""
+        return Picture(bundled_photograph(name, max_side_px))
 
     def val_count(self, usable: int, patch_px: int) -> int:
         """None or one: it depends on the size of the patches only."""

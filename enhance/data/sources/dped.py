@@ -4,6 +4,7 @@
 authors publish it; Ignatov et al. 2017, "DSLR-Quality Photos on Mobile Devices with Deep Convolutional Networks").
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from enhance.data.reading.folders import Listing, absolute, by_number, list_pictures, spelled, subfolders
-from enhance.data.reading.pictures import PictureError, Tally, read_patch, strict_pillow
+from enhance.data.reading.pictures import CODE as READING
+from enhance.data.reading.pictures import Picture, PictureError, Tally, read_patch, strict_pillow
 from enhance.data.storage.cache import code_digest
 from enhance.data.storage.errors import DataError
-from enhance.data.storage.store import SPLITS, Pixels
+from enhance.data.storage.store import SPLITS
 from enhance.data.storage.store_writer import StoreWriter
 
 PATCH_PX = 100
@@ -27,10 +29,16 @@ FOLDERS = {"train": "training_data", "val": "test_data/patches"}
 
 _CHUNK = 500  # pairs decoded ahead of the writer
 
+_Pair = tuple[Picture, Picture]  # the phone's and the good camera's
+
 
 @dataclass(frozen=True, slots=True)
 class Dped:
-    """One phone's folder; `phone` is the name of the input folders in it."""
+    """One phone's folder; `phone` is the name of the input folders in it.
+
+    A test pair with the very pixels of a training patch, of either side, is left out, or the score would be of what was
+    learned by heart.
+    """
 
     folder: Path
     phone: str
@@ -63,25 +71,35 @@ class Dped:
     def identity(self) -> dict[str, object]:
         """Names, sizes and times of all files, and the code that reads them."""
         states = {split: [listing.state() for listing in self._listings(split)] for split in SPLITS}
-        return {"files": states, "code": code_digest("sources/dped.py", "reading/folders.py", "reading/pictures.py")}
+        return {"files": states, "code": code_digest("sources/dped.py", "reading/folders.py", *READING)}
 
     def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
         """Adds every whole pair. Raises DataError where a split has none, or too many had to be left out."""
-        excluded, identical, ignored = Tally(), Tally(), Tally()
+        counts = {what: Tally() for what in ("excluded", "identical", "changed", "ignored")}
+        trained: dict[bytes, str] = {}
         with strict_pillow():
             for split in SPLITS:
-                excluded.update(self._pack_split(split, writer, identical, progress))
+                self._pack_split(split, writer, counts, trained, progress)
         for listing in (listing for split in SPLITS for listing in self._listings(split)):
             for name in listing.others:
-                ignored.add("no JPEG file", str((listing.folder / name).relative_to(self.folder)))
-        return {"excluded": excluded.summary(), "identical": identical.of("identical"), "ignored": ignored.summary()}
+                counts["ignored"].add("no JPEG file", str((listing.folder / name).relative_to(self.folder)))
+        by_reason = {what: tally.summary() for what, tally in counts.items()}
+        return {**by_reason, "identical": counts["identical"].of("identical")}
 
     def _listings(self, split: str) -> tuple[Listing, Listing]:
         folder = self.folder / FOLDERS[split]
         phone, target = (list_pictures(folder / name, (".jpg", ".jpeg")) for name in (self.phone, TARGET))
         return phone, target
 
-    def _pack_split(self, split: str, writer: StoreWriter, identical: Tally, progress: Callable[[str], None]) -> Tally:
+    def _pack_split(
+        self,
+        split: str,
+        writer: StoreWriter,
+        counts: dict[str, Tally],
+        trained: dict[bytes, str],
+        progress: Callable[[str], None],
+    ) -> None:
+        """Adds one split; `trained` maps the digests of all training patches so far to their pairs."""
         phone, target = self._listings(split)
         names = sorted({*phone.pictures, *target.pictures}, key=by_number)
         if not names:
@@ -91,21 +109,26 @@ class Dped:
             place = f"{FOLDERS[split]}/{name}"
             if done % _CHUNK == 0:
                 progress(f"packing {self.spec}: {done} of {len(names)} {split} pairs")
-            if isinstance(read, PictureError):
-                excluded.add(read.reason, f"{place} ({read.detail})")
+            try:
+                image, patch = _whole(read)
+                _refuse_trained(split, (image, patch), place, trained)
+            except PictureError as error:
+                excluded.add(error.reason, f"{place} ({error.detail})")
                 continue
-            if np.array_equal(*read):
-                identical.add("identical", place)
-            writer.add(split, *read)
+            for side, picture in zip((self.phone, TARGET), (image, patch), strict=True):
+                counts["changed"].add_all(picture.changes, f"{FOLDERS[split]}/{side}/{name}")
+            if np.array_equal(image.pixels, patch.pixels):
+                counts["identical"].add("identical", place)
+            writer.add(split, image.pixels, patch.pixels)
         excluded.refuse_above(MAX_EXCLUDED_SHARE, len(names), f"pairs in {self.folder / FOLDERS[split]}")
-        return excluded
+        counts["excluded"].update(excluded)
 
     def _read_all(
         self, names: list[str], phone: Listing, target: Listing
-    ) -> Iterator[tuple[str, "tuple[Pixels, Pixels] | PictureError"]]:
+    ) -> Iterator[tuple[str, "_Pair | PictureError"]]:
         there = set(phone.pictures), set(target.pictures)
 
-        def read(name: str) -> tuple[Pixels, Pixels] | PictureError:
+        def read(name: str) -> _Pair | PictureError:
             for names_there, folder in zip(there, (self.phone, TARGET), strict=True):
                 if name not in names_there:
                     return PictureError("no partner", f"missing in {folder}")
@@ -118,6 +141,22 @@ class Dped:
             for start in range(0, len(names), _CHUNK):  # in chunks, so that what is decoded never piles up
                 chunk = names[start : start + _CHUNK]
                 yield from zip(chunk, pool.map(read, chunk), strict=True)
+
+
+def _whole(read: "_Pair | PictureError") -> _Pair:
+    if isinstance(read, PictureError):
+        raise read
+    return read
+
+
+def _refuse_trained(split: str, pair: _Pair, place: str, trained: dict[bytes, str]) -> None:
+    """Raises PictureError where a patch of a test pair has the very pixels of a training patch, of either side."""
+    for picture in pair:
+        digest = hashlib.sha256(picture.pixels.tobytes()).digest()
+        if split == "train":
+            trained.setdefault(digest, place)
+        elif digest in trained:
+            raise PictureError("copy of a training picture", f"of {trained[digest]}")
 
 
 def _phone_name(folder: Path) -> str:

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from enhance.data.reading.folders import Listing, absolute, list_pictures, spelled
-from enhance.data.reading.pictures import PictureError, Tally, read_photograph, strict_pillow
+from enhance.data.reading.pictures import CODE as READING
+from enhance.data.reading.pictures import Picture, PictureError, Tally, read_picture, strict_pillow
 from enhance.data.reading.srgb import Light, encode
 from enhance.data.storage.cache import code_digest
 from enhance.data.storage.errors import DataError
@@ -72,23 +73,24 @@ class Hdr:
         return {
             "files": [listing.state() for listing in self._listings().values()],
             "patch_px": self.patch_px,
-            "code": code_digest("sources/hdr.py", "reading/srgb.py", "reading/folders.py", "reading/pictures.py"),
+            "code": code_digest("sources/hdr.py", "reading/folders.py", *READING),
         }
 
     def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
         """Adds every whole pair. Raises DataError where too many had to be left out, or OpenCV is not installed."""
-        scenes, excluded, seen = self._scenes(), Tally(), dict[str, str]()
+        scenes, excluded, changed, seen = self._scenes(), Tally(), Tally(), dict[str, str]()
         val_count = max(1, round(len(scenes) * VAL_SHARE))
         with strict_pillow():
             for done, number in enumerate(scenes):
                 progress(f"packing {self.spec}: {done} of {len(scenes)} scenes")
                 split = "train" if done < len(scenes) - val_count else "val"
-                for image, target in self._scene(number, scenes[number], excluded, seen):
+                for image, target in self._scene(number, scenes[number], excluded, changed, seen):
                     writer.add(split, image, target)
         excluded.refuse_above(MAX_EXCLUDED_SHARE, len(INPUTS) * len(scenes), f"pairs in {self.folder}")
         return {
             "scenes": {"train": len(scenes) - val_count, "val": val_count},
             "excluded": excluded.summary(),
+            "changed": changed.summary(),
             "ignored": self._ignored().summary(),
             "white_percentile": WHITE_PERCENTILE,
         }
@@ -115,7 +117,7 @@ class Hdr:
         return ignored
 
     def _scene(
-        self, number: str, files: dict[str, Path], excluded: Tally, seen: dict[str, str]
+        self, number: str, files: dict[str, Path], excluded: Tally, changed: Tally, seen: dict[str, str]
     ) -> Iterator[tuple[Pixels, Patches]]:
         """Every pair of one scene; what cannot be used is counted by pair."""
         target: Patches | PictureError
@@ -128,11 +130,13 @@ class Hdr:
             try:
                 if isinstance(target, PictureError):
                     raise target
-                image = self._input(_partner(files, folder), target)
+                read = read_picture(_partner(files, folder))
+                image = self._input(read, target)
                 _refuse_copy(image, number, seen)
             except PictureError as error:
                 excluded.add(error.reason, f"{folder}/LDR_{number} ({error.detail})")
                 continue
+            changed.add_all(read.changes, f"{folder}/LDR_{number}")
             for here in windows(target.shape, self.patch_px):
                 yield image[here], target[here]
 
@@ -143,9 +147,9 @@ class Hdr:
         resized = np.stack([np.asarray(channel) for channel in channels], axis=-1)
         return np.asarray(np.rint(65535 * np.clip(resized, 0, 1)), np.uint16)  # the filter overshoots beside edges
 
-    def _input(self, path: Path, target: Patches) -> Pixels:
+    def _input(self, read: Picture, target: Patches) -> Pixels:
         """The exposure in the size of the resized target, by the same filter on the same kind of values."""
-        image = Image.fromarray(read_photograph(path))
+        image = Image.fromarray(read.pixels)
         height_px, width_px = target.shape[:2]
         if abs(image.width / image.height * height_px / width_px - 1) > MAX_ASPECT_CHANGE:
             raise PictureError("another shape", f"{image.width}:{image.height}, its HDR picture {width_px}:{height_px}")

@@ -20,6 +20,7 @@ from typing import Any
 
 from enhance.data.alignment.pair_jobs import Job, Report, in_processes, patches_of, read_result, result_of
 from enhance.data.reading.folders import absolute, by_number, list_pictures, spelled
+from enhance.data.reading.pictures import CODE as READING
 from enhance.data.reading.pictures import Tally
 from enhance.data.storage.cache import cache_folder, code_digest, open_prepared
 from enhance.data.storage.errors import DataError
@@ -37,8 +38,8 @@ CODE = (
     "alignment/align.py",
     "alignment/homography.py",
     "alignment/correlation.py",
-    "reading/pictures.py",
     "reading/folders.py",
+    *READING,
 )
 
 Progress = Callable[[str], None]
@@ -124,12 +125,15 @@ class Pairs:
                 progress(f"packing {self.spec}: {done} of {len(usable)} pairs of photographs")
                 for pair in zip(*patches_of(job), strict=True):
                     writer.add("train" if done < first_of_val else "val", *pair)
-        rejected: Counter[str] = Counter()
+        rejected, changed = Counter[str](), Tally()
         for job in jobs:
+            for change, file in reports[job.stem]["changes"]:
+                changed.add(change, file)
             rejected.update(reports[job.stem]["rejected"])
         return {
             "photographs": {"pairs": len(jobs), "usable": len(usable), "split": "by photograph"},
             "excluded": excluded.summary(),
+            "changed": changed.summary(),
             "ignored": ignored.summary(),
             "rejected_windows": dict(sorted(rejected.items())),
             "alignment": self._alignment(),

@@ -13,14 +13,15 @@ from typing import Any, ClassVar, Protocol
 from enhance.data.degradations.camera import Camera
 from enhance.data.degradations.patches import Cut, Degradation, Pairing
 from enhance.data.reading.folders import spelled
-from enhance.data.reading.pictures import PictureError, Tally, strict_pillow
+from enhance.data.reading.pictures import CODE as READING
+from enhance.data.reading.pictures import Picture, PictureError, Tally, strict_pillow
 from enhance.data.storage.cache import code_digest
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Pixels
 from enhance.data.storage.store_writer import StoreWriter
 
 MAX_EXCLUDED_SHARE = 0.5  # a folder of mixed pictures is common; one with more misfits than photographs, a mistake
-CODE = ("sources/photographs.py", "degradations/patches.py", "reading/pictures.py")
+CODE = ("sources/photographs.py", "degradations/patches.py", *READING)
 
 
 class Photographs(Protocol):
@@ -41,8 +42,8 @@ class Photographs(Protocol):
     def identity(self) -> dict[str, object]:
         """Everything that decides their pixels, in JSON types."""
 
-    def read(self, name: str, max_side_px: int) -> Pixels:
-        """One of them as (H, W, 3) uint8, its longer side reduced to `max_side_px`. Raises PictureError."""
+    def read(self, name: str, max_side_px: int) -> Picture:
+        """One of them, its longer side at most `max_side_px`. Raises PictureError."""
 
     def val_count(self, usable: int, patch_px: int) -> int:
         """How many of the usable ones, the last, serve validation only; 0 where each serves both splits."""
@@ -87,9 +88,9 @@ class PhotographPairs:
 
     def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
         """Adds the pairs of all usable photographs. Raises DataError where too many cannot be used."""
-        excluded = Tally()
+        excluded, changed = Tally(), Tally()
         with strict_pillow():
-            names = self._usable(excluded, progress)
+            names = self._usable(excluded, changed, progress)
             val_count = self.photographs.val_count(len(names), self.cut.patch_px)
             photographs = self._read(names, progress)
             if val_count:
@@ -101,6 +102,7 @@ class PhotographPairs:
         return {
             "photographs": {"usable": len(names), "split": "by photograph" if val_count else "by region"},
             "excluded": excluded.summary(),
+            "changed": changed.summary(),
             "ignored": self.photographs.ignored().summary(),
             **self._parameters(),
         }
@@ -109,22 +111,25 @@ class PhotographPairs:
         degradation = {"name": type(self.degradation).__name__.lower(), **dataclasses.asdict(self.degradation)}
         return {"degradation": degradation, "cut": dataclasses.asdict(self.cut), "seed": self.seed}
 
-    def _usable(self, excluded: Tally, progress: Callable[[str], None]) -> list[str]:
+    def _usable(self, excluded: Tally, changed: Tally, progress: Callable[[str], None]) -> list[str]:
         names = self.photographs.names()
         usable: dict[str, str] = {}  # digest of the pixels -> name
         for done, name in enumerate(names):
             progress(f"checking {self.spec}: {done} of {len(names)} photographs")
             try:
-                photograph = self._read_one(name)
+                picture = self._read_one(name)
             except PictureError as error:
                 excluded.add(error.reason, f"{name} ({error.detail})")
                 continue
+            photograph = picture.pixels
             if not self._has_room(photograph):
                 excluded.add("too small", f"{name} ({photograph.shape[1]}x{photograph.shape[0]} px)")
                 continue
             first = usable.setdefault(hashlib.sha256(photograph.tobytes()).hexdigest(), name)
             if first != name:
                 excluded.add("copy", f"{name} (of {first})")
+                continue
+            changed.add_all(picture.changes, name)
         excluded.refuse_above(MAX_EXCLUDED_SHARE, len(names), f"photographs in {self.photographs.where}")
         return list(usable.values())
 
@@ -137,9 +142,9 @@ class PhotographPairs:
         for done, name in enumerate(names):
             progress(f"packing {self.spec}: {done} of {len(names)} photographs")
             try:
-                yield self._read_one(name)
+                yield self._read_one(name).pixels
             except PictureError as error:
                 raise DataError(f"{name} in {self.photographs.where} changed while it was read: {error}") from error
 
-    def _read_one(self, name: str) -> Pixels:
+    def _read_one(self, name: str) -> Picture:
         return self.photographs.read(name, self.cut.max_side_px)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from enhance.data.reading.folders import Listing, absolute, list_pictures
-from enhance.data.reading.pictures import Tally, read_photograph
+from enhance.data.reading.pictures import Picture, Tally, read_picture
 from enhance.data.storage.errors import DataError
-from enhance.data.storage.store import Pixels
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 APART_FROM = 5  # with fewer photographs, whole ones for validation would be too few, or too few remain
@@ -55,9 +54,9 @@ class Folder:
         """Names, sizes and times of all photographs."""
         return {"files": self._listing().state()}
 
-    def read(self, name: str, max_side_px: int) -> Pixels:
-        """One photograph the right way up, as (H, W, 3) uint8. Raises PictureError."""
-        return read_photograph(self.folder / name, max_side_px)
+    def read(self, name: str, max_side_px: int) -> Picture:
+        """One photograph the right way up, as 8-bit sRGB. Raises PictureError."""
+        return read_picture(self.folder / name, max_side_px)
 
     def val_count(self, usable: int, patch_px: int) -> int:
         """A fifth, where there are enough; the size of the patches makes no difference."""

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from enhance.data.reading.folders import Listing, absolute, list_pictures, spelled
-from enhance.data.reading.pictures import PictureError, Tally, read_photograph, strict_pillow
+from enhance.data.reading.pictures import CODE as READING
+from enhance.data.reading.pictures import PictureError, Tally, read_picture, strict_pillow
 from enhance.data.storage.cache import code_digest
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Pixels
@@ -69,18 +70,18 @@ class Unpaired:
         return {
             "files": [listing.state() for listing in self._listings().values()],
             "patch_px": self.patch_px,
-            "code": code_digest("sources/unpaired.py", "reading/folders.py", "reading/pictures.py"),
+            "code": code_digest("sources/unpaired.py", "reading/folders.py", *READING),
         }
 
     def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
         """Adds every whole picture. Raises DataError where too many of a folder had to be left out."""
-        excluded, ignored, trained = Tally(), Tally(), dict[str, str]()
+        excluded, changed, ignored, trained = Tally(), Tally(), Tally(), dict[str, str]()
         with strict_pillow():
             for (split, side), listing in self._listings().items():
-                excluded.update(self._pack_folder(split, side, listing, writer, trained, progress))
+                excluded.update(self._pack_folder(split, side, listing, writer, changed, trained, progress))
                 for name in listing.others:
                     ignored.add("no JPEG file", f"{listing.folder.name}/{name}")
-        return {"excluded": excluded.summary(), "ignored": ignored.summary()}
+        return {"excluded": excluded.summary(), "changed": changed.summary(), "ignored": ignored.summary()}
 
     def _listings(self) -> dict[tuple[str, str], Listing]:
         return {key: list_pictures(self.folder / name, (".jpg", ".jpeg")) for key, name in FOLDERS.items()}
@@ -91,6 +92,7 @@ class Unpaired:
         side: str,
         listing: Listing,
         writer: StoreWriter,
+        changed: Tally,
         trained: dict[str, str],
         progress: Callable[[str], None],
     ) -> Tally:
@@ -101,7 +103,8 @@ class Unpaired:
             if done % _PROGRESS_EVERY == 0:
                 progress(f"packing {self.spec}: {done} of {len(listing.pictures)} pictures in {listing.folder.name}")
             try:
-                picture = self._square(listing.folder / name)
+                read = read_picture(listing.folder / name)
+                picture = self._square(read.pixels)
                 digest = hashlib.sha256(picture.tobytes()).hexdigest()
                 if split == "train":
                     trained.setdefault(digest, place)
@@ -110,12 +113,13 @@ class Unpaired:
             except PictureError as error:
                 excluded.add(error.reason, f"{place} ({error.detail})")
                 continue
+            changed.add_all(read.changes, place)
             writer.add_side(split, side, picture)
         excluded.refuse_above(MAX_EXCLUDED_SHARE, len(listing.pictures), f"pictures in {listing.folder}")
         return excluded
 
-    def _square(self, path: Path) -> Pixels:
-        image = Image.fromarray(read_photograph(path))
+    def _square(self, pixels: Pixels) -> Pixels:
+        image = Image.fromarray(pixels)
         shorter_px = min(image.size)
         width_px, height_px = (round(side_px * self.patch_px / shorter_px) for side_px in image.size)
         resized = image.resize((width_px, height_px), Image.Resampling.BICUBIC)

@@ -25,10 +25,10 @@ def save(path: Path, seed: int, size_px: tuple[int, int] = (100, 100), mode: str
 def tree(tmp_path: Path) -> Path:
     """Twenty training and ten validation pairs of one phone; returns the folder of the phone."""
     phone = tmp_path / "dped" / "sony"
-    for folder, count in ((TRAIN, 20), (VAL, 10)):
+    for folder, count, first in ((TRAIN, 20, 0), (VAL, 10, 100)):
         for number in range(count):
-            save(phone / folder / "sony" / f"{number}.jpg", number)
-            save(phone / folder / "canon" / f"{number}.jpg", number + 1000)
+            save(phone / folder / "sony" / f"{number}.jpg", first + number)
+            save(phone / folder / "canon" / f"{number}.jpg", first + number + 1000)
     return phone
 
 
@@ -150,6 +150,24 @@ def test_identical_pairs_stay_and_are_counted(tree: Path, tmp_path: Path) -> Non
     store = load(tree, tmp_path)
     assert len(store.train_input) == 20
     assert store.summary["identical"] == {"count": 1, "examples": ["training_data/4.jpg"]}
+
+
+@pytest.mark.parametrize(("side", "source"), [("sony", "sony"), ("canon", "canon"), ("canon", "sony")])
+def test_a_test_pair_with_a_training_patch_is_left_out(tree: Path, tmp_path: Path, side: str, source: str) -> None:
+    shutil.copy(tree / TRAIN / source / "4.jpg", tree / VAL / side / "0.jpg")
+    store = load(tree, tmp_path)
+    assert store.summary["excluded"]["copy of a training picture"] == {
+        "count": 1,
+        "examples": ["test_data/patches/0.jpg (of training_data/4.jpg)"],
+    }
+    assert len(store.val_input) == 9
+
+
+def test_the_same_pictures_for_training_and_testing_are_refused(tree: Path, tmp_path: Path) -> None:
+    shutil.rmtree(tree / VAL)
+    shutil.copytree(tree / TRAIN, tree / VAL)
+    with pytest.raises(DataError, match=r"20 of 20 pairs in .*patches cannot.*20 copy of a training picture"):
+        load(tree, tmp_path)
 
 
 def test_other_and_hidden_files_are_no_pairs(tree: Path, tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> No
     assert stores(tmp_path) == temporaries(tmp_path) == []
 
 
-ON_PHOTOGRAPHS = {"sources/photographs.py", "degradations/patches.py", "reading/pictures.py", "reading/srgb.py"}
+READING = {"reading/pictures.py", "reading/colors.py", "reading/srgb.py"}
+ON_PHOTOGRAPHS = {"sources/photographs.py", "degradations/patches.py", *READING}
 
 
 @pytest.mark.parametrize(
@@ -135,9 +136,9 @@ ON_PHOTOGRAPHS = {"sources/photographs.py", "degradations/patches.py", "reading/
         ),
         (source_of("deblur:demo"), ON_PHOTOGRAPHS | {"sources/demo.py", "degradations/blur_exposure.py"}),
         (source_of("exposures:demo"), ON_PHOTOGRAPHS | {"sources/demo.py", "degradations/blur_exposure.py"}),
-        (Dped(ROOT, "iphone"), {"sources/dped.py", "reading/folders.py", "reading/pictures.py"}),
-        (Hdr(ROOT), {"sources/hdr.py", "reading/srgb.py", "reading/folders.py", "reading/pictures.py"}),
-        (Unpaired(ROOT), {"sources/unpaired.py", "reading/folders.py", "reading/pictures.py"}),
+        (Dped(ROOT, "iphone"), {"sources/dped.py", "reading/folders.py", *READING}),
+        (Hdr(ROOT), {"sources/hdr.py", "reading/folders.py", *READING}),
+        (Unpaired(ROOT), {"sources/unpaired.py", "reading/folders.py", *READING}),
     ],
     ids=["demo", "photos", "deblur", "exposures", "dped", "hdr", "unpaired"],
 )

@@ -20,8 +20,8 @@ def frontier(reading: Reading) -> Content:
     if frame is None:
         return Content(f"There is no front: {reading.why}.")
     objectives = ledger.objectives
-    what = "confirmed on fresh seeds" if has_confirmations(ledger) else "that completed"
-    lead = f"Configurations {what} that no other one dominates in {_names(objectives)}. Bars are 95 % intervals."
+    what = "Confirmed" if has_confirmations(ledger) else "Completed"
+    lead = f"{what} configurations that no other dominates in {_names(objectives)}. Bars are 95 % intervals."
     blocks: list[Block] = []
     if found := caveats(ledger, frame, objectives):
         blocks.append(Text([f"{sentence(text)}." for text in found], note=True))

@@ -1,7 +1,7 @@
-"""One table of a run whose columns are read when they are first asked for.
+"""One table of a run, whose columns are read when they are first needed.
 
-A large run has more reports than memory: ten millions of forty columns. An answer needs few of them. Small files are
-read whole at once, since opening a file costs more than its rows do.
+The reports of a large run do not fit into memory (ten million rows, forty columns), but an answer needs few columns.
+Small files are read whole right away, since opening a file costs more than reading its rows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,18 +19,18 @@ from analysis.ledger.schema import column_type
 
 
 def matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
-    """The `names`, in their order, that are among `patterns`; one that ends in "*" stands for all that begin so."""
+    """The `names`, in order, that match one of `patterns`: a name, or a prefix followed by "*"."""
     exact = {pattern for pattern in patterns if not pattern.endswith("*")}
     prefixes = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
     return [name for name in names if name in exact or name.startswith(prefixes)]
 
 
 class Columns:
-    """The table `name` of a run, with unique keys: of rows that share one, the first counts.
+    """The table `name` of a run, with unique keys: the first of several rows with the same key counts.
 
-    Only the key is read at once. `say` is told of everything that is left out, whenever that becomes known: damaged
-    files, which are put aside, and repeated rows. A file that turns out to be damaged later is no longer part of what
-    is asked for from then on. Raises LedgerError, here and in every method, as `files.read_file` does.
+    Only the key columns are read at the start. `say` receives a sentence about everything that is left out, as soon as
+    it is known: damaged files, which are put aside, and repeated rows. A file found damaged later is left out from then
+    on. Raises LedgerError, here and in every method, as `files.read_files` does.
     """
 
     def __init__(self, run: Location, name: str, key: Sequence[str], say: Callable[[str], None]) -> None:
@@ -44,28 +44,28 @@ class Columns:
         self._unique: NDArray[np.bool_] | None = self._first_of_each_key()
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """The number of rows with different keys."""
         rows = sum(part.num_rows for part in self._parts.values())
         return rows if self._unique is None else int(self._unique.sum())
 
     def table(self, patterns: Sequence[str]) -> pa.Table:
-        """The columns that match `patterns`, united by name; null where a file lacks one."""
+        """The columns that match `patterns`, merged by name; null where a file lacks one."""
         wanted = matching(self.names, patterns)
         self._parts.update(self._with(list(self._parts), wanted))
-        table = self._united([part.select(_there(wanted, part)) for part in self._parts.values()])
+        table = self._concat([part.select(_present(wanted, part)) for part in self._parts.values()])
         return table if self._unique is None else table.filter(pa.array(self._unique))
 
     def frame(self, patterns: Sequence[str], trials: Iterable[str] | None = None) -> pd.DataFrame:
-        """`table` in pandas; or the rows of `trials` of it, for which few files at a time are held whole."""
+        """`table` in pandas; with `trials`, only their rows, holding few files in memory at a time."""
         wanted = matching(self.names, patterns)
-        table = self.table(patterns) if trials is None else self._taken(self._rows_of(trials), wanted)
+        table = self.table(patterns) if trials is None else self._take(self._rows_of(trials), wanted)
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def firsts(self, by: str, patterns: Sequence[str]) -> pd.DataFrame:
-        """One row for each value of the column `by`: the columns that match `patterns` where it first occurs.
+        """The first row for each value of the column `by`, with `by` and the columns that match `patterns`.
 
-        Of a large table this holds the columns of few files at a time.
+        Holds these columns of few files in memory at a time.
         """
         self.table([by])
         wanted, seen = [by, *matching(self.names, patterns)], pa.array([], pa.string())
@@ -75,13 +75,13 @@ class Columns:
             rows = _first_rows(values, seen)
             if rows.size:
                 new[path], seen = rows, pa.concat_arrays([seen, values.take(rows)])
-        frame: pd.DataFrame = self._taken(new, wanted).to_pandas()
+        frame: pd.DataFrame = self._take(new, wanted).to_pandas()
         return frame
 
     # --- the rows ------------------------------------------------------------------------------------------------
 
     def _rows_of(self, trials: Iterable[str]) -> dict[Location, NDArray[np.intp]]:
-        """Which rows of each file are of `trials`, each key once."""
+        """The row numbers of `trials` in each file, each key once."""
         known = pa.array(list(trials), pa.string())
         wanted = [pc.is_in(part["trial"], value_set=known).to_numpy() for part in self._parts.values()]
         if self._unique is not None:
@@ -89,15 +89,15 @@ class Columns:
             wanted = [own & first for own, first in zip(wanted, np.split(self._unique, ends[:-1]), strict=True)]
         return {path: np.flatnonzero(own) for path, own in zip(self._parts, wanted, strict=True)}
 
-    def _taken(self, rows: dict[Location, NDArray[np.intp]], wanted: Sequence[str]) -> pa.Table:
-        """Some columns of some rows of the files. Of a large table this holds the columns of few files at a time."""
+    def _take(self, rows: dict[Location, NDArray[np.intp]], wanted: Sequence[str]) -> pa.Table:
+        """The columns `wanted` of the given rows of each file, holding few files in memory at a time."""
         found = []
         for paths in _batches([path for path, own in rows.items() if own.size], REQUESTS):
             for path, part in self._with(paths, wanted).items():
-                found.append(part.select(_there(wanted, part)).take(rows[path]))
-        everything = self._fitting(pa.unify_schemas, list(dict.fromkeys(self._schemas.values())))
-        none = _with_floats(everything.empty_table().select(wanted))  # a file that is not read may have more columns
-        return self._united([none, *found])
+                found.append(part.select(_present(wanted, part)).take(rows[path]))
+        everything = self._unify(pa.unify_schemas, list(dict.fromkeys(self._schemas.values())))
+        none = _with_floats(everything.empty_table().select(wanted))  # files without a chosen row may have more columns
+        return self._concat([none, *found])
 
     # --- the files -----------------------------------------------------------------------------------------------
 
@@ -108,12 +108,12 @@ class Columns:
             raise LedgerError(str(error)) from error
 
     def _all_names(self) -> list[str]:
-        """The names of all columns, in the order of the files; whether their types fit is seen here."""
+        """The names of all columns, in file order. Raises LedgerError if their types do not fit together."""
         different = list(dict.fromkeys(self._schemas.values()))
-        return list(self._fitting(pa.unify_schemas, different).names) if different else []
+        return list(self._unify(pa.unify_schemas, different).names) if different else []
 
     def _with(self, paths: Sequence[Location], wanted: Sequence[str]) -> dict[Location, pa.Table]:
-        """What is kept of these files and, of those `wanted`, what is not kept and must be read."""
+        """The columns of these files that are in memory, plus those `wanted` that must be read first."""
         missing: dict[Location, list[str]] = {}
         for path in paths:
             lacking = set(wanted) & set(self._schemas[path].names) - set(self._parts[path].column_names)
@@ -125,11 +125,11 @@ class Columns:
             if more is None:
                 del parts[path]
             else:
-                parts[path] = _joined(parts[path], more.select(missing[path]))
+                parts[path] = _join(parts[path], more.select(missing[path]))
         return parts
 
     def _read(self, paths: Sequence[Location], columns: Sequence[str]) -> Iterator[tuple[Location, pa.Table | None]]:
-        """Some columns of each file; None where it is damaged, is put aside, and no part of the table any more."""
+        """Some columns of each file; None for a damaged one, which is put aside and leaves the table."""
         try:
             for path, content in zip(paths, read_files(paths, self.key, columns), strict=True):
                 if isinstance(content, Damaged):
@@ -147,10 +147,10 @@ class Columns:
         if self._parts.pop(path, None) is not None:
             self._unique = self._first_of_each_key(said=True)
 
-    def _united(self, tables: Sequence[pa.Table]) -> pa.Table:
-        return self._fitting(pa.concat_tables, tables) if tables else pa.table({})
+    def _concat(self, tables: Sequence[pa.Table]) -> pa.Table:
+        return self._unify(pa.concat_tables, tables) if tables else pa.table({})
 
-    def _fitting(self, unite: Callable[..., Any], parts: Sequence[Any]) -> Any:
+    def _unify(self, unite: Callable[..., Any], parts: Sequence[Any]) -> Any:
         try:
             return unite(parts, promote_options="permissive")
         except pa.ArrowException as error:
@@ -158,9 +158,9 @@ class Columns:
             raise LedgerError(f"the files of {self.run / self.name} do not fit together: {line}") from error
 
     def _first_of_each_key(self, said: bool = False) -> NDArray[np.bool_] | None:
-        """Which rows are the first of their key, as a mask; None where all are."""
-        keys = self._united([part.select(self.key) for part in self._parts.values()])
-        again = repeated(keys)
+        """A mask of the rows that come first with their key; None if every row does."""
+        keys = self._concat([part.select(self.key) for part in self._parts.values()])
+        again = repeats(keys)
         count = int(again.sum())
         if not count:
             return None
@@ -169,13 +169,13 @@ class Columns:
         return ~again
 
 
-def _there(wanted: Sequence[str], part: pa.Table) -> list[str]:
-    held = set(part.column_names)  # pyarrow makes a new list of them each time
+def _present(wanted: Sequence[str], part: pa.Table) -> list[str]:
+    held = set(part.column_names)  # pyarrow builds a new list on every access
     return [name for name in wanted if name in held]
 
 
 def _first_rows(values: pa.Array, seen: pa.Array) -> NDArray[np.intp]:
-    """The rows where each of the `values` first occurs, less those that were `seen`."""
+    """The row where each of the `values` first occurs, leaving out values already `seen`."""
     rows = np.flatnonzero(pc.invert(pc.is_in(values, seen)).to_numpy(zero_copy_only=False))
     codes = values.take(pa.array(rows)).dictionary_encode().indices.to_numpy(zero_copy_only=False)
     return rows[np.sort(np.unique(codes, return_index=True)[1])]
@@ -186,21 +186,21 @@ def _batches(paths: Sequence[Location], size: int) -> Iterator[Sequence[Location
 
 
 def _with_floats(table: pa.Table) -> pa.Table:
-    """What the writer promises of these columns, and an empty one cannot show."""
+    """Cast the columns that the schema declares as floats: a file in which one is empty cannot show its type."""
     for index, name in enumerate(table.column_names):
         if column_type(name) == pa.float64():
             table = table.set_column(index, name, table[name].cast(pa.float64()))
     return table
 
 
-def _joined(part: pa.Table, more: pa.Table) -> pa.Table:
+def _join(part: pa.Table, more: pa.Table) -> pa.Table:
     for name in more.column_names:
         part = part.append_column(name, more[name])
     return part
 
 
-def repeated(keys: pa.Table) -> NDArray[np.bool_]:
-    """Which rows (n,) have a key that an earlier row has; nulls are equal to each other, as in pandas."""
+def repeats(keys: pa.Table) -> NDArray[np.bool_]:
+    """A mask (n,) of the rows that repeat an earlier row's key; nulls equal each other, as in pandas."""
     place = np.zeros(keys.num_rows, dtype=np.int64)
     for name in keys.column_names:
         codes = _codes(keys[name])
@@ -212,7 +212,7 @@ def repeated(keys: pa.Table) -> NDArray[np.bool_]:
 
 
 def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A number from 0 on for each different value, nulls among them."""
+    """Number the distinct values from 0 on; null counts as a value."""
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
     codes: NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return codes

@@ -1,4 +1,4 @@
-"""What networks cost, held against what was trained: rows of the ledger's `costs` are found by the network's leaves."""
+"""Match the ledger's `costs` rows with the trained networks, by the leaves of the network's configuration."""
 
 import json
 from collections.abc import Hashable
@@ -13,10 +13,10 @@ _NET = "config.net."
 
 
 def network_keys(frame: pd.DataFrame) -> pd.Series:
-    """A text for the network of each row, equal where all leaves of the network (`config.net.*`) are.
+    """A string for the network of each row, equal for two rows if and only if all their `config.net.*` leaves are.
 
-    A leaf that a family does not have is null, or has no column where no network has it: both are the same here. So are
-    3 and 3.0, since a column of whole numbers with a null in it comes back as floats.
+    A leaf that a family lacks is null, or has no column if no network has it; both count as the same. So do 3 and 3.0,
+    since an integer column with a null in it comes back as floats.
     """
     leaves = sorted(column for column in frame.columns if column.startswith(_NET))
     texts = [_text(row) for row in frame[leaves].to_dict("records")]
@@ -26,8 +26,8 @@ def network_keys(frame: pd.DataFrame) -> pd.Series:
 def with_latency_intervals(frame: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     """`frame` (configurations of the ledger) with the interval of latency_ratio added where `costs` has one.
 
-    A network can have been timed under several conditions. The interval is taken from the row whose ratio is the
-    metric's, so that it always belongs to the number that it stands beside.
+    A network may have been timed under several conditions. The interval comes from the row whose ratio equals the
+    metric, so that it always belongs to the number it is shown with.
     """
     if "metric.latency_ratio" not in frame.columns or costs.empty:
         return frame
@@ -41,11 +41,10 @@ def with_latency_intervals(frame: pd.DataFrame, costs: pd.DataFrame) -> pd.DataF
 
 
 def comparable(costs: pd.DataFrame, keys: pd.Series) -> pd.DataFrame:
-    """The rows of `costs` for the networks `keys` (as `network_keys` gives them) under one set of conditions.
+    """The rows of `costs` for the networks `keys` (from `network_keys`) under one set of conditions, indexed by key.
 
-    The index is the key. The conditions are those that cover most of these networks; of several, those with the largest
-    picture, then those that come last. Rows without a ratio (a failed measurement) do not count. Empty where there is
-    none.
+    The conditions are the ones that cover the most of these networks; ties go to the largest picture, then to the last
+    measured. Rows without a ratio (failed measurements) do not count. Empty if no row is left.
     """
     known = costs.assign(key=network_keys(costs))
     known = known[known["key"].isin(keys) & np.isfinite(known[LATENCY_RATIO[0]].astype("float64"))]
@@ -57,12 +56,12 @@ def comparable(costs: pd.DataFrame, keys: pd.Series) -> pd.DataFrame:
 
 
 def other_conditions(costs: pd.DataFrame) -> int:
-    """Under how many sets of conditions beside one `costs` was timed."""
+    """The number of further sets of conditions under which `costs` were timed, beyond the first."""
     return max(0, len(costs[list(CONDITIONS)].drop_duplicates()) - 1)
 
 
 def conditions_text(row: dict[Hashable, Any]) -> str:
-    """The conditions of a row of `costs` in words."""
+    """The timing conditions of a row of `costs`, in words."""
     name, threads, compiled = row["cost.device_name"], row["cost.threads"], row["cost.compiled"]
     parts = [
         str(row["cost.device"]) + (f" ({name})" if pd.notna(name) and name else ""),

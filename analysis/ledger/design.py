@@ -1,4 +1,4 @@
-"""The design that a run says it followed, and the configurations by their settings."""
+"""The design that a run followed according to its contract, and its scores and settings by configuration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from analysis.ledger.units import value_text
 
 @dataclass(frozen=True)
 class Design:
-    """Its kind, one of the schema's, and the base that others differ from (empty where it has none)."""
+    """The kind of design, one of the schema's, and the base that configurations vary (empty if it has none)."""
 
     kind: str
     base: dict[str, Any]
 
 
 def design_of(ledger: Ledger) -> Design:
-    """What the run's contract says. Raises LedgerError where it followed no design that has pairs."""
+    """The design in the run's contract. Raises LedgerError if the run was a search, or for an unknown design."""
     found = contract(ledger, "design")
     if found is None:
         raise LedgerError(
@@ -39,10 +39,11 @@ def design_of(ledger: Ledger) -> Design:
 
 
 def scores(ledger: Ledger, objective: Objective, settings: Sequence[Parameter]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The search's scores, (configurations, seeds), NaN where a trial did not complete; and the settings of each.
+    """Two frames by configuration: its search scores for each seed, and its settings.
 
-    The second frame has the columns `label` and the name of each setting, whose values are texts; "" where the setting
-    does not apply. Of several trials with one configuration and seed the newest counts.
+    Scores are (configurations, seeds), NaN if a trial did not complete; the newest of several trials with the same
+    configuration and seed counts. Settings have the columns `label` and the name of each setting, with string values,
+    "" where a setting does not apply.
     """
     columns = ["configuration", "label", "seed", "stage", "ending", "time.ended", objective.column]
     trials = ledger.read("trials", [*columns, *(setting.column for setting in settings)])
@@ -59,7 +60,7 @@ def scores(ledger: Ledger, objective: Objective, settings: Sequence[Parameter]) 
 
 
 def canonical_text(value: Any) -> str:
-    """A setting's value, the same for 1, 1.0 and True of the ledger and of a contract; "" for none."""
+    """A setting's value as text, the same for 1 and 1.0, from a ledger or a contract; "" for null."""
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return ""
     if isinstance(value, bool | np.bool_):
@@ -68,7 +69,7 @@ def canonical_text(value: Any) -> str:
 
 
 def shown(value: str) -> str:
-    """A text of `canonical_text` for people."""
+    """A text from `canonical_text`, formatted for people."""
     try:
         return value_text(float(value))
     except ValueError:

@@ -1,13 +1,13 @@
-"""Getting a ledger home: what a run in a shared folder or an object store has, and a folder here has not yet.
+"""Fetch a ledger: copy the files of a run in a shared folder or an object store that a local folder lacks.
 
-The files of a ledger never change, so a copy is brought up to date by bringing the files that it lacks, also while the
-sweep still runs. Every row refers to rows that were committed before it: a trial to its reports, these to their start,
-that to its run. So the files of trials are listed first and brought last, and what lies in the folder is a ledger at
-any moment, whenever the sweep goes on or the copying is broken off.
+Ledger files never change, so copying the missing ones updates a copy, even while the sweep is running. A row refers
+only to rows committed before it: a trial to its reports, a report to its start, a start to its run. So the files of
+`trials` are listed first and copied last, and the folder holds a valid ledger at every moment, whatever the sweep
+commits meanwhile and wherever the copying is interrupted.
 
-What is brought is checked like everything that is read (`files.py`) and gets its name when it is complete. With
-`compact` the small files, one for each commit of the sweep, become few large ones with the same rows in the same order;
-each has the names of its parts in its metadata, by which the next fetch knows what is there.
+Fetched files are checked like all files that are read (`files.py`), and get their names once they are complete. With
+`compact`, the small files (one per commit of the sweep) are packed into a few large ones with the same rows in the same
+order. A packed file lists its parts in its metadata, which tells the next fetch what is already there.
 """
 
 import fcntl
@@ -40,15 +40,15 @@ from analysis.ledger.location import Location, StorePath, sizes
 from analysis.ledger.schema import DATASETS, PARTS_KEY, VERSION, VERSION_KEY
 
 PACK_BYTES = 2**27
-"""A packed file is made of at most so many bytes of small ones, which are in memory together."""
+"""The most bytes of small files that are packed into one; they are all in memory at once."""
 
 _PACKED = {"compression": "zstd", "write_statistics": False, "write_page_checksum": True}
-"""Statistics lie where no checksum covers them; a reader that believes damaged ones would skip rows."""
+"""No statistics: no checksum covers them, and a reader that trusted damaged ones would skip rows."""
 
 
 @dataclass
 class Fetched:
-    """What a fetch did: the files brought of each dataset and their bytes, those that were there; what was damaged."""
+    """What a fetch did: how many files it copied of each dataset, their bytes, and how many were there or damaged."""
 
     files: dict[str, int] = field(default_factory=dict)
     size_bytes: int = 0
@@ -58,16 +58,16 @@ class Fetched:
 
 
 Listed = Mapping[Location, int]
-"""Files and their bytes, in the order of their names."""
+"""Files and their sizes in bytes, sorted by name."""
 
 
 def fetch(run: Location, folder: Path, *, compact: bool = False) -> Fetched:
-    """Bring the files of the ledger in `run` that `folder` lacks. Nothing of `run` is changed.
+    """Copy the files of the ledger in `run` that `folder` lacks, without changing `run`.
 
-    A file that is there already stays as it is; one that is damaged there is put aside and brought again; one that is
-    damaged in `run` is left out, counted and noted. Raises LedgerError where there is no ledger in `run`, where
-    `folder` holds anything else than a copy of it, where another process writes there, and for a schema version that
-    is not known; StoreError where the store refuses or does not answer; OSError where `folder` cannot be written.
+    A file that is already in `folder` stays as it is, unless it is damaged: then it is put aside and copied again. A
+    file that is damaged in `run` is left out, counted and noted. Raises LedgerError if `run` holds no ledger, if
+    `folder` holds anything but a copy of it, if another process is writing there, and for an unknown schema version;
+    StoreError if the store refuses or does not answer; OSError if `folder` cannot be written.
     """
     check_place(run)
     if isinstance(run, Path) and run.resolve() == folder.resolve():
@@ -81,7 +81,7 @@ def fetch(run: Location, folder: Path, *, compact: bool = False) -> Fetched:
         for dataset in DATASETS:
             lacking = {path: size for path, size in listed[dataset].items() if path.name not in there[dataset]}
             done.there += len(listed[dataset]) - len(lacking)
-            _bring(lacking, folder / dataset, there[dataset], done, compact)
+            _copy_missing(lacking, folder / dataset, there[dataset], done, compact)
     return done
 
 
@@ -93,9 +93,9 @@ def _listed(folder: Location) -> Listed:
 
 
 def _check_empty(folder: Path) -> None:
-    """A folder that has no runs must have nothing else either: `runs` is what is brought first."""
+    """A folder without `runs`, which are copied first, must be empty: it is no copy of any run."""
     if folder.exists() and not folder.is_dir():
-        raise LedgerError(f"{folder} is not a folder; name one that is new, or an earlier copy of the run")
+        raise LedgerError(f"{folder} is not a folder; name a new one, or an earlier copy of the run")
     if folder.is_dir() and not table_files(folder, "runs"):
         others = sorted({path.name for path in folder.iterdir()} - {"runs", ".lock"})
         if others:
@@ -107,7 +107,7 @@ def _check_empty(folder: Path) -> None:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """The folder for this process alone, by the lock that a driver takes."""
+    """Hold the folder for this process alone, with the lock that drivers use."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a+") as lock:
         try:
@@ -121,7 +121,7 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _there(folder: Path, dataset: str, listed: Listed, done: Fetched) -> set[str]:
-    """The names of the files that need not be brought: intact ones, and those that are packed in intact ones."""
+    """The names of the files that need no copying: the intact ones, and those packed into intact ones."""
     expected = {path.name: size for path, size in listed.items()}
     here, key = _listed(folder / dataset), DATASETS[dataset].key
     names: set[str] = set()
@@ -131,23 +131,23 @@ def _there(folder: Path, dataset: str, listed: Listed, done: Fetched) -> set[str
             continue
         if expected.get(path.name, here[path]) != here[path]:
             raise LedgerError(
-                f"{path} has {here[path]} bytes, and {expected[path.name]} where it is to come from, though it is "
-                "intact: it is of another run; name another folder"
+                f"{path} is intact but has {here[path]} bytes, not the {expected[path.name]} of the run's file of that "
+                "name: it belongs to another run; name another folder"
             )
         names |= {path.name, *found.parts}
     return names
 
 
 def _check_same_run(run: Location, theirs: Sequence[Location], folder: Path) -> None:
-    """What is in the folder must be of invocations that the run knows."""
+    """Raise LedgerError if the folder has invocations that the run does not."""
     known, here = _invocations(theirs), _invocations(table_files(folder, "runs"))
     if not known:
-        raise LedgerError(f"{run} says nothing of itself: no readable file in {run / 'runs'}")
+        raise LedgerError(f"{run} has no readable file in {run / 'runs'}")
     if here and not here & known:
         raise LedgerError(f"{folder} holds another run ({min(here)}, not {min(known)}); name another folder")
     if here - known:
         raise LedgerError(
-            f"{folder} has been gone on with: {run} knows nothing of its invocation {min(here - known)}; name another "
+            f"a sweep has continued in {folder}: {run} does not have its invocation {min(here - known)}; name another "
             "folder"
         )
 
@@ -160,13 +160,13 @@ def _invocations(paths: Sequence[Location]) -> set[str]:
 # --- the files ---------------------------------------------------------------------------------------------------
 
 
-def _bring(lacking: Listed, folder: Path, there: set[str], done: Fetched, compact: bool) -> None:
-    """Bring the files of one dataset, many at a time, in the order of their names."""
+def _copy_missing(lacking: Listed, folder: Path, there: set[str], done: Fetched, compact: bool) -> None:
+    """Copy the files of one dataset in the order of their names, many at a time."""
     groups = _groups(lacking) if compact else [list(lacking.items())] if lacking else []
     for group in groups:
         folder.mkdir(exist_ok=True)
         one_by_one = not compact or len(group) == 1
-        work: Callable[[Location, int], Any] = partial(_copied, folder=folder, there=there) if one_by_one else _content
+        work: Callable[[Location, int], Any] = partial(_copy, folder=folder, there=there) if one_by_one else _content
         with ThreadPoolExecutor(REQUESTS) as requests:
             found = list(requests.map(_or_damaged(work), *zip(*group, strict=True)))
         intact = []
@@ -185,7 +185,7 @@ def _bring(lacking: Listed, folder: Path, there: set[str], done: Fetched, compac
 
 
 def _groups(lacking: Listed) -> Iterator[list[tuple[Location, int]]]:
-    """Consecutive files, as many as are packed into one."""
+    """Split the files into consecutive groups of up to PACK_BYTES, each to be packed into one."""
     group: list[tuple[Location, int]] = []
     for path, size in lacking.items():
         if group and sum(known for _, known in group) + size > PACK_BYTES:
@@ -210,9 +210,9 @@ def _bytes(path: Location, size: int) -> pa.Buffer:
     try:
         data = path.read() if isinstance(path, StorePath) else pa.py_buffer(path.read_bytes())
     except FileNotFoundError as error:
-        raise LedgerError(f"{path} is gone: somebody has put it aside, or removed the run; fetch again") from error
+        raise LedgerError(f"{path} is gone: it was put aside, or the run was removed; fetch again") from error
     if data.size != size:
-        raise Damaged(f"it has {data.size} bytes, and was listed with {size}")
+        raise Damaged(f"it has {data.size} bytes, not the {size} it was listed with")
     return data
 
 
@@ -220,8 +220,8 @@ def _content(path: Location, size: int) -> Content:
     return parse_file(path, _bytes(path, size), DATASETS[path.parent.name].key)
 
 
-def _copied(path: Location, size: int, *, folder: Path, there: set[str]) -> bool:
-    """Copy one file; False where all that it is packed of is there already."""
+def _copy(path: Location, size: int, *, folder: Path, there: set[str]) -> bool:
+    """Copy one file; False if it is a packed one whose parts are all there already."""
     data = _bytes(path, size)
     parts = parse_file(path, data, DATASETS[folder.name].key).parts
     if parts and there.issuperset(parts):
@@ -234,7 +234,7 @@ def _copied(path: Location, size: int, *, folder: Path, there: set[str]) -> bool
 
 
 def _pack(intact: Sequence[tuple[Location, Content]], folder: Path) -> None:
-    """Make one file of several, under the name of the last: new files of the run come after it."""
+    """Pack several files into one, named after the last of them so that later files of the run sort after it."""
     try:
         table = pa.concat_tables([own.table for _, own in intact], promote_options="permissive").combine_chunks()
     except pa.ArrowException as error:

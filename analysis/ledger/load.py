@@ -1,4 +1,4 @@
-"""The ledger of a run as pandas tables, complete and checked, with a note for everything that was left out."""
+"""Load the ledger of a run as checked pandas tables, with a note for everything that was left out."""
 
 import json
 import logging
@@ -30,36 +30,36 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Objective:
-    """What the sweep sought: a metric (the name behind `metric.`) and "maximize" or "minimize"."""
+    """What the sweep optimized: a metric (the name after `metric.`), and "maximize" or "minimize"."""
 
     metric: str
     direction: str
 
     @property
     def column(self) -> str:
-        """The column of the ledger that holds it."""
+        """The ledger column of the metric."""
         return f"metric.{self.metric}"
 
     @property
     def maximize(self) -> bool:
-        """Whether more is better."""
+        """Whether higher is better."""
         return self.direction == "maximize"
 
     @property
     def sign(self) -> int:
-        """The factor that makes more better: 1 or -1."""
+        """The factor after which higher is better: 1 or -1."""
         return 1 if self.maximize else -1
 
 
 class Notes:
-    """Sentences about what is not in a ledger. Those that come up after `load` are logged as well."""
+    """Sentences about what was left out of a ledger. Those added after `load` are logged as well."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self.texts = list(texts)
         self.loaded = False
 
     def add(self, text: str) -> None:
-        """Keep a sentence, and log it if the ledger is in use already."""
+        """Keep a sentence, and log it if the ledger is already loaded."""
         self.texts.append(text)
         if self.loaded:
             logging.getLogger(__name__).warning(text)
@@ -67,15 +67,14 @@ class Notes:
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """The tables of a run, each with unique keys, read when they are first asked for.
+    """The tables of a run, each with unique keys, read when they are first needed.
 
-    `trials`, `reports` and `starts` are whole tables. Of a run with millions of rows ask for the columns that an answer
-    needs: `ledger.read("reports", ["step", "metric.*"])`.
+    `trials`, `reports` and `starts` are whole tables. For a run with millions of rows, read only the columns that an
+    answer needs: `ledger.read("reports", ["step", "metric.*"])`.
 
-    `runs` is sorted by start, so that its last row is the newest invocation; `objectives` are that invocation's.
-    `spared` of a trial is the rung at which it would have been stopped, were it not for the audit; -1 where there is
-    none, and in ledgers that were written before there was an audit. `costs` has a row per network and conditions of
-    timing; it has none where nothing was timed.
+    `runs` is sorted by start, so its last row is the newest invocation; `objectives` are those of that invocation.
+    `spared` is the rung at which a trial would have been stopped but for the audit, -1 if there is none and in ledgers
+    older than the audit. `costs` has a row per network and timing conditions, and is empty if nothing was timed.
     """
 
     path: Location
@@ -87,7 +86,7 @@ class Ledger:
 
     @classmethod
     def of(cls, objectives: Sequence[Objective], trials: pd.DataFrame, **others: pd.DataFrame) -> "Ledger":
-        """A ledger of tables that are in memory: the trials, and any of reports, starts, runs and costs."""
+        """A ledger of tables in memory: the trials, and any of reports, starts, runs and costs."""
         frames = {name: others.pop(name, _empty(name)) for name in TABLES if name != "trials"}
         if others:
             raise TypeError(f"a ledger has no table {', '.join(others)}; it has {', '.join(TABLES)}")
@@ -97,7 +96,7 @@ class Ledger:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about what is not in the tables, and why; there may be more when more has been read."""
+        """Sentences about what is missing from the tables, and why. Reading more columns may add some."""
         return tuple(self.said.texts)
 
     @cached_property
@@ -107,7 +106,7 @@ class Ledger:
 
     @cached_property
     def reports(self) -> pd.DataFrame:
-        """One row per trial and rung that it reported at."""
+        """One row per trial and rung at which it reported."""
         return self.read("reports", ["*"])
 
     @cached_property
@@ -117,7 +116,7 @@ class Ledger:
 
     @cached_property
     def settings(self) -> pd.DataFrame:
-        """What was trained: `config.*` and `label` for each configuration (the index), in the order of the trials."""
+        """`config.*` and `label` of each configuration (the index), in the order of the trials."""
         if "trials" in vars(self):
             frame = self._chosen("trials", ["configuration", "label", "config.*"]).drop_duplicates("configuration")
         else:
@@ -125,10 +124,10 @@ class Ledger:
         return frame.set_index("configuration")
 
     def read(self, name: str, patterns: Sequence[str], trials: Iterable[str] | None = None) -> pd.DataFrame:
-        """The columns of the table `name` that match: names, or their beginnings with a "*" behind.
+        """The columns of the table `name` that match `patterns`: names, or prefixes followed by "*".
 
-        Of `trials`, their rows alone; None: all rows.
-        Columns that the table lacks are left out. Only `spared` and those of the objectives are always there.
+        With `trials`, only their rows. Columns that the table lacks are left out, except that `spared` and the
+        objectives' columns are always there.
         """
         if name not in vars(self):
             return self._read(name, patterns, trials)
@@ -136,12 +135,12 @@ class Ledger:
         return frame if trials is None else frame[vars(self)[name]["trial"].isin(list(trials))].reset_index(drop=True)
 
     def columns(self, name: str) -> list[str]:
-        """The names of the columns that the table `name` has; see `read` for those that are always there."""
+        """The column names of the table `name`; `read` always adds a few."""
         there = vars(self)[name].columns if name in vars(self) else self.tables[name].names
         return list(map(str, there))
 
     def _chosen(self, name: str, patterns: Sequence[str]) -> pd.DataFrame:
-        """Columns of a table that has been read whole."""
+        """The matching columns of a table that is in memory as a whole."""
         frame: pd.DataFrame = vars(self)[name]
         return frame[matching(frame.columns, patterns)]
 
@@ -160,18 +159,18 @@ class Ledger:
 
 
 def load(run: Location | str) -> Ledger:
-    """The ledger in `run`: a folder, or s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.
+    """Load the ledger in `run`: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.
 
-    Damaged files are moved to RUN/_quarantine/ (or skipped, where that cannot be) and noted; rows whose key was
-    already seen are dropped and noted. Raises LedgerError where `run` is no folder, holds no ledger, has a schema
-    version that is not known, or has no trial that ended; LocationError where it is no address, StoreError where the
-    store refuses or does not answer.
+    Damaged files are moved to RUN/_quarantine/ (or skipped, if that is not possible) and noted; rows that repeat a key
+    are dropped and noted. Raises LedgerError if `run` is not a folder, holds no ledger, has an unknown schema version,
+    or has no trial that ended; LocationError for an invalid address; StoreError if the store refuses or does not
+    answer.
     """
     run = locate(run)
     check_place(run)
     notes = Notes(earlier_quarantine(run))
     try:
-        ledger = _loaded(run, notes)
+        ledger = _load(run, notes)
     except LedgerError as error:
         raise LedgerError(str(error), notes.texts) from error
     notes.loaded = True
@@ -179,40 +178,40 @@ def load(run: Location | str) -> Ledger:
 
 
 def not_ended(ledger: Ledger) -> int:
-    """How many trials were started and have no ending in the ledger: running now, or lost with their process."""
+    """The number of trials that started but have no ending in the ledger: they are running, or their process died."""
     started, ended = (_keys(ledger, name) for name in ("starts", "trials"))
     return len(started) - int(pc.sum(pc.is_in(started, ended)).as_py() or 0)
 
 
 def _keys(ledger: Ledger, name: str) -> pa.Array:
-    """The trials of a table, not through pandas: a million of its texts take a second."""
+    """The trials of a table, bypassing pandas, which takes a second for a million strings."""
     if name in vars(ledger) or not ledger.tables[name].names:
         return pa.array(ledger.read(name, ["trial"])["trial"], pa.string())
     return ledger.tables[name].table(["trial"])["trial"].combine_chunks()
 
 
 def contract(ledger: Ledger, name: str) -> Any:
-    """A fact that all invocations of the run share, by its name in the contract: "rungs", "audit_share".
+    """A fact that all invocations of the run share, by its name in the contract, such as "rungs" or "audit_share".
 
-    Raises LedgerError where the run does not say it.
+    Raises LedgerError if the contract does not have it.
     """
     facts = contract_facts(ledger)
     if name not in facts:
-        raise LedgerError(f"{ledger.path / 'runs'} does not say {name} in the column contract")
+        raise LedgerError(f"{ledger.path / 'runs'} has no {name} in the column contract")
     return facts[name]
 
 
 def contract_facts(ledger: Ledger) -> dict[str, Any]:
-    """All that the contract of the run says, by name; nothing where it has none."""
+    """All facts of the run's contract by name; empty if it has no contract."""
     text = ledger.runs["contract"].iloc[-1] if "contract" in ledger.runs.columns else None
     facts: dict[str, Any] = {} if pd.isna(text) else json.loads(text)
     return facts
 
 
 def objectives_named(ledger: Ledger, metrics: Sequence[str] | None) -> tuple[Objective, ...]:
-    """The objectives of these names, in that order and once each; those of the run where `metrics` is None.
+    """The objectives for `metrics`, in that order and once each; all of the run's if `metrics` is None.
 
-    Raises LedgerError for a name that is no objective of the run.
+    Raises LedgerError for a name that is not an objective of the run.
     """
     if metrics is None:
         return ledger.objectives
@@ -227,7 +226,7 @@ def objectives_named(ledger: Ledger, metrics: Sequence[str] | None) -> tuple[Obj
 
 
 def check_place(run: Location) -> None:
-    """Raise LedgerError where there is no ledger in `run`, with those near it; StoreError where a store refuses."""
+    """Raise LedgerError if `run` holds no ledger, naming ledgers nearby; StoreError if a store refuses."""
     if isinstance(run, StorePath):
         run.check()
     elif not run.is_dir():
@@ -242,7 +241,7 @@ def _is_ledger(folder: Location) -> bool:
 
 
 def _choices(folder: Location, most: int = 8) -> str:
-    """The ledgers among the children of `folder`, as the end of a sentence; a store is not searched."""
+    """The ledgers directly inside `folder`, as the end of a sentence. Stores are not searched."""
     if isinstance(folder, StorePath) or not folder.is_dir():
         return ""
     found = sorted(str(child) for child in folder.iterdir() if child.is_dir() and _is_ledger(child))
@@ -253,7 +252,7 @@ def _choices(folder: Location, most: int = 8) -> str:
 
 
 def earlier_quarantine(run: Location) -> list[str]:
-    """The sentence about files that were put aside before, if there are any."""
+    """A sentence about the files that were put aside before, if there are any."""
     folder = run / QUARANTINE
     count = len(files(folder))
     if not count:
@@ -268,7 +267,7 @@ def _files(count: int) -> str:
 # --- the tables --------------------------------------------------------------------------------------------------
 
 
-def _loaded(run: Location, notes: Notes) -> Ledger:
+def _load(run: Location, notes: Notes) -> Ledger:
     tables = _Tables(run, notes)
     runs = _whole(tables["runs"]).sort_values(["started", "run"], ignore_index=True)
     trials = tables["trials"]
@@ -276,7 +275,7 @@ def _loaded(run: Location, notes: Notes) -> Ledger:
         started = len(tables["starts"])
         raise LedgerError(f"no trial of {run} has ended yet ({started} started), so there is nothing to analyse")
     if runs.empty:
-        raise LedgerError(f"{run} says nothing of its objectives: no readable file in {run / 'runs'}")
+        raise LedgerError(f"{run} does not tell its objectives: no readable file in {run / 'runs'}")
     objectives = _objectives(runs, notes)
     _check_endings(trials)
     _check_metrics(trials.names, objectives)
@@ -284,7 +283,7 @@ def _loaded(run: Location, notes: Notes) -> Ledger:
 
 
 class _Tables(dict[str, Columns]):
-    """The tables of a run, opened when they are first asked for; each has the columns that every table of it has."""
+    """The tables of a run, opened when first needed and checked for the columns that they must have."""
 
     def __init__(self, run: Location, notes: Notes) -> None:
         super().__init__()
@@ -314,7 +313,7 @@ def _check_endings(trials: Columns) -> None:
 
 
 def _check_metrics(names: Sequence[str], objectives: Iterable[Objective]) -> None:
-    """Every objective has its column; only a run in which nothing was ever measured may lack them."""
+    """Raise LedgerError if an objective has no column, unless the run never measured any metric."""
     there = [name for name in names if name.startswith("metric.")]
     for objective in objectives:
         if there and objective.column not in there:

@@ -1,10 +1,10 @@
-"""Where a run lies: a folder (`pathlib.Path`), or a prefix of an object store (`StorePath`: s3://..., gs://...).
+"""Where a run is stored: a folder (`pathlib.Path`), or a prefix in an object store (`StorePath`: s3://..., gs://...).
 
-The stores are pyarrow's; credentials, region and retries are those of its clients. Settings come from the environment,
-never from the address, since the command of a run stands in its ledger:
+Stores are accessed through pyarrow, whose clients handle credentials, region and retries. Settings come from the
+environment and never from the address, since the ledger records the command line of a run:
 
     S3   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or ~/.aws, or the machine's role;
-         AWS_DEFAULT_REGION; AWS_ENDPOINT_URL for other stores that speak S3 (MinIO, SeaweedFS, Ceph)
+         AWS_DEFAULT_REGION; AWS_ENDPOINT_URL for other stores with an S3 API (MinIO, SeaweedFS, Ceph)
     GCS  GOOGLE_APPLICATION_CREDENTIALS, or gcloud's, or the machine's account; STORAGE_EMULATOR_HOST for an emulator
 """
 
@@ -23,7 +23,7 @@ SCHEMES = ("s3", "gs")
 KINDS = "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
 
 GCS_RETRY_S = 30
-"""For so long a request to GCS is tried again; pyarrow's own limit is 15 minutes. Those to S3 are tried three times."""
+"""How long a request to GCS is retried; pyarrow's default is 15 minutes. Requests to S3 are tried three times."""
 
 _MISSING = ("NO_SUCH_BUCKET", "NOT_FOUND", "Path does not exist")
 _REFUSED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "PERMISSION_DENIED")
@@ -32,18 +32,18 @@ _SILENT = ("NETWORK_CONNECTION", "UNAVAILABLE", "REQUEST_TIMEOUT", "DEADLINE_EXC
 
 
 class LocationError(ValueError):
-    """An address at which no run can lie."""
+    """An address that cannot be that of a run."""
 
 
 class StoreError(OSError):
-    """An object store that refuses or does not answer; a sentence that names the address and what can be done."""
+    """An object store refuses or does not answer. The message names the address and what to do about it."""
 
 
 class StorePath:
-    """A name in an object store, with what a ledger needs of `pathlib.Path`. A folder is what names begin with."""
+    """A name in an object store, with the methods of `pathlib.Path` that a ledger needs. Folders are prefixes."""
 
     def __init__(self, filesystem: fs.FileSystem, scheme: str, key: str) -> None:
-        """`key` is the bucket and the name in it, without a slash at the end; `locate` makes one of an address."""
+        """`key` is the bucket and the name in it, without a trailing slash. `locate` parses addresses."""
         self.filesystem, self.scheme, self.key = filesystem, scheme, key
 
     def __str__(self) -> str:
@@ -66,12 +66,12 @@ class StorePath:
 
     @property
     def name(self) -> str:
-        """What stands behind the last slash."""
+        """The part after the last slash."""
         return self.key.rpartition("/")[2]
 
     @property
     def parent(self) -> "StorePath":
-        """What stands before the last slash."""
+        """The part before the last slash."""
         return StorePath(self.filesystem, self.scheme, self.key.rpartition("/")[0])
 
     @property
@@ -84,24 +84,24 @@ class StorePath:
         return self.key.removeprefix(f"{folder.key}/")
 
     def files(self) -> list["StorePath"]:
-        """The objects directly in this folder, by name; none where it does not exist. Raises StoreError."""
+        """The objects directly in this folder, sorted by name; none if it does not exist. Raises StoreError."""
         return list(self.sizes())
 
     def sizes(self) -> dict["StorePath", int]:
-        """As `files`, with the bytes of each object."""
+        """Like `files`, with the size of each object in bytes."""
         with self._explained():
             found = self.filesystem.get_file_info(fs.FileSelector(self.key, allow_not_found=True))
         objects = [info for info in found if info.type == fs.FileType.File]
         return {self / info.base_name: info.size for info in sorted(objects, key=lambda info: info.base_name)}
 
     def read(self) -> pa.Buffer:
-        """The whole object: whatever goes wrong here is the store's, and no damage. Raises StoreError."""
+        """Read the whole object. Any error here is the store's, not damage. Raises StoreError."""
         with self._explained(), self.filesystem.open_input_file(self.key) as file:
             return file.read_buffer()
 
     def write(self, data: bytes | pa.Buffer) -> None:
-        """Make the object, in one request: nobody ever sees a part of it. Raises StoreError."""
-        # In a thread of its own: ^C between opening and writing would leave an empty object, as closing makes one.
+        """Write the object in one request, so that nobody ever sees part of it. Raises StoreError."""
+        # In its own thread, which ^C does not interrupt: closing a stream before the write would leave an empty object.
         with self._explained(), ThreadPoolExecutor(1) as thread:
             thread.submit(self._put, data).result()
 
@@ -110,7 +110,7 @@ class StorePath:
             file.write(data)
 
     def remove(self) -> None:
-        """Remove the object, if it is there. Raises StoreError."""
+        """Delete the object if it exists. Raises StoreError."""
         try:
             with self._explained():
                 self.filesystem.delete_file(self.key)
@@ -118,22 +118,22 @@ class StorePath:
             return
 
     def move(self, target: "StorePath") -> None:
-        """Copy the object to `target`, then remove it. Raises StoreError."""
+        """Copy the object to `target`, then delete it. Raises StoreError."""
         with self._explained():
             self.filesystem.move(self.key, target.key)
 
     def check(self) -> None:
-        """Raise StoreError where the bucket does not exist, does not answer, or is not ours to list."""
+        """Raise StoreError if the bucket does not exist, does not answer, or may not be listed."""
         with self._explained():
             selector = fs.FileSelector(self.key, allow_not_found=True)
             if self.filesystem.get_file_info(selector):
                 return
         try:
             found = self.filesystem.get_file_info(self.bucket)
-        except OSError:  # a list of this prefix is allowed, and to look at the bucket is not: no reason to refuse
+        except OSError:  # we may list this prefix but not inspect the bucket: that is enough
             return
         if found.type == fs.FileType.NotFound:
-            raise StoreError(f"{self}: there is no bucket {self.bucket}; make it first")
+            raise StoreError(f"{self}: there is no bucket {self.bucket}; create it first")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -146,16 +146,16 @@ class StorePath:
 
 
 class _Absent(StoreError, FileNotFoundError):
-    """An object that is not there, or no more."""
+    """An object that does not exist, or no longer does."""
 
 
 Location = Path | StorePath
 
 
 def locate(address: str | Location) -> Location:
-    """The location that an address names. Nothing is looked at yet but, for S3, the region of the bucket.
+    """The location that an address names. Nothing is accessed yet, except that S3 is asked for the bucket's region.
 
-    Raises LocationError for another kind of address and for settings inside it, StoreError where S3 does not say the
+    Raises LocationError for any other kind of address and for settings inside it, StoreError if S3 does not tell the
     region.
     """
     if isinstance(address, StorePath):
@@ -164,34 +164,34 @@ def locate(address: str | Location) -> Location:
     if not found or isinstance(address, Path):
         return Path(address)
     if scheme not in SCHEMES:
-        raise LocationError(f"{address}: {scheme}:// is not known; a run lies in {KINDS}")
+        raise LocationError(f"{address}: the scheme {scheme}:// is not known; a run is stored in {KINDS}")
     key = key.rstrip("/")
     if not key or key.startswith("/"):
-        raise LocationError(f"{address}: it names no bucket; write {scheme}://BUCKET/PREFIX")
+        raise LocationError(f"{address} names no bucket; write {scheme}://BUCKET/PREFIX")
     if any(sign in key for sign in "?#@% \\") or "//" in key:
         raise LocationError(
-            f"{address}: an address has no settings, keys or escapes in it; they come from the environment"
+            f"{address}: an address holds no settings, keys or escapes; set them in the environment"
             " (AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS)"
         )
     return StorePath(_filesystem(scheme, key), scheme, key)
 
 
 def files(folder: Location) -> list[Any]:
-    """The files directly in `folder` by name, Paths or StorePaths as it is; none where it does not exist."""
+    """The files directly in `folder`, sorted by name and of its type; none if it does not exist."""
     if isinstance(folder, StorePath):
         return folder.files()
     return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
 
 def sizes(folder: Location) -> dict[Any, int]:
-    """As `files`, with the bytes of each."""
+    """Like `files`, with the size of each in bytes."""
     if isinstance(folder, StorePath):
         return folder.sizes()
     return {path: path.stat().st_size for path in files(folder)}
 
 
 def move(path: Location, target: Location) -> None:
-    """Give a file another name in the same run; the folder of that name is made. Raises OSError."""
+    """Rename a file within its run, creating the target's folder. Raises OSError."""
     if isinstance(path, StorePath):
         assert isinstance(target, StorePath), "a file stays where it is, in a folder or in a store"
         path.move(target)
@@ -203,9 +203,9 @@ def move(path: Location, target: Location) -> None:
 
 @contextmanager
 def local_folder_for(folder: Location) -> Iterator[Path]:
-    """A local folder to write into; what was written there lies in `folder` afterwards.
+    """Yield a local folder to write into: `folder` itself, or for a store a temporary one that is uploaded at the end.
 
-    Raises OSError where that cannot be written to.
+    Raises OSError if `folder` cannot be written.
     """
     if isinstance(folder, Path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -220,8 +220,8 @@ def local_folder_for(folder: Location) -> Iterator[Path]:
 def _filesystem(scheme: str, key: str) -> fs.FileSystem:
     bucket = key.partition("/")[0]
     if scheme == "s3":
-        # Opened when it is written: one request per small object, where a multipart upload takes three and leaves parts
-        # behind when it is killed. Read by this constructor only: AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_S3.
+        # Delayed open: a small object takes one request, where a multipart upload takes three and leaves parts behind
+        # if it is killed. And only `from_uri` reads AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_S3.
         address = f"s3://{bucket}?allow_delayed_open=true"
     else:
         address = f"gs://{_emulated(bucket)}retry_limit_seconds={GCS_RETRY_S}"
@@ -235,7 +235,7 @@ def _filesystem(scheme: str, key: str) -> fs.FileSystem:
 
 
 def _emulated(bucket: str) -> str:
-    """The part of a gs:// address that leads to an emulator, where STORAGE_EMULATOR_HOST names one."""
+    """The rest of a gs:// address, which leads to an emulator if STORAGE_EMULATOR_HOST names one."""
     host = os.environ.get("STORAGE_EMULATOR_HOST")
     if not host:
         return f"{bucket}?"
@@ -244,13 +244,13 @@ def _emulated(bucket: str) -> str:
 
 
 def _cause(error: OSError) -> str:
-    """What went wrong, as a sentence for somebody who never reads C++; what the store itself said stands behind it."""
+    """What went wrong, in words for somebody who does not read C++, with the store's own message in parentheses."""
     said = str(error)
     for signs, words in (
-        (_REFUSED, "access is refused; are the credentials in the environment those of somebody who may do this?"),
+        (_REFUSED, "access is refused; do the credentials in the environment have permission to do this?"),
         (_ANONYMOUS, "there are no valid credentials; set them in the environment, or give the machine a role"),
-        (_MISSING, "it is not there"),
-        (_SILENT, "the store does not answer; is its address right, and the network up?"),
+        (_MISSING, "it does not exist"),
+        (_SILENT, "the store does not answer; is the address right, and the network up?"),
     ):
         if any(sign in said for sign in signs):
             return f"{words} ({_shortened(said)})"

@@ -1,4 +1,4 @@
-"""What runs are called where several stand side by side: in legends, in columns and in names of files."""
+"""Names that tell several runs apart: in legends, columns and file names."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -9,9 +9,9 @@ from analysis.ledger.location import Location
 
 
 def run_names(runs: Sequence[Location]) -> list[str]:
-    """A different name for each run: the last part of its path, or as many of the last parts as tell it apart.
+    """A unique name for each run: as many of the last parts of its path as tell it apart from the others.
 
-    Two runs A/run and B/run are "A/run" and "B/run". Raises LedgerError where the same run is given twice.
+    The runs A/run and B/run are "A/run" and "B/run". Raises LedgerError if the same run is given twice.
     """
     seen: dict[Location, Location] = {}
     for run in runs:
@@ -25,11 +25,11 @@ def run_names(runs: Sequence[Location]) -> list[str]:
 
 
 def file_names(stem: str, names: Iterable[str]) -> list[str]:
-    """STEM-NAME for each of `names` (as `run_names` gives them), none of which would overwrite another's file."""
+    """STEM-NAME for each of `names` (from `run_names`), all different, so that no file overwrites another."""
     taken: set[str] = set()
     found = []
     for name in names:
-        # "A/run" and "A-run" become the same here; some file systems do not tell "Run" from "run".
+        # "A/run" and "A-run" become equal here, and some file systems do not distinguish "Run" from "run".
         wanted = plain = f"{stem}-{name.strip('/').replace('://', '-').replace('/', '-')}"
         count = 1
         while wanted.casefold() in taken:
@@ -41,12 +41,12 @@ def file_names(stem: str, names: Iterable[str]) -> list[str]:
 
 
 def _parts(run: Location) -> list[str]:
-    """The path from its root; a relative one such as "." has no name of its own."""
+    """The parts of the absolute path: a relative one such as "." has no name of its own."""
     return (os.path.abspath(run) if isinstance(run, Path) else str(run)).split("/")
 
 
 def _shortest(own: list[str], paths: Sequence[list[str]]) -> str:
-    """The fewest last parts of `own` in which it differs from all others of `paths`."""
+    """The fewest last parts of `own` that no other of `paths` ends with."""
     ends = (own[-count:] for count in range(1, len(own) + 1))
     alone = (end for end in ends if sum(path[-len(end) :] == end for path in paths) == 1)
     return "/".join(next(alone, own))

@@ -1,4 +1,4 @@
-"""What completed trials made of single pictures: scores, and the few pictures that the ledger keeps, decoded."""
+"""The scores of completed trials on single pictures, and the few output pictures that a ledger keeps, decoded."""
 
 import io
 from collections.abc import Collection
@@ -16,7 +16,7 @@ from analysis.ledger.load import Ledger, LedgerError
 from analysis.ledger.schema import DATASETS
 
 Pixels = NDArray[np.uint8]
-"""A picture (H, W, 3), RGB, sRGB values from 0 to 255."""
+"""A picture of shape (H, W, 3): RGB, sRGB values from 0 to 255."""
 
 _KEY = list(DATASETS["samples"].key)
 
@@ -24,9 +24,9 @@ _KEY = list(DATASETS["samples"].key)
 def sample_scores(ledger: Ledger) -> pd.DataFrame:
     """One row per completed trial and picture, in the order of the data.
 
-    Columns: `trial`, `image` ("validation/N", or "photo/NAME#DIGEST"), `step`, `metric.M` for every metric M of that
-    one picture (photographs have none), `fixed` (the picture is kept of every trial), `kept` (there is an output to
-    show), `failure` (why there is none of a photograph). Raises LedgerError where the run has no samples.
+    Columns: `trial`, `image` ("validation/N", or "photo/NAME#DIGEST"), `step`, `metric.M` for every metric M of this
+    picture (photographs have none), `fixed` (every trial keeps this picture), `kept` (there is an output to show),
+    `failure` (why a photograph has no output). Raises LedgerError if the run has no samples.
     """
     table = _table(ledger, lambda part: _without_output(part))
     frame: pd.DataFrame = table.to_pandas().drop_duplicates(_KEY, ignore_index=True)
@@ -34,28 +34,28 @@ def sample_scores(ledger: Ledger) -> pd.DataFrame:
 
 
 def sample_pictures(ledger: Ledger, trials: Collection[str]) -> pd.DataFrame:
-    """The pictures that are kept of `trials`, one row per trial and picture.
+    """The pictures kept from `trials`, one row per trial and picture.
 
-    Columns: `trial`, `image`, `fixed`, and `input`, `output`, `target` as arrays (H, W, 3) of uint8; a photograph and a
-    picture of unpaired data have no target (None). Raises LedgerError where the run has no samples.
+    Columns: `trial`, `image`, `fixed`, and `input`, `output`, `target` as uint8 arrays (H, W, 3); `target` is None for
+    photographs and unpaired data. Raises LedgerError if the run has no samples.
     """
     wanted = pa.array(sorted(trials), pa.string())
 
-    def shown(part: pa.Table) -> pa.Table:
+    def outputs(part: pa.Table) -> pa.Table:
         part = part.select([*_KEY, "fixed", "output"])
         return part.filter(pc.and_(pc.is_in(part["trial"], wanted), pc.is_valid(part["output"])))
 
-    frame = _table(ledger, shown).to_pandas().drop_duplicates(_KEY, ignore_index=True)
+    frame = _table(ledger, outputs).to_pandas().drop_duplicates(_KEY, ignore_index=True)
     originals = _originals(ledger, frame["image"])
     for column in ("input", "target"):
         frame[column] = [originals[image][column] for image in frame["image"]]
-    frame["output"] = [_decoded(encoded) for encoded in frame["output"]]
+    frame["output"] = [_decode(encoded) for encoded in frame["output"]]
     result: pd.DataFrame = frame[[*_KEY, "fixed", "input", "output", "target"]]
     return result
 
 
 def picture_name(image: str) -> str:
-    """How a picture is called for people: "picture 17", or the file name of a photograph."""
+    """The name of a picture for people: "picture 17", or the file name of a photograph."""
     kind, _, name = image.partition("/")
     return f"picture {name}" if kind == "validation" else name.rpartition("#")[0]
 
@@ -70,15 +70,15 @@ def _table(ledger: Ledger, each: Any) -> pa.Table:
     if table is None:
         damaged = f" ({len(notes)} damaged files were put aside)" if notes else ""
         raise LedgerError(
-            f"{ledger.path} holds no samples of pictures{damaged}: its sweep kept none (--samples 0), is older than "
-            "samples are, or completed no trial; run the sweep into another --out, with --samples 4",
+            f"{ledger.path} holds no samples of pictures{damaged}: its sweep kept none (--samples 0), predates "
+            "samples, or completed no trial; run the sweep into another --out, with --samples 4",
             notes,
         )
     return table
 
 
 def _without_output(part: pa.Table) -> pa.Table:
-    """Scores of one file: its pictures are let go of before the next one is read."""
+    """The scores of one file, dropping its pictures before the next file is read: they are large."""
     return part.append_column("kept", pc.is_valid(part["output"])).drop_columns("output")
 
 
@@ -89,14 +89,14 @@ def _originals(ledger: Ledger, images: pd.Series) -> dict[str, dict[str, Pixels 
     )
     found: dict[str, dict[str, Pixels | None]] = {}
     for row in [] if table is None else table.to_pylist():
-        found.setdefault(row["image"], {side: _decoded(row[side]) for side in ("input", "target")})
+        found.setdefault(row["image"], {side: _decode(row[side]) for side in ("input", "target")})
     missing = sorted(set(images) - set(found))
     if missing:
-        raise LedgerError(f"{ledger.path / 'originals'} lacks {', '.join(missing)}, of which samples are shown", notes)
+        raise LedgerError(f"{ledger.path / 'originals'} lacks {', '.join(missing)}, to which samples refer", notes)
     return found
 
 
-def _decoded(encoded: bytes | None) -> Pixels | None:
+def _decode(encoded: bytes | None) -> Pixels | None:
     if encoded is None:
         return None
     pixels: Pixels = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))

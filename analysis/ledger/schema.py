@@ -25,10 +25,10 @@ import pyarrow as pa
 # --- the version -------------------------------------------------------------------------------------------------
 
 VERSION = "2"
-"""What the writer writes. Version 1 differs as `version_1.py` says."""
+"""The version that the writer writes. `version_1.py` says how version 1 differs."""
 
 KNOWN_VERSIONS = ("1", VERSION)
-"""What the reader reads: it shows every file as the newest version would have it."""
+"""The versions that the reader accepts; it upgrades every file to the newest."""
 
 VERSION_KEY = b"teststrip.schema"
 """The metadata of every file carries its schema version under this key."""
@@ -40,13 +40,13 @@ PARTS_KEY = b"teststrip.parts"
 
 LOST = ("diverged", "failed", "refused")
 ENDINGS = ("completed", "stopped", *LOST)
-"""How a trial can end: the column `ending` of `trials`."""
+"""How a trial can end: the values of the column `ending` in `trials`."""
 
 STAGES = ("search", "confirm")
-"""What a trial was for: the search itself, or the confirmation of its best on fresh seeds."""
+"""What a trial was for: the search itself, or confirming its best configurations on fresh seeds."""
 
 DIRECTIONS = ("maximize", "minimize")
-"""Which way an objective is to go."""
+"""The directions of an objective."""
 
 RANGES: Mapping[str, tuple[str, ...]] = {
     "uniform": ("low", "high"),
@@ -54,10 +54,10 @@ RANGES: Mapping[str, tuple[str, ...]] = {
     "integer": ("low", "high", "step"),
     "choice": ("values",),
 }
-"""The kinds of range in the contract's `space`, and what each holds beside its `kind`."""
+"""The kinds of range in the contract's `space`, and the fields of each besides `kind`."""
 
 WHEN = "when"
-"""The kind of a space entry that holds under a condition: `range` applies where parameter `name` has `value`."""
+"""The kind of a conditional space entry: `range` applies if parameter `name` has `value`."""
 
 DESIGNS_AROUND = ("ablation", "one_at_a_time")
 """The kinds of design that vary one part of a `base` at a time."""
@@ -71,17 +71,17 @@ CONDITIONS = tuple(
     f"cost.{name}"
     for name in ("device", "device_name", "width_px", "height_px", "threads", "dtype", "memory_format", "compiled")
 )
-"""Under what a network was timed: latencies are comparable only where all of these are equal."""
+"""The conditions of a timing: latencies are comparable only if all of these are equal."""
 
 LATENCY_RATIO = ("cost.latency_ratio", "cost.latency_ratio_low", "cost.latency_ratio_high")
-"""The latency in units of the baseline network's, timed in turns with it, and the ends of its interval."""
+"""The latency relative to the baseline network's, timed alternately, and the ends of its interval."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One folder of Parquet files. `key` tells rows apart, and of rows that share one the first counts.
+    """One folder of Parquet files. `key` identifies a row; of several rows with the same key, the first counts.
 
-    Every file has the columns of the key; all files together have those of `needed`.
+    Every file has the `key` columns. The `needed` columns must be in some file, not in every one.
     """
 
     name: str
@@ -109,10 +109,10 @@ _DRIVEN = (
 )
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _DRIVEN}
-"""What the driver writes, each dataset after those that its rows refer to: a copy made in this order is a ledger."""
+"""The datasets that a driver writes, each after those its rows refer to, so that copying in this order is safe."""
 
 REPLAY = Dataset("replay", ("replay", "sampler", "stopping", "rungs", "reduction", "seed"), ("started", "best"))
-"""What replays write; no driver reads it."""
+"""The dataset that replays write and no driver reads."""
 
 TABLES = ("runs", "trials", "reports", "starts", "costs")
 """The datasets that are read as tables of numbers. The others hold pictures."""
@@ -126,13 +126,13 @@ _INTS = ("cost.parameters", "cost.macs", "cost.peak_memory_bytes", "images")
 _BYTES = ("input", "target", "output")
 
 TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", "UTC"), pa.null(), pa.binary())
-"""Every type that a column of a ledger can have; a file with another one is damaged."""
+"""All types that a ledger column can have; a file with any other is damaged."""
 
 
 def column_type(name: str) -> pa.DataType | None:
-    """The type of the column `name`, whatever its values; None where the values decide.
+    """The fixed type of the column `name`; None if its values decide.
 
-    Columns that may be empty in one file and not in the next have a type of their own, so that the files fit together.
+    Columns that can be empty in one file and filled in the next have a fixed type, so that the files fit together.
     """
     if name.startswith(_FLOAT_PREFIXES) or name in _FLOATS:
         return pa.float64()

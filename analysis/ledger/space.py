@@ -1,7 +1,7 @@
 """The search space of a run, from its contract: what was varied, over which range, and under which condition.
 
-A parameter under a condition has a value in the configuration even where the condition does not hold (another
-optimizer's `beta1`); it then decided nothing. So whether it counts is asked of the space, not of the columns.
+A conditional parameter has a value in every configuration, even where its condition does not hold and the value has no
+effect (another optimizer's `beta1`). So ask the space, not the columns, whether a parameter counts.
 """
 
 import math
@@ -21,10 +21,10 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True)
 class Parameter:
-    """One searched leaf: a range from `low` to `high` (ends included), or the `choices`; one of both.
+    """One searched leaf: either a range from `low` to `high` (both included), or a list of `choices`.
 
-    `log`: every factor is equally likely. `step`: whole numbers in such steps; None: real numbers. Under a `condition`,
-    (name, value) of another parameter, it counts only where that has this value and counts itself.
+    `log`: uniform in the logarithm. `step`: integers in steps of this size; None: real numbers. With a `condition`,
+    the (name, value) of another parameter, it counts only if that parameter counts and has that value.
     """
 
     name: str
@@ -37,16 +37,16 @@ class Parameter:
 
     @property
     def column(self) -> str:
-        """The column of the ledger that holds it."""
+        """The ledger column of the parameter."""
         return f"config.{self.name}"
 
     @property
     def ordered(self) -> bool:
-        """Whether it is a number that lies on an axis: a range, or choices that are all numbers."""
+        """Whether its values have an order: a range, or choices that are all numbers."""
         return not self.choices or all(isinstance(c, int | float) and not isinstance(c, bool) for c in self.choices)
 
     def value(self, there: Any) -> Value:
-        """`there` as the space has it: pandas makes 3 to 3.0 in a column with gaps. Raises ValueError outside of it."""
+        """`there` as the space spells it: pandas turns 3 into 3.0 beside nulls. Raises ValueError if outside."""
         if self.choices:
             same = [own for own in self.choices if own == there and isinstance(own, bool) == _is_bool(there)]
             if not same:
@@ -58,9 +58,9 @@ class Parameter:
 
 
 def space(ledger: Ledger) -> tuple[Parameter, ...]:
-    """The searched parameters of a run: those without a condition, then the others, both in the contract's order.
+    """The searched parameters of a run: first those without a condition, then the others, in the contract's order.
 
-    Raises LedgerError where the contract does not say them, or says what is no range that this reader knows.
+    Raises LedgerError if the contract lacks the space or has a range that this reader does not know.
     """
     entries = contract(ledger, "space")
     try:
@@ -71,7 +71,7 @@ def space(ledger: Ledger) -> tuple[Parameter, ...]:
 
 
 def counts(frame: pd.DataFrame, parameter: Parameter, parameters: Sequence[Parameter]) -> NDArray[np.bool_]:
-    """In which rows (n,) of `frame` (columns `config.*`) `parameter` decided anything: its conditions hold."""
+    """A mask (n,) of the rows of `frame` (columns `config.*`) in which `parameter` counts: its conditions hold."""
     mask = np.ones(len(frame), dtype=np.bool_)
     for name, value in conditions(parameter, parameters):
         column = f"config.{name}"
@@ -80,7 +80,7 @@ def counts(frame: pd.DataFrame, parameter: Parameter, parameters: Sequence[Param
 
 
 def conditions(parameter: Parameter, parameters: Sequence[Parameter]) -> tuple[tuple[str, Value], ...]:
-    """What must hold for `parameter` to count, the condition's own conditions included; outermost first."""
+    """All conditions for `parameter` to count, including those of its condition; outermost first."""
     by_name = {own.name: own for own in parameters}
     found: list[tuple[str, Value]] = []
     while parameter.condition is not None:
@@ -90,7 +90,7 @@ def conditions(parameter: Parameter, parameters: Sequence[Parameter]) -> tuple[t
 
 
 def conditions_text(conditions: Sequence[tuple[str, Value]]) -> str:
-    """ "optimizer.name = adam"; empty where there are none."""
+    """The conditions as text, such as "optimizer.name = adam"; empty if there are none."""
     return " and ".join(f"{name} = {value}" for name, value in conditions)
 
 
@@ -100,7 +100,7 @@ def conditions_text(conditions: Sequence[tuple[str, Value]]) -> str:
 def _parameter(name: str, entry: Mapping[str, Any]) -> Parameter:
     """A parameter from its entry in the contract, such as {"kind": "log", "low": 1, "high": 2}. Raises ValueError."""
     if not isinstance(entry, Mapping):
-        raise ValueError(f"{name}: {entry!r} is no JSON object")
+        raise ValueError(f"{name}: {entry!r} is not a JSON object")
     condition, own = None, entry
     if entry.get("kind") == WHEN:
         condition, own = (entry["name"], entry["value"]), entry["range"]

@@ -1,4 +1,4 @@
-"""How things are written for people: a metric with its unit and the decimals that mean something; parameters."""
+"""Format metrics (with unit and meaningful decimals) and parameters for people."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -19,34 +19,34 @@ _LABELS = {
 }
 
 COSTS = ("parameters", "macs", "latency_ms", "latency_ratio")
-"""Metrics of the network, not of its training: every seed has the same, so there is no luck and nothing to predict."""
+"""Metrics of the network rather than its training: equal for every seed, so there is no noise to measure."""
 
 _DECIMALS = {"parameters": 0, "macs": 2, "latency_ms": 2, "latency_ratio": 3}
 _UNITS = {"macs": 1e9}
 
 
 def metric_label(metric: str) -> str:
-    """The label of an axis or column; a metric without a written label goes by its own name, which holds its unit."""
+    """The label of an axis or column. A metric without one goes by its name, which includes the unit."""
     return _LABELS.get(metric, metric)
 
 
 def metric_unit(metric: str) -> float:
-    """How much of the ledger's unit is one of the label's: 1e9 multiply-adds are one GMAC; else 1."""
+    """The label's unit in the ledger's unit: 1e9 (multiply-adds) for GMACs, otherwise 1."""
     return _UNITS.get(metric, 1.0)
 
 
 def metric_decimals(metric: str) -> int:
-    """How many decimals of a value in the label's unit mean something: two of decibels, four of indices up to 1."""
+    """How many decimals are meaningful in the label's unit: two for decibels, four for indices up to 1."""
     return _DECIMALS[metric] if metric in COSTS else 2 if metric.endswith("_db") else 4
 
 
 def metric_text(metric: str, value: float) -> str:
-    """A value in the label's unit and in a fitting precision (`metric_decimals`)."""
+    """A value in the label's unit, rounded to `metric_decimals`."""
     return f"{value / metric_unit(metric):,.{metric_decimals(metric)}f}"
 
 
 def value_text(value: object) -> str:
-    """A parameter's value: three digits of a number that is not whole, anything else as it is."""
+    """A parameter's value: three significant digits of a fraction, anything else as it is."""
     if not isinstance(value, float | np.floating):
         return str(value)
     number = float(value)
@@ -54,9 +54,9 @@ def value_text(value: object) -> str:
 
 
 def recorded_text(recorded: Any) -> str:
-    """A range or design of a contract in a few words: "0.1 .. 10 (log)", "adam | sgd", "grid (levels = 3)".
+    """A range or design of a contract as short text: "0.1 .. 10 (log)", "adam | sgd", "grid (levels = 3)".
 
-    What is neither is shown as it is.
+    Anything else is shown as it is.
     """
     if not isinstance(recorded, Mapping) or "kind" not in recorded:
         return str(recorded)
@@ -73,14 +73,14 @@ def recorded_text(recorded: Any) -> str:
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """What each parameter is called in a table or picture: its last name where that is clear, else all of it."""
+    """A short name for each parameter: the last part of its name if that is unique, otherwise the whole name."""
     lasts = {name: name.rsplit(".", 1)[-1] for name in names}
     times = Counter(lasts.values())
     return {name: last if times[last] == 1 else name for name, last in lasts.items()}
 
 
 def sentence(text: str) -> str:
-    """`text` with a capital in front."""
+    """`text` with its first letter capitalized."""
     return f"{text[:1].upper()}{text[1:]}"
 
 

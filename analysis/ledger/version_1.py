@@ -1,8 +1,8 @@
-"""Ledgers of schema version 1, shown as version 2 would have them.
+"""Upgrade ledgers of schema version 1 to version 2 while reading them.
 
 Version 1 differs in two ways:
 
-- the scores of the unprocessed phone pictures stood in columns `baseline.*`, now `untouched.*`;
+- the scores of the unprocessed phone pictures were in columns `baseline.*`, now `untouched.*`;
 - in the contract of a run, the entries of the space and the design were the `repr` of the engine's objects
   ("Log(low=0.1, high=10.0)"), now JSON objects ({"kind": "log", "low": 0.1, "high": 10.0}).
 """
@@ -30,17 +30,17 @@ _KINDS = {
 
 
 def column_before(name: str) -> str:
-    """What a column of version 2 is called in a file of version 1."""
+    """The version-1 name of a version-2 column."""
     return _BEFORE + name.removeprefix(_NOW) if name.startswith(_NOW) else name
 
 
 def upgrade_schema(schema: pa.Schema) -> pa.Schema:
-    """The columns of a version-1 file under their new names."""
+    """The schema of a version-1 file, with version-2 names."""
     return pa.schema([field.with_name(_column_now(field.name)) for field in schema], metadata=schema.metadata)
 
 
 def upgrade_table(table: pa.Table) -> pa.Table:
-    """The rows of a version-1 file as version 2 would have them."""
+    """The rows of a version-1 file, as version 2 has them."""
     table = table.rename_columns([_column_now(name) for name in table.column_names])
     if "contract" in table.column_names:
         texts = [upgrade_contract(text) for text in table["contract"].to_pylist()]
@@ -49,9 +49,9 @@ def upgrade_table(table: pa.Table) -> pa.Table:
 
 
 def upgrade_contract(text: str | None) -> str | None:
-    """The contract of version 2 for one of version 1, both as JSON texts.
+    """Convert a version-1 contract to version 2, both as JSON text.
 
-    What cannot be understood stays as it is: whether that matters is for the analysis that asks for it to say.
+    Parts that cannot be parsed stay as they are; an analysis that needs one reports the error.
     """
     try:
         facts = json.loads(text or "")
@@ -78,9 +78,9 @@ def _upgrade_repr(text: Any) -> Any:
 
 
 def _value(node: ast.AST) -> Any:
-    """What an expression stands for. Raises ValueError or KeyError for anything but literals and known classes."""
+    """The value of an expression. Raises ValueError or KeyError for anything but literals and known classes."""
     if not isinstance(node, ast.Call):
         return ast.literal_eval(node)
     if not isinstance(node.func, ast.Name) or node.args:
-        raise ValueError(f"{ast.unparse(node)} is no range and no design")
+        raise ValueError(f"{ast.unparse(node)} is neither a range nor a design")
     return {"kind": _KINDS[node.func.id], **{word.arg: _value(word.value) for word in node.keywords if word.arg}}

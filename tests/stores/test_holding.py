@@ -94,7 +94,7 @@ def test_a_driver_elsewhere_is_alive_as_long_as_it_beats(
         hold(run, said.append)
     first.check()
     first.release()
-    assert said == [f"process {os.getpid()} on {os.uname().nodename} has not let go of {run}; is it alive? "
+    assert said == [f"process {os.getpid()} on {os.uname().nodename} has not released {run}; is it alive? "
                     "waiting up to 60 s"]  # fmt: skip
 
 

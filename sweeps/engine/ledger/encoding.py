@@ -1,11 +1,11 @@
-"""What a run records about its space and its design: plain JSON objects that carry their `kind`, and back.
+"""Encode the space and design of a run as plain JSON objects that carry their `kind`, and decode them.
 
     Log(0.1, 10.0)                                {"kind": "log", "low": 0.1, "high": 10.0}
     When("optimizer.name", "sgd", Choice(0, 1))   {"kind": "when", "name": "optimizer.name", "value": "sgd",
                                                    "range": {"kind": "choice", "values": [0, 1]}}
     Grid(levels=3)                                {"kind": "grid", "levels": 3}
 
-The kinds are those of `analysis.ledger.schema`, since analysis reads the same objects without the engine.
+The kinds are those of `analysis.ledger.schema`, because analysis reads the same objects without the engine.
 """
 
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ DESIGNS: dict[str, type[Design]] = {
 
 
 def encode_entry(entry: Range | When) -> Recorded:
-    """A range of a space, or one under a condition, as a JSON object."""
+    """The JSON object of a range, conditional or not."""
     if isinstance(entry, When):
         return {"kind": "when", "name": entry.name, "value": entry.value, "range": encode_entry(entry.range)}
     return {"kind": _kind(RANGES, entry), **_fields(entry)}
 
 
 def decode_entry(recorded: Mapping[str, Any]) -> Range | When:
-    """The range that `encode_entry` wrote. Raises KeyError or TypeError for an object that it cannot have written."""
+    """The inverse of `encode_entry`. Raises KeyError or TypeError for any other object."""
     values = dict(recorded)
     kind = values.pop("kind")
     if kind == "when":
@@ -44,12 +44,12 @@ def decode_entry(recorded: Mapping[str, Any]) -> Range | When:
 
 
 def encode_design(design: Design | None) -> Recorded | None:
-    """A design as a JSON object; None for a search, which follows none."""
+    """The JSON object of a design; None for a search, which has no design."""
     return None if design is None else {"kind": _kind(DESIGNS, design), **_fields(design)}
 
 
 def decode_design(recorded: Mapping[str, Any] | None) -> Design | None:
-    """The design that `encode_design` wrote. Raises KeyError or TypeError for an object that it cannot have written."""
+    """The inverse of `encode_design`. Raises KeyError or TypeError for any other object."""
     if recorded is None:
         return None
     values = dict(recorded)
@@ -65,7 +65,7 @@ def _fields(own: Any) -> Recorded:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON gives it back, so that what was recorded compares equal to what is encoded now."""
+    """`value` as it comes back from JSON, so that recorded and newly encoded values compare equal."""
     if isinstance(value, Mapping):
         return {name: _plain(own) for name, own in value.items()}
     return [_plain(own) for own in value] if isinstance(value, list | tuple) else value

@@ -1,17 +1,17 @@
-"""One driver at a time: how a run is held, in a folder and in an object store.
+"""Lock a run for one driver at a time, in a folder or in an object store.
 
-A folder is held by `flock`: the system lets go of it with the process, however that ends. A store has no such thing,
-and pyarrow's stores have no write on condition either. What they have is that whoever lists after a write sees it. So
-every driver puts a claim of its own into RUN/_drivers, and lists:
+A folder is locked by `flock`, which the system releases when the process ends, however it ends. A store has no locks,
+and pyarrow offers no conditional writes. But listings are consistent: a listing after a write shows the object. So
+every driver writes a claim of its own into RUN/_drivers, then lists the folder:
 
-- nobody else has one: it holds the run, and writes its claim anew every BEAT_S;
-- somebody else has: it takes its claim back. Of two that claim at once at least one sees the other, so never both hold;
-  they try again after a while that chance decides.
+- if there is no other claim, it holds the run, and renews its claim every BEAT_S;
+- if there is one, it withdraws its own. Of two drivers that claim at once, at least one sees the other, so they never
+  both hold the run; they try again after a random delay.
 
-A claim that has not changed for STALE_S, by the clock of the one that waits, is a dead driver's; on the machine where
-the driver ran it is known at once. The next claim has a higher term. A driver that was only thought dead (asleep, cut
-off) finds that claim at its next beat, or before its next commit if it has not beaten for long, and writes no more.
-What it had on its way at that moment arrives all the same: under a name of its own, with keys by which it is known.
+A claim that has not changed for STALE_S, by the waiting driver's clock, belongs to a dead driver; on the machine where
+that driver ran, this is known at once. The next claim has a higher term. A driver that only seemed dead (suspended, cut
+off) sees the higher term at its next beat, or before its next commit if its last beat is old, and stops writing.
+A write in flight at that moment still arrives, but under a unique name and with keys that reveal repeated rows.
 """
 
 import fcntl
@@ -31,7 +31,7 @@ from analysis.ledger.location import Location, StoreError, StorePath
 
 BEAT_S = 10.0
 STALE_S = 60.0
-"""Without a beat for so long a driver is dead; it must itself have looked for a successor after half of it."""
+"""A driver without a beat for this long counts as dead; after half of it, it must itself look for a successor."""
 
 LOOK_S = 1.0
 TRIES = 5
@@ -45,21 +45,21 @@ class LedgerBusy(RuntimeError):
 
 
 class LedgerLost(OSError):
-    """Another driver has taken this run over; nothing more may be written."""
+    """Another driver has taken over this run; nothing more may be written."""
 
 
 class Hold(Protocol):
-    """A run that is held."""
+    """A lock on a run."""
 
     def check(self) -> None:
-        """Raise LedgerLost where it is held no more. To be asked before anything is written."""
+        """Raise LedgerLost if the run is no longer held. Call this before every write."""
 
     def release(self) -> None:
-        """Let the next driver have it."""
+        """Release the run for the next driver."""
 
 
 def hold(run: Location, notice: Callable[[str], None]) -> Hold:
-    """Hold `run`, or raise LedgerBusy. `notice` is told where it takes a while to know whether another driver lives."""
+    """Lock `run`, or raise LedgerBusy. `notice` hears of a wait to find out whether another driver is alive."""
     return Lease(run, notice) if isinstance(run, StorePath) else Flock(run)
 
 
@@ -70,10 +70,10 @@ class Flock:
         self._file = _lock(run / ".lock")
 
     def check(self) -> None:
-        """Nobody takes a lock away."""
+        """Do nothing: a lock of the file system cannot be taken away."""
 
     def release(self) -> None:
-        """Let the next driver have the folder."""
+        """Release the folder for the next driver."""
         self._file.close()
 
 
@@ -94,7 +94,7 @@ def _lock(path: Path) -> IO[str]:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a driver says in the store. `machine` and `begun` tell whether a process that is seen here is the one."""
+    """What a driver writes into the store. `machine` and `begun` tell whether a local process is that driver."""
 
     holder: str
     machine: str
@@ -103,7 +103,7 @@ class Claim:
     beat: int = 0
 
     def fate(self) -> str:
-        """ "alive" or "dead" where that can be told on this machine, else "unknown"."""
+        """ "alive" or "dead" if the driver ran on this machine, otherwise "unknown"."""
         begun = _begun(self.process)
         if self.machine != _machine() or begun is None:
             return "unknown"
@@ -126,14 +126,14 @@ class Lease:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise LedgerLost where another driver has taken the run over, StoreError where that cannot be found out."""
+        """Raise LedgerLost if another driver has taken over the run, StoreError if the store does not answer."""
         if not self._lost and _now_s() - self._beaten_s > STALE_S / 2:
             self._beat()
         if self._lost:
             raise LedgerLost(self._lost)
 
     def release(self) -> None:
-        """Take the claim back. Where the store does not answer it stays, and the next driver waits till it is stale."""
+        """Withdraw the claim. If the store does not answer, it stays, and the next driver waits until it is stale."""
         self._ended.set()
         self._thread.join()
         with suppress(StoreError):
@@ -150,11 +150,12 @@ class Lease:
                     (self._folder / name).remove()
                 return
             self._file().remove()
-            time.sleep(random.SystemRandom().uniform(0, LOOK_S))  # not seeded: two that start together must differ
+            # Not seeded: two drivers that start together must wait for different times.
+            time.sleep(random.SystemRandom().uniform(0, LOOK_S))
         raise LedgerBusy(f"other drivers claim {self._run} at the same moment; {_ADVICE}")
 
     def _wait_for_death(self, found: Mapping[str, Claim]) -> None:
-        """Return when all that made these claims are dead. Raises LedgerBusy as soon as one shows that it is alive."""
+        """Wait until the drivers of all these claims are dead. Raises LedgerBusy as soon as one proves alive."""
         doubtful = dict(found)
         since_s, said = _now_s(), False
         while True:
@@ -169,12 +170,12 @@ class Lease:
                 return
             if not said:
                 holder = next(iter(doubtful.values())).holder
-                self._notice(f"{holder} has not let go of {self._run}; is it alive? waiting up to {STALE_S:.0f} s")
+                self._notice(f"{holder} has not released {self._run}; is it alive? waiting up to {STALE_S:.0f} s")
                 said = True
             time.sleep(LOOK_S)
 
     def _others(self) -> dict[str, Claim]:
-        """The claims of other drivers by name. One that goes while it is read is left out."""
+        """The claims of other drivers by name, without those that vanish while they are read."""
         found = {}
         for file in self._folder.files():
             if file.name != self._file().name:
@@ -184,16 +185,16 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._ended.wait(BEAT_S) and not self._lost:
-            with suppress(StoreError):  # the next beat may come through; `check` sees how long none has
+            with suppress(StoreError):  # the next beat may succeed; `check` notices when none has for too long
                 self._beat()
 
     def _beat(self) -> None:
-        """Renew the claim, unless it is gone or another driver's has a higher term. Raises StoreError."""
+        """Renew the claim, unless it is gone or another claim has a higher term. Raises StoreError."""
         with self._at_work:
             names = [file.name for file in self._folder.files()]
             later = [name for name in names if _term(name) > self._term]
             if later or self._file().name not in names:
-                self._lost = f"another driver has taken {self._run} over while this one was not to be heard"
+                self._lost = f"another driver has taken over {self._run} while this one did not respond"
                 return
             self._say()
 
@@ -202,7 +203,7 @@ class Lease:
         self._beats += 1
         claim = asdict(replace(self._claim, beat=self._beats))
         self._file().write(json.dumps(claim).encode())
-        self._beaten_s = now_s  # as it was before the request, which may have taken long
+        self._beaten_s = now_s  # the time before the request, which may have taken long
 
     def _file(self) -> StorePath:
         return self._folder / f"{self._term:06d}-{self._name}.json"
@@ -213,18 +214,18 @@ def _term(name: str) -> int:
 
 
 def _now_s() -> float:
-    """Seconds that go on while the machine sleeps, as those of time.monotonic do not."""
+    """Seconds on a clock that keeps running while the machine sleeps, unlike time.monotonic."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _machine() -> str:
-    """A name for what process numbers are counted in: this boot, and this container."""
+    """An ID of what process IDs are unique in: this boot and this container."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
 
 
 def _begun(process: int) -> str | None:
-    """When a process of this machine was started, in ticks; empty where there is none, None where it is hidden."""
+    """The start time of a local process in ticks; empty if there is none, None if it is hidden from us."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Recorded curves: what every trial of a grid or of an earlier run had reached, step by step, for replays.
+"""Recorded training curves for replays: the reports of every trial of an earlier run or grid, step by step.
 
 The source is a run's ledger, or one Parquet file with a row per trial and step (`trial`, `seed`, `step`, `parameters`,
 `config.*`, `metric.*`, `train_s`, `eval_s`), as tests/golden/grid.parquet.
@@ -25,30 +25,30 @@ from sweeps.engine.space import Choice, When
 from sweeps.engine.sweep import METRICS, Budget
 
 OBJECTIVES = ("psnr_db", "parameters")
-"""Those of a source that does not say its own."""
+"""The objectives if the source does not record its own."""
 
 COLUMNS = ("trial", "seed", "step", "parameters", "config.train.steps", "train_s", "eval_s")
-"""What a file must have beside metrics and the other leaves."""
+"""The columns that a file must have besides metrics and the other leaves."""
 
 Key = tuple[Scalar | None, ...]
-"""The values of the leaves that vary, None where a leaf is not there."""
+"""The values of the leaves that vary, None for a leaf that a configuration lacks."""
 
 
 class RecordingError(ValueError):
-    """Curves that cannot be replayed as asked."""
+    """The curves do not allow the requested replay."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One recorded trial: its parameter count (None: not known) and its reports by step, ascending."""
+    """One recorded trial: its parameter count (None if unknown) and its reports by step, ascending."""
 
     parameters: int | None
     reports: Mapping[int, Report]
 
     def stretch(self, before: int, step: int) -> Report:
-        """The report at `step` as a trial makes it that reported at `before` last (0: never).
+        """The report at `step` of a trial that last reported at `before` (0: never).
 
-        It counts the training time of every recorded stretch between the two, and one evaluation.
+        Its times add up the training of all recorded intervals in between, and count one evaluation.
         """
         train_s = sum(report.train_s for at, report in self.reports.items() if before < at <= step)
         return dataclasses.replace(self.reports[step], train_s=train_s)
@@ -56,9 +56,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class Recording:
-    """Curves by the values of the leaves that vary, all with a report at every rung that was asked for.
+    """Curves by the values of the leaves that vary, each with a report at every requested rung.
 
-    `steps` is the full budget, `unused` says how many trials are left out for which reason.
+    `steps` is the full budget of a trial; `unused` counts the trials left out, by reason.
     """
 
     curves: Mapping[Key, Curve]
@@ -69,27 +69,27 @@ class Recording:
     unused: Mapping[str, int]
 
     def key(self, config: Mapping[str, Scalar]) -> Key:
-        """Where the curve of a flat configuration, or of a point of the space, stands if there is one."""
+        """The key in `curves` of a flat configuration or a point of the space, recorded or not."""
         return tuple(config.get(name) for name in self.space)
 
     def find(self, config: Mapping[str, Scalar]) -> Curve | None:
-        """The curve of a flat configuration, None where it was not recorded."""
+        """The curve of a flat configuration, None if it was not recorded."""
         return self.curves.get(self.key(config))
 
     def final(self, keys: Iterable[Key]) -> NDArray[np.float64]:
-        """The objectives (n, objectives) at the full budget."""
+        """The objective values at the full budget, of shape (n, objectives)."""
         reports = [self.curves[key].reports[self.steps] for key in keys]
         rows = [[report.metrics[name] for name in self.objectives] for report in reports]
         return np.array(rows, dtype=np.float64).reshape(-1, len(self.objectives))
 
     def budget(self, rungs: int, reduction: int) -> Budget:
-        """As many trials as there are curves; raises RecordingError where the rungs do not go into the steps."""
+        """A budget of one trial per curve. Raises RecordingError if the rungs do not fit into the steps."""
         return _budget(len(self.curves), self.steps, rungs, reduction)
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """One trial of the source: its flat configuration, None for leaves that it does not have, and its reports' rows."""
+    """One trial of the source: its flat configuration, None for leaves that it lacks, and its report rows."""
 
     seed: int
     parameters: int | None
@@ -98,9 +98,9 @@ class _Trial:
 
 
 def load(source: Location, spacings: Iterable[tuple[int, int]], objectives: Sequence[str] = ()) -> Recording:
-    """The curves of `source` that can be replayed under every one of the (rungs, reduction) in `spacings`.
+    """Load the curves of `source` that can be replayed with every (rungs, reduction) in `spacings`.
 
-    `objectives` replace the source's own. Raises RecordingError, and LedgerError where the source cannot be read.
+    `objectives` replace the source's own. Raises RecordingError, and LedgerError if the source cannot be read.
     """
     if is_file(source):
         trials, own = _from_file(source)
@@ -124,12 +124,12 @@ def load(source: Location, spacings: Iterable[tuple[int, int]], objectives: Sequ
 
 
 def is_file(source: Location) -> bool:
-    """Whether the curves lie in one Parquet file, and not in a run's ledger."""
+    """Whether the source is one Parquet file rather than a run."""
     return isinstance(source, Path) and source.is_file()
 
 
 def own_spacing(source: Location) -> tuple[int, int] | None:
-    """The number of rungs and the reduction that a run was started with; None where the source does not say."""
+    """The number of rungs and the reduction of a run; None if the source does not record them."""
     runs = [] if is_file(source) else _table(source, "runs", "run")
     text = max(runs, key=lambda row: row["started"]).get("contract") if runs else None
     facts = json.loads(text) if text else {}
@@ -140,11 +140,11 @@ def own_spacing(source: Location) -> tuple[int, int] | None:
 
 
 def _from_file(path: Location) -> tuple[list[_Trial], tuple[str, ...]]:
-    """The trials of a file, which says nothing of objectives."""
+    """The trials of a file, and no objectives, which a file does not record."""
     try:
         rows = pq.read_table(path, page_checksum_verification=True).to_pylist()
     except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
-        raise LedgerError(f"{path} is no readable Parquet file: {str(error).splitlines()[0]}") from error
+        raise LedgerError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
     missing = [name for name in COLUMNS if rows and name not in rows[0]]
     if missing:
         raise RecordingError(f"{path} has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
@@ -157,10 +157,10 @@ def _from_file(path: Location) -> tuple[list[_Trial], tuple[str, ...]]:
 
 
 def _from_ledger(run: Location) -> tuple[list[_Trial], tuple[str, ...]]:
-    """The trials of a run that have ended, and its objectives."""
+    """The ended trials of a run, and its objectives."""
     runs, ended = _table(run, "runs", "run"), _table(run, "trials", "trial")
     if not runs or not ended:
-        raise LedgerError(f"{run} is no ledger with ended trials, and no Parquet file")
+        raise LedgerError(f"{run} is neither a ledger with ended trials nor a Parquet file")
     newest = max(runs, key=lambda row: row["started"])
     trials = {row["trial"]: _Trial(row["seed"], row["cost.parameters"], _config(row)) for row in ended}
     for row in _table(run, "reports", "trial", "step"):
@@ -187,7 +187,7 @@ def _curve(trial: _Trial) -> Curve:
 
 
 def _report(row: Row, parameters: int | None) -> Report:
-    """A row as a worker's report. What no rule looks at, losses and gradients, is left out or NaN."""
+    """A worker's report from its row, without losses and gradients (empty or NaN), which no rule uses."""
     metrics = {
         name.removeprefix("metric."): v for name, v in row.items() if name.startswith("metric.") and v is not None
     }
@@ -222,13 +222,13 @@ def _check_steps(source: Location, needed: Iterable[int], recorded: Iterable[int
     missing = sorted(set(needed) - set(recorded))
     if missing:
         raise RecordingError(
-            f"no trial of {source} reported at step {', '.join(map(str, missing))}, where a rung is asked for; "
+            f"no trial of {source} reported at step {', '.join(map(str, missing))}, where a rung is requested; "
             f"the reports are at {', '.join(map(str, sorted(recorded)))}: choose other rungs or another reduction"
         )
 
 
 def _usable(trials: Iterable[_Trial], needed: Iterable[int]) -> tuple[list[_Trial], dict[str, int]]:
-    """One complete trial of every configuration, that of the lowest seed; and how many others there are, and why."""
+    """The complete trial with the lowest seed of each configuration, and counts of the others by reason."""
     usable: dict[tuple[Any, ...], _Trial] = {}
     unused: Counter[str] = Counter()
     for trial in sorted(trials, key=lambda trial: trial.seed):
@@ -254,7 +254,7 @@ def _budget(trials: int, steps: int, rungs: int, reduction: int) -> Budget:
 
 
 def _space(configs: Sequence[dict[str, Scalar | None]]) -> tuple[dict[str, Choice | When], dict[str, Scalar]]:
-    """A Choice for every leaf that varies, and the value of every one that does not."""
+    """A Choice for every leaf that varies, and the value of every leaf that does not."""
     leaves = {name: [config[name] for config in configs] for name in configs[0] if name != "train.steps"}
     space: dict[str, Choice | When] = {}
     fixed: dict[str, Scalar] = {}
@@ -265,15 +265,15 @@ def _space(configs: Sequence[dict[str, Scalar | None]]) -> tuple[dict[str, Choic
         elif held and (entry := _entry(name, Choice(*sorted(held)), leaves)):
             space[name] = entry
     if not space:
-        raise RecordingError("all trials that can be replayed have one configuration: there is nothing to search")
+        raise RecordingError("all trials that can be replayed have the same configuration: there is nothing to search")
     return space, fixed
 
 
 def _entry(name: str, choice: Choice, leaves: Mapping[str, Sequence[Scalar | None]]) -> Choice | When | None:
-    """How the leaf was searched: by the choice; or, where some trials lack it, by that under the variant that has it.
+    """How the leaf was searched: by `choice`, or, if some trials lack it, by a choice under the variant that has it.
 
-    Several variants may have it, as Adam and AdamW both have `beta1`. It was searched under the one in which it is not
-    what that variant has by itself; None where there is no such one, so that nothing was searched.
+    Several variants may have it: both Adam and AdamW have `beta1`. It was searched under the one whose values differ
+    from that variant's default; None if there is none, since then it was not searched at all.
     """
     if None not in leaves[name]:
         return choice
@@ -283,18 +283,18 @@ def _entry(name: str, choice: Choice, leaves: Mapping[str, Sequence[Scalar | Non
             if own is not None:
                 held.setdefault(own, set()).add(value)
         if not held or any(None in values and len(values) > 1 for values in held.values()):
-            continue  # it is not this variant that decides who has it
+            continue  # whether a trial has the leaf does not depend on this variant
         have = [own for own, values in held.items() if values != {None}]
-        searched = have if len(have) == 1 else [own for own in have if held[own] != {_by_itself(variant, own, name)}]
+        searched = have if len(have) == 1 else [own for own in have if held[own] != {_default(variant, own, name)}]
         if len(searched) < 2:
             return When(variant, searched[0], _choice(held[searched[0]])) if searched else None
-    raise RecordingError(f"only some trials have {name}, and no one variant decides which: they cannot be replayed")
+    raise RecordingError(f"only some trials have {name}, and no single variant decides which: they cannot be replayed")
 
 
 def _choice(values: Iterable[Scalar | None]) -> Choice:
     return Choice(*sorted(value for value in values if value is not None))
 
 
-def _by_itself(variant: str, value: Scalar, name: str) -> Scalar | None:
-    """What the leaf is where nothing but the variant is said; None where the variant has no such leaf."""
+def _default(variant: str, value: Scalar, name: str) -> Scalar | None:
+    """The default of the leaf `name` under a variant; None if the variant has no such leaf."""
     return flatten(from_flat({variant: value})).get(name)

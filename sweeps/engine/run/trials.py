@@ -1,4 +1,4 @@
-"""Trials in the driver's memory, and their rows in the ledger, in both directions."""
+"""Trials in the driver's memory, and their conversion to and from ledger rows."""
 
 import hashlib
 import itertools
@@ -17,7 +17,7 @@ from sweeps.engine.ledger.writer import Row
 
 @dataclass(frozen=True)
 class RunContext:
-    """What all trials of a run share: fingerprint of the data, hash of the code, and the run.* columns of every row."""
+    """What all trials of a run share: data fingerprint, code hash, and the run.* columns of every row."""
 
     data: str
     code: str
@@ -28,10 +28,10 @@ class RunContext:
 class Trial:
     """One configuration with one seed, and everything that workers have reported about it.
 
-    `number` counts configurations in the order of proposal; `values` are the searched leaves; `label` names an enqueued
-    or listed configuration, and is "" for a sampler's suggestion. `stage` is "search" or "confirm". `spared` is the
-    rung at which the audit kept the trial from being stopped, -1 if there is none. `state` is what a worker continues
-    from, None if it must begin again. `wall_before_s` are the seconds spent before that state.
+    `number` counts configurations in the order they were proposed; `values` are the searched leaves; `label` names an
+    enqueued or listed configuration and is "" for a sampler's suggestion. `stage` is "search" or "confirm". `spared` is
+    the rung at which the audit saved the trial from being stopped, -1 if there is none. `state` is what a worker
+    resumes from, None to start over. `wall_before_s` is the wall time in seconds spent before that state.
     """
 
     id: str
@@ -53,18 +53,18 @@ class Trial:
     wall_before_s: float = 0.0
 
     def last(self) -> Report | None:
-        """The report at the highest step, None if there is none."""
+        """The report at the highest step, or None."""
         return self.reports[max(self.reports)] if self.reports else None
 
     def forget_details(self) -> None:
-        """Keep only what comparisons need of each report, to save memory; the rest is in the ledger."""
+        """Drop everything but the metrics of each report to save memory; the rest is in the ledger."""
         for step, report in self.reports.items():
             metrics = {sys.intern(name): value for name, value in report.metrics.items()}
             self.reports[step] = replace(report, metrics=metrics, spread={}, untouched={}, losses={}, signals={})
 
 
 def trial_identity(config: Config, seed: int, context: RunContext) -> str:
-    """16 hexadecimal digits that name a trial: configuration, seed, data and code, and nothing else."""
+    """The trial's ID, 16 hex digits: a hash of configuration, seed, data and code, and nothing else."""
     parts = f"{digest(config)}/{seed}/{context.data}/{context.code}"
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
@@ -72,7 +72,7 @@ def trial_identity(config: Config, seed: int, context: RunContext) -> str:
 def trials_from_rows(
     starts: Sequence[Row], reports: Sequence[Row], trials: Sequence[Row], build: Callable[[Row], Trial]
 ) -> dict[str, Trial]:
-    """The trials of earlier invocations by id, with all that was heard of them; `build` makes one of its start."""
+    """The trials of earlier invocations by ID, with their reports and endings; `build` makes one from its start row."""
     found = {row["trial"]: build(row) for row in starts}
     for row in sorted(reports, key=lambda row: int(row["step"])):
         trial = found[row["trial"]]
@@ -87,7 +87,7 @@ def trials_from_rows(
 
 
 def renumber(trials: Iterable[Trial]) -> list[Trial]:
-    """Give each configuration a number of its own, in place: two drivers that wrote at once may have used one twice."""
+    """Make the numbers of configurations unique, in place: two drivers that overlapped may have used one twice."""
     found = list(trials)
     unused = itertools.count(1 + max((trial.number for trial in found), default=0))
     owners: dict[int, str] = {}
@@ -102,18 +102,18 @@ def renumber(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def network_identity(config: Config) -> str:
-    """16 hexadecimal digits that name a network, whatever it is trained with."""
+    """The network's ID, 16 hex digits: a hash of the `net.*` leaves, independent of the training."""
     leaves = {name: value for name, value in flatten(config).items() if name.startswith("net.")}
     return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def start_row(trial: Trial, sweep: str) -> Row:
-    """The row of `starts`."""
+    """The `starts` row of a trial."""
     return _identity(trial, sweep) | {"started": trial.started}
 
 
 def report_row(trial: Trial, report: Report) -> Row:
-    """The row of `reports`."""
+    """The `reports` row of one report."""
     return {
         "trial": trial.id,
         "step": report.step,
@@ -132,7 +132,7 @@ def report_row(trial: Trial, report: Report) -> Row:
 
 
 def trial_row(trial: Trial, sweep: str, rung_steps: tuple[int, ...], context: RunContext) -> Row:
-    """The row of `trials`: how it ended, and its scores at the last rung it reached."""
+    """The `trials` row of a trial: its ending, and its scores at the last rung it reached."""
     last = trial.last()
     return {
         **_identity(trial, sweep),
@@ -154,7 +154,7 @@ def trial_row(trial: Trial, sweep: str, rung_steps: tuple[int, ...], context: Ru
 
 
 def report_from_row(row: Row) -> Report:
-    """The report that `report_row` wrote."""
+    """The inverse of `report_row`."""
     losses = _with_prefix("loss.", row)
     return Report(
         step=row["step"],
@@ -175,7 +175,7 @@ def report_from_row(row: Row) -> Report:
 def cost_row(
     network: str, config: Mapping[str, Scalar], cost: Cost, host: str, context: RunContext, measured_in: str
 ) -> Row:
-    """The row of `costs`: one network on one device under stated conditions. `measured_in` is the run.run it is of."""
+    """The `costs` row of one network on one device; `measured_in` is the `run.run` that measured it."""
     measured = asdict(cost)
     conditions = measured.pop("conditions")
     return {
@@ -189,7 +189,7 @@ def cost_row(
 
 
 def cost_from_row(row: Row) -> Cost:
-    """The cost that `cost_row` wrote."""
+    """The inverse of `cost_row`."""
     conditions = Conditions(**{own.name: row[f"cost.{own.name}"] for own in fields(Conditions)})
     measured = {own.name: row[f"cost.{own.name}"] for own in fields(Cost) if own.name != "conditions"}
     return Cost(conditions=conditions, **measured)

@@ -303,5 +303,5 @@ def test_a_run_that_does_not_say_its_space_is_refused(write: Write) -> None:
     facts = json.loads(searched_run()["contract"])
     del facts["space"]
     run = write(*searched(30, color, 1), [searched_run() | {"contract": json.dumps(facts)}])
-    with pytest.raises(LedgerError, match="does not say space in the column contract"):
+    with pytest.raises(LedgerError, match="no space in the column contract"):
         importance([load(run)], [PSNR], 0)

@@ -247,7 +247,7 @@ def other_run(home: Path) -> str:
 def gone_on(home: Path) -> str:
     write_rows(home / "runs" / part(1), [run_row()])
     write_rows(home / "runs" / part(1, invocation=2), [run_row(run="later")])
-    return "has been gone on with"
+    return "does not have its invocation"
 
 
 def photographs(home: Path) -> str:
@@ -264,7 +264,7 @@ def trials_alone(home: Path) -> str:
 def of_equal_name(home: Path) -> str:
     write_rows(home / "runs" / part(1), [run_row()])
     write_rows(home / "trials" / part(3), [trial_row(0, reason="another one")])
-    return "it is of another run"
+    return "it belongs to another run"
 
 
 def a_file(home: Path) -> str:

@@ -34,7 +34,7 @@ def test_tables_come_back_as_written(write: Write) -> None:
     assert not_ended(ledger) == 0
 
 
-def test_files_with_other_columns_are_united_by_name(write: Write) -> None:
+def test_files_with_other_columns_are_merged_by_name(write: Write) -> None:
     run = write([trial_row(0)])
     strided = trial_row(1, **{"config.net.stride": 2, "metric.psnr_db": None})
     del strided["config.loss.color"]
@@ -103,10 +103,10 @@ def test_the_rows_of_some_trials_are_those_of_the_whole_table(
 
 def test_repeated_keys_are_found_among_nulls_and_across_columns() -> None:
     keys = pa.table({"a": ["x", None, "x", None, "y", "x"], "b": [1, 1, 2, 1, 1, 1]})
-    assert columns.repeated(keys).tolist() == [False, False, False, True, False, True]
+    assert columns.repeats(keys).tolist() == [False, False, False, True, False, True]
     many = np.random.default_rng(3).integers(0, 40, (3000, 7))
     table = pa.table({str(n): many[:, n] // (1 + n) for n in range(7)} | {"wide": many[:, 0] * 2**40})
-    assert columns.repeated(table).tolist() == table.to_pandas().duplicated().tolist()
+    assert columns.repeats(table).tolist() == table.to_pandas().duplicated().tolist()
 
 
 def test_a_ledger_can_be_made_of_tables_in_memory() -> None:
@@ -256,7 +256,7 @@ def test_a_ledger_from_before_the_audit_has_nothing_spared(write: Write) -> None
 def test_what_the_contract_does_not_say_is_an_error(write: Write) -> None:
     assert contract(load(write([trial_row(0)])), "audit_share") == 0.25
     for changes in ({"contract": None}, {"contract": "{}"}):
-        with pytest.raises(LedgerError, match="does not say rungs in the column contract"):
+        with pytest.raises(LedgerError, match="no rungs in the column contract"):
             contract(load(write([trial_row(0)], runs=[run_row(**changes)])), "rungs")
     bare = run_row()
     del bare["contract"]

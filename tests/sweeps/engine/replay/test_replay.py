@@ -266,12 +266,12 @@ def test_a_leaf_that_two_variants_have_was_searched_where_it_is_not_their_own(tm
     assert outcome.endings == {"completed": 4}
     recording = recorded(tmp_path / "b.parquet", [{"name": "adam", "beta1": 0.9}, adamw, sgd])
     assert "optimizer.beta1" not in recording.space  # nothing was searched
-    with pytest.raises(RecordingError, match=r"only some trials have optimizer\.beta1, and no one variant decides"):
+    with pytest.raises(RecordingError, match=r"only some trials have optimizer\.beta1, and no single variant decides"):
         recorded(tmp_path / "c.parquet", [{"name": "adam", "beta1": 0.5}, {"name": "adamw", "beta1": 0.7}, sgd])
 
 
 def test_rungs_that_were_not_recorded_are_refused_with_those_that_were(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="at step 16, where a rung is asked for; the reports are at 1, 2, 3, 5, 9"):
+    with pytest.raises(RecordingError, match="at step 16, where a rung is requested; the reports are at 1, 2, 3, 5, 9"):
         load(GRID, [(2, 5)])
     with pytest.raises(RecordingError, match="has no objective ssim; choose from psnr_db, ms_ssim, parameters"):
         load(GRID, [(2, 3)], ["ssim"])

@@ -1,4 +1,4 @@
-"""`analysis ablation`: what each part of a configuration is worth, with and without it on the same seeds."""
+"""`analysis ablation`: what each part of a configuration contributes, with and without it on the same seeds."""
 
 import argparse
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ class _Found(NamedTuple):
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add_runs(parser, "several are answered one by one")
+    """Add the command's arguments."""
+    add_runs(parser, "several are answered separately")
     add_out(parser, "RUN/analysis")
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Answer run by run. Raises LedgerError."""
+    """Answer each run separately. Raises LedgerError."""
     ledgers = load_all(options.runs)
     places = places_to_write("ablation", ledgers, options.out)
     found = [_one(ledger, *place) for ledger, place in zip(ledgers, places, strict=True)]

@@ -1,4 +1,4 @@
-"""What a command gives back: numbers for `--json`, or words and tables for people; and how runs are loaded for it."""
+"""What commands share: their answer (numbers for `--json`, text for people), and how they load runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -10,24 +10,24 @@ from analysis.output import say_notes
 
 
 class Answer(NamedTuple):
-    """`numbers` are the fields of the JSON object, `say` prints the same on standard output: one of them is used."""
+    """The answer of a command: `numbers` become the JSON object, or `say` prints the same for people."""
 
     numbers: Mapping[str, object]
     say: Callable[[], None]
 
 
 def load_all(runs: Sequence[Location]) -> list[Ledger]:
-    """The ledgers of different runs; what was put aside in them is said on standard error. Raises LedgerError."""
-    run_names(runs)  # refuses a run that is named twice before anything is read
+    """Load the ledgers of different runs and print their notes on standard error. Raises LedgerError."""
+    run_names(runs)  # refuses a run named twice before reading anything
     ledgers = [load(run) for run in runs]
     say_notes(note for ledger in ledgers for note in ledger.notes)
     return ledgers
 
 
 def places_to_write(stem: str, ledgers: Sequence[Ledger], out: Location | None) -> list[tuple[Location, str]]:
-    """A folder and the stem of its files for each run of a command that answers run by run.
+    """The folder and the file stem for each run, for commands that answer each run separately.
 
-    In the run's own folder the stem is enough; several runs that share the folder `out` need their names in it.
+    In the run's own folder `stem` is enough; runs that share the folder `out` also need their names in the stem.
     """
     if out is None:
         return [(ledger.path / "analysis", stem) for ledger in ledgers]
@@ -36,13 +36,13 @@ def places_to_write(stem: str, ledgers: Sequence[Ledger], out: Location | None) 
 
 
 def described(ledgers: Sequence[Ledger]) -> list[dict[str, object]]:
-    """What every JSON object says of its runs."""
+    """The description of the runs that is part of every JSON object."""
     names = run_names([ledger.path for ledger in ledgers])
     return [_run(name, ledger) for name, ledger in zip(names, ledgers, strict=True)]
 
 
 def described_one(ledger: Ledger) -> dict[str, object]:
-    """The same of a single run."""
+    """The description of a single run."""
     return described([ledger])[0]
 
 

@@ -1,26 +1,26 @@
-"""Arguments that commands have in common: where runs lie, and where files go."""
+"""Arguments that several commands share: where runs are, and where files go."""
 
 import argparse
 
 from analysis.ledger.location import KINDS, Location, LocationError, StoreError, locate
 
-RUN = f"where the run lies: {KINDS}"
+RUN = f"the run: {KINDS}"
 
 
 def add_runs(parser: argparse.ArgumentParser, several: str = "") -> None:
-    """One RUN or several; `several` says what a command makes of more than one."""
+    """Add one or more RUN arguments; `several` says in the help how the command treats more than one."""
     text = f"{RUN}; {several}" if several else RUN
     parser.add_argument("runs", metavar="RUN", type=run_location, nargs="+", help=text)
 
 
 def add_out(parser: argparse.ArgumentParser, default: str = "analysis in the first RUN", what: str = "files") -> None:
-    """--out, the folder of what a command writes."""
+    """Add --out, the folder that a command writes to."""
     text = f"write the {what} to this folder (default: {default})"
     parser.add_argument("--out", metavar="DIR", type=run_location, help=text)
 
 
 def run_location(text: str) -> Location:
-    """An argument that names a run or a folder. Raises argparse.ArgumentTypeError, with the reason."""
+    """Parse an argument that names a run or a folder. Raises argparse.ArgumentTypeError with the reason."""
     try:
         return locate(text)
     except (LocationError, StoreError) as error:
@@ -28,7 +28,7 @@ def run_location(text: str) -> Location:
 
 
 def at_least(least: int, text: str) -> int:
-    """A whole number of `least` or more. Raises argparse.ArgumentTypeError."""
+    """Parse an integer >= `least`. Raises argparse.ArgumentTypeError."""
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number >= {least}")
     return int(text)

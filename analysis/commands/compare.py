@@ -1,4 +1,4 @@
-"""`analysis compare`: what differs between two runs, and whether their results do by more than noise."""
+"""`analysis compare`: what differs between two runs, and which results differ by more than noise."""
 
 import argparse
 
@@ -17,11 +17,11 @@ _MOST = 15
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument("a", metavar="RUN_A", type=run_location, help=RUN)
-    parser.add_argument("b", metavar="RUN_B", type=run_location, help="the run to hold against RUN_A")
+    parser.add_argument("b", metavar="RUN_B", type=run_location, help="the run to compare with RUN_A")
     add_out(parser, "analysis in RUN_A")
-    parser.add_argument("--all", action="store_true", help=f"list every configuration, not only {_MOST}")
+    parser.add_argument("--all", action="store_true", help=f"list all configurations, not only {_MOST}")
 
 
 def run(options: argparse.Namespace) -> Answer:
@@ -99,7 +99,7 @@ def _say_scores(found: Comparison, most: int | None) -> None:
 
 
 def _lines(found: Comparison) -> list[str]:
-    """What was found in sentences."""
+    """The findings as sentences."""
     single = found.objectives[0].metric if len(found.objectives) == 1 else None
     top = [best_line(found.best, single)] if found.best else []
     return [*sameness_lines(found.sameness, found.pairing), *verdict_lines(found.scores, found.scored), *top]

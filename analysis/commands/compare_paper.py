@@ -18,14 +18,14 @@ _TABLE_NAMES = {"fpie1": "Table 1", "fpie2": "Table 2", "all": "Tables 1 and 2"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     add_runs(parser, "several are pooled")
     parser.add_argument("--table", choices=[*TABLES, "all"], default="all", help="FPIE's Table 1 or 2 (default: all)")
     add_out(parser)
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Put the runs beside the paper. Raises LedgerError."""
+    """Compare the runs with the paper. Raises LedgerError."""
     ledgers = load_all(options.runs)
     frame = compare_networks(ledgers, options.table)
     title = f"Fast Perceptual Image Enhancement ({_TABLE_NAMES[options.table]}) beside this run"

@@ -1,4 +1,4 @@
-"""`analysis fetch`: copy a run from a shared folder or an object store to a folder here."""
+"""`analysis fetch`: copy a run from a shared folder or an object store to a local folder."""
 
 import argparse
 from pathlib import Path
@@ -12,16 +12,16 @@ from analysis.output import say_notes
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument("run", metavar="RUN", type=run_location, help=RUN)
-    parser.add_argument("folder", metavar="DIR", type=_folder, help="a new folder here, or an earlier copy of the run")
+    parser.add_argument("folder", metavar="DIR", type=_folder, help="a new local folder, or an earlier copy of the run")
     parser.add_argument(
-        "--compact", action="store_true", help="write a few large files instead of a small one per commit; same rows"
+        "--compact", action="store_true", help="pack the small files into a few large ones with the same rows"
     )
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Copy what is new. Raises LedgerError, also where something was damaged: the copy lacks it."""
+    """Copy what is new. Raises LedgerError, also after copying if damaged files had to be left out."""
     done = fetch(options.run, options.folder, compact=options.compact)
     if done.damaged:
         raise LedgerError(

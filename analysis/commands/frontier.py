@@ -1,4 +1,4 @@
-"""`analysis frontier`: the configurations that no other one beats."""
+"""`analysis frontier`: the configurations that no other beats."""
 
 import argparse
 
@@ -30,14 +30,14 @@ _OTHERS = 15
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     add_runs(parser, "several on the same data share one front")
     add_out(parser)
     add = parser.add_argument
-    add("--all", action="store_true", help=f"list every configuration, not only the front and {_OTHERS} others")
-    add("--search", action="store_true", help="show the search's own scores, of all configurations")
-    add("--objectives", metavar="METRIC", nargs="+", help="use these 1 to 3 of the run's objectives")
-    add("--paper", choices=[*TABLES, "all"], help="draw the points of a paper_points table, where they are comparable")
+    add("--all", action="store_true", help=f"list all configurations, not only the front and {_OTHERS} others")
+    add("--search", action="store_true", help="show the search's own scores, for all configurations")
+    add("--objectives", metavar="METRIC", nargs="+", help="use only these 1 to 3 of the run's objectives")
+    add("--paper", choices=[*TABLES, "all"], help="also draw the paper's points from this table, if comparable")
     add("--pirm", action="store_true", help="add the scores A, B and C of the PIRM 2018 challenge")
 
 

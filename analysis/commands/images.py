@@ -1,4 +1,4 @@
-"""`analysis images`: what the best networks, or named ones, make of pictures."""
+"""`analysis images`: what the best networks, or chosen ones, do to pictures."""
 
 import argparse
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ _MOST = 4
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     add_runs(parser, "several must be on the same data")
     add_out(parser)
     add = parser.add_argument
     add("--most", metavar="N", type=partial(at_least, 1), default=_MOST, help=f"show N networks (default: {_MOST})")
     add("--trial", metavar="ID", action="append", default=[], help="show this completed trial; may be repeated")
     add("--corner", metavar=("X", "Y"), type=partial(at_least, 0), nargs=2,
-        help="enlarge photographs from this pixel on")  # fmt: skip
+        help="top left pixel of the enlarged part of photographs")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> Answer:

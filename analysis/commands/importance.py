@@ -27,19 +27,19 @@ from analysis.output import console, progress, say_written, write
 from analysis.statistics.importance import FEWEST, best_share
 
 _SLICES = 6
-"""So many parameters of each objective, of those that enough configurations have, get a plot of their own."""
+"""How many parameters per objective get a plot of their own, among those that enough configurations have."""
 
 _FEWEST_RESAMPLES = 20
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add_runs(parser, "several of one space are pooled")
+    """Add the command's arguments."""
+    add_runs(parser, "several with the same search space are pooled")
     add_out(parser)
     add = parser.add_argument
-    add("--objectives", metavar="METRIC", nargs="+", help="use these of the run's objectives")
-    add("--rung", metavar="N", help='compare at this rung, from 0; "last": only trials that completed '
-                                    "(default: the last rung that every trial was let come to)")  # fmt: skip
+    add("--objectives", metavar="METRIC", nargs="+", help="use only these of the run's objectives")
+    add("--rung", metavar="N", help='compare scores at this rung, counted from 0, or "last": only completed trials '
+                                    "(default: the last rung that every trial could reach)")  # fmt: skip
     add("--resamples", metavar="N", type=int, default=RESAMPLES,
         help=f"bootstrap resamples and permutations, at least {_FEWEST_RESAMPLES} (default: {RESAMPLES})")  # fmt: skip
 

@@ -12,7 +12,7 @@ from analysis.report.reading import read_all
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     add_runs(parser, "several become chapters of one page")
     add_out(parser, what="page, report.html,")
     parser.add_argument("--live", action="store_true", help="serve the page on this machine and follow the run")
@@ -46,7 +46,7 @@ def _serve(options: argparse.Namespace) -> None:
     distant = [str(run) for run in options.runs if not isinstance(run, Path)]
     if distant:
         raise LedgerError(f"--live follows folders on this machine only, and {distant[0]} is not one; leave out --live")
-    from analysis.report.live import server  # only a live report needs one
+    from analysis.report.live import server  # only a live report needs a server
 
     with server(options.runs, options.port or 0) as serving:
         host, port = serving.server_address[:2]

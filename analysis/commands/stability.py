@@ -1,4 +1,4 @@
-"""`analysis stability`: what diverges, where divergence sets in, and how much seeds decide."""
+"""`analysis stability`: what diverges, where divergence sets in, and how much depends on the seed."""
 
 import argparse
 
@@ -17,12 +17,12 @@ from analysis.stability.table import diagnostics_table, divergence_table, spread
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add_runs(parser, "several are taken together, the run being one more parameter")
+    """Add the command's arguments."""
+    add_runs(parser, "several are pooled, with the run as one more parameter")
     add_out(parser)
     add = parser.add_argument
-    add("--by", metavar="NAME", help="tell apart the values of this searched parameter")
-    add("--rate", metavar="NAME", help="what grows toward the edge of stability (default: optimizer.lr)")
+    add("--by", metavar="NAME", help="split the answer by the values of this searched parameter")
+    add("--rate", metavar="NAME", help="the parameter whose growth causes divergence (default: optimizer.lr)")
     add("--heat", metavar=("A", "B"), nargs=2, help="the two parameters of the heat map")
 
 
@@ -45,7 +45,7 @@ def _write(found: Study, folder: Location) -> list[Location]:
 
 
 def _together(found: Study) -> pd.DataFrame:
-    """The frames of the figure under one another, told apart by the column `answer`."""
+    """The frames of the figure concatenated, with a column `answer` that tells them apart."""
     parts = {name: getattr(found, name) for name in ("edge", "heat", "profiles", "spreads")}
     told = [part.assign(answer=name) for name, part in parts.items() if part is not None]
     frame: pd.DataFrame = pd.concat(told, ignore_index=True)
@@ -76,7 +76,7 @@ def _numbers(found: Study, files: list[Location]) -> dict[str, object]:
 
 
 def _diagnostics(found: Study) -> pd.DataFrame:
-    """The medians over the trials of each line; no rows where no trial reported."""
+    """The median over the trials of each line; no rows if no trial reported."""
     figures = found.curves.figures
     return diagnostics_by(figures, figures.set_index("trial")["line"]) if len(figures) else figures
 

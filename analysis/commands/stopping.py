@@ -22,13 +22,13 @@ class _Found(NamedTuple):
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add_runs(parser, "several are answered one by one")
+    """Add the command's arguments."""
+    add_runs(parser, "several are answered separately")
     add_out(parser, "RUN/analysis")
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Answer run by run. Raises LedgerError."""
+    """Answer each run separately. Raises LedgerError."""
     ledgers = load_all(options.runs)
     places = places_to_write("stopping", ledgers, options.out)
     found = [_one(ledger, *place) for ledger, place in zip(ledgers, places, strict=True)]

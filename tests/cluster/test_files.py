@@ -124,7 +124,7 @@ def test_a_cluster_asks_for_a_token_and_shows_its_dashboard_to_nobody(name: str)
 
 
 def test_the_launcher_s_files_differ_only_where_their_providers_do() -> None:
-    """What is the same for all clusters is written three times, since Ray's files cannot include one another."""
+    """The part that all clusters share is repeated in each file, since Ray's files cannot include one another."""
     files = {name: read(name) for name in LAUNCHER}
     cloud = [command for command in files["aws"]["setup_commands"][1:] if "ensurepip" not in command]
     assert cloud == files["onprem"]["setup_commands"][1:]

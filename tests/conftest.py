@@ -1,4 +1,4 @@
-"""What holds for every test: properties take the time that the machine needs, and the demo is packed once."""
+"""Settings for all tests: property tests have no deadline, and the demo data are packed once."""
 
 import pytest
 from hypothesis import settings

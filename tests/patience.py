@@ -1,6 +1,6 @@
-"""How long tests wait for what must come: long enough for the slowest machine, so that only a hang is a failure.
+"""Timeouts of tests: long enough for the slowest machine, so that only a hang fails.
 
-No test may measure time: one that waits asks for an event, a file or the end of a process.
+No test may measure time: a test that waits does so for an event, a file or the end of a process.
 """
 
 import time

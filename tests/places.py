@@ -1,4 +1,4 @@
-"""Where the tests find things: one place, so that a test that moves to another folder takes nothing wrong with it."""
+"""Paths that tests use, in one place, so that moving a test breaks none of them."""
 
 from pathlib import Path
 

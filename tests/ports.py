@@ -1,4 +1,4 @@
-"""Ports for servers that tests start: two suites on one machine must not meet."""
+"""Ports for servers that tests start, such that two test suites on one machine do not collide."""
 
 import contextlib
 import socket

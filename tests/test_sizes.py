@@ -1,4 +1,4 @@
-"""Rooms that can be taken in at a glance: short files, folders of few files."""
+"""Files stay short and folders small, so that each can be taken in at a glance."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What comes from outside is read, never run: files of weights, ledgers, stores, command lines."""
+"""Outside input is read, never executed: weight files, ledgers, stores, command lines."""
 
 import ast
 from collections.abc import Iterator

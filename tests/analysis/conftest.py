@@ -1,4 +1,4 @@
-"""A fixture that writes small ledgers; what it writes is spelled out in `written_ledgers`."""
+"""A fixture that writes small ledgers, as spelled out in `written_ledgers`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

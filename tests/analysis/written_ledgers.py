@@ -1,4 +1,4 @@
-"""Small ledgers, written with pyarrow alone: the contract of the ledger, spelled out a second time."""
+"""Small ledgers, written with only pyarrow: an independent statement of the ledger's contract."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A folder in which every command of the pages finds what it names: scripts, runs, data."""
+"""A folder with everything that the pages' commands refer to: scripts, runs, data."""
 
 import re
 import shutil

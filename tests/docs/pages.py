@@ -1,4 +1,4 @@
-"""What the Markdown pages hold: blocks of code, with the reason if one is not run; the commands in them; links."""
+"""Parse the Markdown pages: code blocks (with the reason if one is not run), their commands, and links."""
 
 import re
 import shlex

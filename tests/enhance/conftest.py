@@ -1,4 +1,4 @@
-"""One thread, so that sums have one order."""
+"""One thread, so that sums have a fixed order."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Configurations that train in moments."""
+"""Configurations that train within moments."""
 
 from collections.abc import Mapping
 

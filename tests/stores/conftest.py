@@ -1,4 +1,4 @@
-"""A real S3 server (SeaweedFS, which checks signatures) and an emulator of GCS, on loopback, while the tests run."""
+"""A real S3 server (SeaweedFS, which checks signatures) and a GCS emulator, on loopback, for the tests."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""A run in a store, brought home while its driver still holds it."""
+"""Fetching a run from a store while its driver still holds it."""
 
 from pathlib import Path
 

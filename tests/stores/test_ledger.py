@@ -1,4 +1,4 @@
-"""The commit protocol in a store: what is seen is complete, nothing is overwritten, whenever the writer is killed."""
+"""The commit protocol in a store: visible files are complete and never overwritten, even if the writer is killed."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Runs in S3 and GCS are read as those in folders are; and whatever a store refuses is said in a sentence."""
+"""Runs in S3 and GCS are read like those in folders, and a store's refusals become one-sentence errors."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A whole sweep into S3, killed and resumed, as a user does it."""
+"""A whole sweep into S3, killed and resumed as a user would do it."""
 
 import os
 import signal

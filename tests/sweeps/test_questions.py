@@ -1,4 +1,4 @@
-"""What every file of sweeps/ keeps: it is short, starts nothing when imported, builds everywhere, and runs."""
+"""Every file in sweeps/ is short, starts nothing when imported, builds everywhere, and runs."""
 
 import importlib
 import runpy

@@ -1,4 +1,4 @@
-"""Effects of designs whose truth is known, and what is refused."""
+"""Effects of designs with known effects, and refused input."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a ledger, every command says it in a sentence; a new command is tested by being listed."""
+"""Every command reports a damaged ledger in one sentence; new commands are tested once they are listed."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Runs whose folders have the same name: no command overwrites one's files by another's, or gives both one name."""
+"""Runs in folders with the same name: commands never overwrite files or give two runs the same name."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Two runs beside each other: what differs, what pairs, what is refused, and what the command says of it."""
+"""Compare two runs: setup differences, pairing, refusals, and the command's output."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The chances of a ledger's front, several runs on one, the paper's points, and the scores of the challenge."""
+"""The chances of a front, fronts over several runs, the paper's points, and the challenge's scores."""
 
 import json
 from collections.abc import Callable

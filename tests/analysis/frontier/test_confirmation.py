@@ -1,4 +1,4 @@
-"""By how much a search's scores were too good, as fresh seeds tell."""
+"""How much too good a search's scores were, judged by fresh seeds."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Which configurations are on the front, what stands for them, and in what order."""
+"""Which configurations are on the front, how they are represented, and in what order."""
 
 import io
 import json

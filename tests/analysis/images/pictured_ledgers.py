@@ -1,4 +1,4 @@
-"""Ledgers with samples of pictures, written with Pillow and pyarrow alone: the contract, spelled out a second time."""
+"""Ledgers with sample pictures, written with only Pillow and pyarrow: an independent statement of the contract."""
 
 import io
 from collections.abc import Mapping, Sequence

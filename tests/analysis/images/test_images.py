@@ -1,4 +1,4 @@
-"""Pictures of networks: which are shown, what they say in numbers, and the command from end to end."""
+"""Pictures of networks: which are shown, their numbers, and the command from end to end."""
 
 from collections.abc import Callable
 from pathlib import Path

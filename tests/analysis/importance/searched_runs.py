@@ -1,4 +1,4 @@
-"""Ledgers of searches whose truth is known: a space, and scores that a function of the test plants."""
+"""Ledgers of searches with a known truth: a space, and scores computed by the test's own function."""
 
 import json
 from collections.abc import Callable, Mapping

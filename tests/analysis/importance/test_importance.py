@@ -1,4 +1,4 @@
-"""Importances of planted functions, what chance does, conditions, and what is refused."""
+"""Importances of planted functions, the effect of chance, conditions, and refused input."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What is damaged in a ledger is put aside and said; the rest is read."""
+"""Damaged files of a ledger are put aside and reported; the rest is read."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ledgers brought home: whole, once, while they grow, never over anything; packed, they are the same ledger."""
+"""Fetched ledgers: complete, copied once, fetched while they grow, never overwriting; packing keeps every row."""
 
 import fcntl
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The ledger is read whole, or says what is missing."""
+"""A ledger is read completely, or the reader says what is missing."""
 
 import json
 from collections.abc import Callable
@@ -260,5 +260,5 @@ def test_what_the_contract_does_not_say_is_an_error(write: Write) -> None:
             contract(load(write([trial_row(0)], runs=[run_row(**changes)])), "rungs")
     bare = run_row()
     del bare["contract"]
-    with pytest.raises(LedgerError, match="does not say rungs"):
+    with pytest.raises(LedgerError, match="has no rungs"):
         contract(load(write([trial_row(0)], runs=[bare])), "rungs")

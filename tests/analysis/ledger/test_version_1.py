@@ -1,4 +1,4 @@
-"""Files of schema version 1 are shown as version 2 would have them, alone and beside files of version 2."""
+"""Files of schema version 1 are upgraded to version 2, alone and mixed with files of version 2."""
 
 import json
 from pathlib import Path

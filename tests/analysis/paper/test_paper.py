@@ -1,4 +1,4 @@
-"""The published tables, and a run held against them."""
+"""The published tables, and a run compared with them."""
 
 import io
 import itertools

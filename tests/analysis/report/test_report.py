@@ -1,4 +1,4 @@
-"""The report as a file: what stands in it, what cannot get out of it, and that it is the same each time."""
+"""The report file: its content, that nothing escapes its markup, and that it is reproducible."""
 
 import base64
 import io

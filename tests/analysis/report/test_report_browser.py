@@ -1,4 +1,4 @@
-"""The report in a real browser, from disk and without a network. Skipped, with the reason, where there is none."""
+"""The report in a real browser, from disk and offline. Skipped, with the reason, if there is no browser."""
 
 import shutil
 from collections.abc import Callable, Iterator

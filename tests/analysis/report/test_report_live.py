@@ -1,4 +1,4 @@
-"""The live report: it follows the ledger, waits where there is nothing yet, and answers this machine only."""
+"""The live report follows the ledger, waits while there is none, and answers only this machine."""
 
 import html
 import json

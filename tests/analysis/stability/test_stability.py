@@ -1,4 +1,4 @@
-"""What diverges, from which rate on, and what seeds decide: of ledgers in which all of it is known."""
+"""What diverges, above which rate, and how much depends on the seed, for ledgers with known answers."""
 
 import json
 import shutil

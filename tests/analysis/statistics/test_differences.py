@@ -1,4 +1,4 @@
-"""Differences between two sides: against scipy, by simulation, and at their edges."""
+"""Differences between two sides: against scipy, by simulation, and in edge cases."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is said of the true front is true as often as it says so, by simulation; and what is known in closed form."""
+"""Statements about the true front hold as often as claimed (by simulation), and match closed forms."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Spreads, interquartile means, paired effects and Holm: what they say is true as often as they claim."""
+"""Spreads, interquartile means, paired effects and Holm's correction keep their stated error rates."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What stopping lost: counts and rates by hand, the front of several objectives, the truth that regret must cover."""
+"""What stopping lost: counts and rates by hand, fronts of several objectives, coverage of the true regret."""
 
 import json
 from collections.abc import Callable

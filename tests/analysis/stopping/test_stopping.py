@@ -265,7 +265,7 @@ def test_a_number_of_parameters_predicts_itself_and_is_left_out(write: Write) ->
 
 
 @pytest.mark.parametrize(
-    ("share", "sentence"), [(None, "does not say audit_share"), (0.0, r"0 < audit_share <= 1 must hold")]
+    ("share", "sentence"), [(None, "has no audit_share"), (0.0, r"0 < audit_share <= 1 must hold")]
 )
 def test_spared_trials_of_a_run_without_an_audit_are_refused(write: Write, share: float | None, sentence: str) -> None:
     with pytest.raises(LedgerError, match=sentence):

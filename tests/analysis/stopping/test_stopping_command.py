@@ -85,7 +85,7 @@ def test_where_nothing_was_stopped_every_end_is_known(write: Write, capsys: pyte
     [
         ({"rungs": [600]}, [trial_row(0), trial_row(1)], "is its last step, 600"),
         ({"rungs": [150, 600]}, [trial_row(0)], "1 of the 1 trials of the search in"),
-        ({}, [trial_row(0)], "does not say rungs"),
+        ({}, [trial_row(0)], "has no rungs"),
     ],
 )
 def test_what_has_no_rungs_or_no_ends_is_refused(

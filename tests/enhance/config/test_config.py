@@ -1,4 +1,4 @@
-"""Configurations: names, laws, one text, one digest."""
+"""Configurations: names, domains, one text, one digest."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What all tests of costs share."""
+"""Fixtures for all tests of costs."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What else the machine does while networks are timed."""
+"""Detecting other load on the machine while networks are timed."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Measuring a network: conditions, figures and failures."""
+"""Measuring a network: conditions, numbers and failures."""
 
 import dataclasses
 import math

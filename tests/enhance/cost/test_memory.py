@@ -1,4 +1,4 @@
-"""The peak of memory, and what its lack is called."""
+"""Peak memory, and the failure that running out of it is reported as."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Times taken in turns, and the interval of their ratio."""
+"""Alternating timings, and the interval of their ratio."""
 
 import dataclasses
 import itertools

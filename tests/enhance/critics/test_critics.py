@@ -1,4 +1,4 @@
-"""enhance.critics: the architectures, their padding, their seeds, what they are shown, and the sizes they take."""
+"""enhance.critics: architectures, padding, seeds, inputs, and allowed sizes."""
 
 import dataclasses
 from collections.abc import Iterator

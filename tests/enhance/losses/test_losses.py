@@ -1,4 +1,4 @@
-"""enhance.losses.Losses: terms and their weights, options, precision, gradients, and what a zero weight costs."""
+"""enhance.losses.Losses: terms and weights, options, precision, gradients, and the cost of a zero weight."""
 
 import math
 import subprocess

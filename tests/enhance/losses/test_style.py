@@ -1,4 +1,4 @@
-"""enhance.losses.style: Gram matrices by hand, the term against torchvision, and what it does not see."""
+"""enhance.losses.style: Gram matrices by hand, the term against torchvision, and its invariances."""
 
 import numpy as np
 import pytest

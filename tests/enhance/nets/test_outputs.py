@@ -1,4 +1,4 @@
-"""What is true of the outputs of some families alone: ranges, images apart from their batch, identities."""
+"""Properties of the outputs of single families: ranges, independence within a batch, identities."""
 
 import pytest
 import torch

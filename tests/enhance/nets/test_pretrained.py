@@ -1,4 +1,4 @@
-"""enhance.nets.pretrained: what is loaded from where, and what is refused."""
+"""enhance.nets.pretrained: which weights load from where, and which are refused."""
 
 import os
 import re

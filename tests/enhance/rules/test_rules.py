@@ -1,4 +1,4 @@
-"""Training rules: who is trained when, on what, and with which weights."""
+"""Training rules: which network is trained when, on what, and with which weights."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The digest of code: another description is the same code, another number is not."""
+"""The digest of source code ignores comments and docstrings, and sees every change of a number."""
 
 import subprocess
 import sys

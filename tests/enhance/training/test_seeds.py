@@ -1,4 +1,4 @@
-"""What of a trial depends on its seed: everything, its first weights alone, or all that is drawn later alone."""
+"""Which parts of a trial depend on its seed: everything, only the initial weights, or only later draws."""
 
 from typing import Any
 

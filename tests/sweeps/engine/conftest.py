@@ -1,4 +1,4 @@
-"""Fixtures of the engine's tests; what they are made of stands in `pretended.py`."""
+"""Fixtures of the engine's tests, built from `pretended.py`."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A small sweep, and a pretended worker whose curves are a formula: the engine is tested without training anything."""
+"""A small sweep, and a fake worker whose curves follow a formula: tests of the engine without training."""
 
 import contextlib
 import math

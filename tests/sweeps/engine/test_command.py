@@ -1,4 +1,4 @@
-"""A script with several sweeps: one is chosen, or all are run in turn, each in its own folder."""
+"""A script with several sweeps: run one by name, or all in turn, each in its own folder."""
 
 from dataclasses import replace
 from pathlib import Path

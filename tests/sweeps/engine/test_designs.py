@@ -1,4 +1,4 @@
-"""Designs: every point lies in the space, and counts follow from the levels."""
+"""Designs: every point is inside the space, and counts follow from the levels."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The doctor: what lacks is named with what mends it, and the exit status says whether it is needed."""
+"""The doctor names what is missing and the fix, and its exit status says whether it is required."""
 
 from pathlib import Path
 

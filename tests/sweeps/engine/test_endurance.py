@@ -1,4 +1,4 @@
-"""What takes many minutes: a driver killed twenty times over, and thousands of trials. `make endurance` runs it."""
+"""Tests that take many minutes: a driver killed twenty times, and thousands of trials. Run by `make endurance`."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The name of the code, which decides whether a run may be resumed and its costs reused."""
+"""The code hash, which decides whether a run may be resumed and its costs reused."""
 
 import shutil
 from pathlib import Path

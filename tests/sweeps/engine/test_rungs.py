@@ -1,4 +1,4 @@
-"""The stopping rules: against oracles by hand and by brute force, and the properties that a verdict must have."""
+"""The stopping rules: against references by hand and brute force, and properties that all verdicts have."""
 
 import statistics
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Samplers: their options have laws, what they cannot search is refused, and each is Optuna's with those options."""
+"""Samplers: option domains, refused spaces, and equality with Optuna's samplers."""
 
 import importlib.util
 

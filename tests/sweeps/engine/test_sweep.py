@@ -1,4 +1,4 @@
-"""Sweeps and budgets are refused when they are built, with every problem at once."""
+"""Sweeps and budgets are refused at construction, naming every problem at once."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whole runs of a shipped sweep, as a user starts them: small ones, to the end or to where a test disturbs them."""
+"""Small whole runs of a shipped sweep, as a user starts them, complete or interrupted by a test."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Every objective by name, and the seeded scores, pictures and critics that they are tested on."""
+"""Every objective by name, with the seeded scores, pictures and critics that test them."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Clipping of the critic's weights: by whom, of what, and to how much."""
+"""Clipping the critic's weights: which objectives do it, to which weights, and to what bound."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Which way scores are pushed, by whom, and who is left alone."""
+"""Which way each player pushes the scores, and which scores get no gradient."""
 
 import pytest
 import torch

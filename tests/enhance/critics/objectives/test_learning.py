@@ -1,4 +1,4 @@
-"""Every critic learns by every objective."""
+"""Every critic learns with every objective."""
 
 import numpy as np
 import pytest

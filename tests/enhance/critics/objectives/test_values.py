@@ -1,4 +1,4 @@
-"""What the critic and the generator minimise: against torch's losses, and by hand."""
+"""What critic and generator minimize: against torch's losses, and by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Blur and exposures: equal to what the formula gives by another way of computing it."""
+"""Blur and exposure match independent implementations of their formulas."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The demo: as strong as it should be, cut as promised, and with no way from training to validation."""
+"""The demo data: strength, cropping as documented, and no leak from training to validation."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""DPED's tree: pairs found by name and read whole; everything else is counted, named, or refused."""
+"""DPED's tree: pairs are matched by name and read completely; everything else is counted, named or refused."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Pairs of folders: what becomes a pair, how it is split, and that a killed packing goes on where it was."""
+"""Pairs of folders: which files pair up, how they are split, and that an interrupted packing resumes."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Two heaps without pairs: each side complete, squared, and no test picture among the training pictures."""
+"""Two unpaired sets: each complete and cropped square, with no test picture among the training pictures."""
 
 import shutil
 from pathlib import Path

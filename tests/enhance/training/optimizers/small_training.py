@@ -1,4 +1,4 @@
-"""A small network, a regression to train it on, and ways to compare what comes out."""
+"""A small network, a regression task for it, and comparisons of the results."""
 
 import io
 from typing import Any

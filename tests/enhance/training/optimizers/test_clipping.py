@@ -1,4 +1,4 @@
-"""Clipping: one norm over all modules, and what is told without it."""
+"""Gradient clipping: one norm over all modules, and what is reported without clipping."""
 
 import math
 

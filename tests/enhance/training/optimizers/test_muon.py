@@ -1,4 +1,4 @@
-"""Muon against an oracle in singular values, and what it leaves to AdamW."""
+"""Muon against a reference in singular values, and which parameters it leaves to AdamW."""
 
 import math
 

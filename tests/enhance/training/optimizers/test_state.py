@@ -1,4 +1,4 @@
-"""The state of an optimizer: stopped and resumed, taken over, restarted."""
+"""The state of an optimizer: saved and resumed, carried over, restarted."""
 
 import copy
 

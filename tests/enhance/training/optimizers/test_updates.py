@@ -1,4 +1,4 @@
-"""Every optimizer: bits of torch's own, no leaf ignored, and what is refused."""
+"""Every optimizer: bit-equal to torch's, every leaf used, bad values refused."""
 
 import dataclasses
 from collections.abc import Callable

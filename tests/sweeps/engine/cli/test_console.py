@@ -1,4 +1,4 @@
-"""`teststrip`: every command under one name, and nothing loaded that is not asked for."""
+"""`teststrip`: every command under one name, importing only what the command needs."""
 
 import subprocess
 import sys

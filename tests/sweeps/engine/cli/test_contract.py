@@ -1,4 +1,4 @@
-"""Continuing a run after a change of code: refused, and possible where the user accepts it."""
+"""Resuming a run after a code change: refused unless the user accepts it."""
 
 import json
 import shutil

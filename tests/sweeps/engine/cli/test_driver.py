@@ -1,4 +1,4 @@
-"""Whole runs, as a user starts them: in this process, on Ray, killed and resumed."""
+"""Whole runs as a user starts them: in this process, on Ray, killed and resumed."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The command line: whatever is mistyped is refused with the choices, before anything starts."""
+"""The command line refuses every mistyped option, naming the choices, before anything starts."""
 
 from pathlib import Path
 

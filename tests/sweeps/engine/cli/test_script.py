@@ -1,4 +1,4 @@
-"""A script that was copied away from its project must be of the same state as that."""
+"""A script copied out of its project must match the project's version."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A Ray cluster of this machine alone, started as a user would start one, for tests that join it by its address."""
+"""A one-machine Ray cluster, started as a user would start it, for tests that join it by address."""
 
 import contextlib
 import secrets

@@ -1,4 +1,4 @@
-"""A cluster that anybody can command is not joined, and a wrong token is a sentence."""
+"""A cluster without authentication is not joined, and a wrong token gives a clear error."""
 
 import socket
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What keeps a machine from training: everything at once, each with its remedy."""
+"""What keeps a machine from training: all problems at once, each with its fix."""
 
 import hashlib
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The parts of Ray beyond its public API are still where they were read. A failure names the part that has gone."""
+"""The parts of Ray beyond its public API still exist. A failure names the missing part."""
 
 import re
 from pathlib import Path

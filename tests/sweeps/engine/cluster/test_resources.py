@@ -1,4 +1,4 @@
-"""Which cluster is joined, and where runs lie: said by the command line or the nodes, never inherited."""
+"""Which cluster is joined and where runs go: from the command line or the nodes, never inherited."""
 
 import pytest
 

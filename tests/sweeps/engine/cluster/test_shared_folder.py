@@ -1,4 +1,4 @@
-"""Is a folder the same one on two machines? Two paths stand for the machines here."""
+"""Whether a folder is shared by two machines; two paths stand in for the machines."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The watcher of a machine's end, against a pretended metadata service on the loopback address."""
+"""The watcher for spot interruptions, against a fake metadata service on the loopback address."""
 
 import json
 import os

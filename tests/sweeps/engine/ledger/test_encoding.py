@@ -1,4 +1,4 @@
-"""What a run records about its space and its design comes back as it was, and analysis reads the same of it."""
+"""The recorded space and design of a run decode to what was encoded, and analysis reads the same."""
 
 import json
 from pathlib import Path

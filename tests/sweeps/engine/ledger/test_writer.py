@@ -1,4 +1,4 @@
-"""The ledger's commit protocol: what is seen is complete, nothing is overwritten, one writer at a time."""
+"""The ledger's commit protocol: visible files are complete, nothing is overwritten, one writer at a time."""
 
 import os
 import subprocess

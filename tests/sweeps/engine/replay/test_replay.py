@@ -1,4 +1,4 @@
-"""Replay: recorded curves played by the real search and rungs; trouble loses and doubles nothing."""
+"""Replay: the real search and rungs run on recorded curves; failures lose and repeat nothing."""
 
 import dataclasses
 from collections import Counter

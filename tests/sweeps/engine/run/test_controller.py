@@ -1,4 +1,4 @@
-"""The controller: honest endings, resuming, nothing twice, nothing lost."""
+"""The controller: truthful endings, resuming, nothing repeated, nothing lost."""
 
 import dataclasses
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Networks are measured before they are trained, once each, with nothing else running."""
+"""Networks are measured before training, once each, while nothing else is running."""
 
 import random
 from pathlib import Path

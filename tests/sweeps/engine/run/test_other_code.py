@@ -1,4 +1,4 @@
-"""Trials of an earlier state of the code: those that ended count, the others start over."""
+"""Trials of an earlier version of the code: ended ones count, the others start over."""
 
 from dataclasses import replace
 

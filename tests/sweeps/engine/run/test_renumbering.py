@@ -1,4 +1,4 @@
-"""What two drivers leave that both wrote for a moment: nothing that a resumed run trips over."""
+"""A run resumes from the rows of two drivers whose writing overlapped."""
 
 import dataclasses
 

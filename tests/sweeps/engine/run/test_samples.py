@@ -1,4 +1,4 @@
-"""The gallery: which trials give samples, what is recorded of them, and that a resumed run records nothing twice."""
+"""The gallery: which trials give samples, what is recorded, and that a resumed run records nothing twice."""
 
 import io
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What Optuna is told: every state, value, constraint and intermediate value is what happened."""
+"""Optuna is told the truth: every state, value, constraint and intermediate value."""
 
 import logging
 from pathlib import Path

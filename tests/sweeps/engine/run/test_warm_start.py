@@ -1,4 +1,4 @@
-"""Warm start: what earlier ledgers say is used where it fits this sweep, and counted with the reason where not."""
+"""Warm start: trials of earlier ledgers are used if they fit this sweep, otherwise counted with the reason."""
 
 import json
 from collections.abc import Mapping

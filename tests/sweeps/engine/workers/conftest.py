@@ -1,4 +1,4 @@
-"""One thread, and an end to whatever hangs."""
+"""One thread, and a timeout for everything that hangs."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Trials of a few steps of every kind, and how a worker is given one."""
+"""Trials of a few steps of every kind, and how to give one to a worker."""
 
 from typing import Any
 

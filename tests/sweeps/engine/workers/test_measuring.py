@@ -1,4 +1,4 @@
-"""A worker that is given a network to measure."""
+"""A worker that is asked to measure a network."""
 
 import threading
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the engine makes of Ray Tune's attempts: whose work is done again, who gives way. Without Ray's processes."""
+"""How the engine handles Ray Tune's attempts: what is redone and which trial yields, without Ray's processes."""
 
 from dataclasses import dataclass
 from pathlib import Path

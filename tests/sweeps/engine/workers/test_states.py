@@ -1,4 +1,4 @@
-"""Pausing in one worker to go on in another, bit for bit."""
+"""A trial paused in one worker resumes in another, bit for bit."""
 
 import io
 from collections.abc import Iterator

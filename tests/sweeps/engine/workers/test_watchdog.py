@@ -1,4 +1,4 @@
-"""What hangs is given up, and where it hangs is said."""
+"""Hanging calls are abandoned, and the message says where they hang."""
 
 import itertools
 import threading

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from enhance.config import Scalar
-from sweeps.engine.space import Choice, Log, Range, Space, Uniform, When, chosen, inner
+from sweeps.engine.space import Choice, Integer, Log, Range, Space, Uniform, When, chosen, inner
 
 Point = dict[str, Scalar]
 Labelled = tuple[str, Point]
@@ -77,7 +77,7 @@ class _Combinations(Design):
         return self._count(space)
 
     @abstractmethod
-    def _values(self, own: Range) -> tuple[Scalar, ...]: ...
+    def _values(self, own: Range) -> Sequence[Scalar]: ...
 
     def _range_problems(self, space: Space) -> list[str]:
         return []
@@ -99,7 +99,7 @@ class Grid(_Combinations):
 
     levels: int = field(default=0, kw_only=True)
 
-    def _values(self, own: Range) -> tuple[Scalar, ...]:
+    def _values(self, own: Range) -> Sequence[Scalar]:
         return levels_of(own, self.levels)
 
     def _range_problems(self, space: Space) -> list[str]:
@@ -133,7 +133,7 @@ class Fraction(Grid):
 class Factorial(_Combinations):
     """The full factorial: both ends of every range and every value of a Choice, in every combination."""
 
-    def _values(self, own: Range) -> tuple[Scalar, ...]:
+    def _values(self, own: Range) -> Sequence[Scalar]:
         return own.corners() if isinstance(own, Choice) else (own.corners()[0], own.corners()[-1])
 
 
@@ -207,7 +207,7 @@ class Ablation(_Around):
     def _others(self, name: str, own: Range) -> list[Scalar]:
         off = self._off(name, own)
         if off is None or off == self.base[name]:
-            return [value for value in own.corners() if value != self.base[name]]
+            return [value for value in _all_values(own) if value != self.base[name]]
         return [off]
 
 
@@ -216,10 +216,15 @@ def endless(own: Range) -> bool:
     return isinstance(own, Uniform)
 
 
-def levels_of(own: Range, levels: int) -> tuple[Scalar, ...]:
+def _all_values(own: Range) -> Sequence[Scalar]:
+    """Every value of a finite range; the ends of an infinite one."""
+    return own.values if isinstance(own, Integer) else own.corners()
+
+
+def levels_of(own: Range, levels: int) -> Sequence[Scalar]:
     """All values of a finite range; `levels` values of an infinite one, including its ends."""
     if not endless(own):
-        return own.corners()
+        return _all_values(own)
     low, high = (float(corner) for corner in own.corners())
     spaced = np.geomspace(low, high, levels) if isinstance(own, Log) else np.linspace(low, high, levels)
     return (low, *(float(value) for value in spaced[1:-1]), high)
@@ -251,7 +256,9 @@ def _count(space: Space, values: Mapping[str, Sequence[Scalar]]) -> int:
         return math.prod(combinations(child) for child in children)
 
     def combinations(name: str) -> int:
-        return sum(below(name, value) for value in values[name])
+        # Only values that a condition names have leaves below them: a range of millions is counted without a loop.
+        named = {entry.value for entry in space.values() if isinstance(entry, When) and entry.name == name}
+        return len(values[name]) + sum(below(name, value) - 1 for value in named if value in values[name])
 
     return math.prod(combinations(name) for name, entry in space.items() if not isinstance(entry, When))
 

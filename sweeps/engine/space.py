@@ -28,6 +28,13 @@ from optuna.distributions import (
 
 from enhance.config import VARIANTS, ConfigError, Scalar, domains, unknown_leaf
 
+CORNERS = 50
+"""Of a longer Integer range this many values at either end are checked. Neighbours, not only ends: a domain may ask for
+odd numbers, or for multiples."""
+
+MOST_INTEGER = 2**53
+"""Beyond this a float, as which Optuna handles it, skips whole numbers."""
+
 
 class SpaceError(ValueError):
     """A search space that cannot be searched; `problems` holds a sentence for each reason."""
@@ -54,7 +61,7 @@ class Uniform:
         return (float(self.low), float(self.high))
 
     def contains(self, value: Scalar) -> bool:
-        return not isinstance(value, bool | str) and self.low <= value <= self.high
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
 
     def problems(self) -> list[str]:
         return _ordered(self.low, self.high)
@@ -88,15 +95,23 @@ class Integer:
     def distribution(self) -> BaseDistribution:
         return IntDistribution(self.low, self.high, step=self.step)
 
+    @property
+    def values(self) -> range:
+        """Every value."""
+        return range(self.low, self.high + 1, self.step)
+
     def corners(self) -> tuple[Scalar, ...]:
-        return tuple(range(self.low, self.high + 1, self.step))
+        values = self.values
+        return tuple(values) if len(values) <= 2 * CORNERS else (*values[:CORNERS], *values[-CORNERS:])
 
     def contains(self, value: Scalar) -> bool:
-        return type(value) is int and value in self.corners()
+        return type(value) is int and value in self.values
 
     def problems(self) -> list[str]:
         if any(type(value) is not int for value in (self.low, self.high, self.step)):
             return [f"low={self.low}, high={self.high}, step={self.step} must be whole numbers"]
+        if max(abs(self.low), abs(self.high)) > MOST_INTEGER:
+            return [f"low={self.low} and high={self.high} must lie within {MOST_INTEGER:,} of 0"]
         if self.step < 1 or (self.high - self.low) % self.step:
             return [f"step={self.step} must be >= 1 and divide high - low = {self.high - self.low}"]
         return _ordered(self.low, self.high)
@@ -126,6 +141,8 @@ class Choice:
     def problems(self) -> list[str]:
         if not self.values:
             return ["a Choice needs at least one value"]
+        if wrong := [value for value in self.values if not isinstance(value, bool | int | float | str)]:
+            return [f"{wrong[0]!r} is no value of a Choice, which are words and numbers, as in Choice(4, 8)"]
         return [] if len(set(self.values)) == len(self.values) else [f"the values of {self.values} must differ"]
 
 
@@ -147,6 +164,18 @@ Space = Mapping[str, Range | When]
 def inner(entry: Range | When) -> Range:
     """The range itself, whether or not a condition stands before it."""
     return entry.range if isinstance(entry, When) else entry
+
+
+def entry_problems(space: Any) -> list[str]:
+    """Every entry of what should be a Space that is no range; empty if all are."""
+    if not isinstance(space, Mapping):
+        return [f"its space must be a dictionary of ranges by parameter name, not {space!r}"]
+    return [
+        f"{name}: {inner(entry)!r} is no range; choose from Uniform(low, high), Log(low, high), Integer(low, high) "
+        "and Choice(value, value, ...)"
+        for name, entry in space.items()
+        if not isinstance(inner(entry), Range)
+    ]
 
 
 def space_problems(space: Space, fixed: Mapping[str, Scalar]) -> list[str]:
@@ -259,13 +288,17 @@ def _condition_problems(name: str, entry: When, space: Space) -> list[str]:
     earlier = list(space)[: list(space).index(name)]
     if entry.name not in earlier:
         return [f"{name}: its condition names {entry.name!r}, which must come earlier in the space ({earlier})"]
-    if entry.value not in inner(space[entry.name]).corners():
-        choices = ", ".join(map(str, inner(space[entry.name]).corners()))
+    own = inner(space[entry.name])
+    known = own.values if isinstance(own, Integer) else own.corners()
+    if entry.value not in known:
+        choices = f"{own.low} to {own.high}" if isinstance(own, Integer) else ", ".join(map(str, known))
         return [f"{name}: {entry.name} is never {entry.value!r}; choose from {choices}"]
     return []
 
 
 def _ordered(low: float, high: float) -> list[str]:
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high)):
+        return [f"low={low!r} and high={high!r} must be numbers"]
     if not (math.isfinite(low) and math.isfinite(high)):
         return [f"low={low} and high={high} must be finite"]
     return [] if low < high else [f"low={low} must be below high={high}"]

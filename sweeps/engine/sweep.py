@@ -1,6 +1,7 @@
 """A sweep: one question and everything needed to answer it. Building one checks it, and reports every problem."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from enhance.config import Config, ConfigError, Scalar, conflicts, from_flat
 from sweeps.engine.designs import Design
 from sweeps.engine.rungs import RULES
 from sweeps.engine.samplers import sampler_problems
-from sweeps.engine.space import Space, contains, corner_points, space_problems
+from sweeps.engine.space import Space, contains, corner_points, entry_problems, space_problems
 
 METRICS: dict[str, str] = {
     "psnr_db": "maximize",
@@ -42,6 +43,9 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 ANSWERED_BY = ("frontier", "stability", "ablation")
 """Commands of `python -m analysis` that may answer a sweep's question."""
 
+MOST = 10**9
+"""The largest number in a budget. A larger one is a slip of the pen, and would not fit into a column of the ledger."""
+
 FRESH_SEED = 1000
 """The first seed of confirmations; the seeds of the search are below it."""
 
@@ -52,6 +56,18 @@ def _word_problems(name: str, answered_by: str) -> list[str]:
     if answered_by not in ANSWERED_BY:
         found.append(f"answered_by={answered_by!r} is no analysis; choose from {', '.join(ANSWERED_BY)}")
     return found
+
+
+def _form_problems(constraints: Mapping[str, Any]) -> list[str]:
+    def has_form(bound: Any) -> bool:
+        pair = isinstance(bound, tuple | list) and len(bound) == 2 and bound[0] in ("<=", ">=")
+        return pair and isinstance(bound[1], int | float) and math.isfinite(bound[1])
+
+    return [
+        f'constraints[{metric!r}] must be ("<=", number) or (">=", number), not {bound!r}'
+        for metric, bound in constraints.items()
+        if not has_form(bound)
+    ]
 
 
 class SweepError(ValueError):
@@ -92,15 +108,18 @@ class Budget:
         """Everything that is wrong with the budget."""
         lows = {"trials": 1, "steps": 1, "rungs": 1, "reduction": 2, "seeds": 1, "confirm": 0, "confirm_seeds": 1}
         found = [
-            f"budget.{name}={getattr(self, name)!r} must be a whole number >= {low}"
+            f"budget.{name}={getattr(self, name)!r} must be a whole number >= {low} and <= {MOST:,}"
             for name, low in lows.items()
-            if type(getattr(self, name)) is not int or getattr(self, name) < low
+            if type(getattr(self, name)) is not int or not low <= getattr(self, name) <= MOST
         ]
         if self.seeds > FRESH_SEED:
             found.append(f"budget.seeds={self.seeds} must be <= {FRESH_SEED}: later ones are for confirmations")
         if not 0 <= self.audit_share <= 1:
             found.append(f"budget.audit_share={self.audit_share!r} must be a share from 0 to 1")
-        if not found and self.rung_steps()[0] < 1:
+        # Compared by logarithms first: the power of a mistyped number of rungs would take forever.
+        if not found and (self.rungs - 1) * math.log(self.reduction) > math.log(MOST) + 1:
+            found.append(f"budget.rungs={self.rungs} is more than any number of steps <= {MOST:,} has room for")
+        elif not found and self.rung_steps()[0] < 1:
             need = self.reduction ** (self.rungs - 1)
             found.append(
                 f"budget.steps={self.steps} leaves no step for the first of {self.rungs} rungs; at least {need}"
@@ -154,6 +173,9 @@ class Sweep:
 
     def problems(self) -> list[str]:
         """Every reason why this sweep cannot run; empty if it can."""
+        # Nothing else can be asked of a space whose entries are no ranges, nor of bounds that have no form.
+        if found := entry_problems(self.space) + _form_problems(self.constraints):
+            return found
         others = {"smoke": self.smoke, "full": self.full}
         found = self.budget.problems() + [f"{name} {p}" for name, other in others.items() for p in other.problems()]
         found += _word_problems(self.name, self.answered_by)
@@ -173,11 +195,11 @@ class Sweep:
             )
         if self.stopping not in RULES:
             found.append(f"unknown stopping rule {self.stopping!r}; choose from {', '.join(RULES)}")
-        for metric, (sign, _) in self.constraints.items():
-            if metric not in METRICS:
-                found.append(f"unknown metric {metric!r} in constraints; choose from {', '.join(METRICS)}")
-            if sign not in ("<=", ">="):
-                found.append(f"constraints[{metric!r}] must begin with <= or >=, not {sign!r}")
+        found += [
+            f"unknown metric {metric!r} in constraints; choose from {', '.join(METRICS)}"
+            for metric in self.constraints
+            if metric not in METRICS
+        ]
         needed = [name for name in (*self.objectives, *self.constraints) if name in COSTS]
         if needed and self.cost is None:
             found.append(f"{', '.join(needed)} must be measured: give the conditions as cost")
@@ -223,8 +245,16 @@ class Sweep:
         """The configuration at a point of the space: what is fixed, the full budget, and `values`."""
         return from_flat({**self.fixed, "train.steps": self.budget.steps, **values})
 
-    def check_data(self, paired: bool, spec: str) -> None:
-        """Raise SweepError if the data have no pairs and the rule or an objective needs them."""
+    def check_data(self, paired: bool, spec: str, size_px: int) -> None:
+        """Raise SweepError if the data do not suit any trial: pictures of `size_px` that are too small for its crops,
+        or no pairs where the rule or an objective needs them.
+        """
+        crops = {self.config(point).train.crop_px for point in corner_points(self.space)}
+        if min(crops) > size_px:
+            raise SweepError(
+                self.name,
+                [f"train.crop_px={min(crops)} is larger than the pictures of {spec}: choose at most {size_px} (px)"],
+            )
         if not paired:
             wrong = [name for name in self.objectives if name not in UNPAIRED_METRICS]
             if wrong or self.fixed.get("train.rule") != "cycle":

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -18,6 +19,13 @@ SCALES = ("demo", "smoke", "full")
 ACCEPTABLE = ("code",)
 """What may differ between two invocations of one run, if the user says so. Every other fact of a run's contract
 decides which trials are comparable at all, and has no override."""
+
+
+MOST_S = 366 * 24 * 3600.0
+"""The longest wait, a year: what is longer is a slip of the pen, and overflows the system's timers."""
+
+MOST_COUNT = 1_000_000
+"""The largest number of workers or samples."""
 
 
 class UsageError(ValueError):
@@ -68,13 +76,18 @@ class Arguments:
 
 def read_arguments(sweep: Sweep, argv: Sequence[str]) -> dict[str, Any]:
     """The arguments in `argv`, by the names of `Arguments`; without those that were not given. Raises UsageError."""
-    return vars(_parser(sweep).parse_args(argv))
+    given = vars(_parser(sweep).parse_args(argv))
+    if given.pop("smoke", False) and given.setdefault("budget", "smoke") != "smoke":
+        raise UsageError(f"--smoke and --budget {given['budget']} name two scales; give one of them")
+    return given
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser that raises instead of exiting, and suggests what was meant."""
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith("argument "):  # the option is known, and its value is wrong
+            raise UsageError(message)
         known = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
         wrong = [word for word in message.split() if word.startswith("-")]
         near = [match for word in wrong for match in difflib.get_close_matches(word.split("=")[0], known, n=2)]
@@ -137,7 +150,7 @@ def _add_budget(parser: argparse.ArgumentParser, sweep: Sweep) -> None:
         help="scale of the run: demo fits a laptop, full is the papers' scale and needs GPUs, smoke only checks that "
         "everything works (default: demo)",
     )
-    add("--smoke", dest="budget", action="store_const", const="smoke", help="short for --budget smoke")
+    add("--smoke", action="store_true", help="short for --budget smoke")
     add("--trials", type=int, metavar="N", help=f"number of configurations to try (default: {budget.trials})")
     add("--steps", type=int, metavar="N", help=f"training steps of a full trial (default: {budget.steps})")
     add("--seeds", type=int, metavar="N", help=f"seeds per configuration (default: {budget.seeds})")
@@ -162,14 +175,14 @@ def _add_budget(parser: argparse.ArgumentParser, sweep: Sweep) -> None:
     )
     add(
         "--timeout",
-        type=float,
+        type=_seconds,
         metavar="S",
         help="fail a trial after S seconds without progress; 0: never (default: 600)",
     )
-    add("--max-minutes", type=float, metavar="M", help="start no more trials after M minutes; continue with --resume")
+    add("--max-minutes", type=_amount, metavar="M", help="start no more trials after M minutes; continue with --resume")
     add(
         "--max-device-hours",
-        type=float,
+        type=_amount,
         metavar="H",
         help="start no more trials after H hours of training and evaluation, summed over workers",
     )
@@ -251,13 +264,31 @@ def _add_preview(parser: argparse.ArgumentParser) -> None:
     add("--estimate", action="store_true", help="time a few training steps first, and print what the run will cost")
     add(
         "--price-per-hour",
-        type=float,
+        type=_amount,
         metavar="P",
         help="price of a device per hour; adds money to the estimate and implies --estimate",
     )
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number >= 0")
+    if not text.isdecimal() or int(text) > MOST_COUNT:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number >= 0 and <= {MOST_COUNT:,}")
     return int(text)
+
+
+def _amount(text: str) -> float:
+    """A number >= 0. What is not one, or not finite, would be a limit that no run ever reaches."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number >= 0")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = _amount(text)
+    if value > MOST_S:
+        raise argparse.ArgumentTypeError(f"{text!r} must be at most {MOST_S:.0f} s, a year; 0 is no limit")
+    return value

@@ -17,7 +17,7 @@ from analysis.ledger.location import Location, StorePath
 from analysis.ledger.schema import DATASETS
 from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
-from sweeps.engine.cli.arguments import UsageError
+from sweeps.engine.cli.arguments import MOST_S, UsageError
 from sweeps.engine.cli.contract import check_contract, warning
 from sweeps.engine.cli.live import Board, aside
 from sweeps.engine.cli.options import Options
@@ -51,7 +51,7 @@ def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | 
 
         start_ray(options.workers)
     store = open_data(sweep.data, progress=aside(console))
-    sweep.check_data(store.paired, store.spec)
+    sweep.check_data(store.paired, store.spec, store.train_input.shape[1])
     with contextlib.ExitStack() as held:
         required = None if cluster is None else held.enter_context(cluster.checked(sweep, options, store))
         ledger = held.enter_context(Ledger(options.out, aside(console)))
@@ -72,8 +72,8 @@ def grace_seconds() -> float:
         grace_s = float(named)
     except ValueError:
         grace_s = math.nan
-    if not 0 < grace_s < math.inf:
-        raise UsageError(f"TESTSTRIP_GRACE_S={named} must be a number of seconds > 0")
+    if not 0 < grace_s <= MOST_S:
+        raise UsageError(f"TESTSTRIP_GRACE_S={named} must be a number of seconds > 0 and <= {MOST_S:.0f}, a year")
     return grace_s
 
 

@@ -15,7 +15,7 @@ from sweeps.engine.cli.script import check_code
 from sweeps.engine.cli.sources import Sources, holds, located
 from sweeps.engine.cluster.resources import ADDRESS, Capacity, cluster_address, runs_folder, this_machine
 from sweeps.engine.environment import default_device
-from sweeps.engine.sweep import Sweep
+from sweeps.engine.sweep import Budget, Sweep
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str, cluster: Capacity | N
     sources = Sources(arguments, given)
     return sweep, Options(
         out=out or _fresh_folder(sweep.name),
-        workers=here.workers if arguments.workers is None else arguments.workers,
+        workers=min(here.workers if arguments.workers is None else arguments.workers, _most_at_once(sweep.budget)),
         elastic=address is not None and arguments.workers is None,
         address=address,
         told_by="--address" if arguments.address else ADDRESS,
@@ -126,6 +126,11 @@ def _check_machines(arguments: Arguments, address: str | None) -> None:
     for option in ("insecure", "unshared"):
         if getattr(arguments, option) and address is None:
             raise UsageError(f"--{option} needs a cluster, and this run has none; name one with --address")
+
+
+def _most_at_once(budget: Budget) -> int:
+    """How many trials there can be at a time: further workers would only start, and wait."""
+    return max(budget.trials * budget.seeds, budget.confirm * budget.confirm_seeds)
 
 
 def _dtype(asked: str, device: str, here: Capacity) -> str:

@@ -3,6 +3,7 @@
 import optuna
 import pytest
 
+from sweeps.engine.designs import Grid
 from sweeps.engine.space import (
     Choice,
     Integer,
@@ -119,3 +120,17 @@ def test_a_fixed_leaf_takes_its_conditions_with_it() -> None:
     assert "net.levels" not in without(FAMILIES, "net.family", "resnet")
     assert without(FAMILIES, "net.family", "unet")["net.levels"] == Integer(2, 4)
     assert set(FAMILIES) - set(without(FAMILIES, "net.channels", 4)) == {"net.channels"}
+
+
+def test_a_long_range_of_whole_numbers_is_checked_at_its_ends_only() -> None:
+    """Its neighbours too: a domain may ask for odd numbers, which no end alone would show."""
+    space: Space = {"train.val_images": Integer(1, 10**12)}
+    assert len(list(corner_points(space))) == len(set(Integer(1, 10**12).corners())) == 100
+    assert {1, 2, 10**12 - 1, 10**12} <= set(Integer(1, 10**12).corners())
+    assert Integer(1, 10**12).contains(5 * 10**11)
+    assert Grid().problems(space) == [
+        f"{10**12:,} combinations are more than 100,000; take fewer values or sampler=random"
+    ]
+    assert Grid().size({"train.val_images": Integer(1, 20_000)}) == 20_000
+    assert Integer(3, 9, step=3).corners() == (3, 6, 9)
+    assert Integer(0, 10**18).problems() != []

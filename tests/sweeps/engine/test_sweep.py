@@ -1,8 +1,10 @@
 """Sweeps and budgets are refused at construction, naming every problem at once."""
 
+import math
+
 import pytest
 
-from sweeps.engine.space import Choice, Log
+from sweeps.engine.space import Choice, Log, Uniform
 from sweeps.engine.sweep import Budget, SweepError
 from tests.sweeps.engine.pretended import small_sweep
 
@@ -60,8 +62,8 @@ def test_a_loss_cannot_be_an_objective() -> None:
 
 def test_data_without_pairs_need_a_rule_and_objectives_without_them() -> None:
     with pytest.raises(SweepError, match=r"unpaired:x holds no pairs: train.rule must be cycle"):
-        small_sweep().check_data(False, "unpaired:x")
-    small_sweep().check_data(True, "demo")
+        small_sweep().check_data(False, "unpaired:x", 100)
+    small_sweep().check_data(True, "demo", 100)
     with pytest.raises(SweepError, match=r"cycle_psnr_db needs train.rule=cycle"):
         small_sweep(objectives=("cycle_psnr_db",))
 
@@ -96,3 +98,33 @@ def test_a_name_that_leads_out_of_its_folder_is_refused(name: str) -> None:
 def test_an_analysis_that_does_not_exist_is_refused() -> None:
     with pytest.raises(SweepError, match="answered_by='fronteir' is no analysis; choose from frontier, stability"):
         small_sweep(answered_by="fronteir")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"space": {"net.channels": Choice([4, 8])}}, ("[4, 8]", "Choice(4, 8)")),  # type: ignore[arg-type]
+        ({"space": {"net.channels": [4, 8]}}, ("net.channels", "[4, 8]", "Choice")),
+        ({"space": {"loss.color": Log}}, ("loss.color", "is no range", "Log(low, high)")),
+        ({"space": {"loss.color": Uniform("a", 2)}}, ("low='a'", "numbers")),  # type: ignore[arg-type]
+        ({"space": [4, 8]}, ("dictionary", "[4, 8]")),
+        ({"constraints": {"parameters": 100}}, ("parameters", '("<=", number)', "100")),
+        ({"constraints": {"parameters": ("<=", math.nan)}}, ("parameters", "nan")),
+        ({"budget": Budget(trials=10**20, steps=9)}, ("budget.trials=100000000000000000000", "1,000,000,000")),
+        ({"budget": Budget(trials=1, steps=9, rungs=10**8)}, ("budget.rungs=100000000",)),
+    ],
+)
+def test_what_is_no_range_and_no_number_is_refused_with_what_would_be(
+    changes: dict[str, object], said: tuple[str, ...]
+) -> None:
+    with pytest.raises(SweepError) as refused:
+        small_sweep(**{"enqueue": {}, "fixed": {"loss.pixel": 1.0}, **changes})
+    assert [part for part in said if part not in str(refused.value)] == []
+
+
+def test_crops_that_no_picture_of_the_data_holds_are_refused_once() -> None:
+    fixed = {"net.channels": 4, "net.blocks": 0, "loss.pixel": 1.0}
+    with pytest.raises(SweepError, match=r"train.crop_px=128 is larger than the pictures of demo: .* 100"):
+        small_sweep(fixed={**fixed, "train.crop_px": 128}).check_data(True, "demo", 100)
+    searched = small_sweep(fixed=fixed, enqueue={}, space={"train.crop_px": Choice(32, 128)})
+    searched.check_data(True, "demo", 100)  # some trials will be refused, and others not

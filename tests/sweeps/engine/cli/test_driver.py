@@ -171,7 +171,7 @@ def test_an_interrupted_run_ends_at_the_next_rung_and_says_how_to_go_on(
     assert len(load(out).trials) == 6
 
 
-@pytest.mark.parametrize("grace", ["soon", "0", "-1", "inf", "nan"])
+@pytest.mark.parametrize("grace", ["soon", "0", "-1", "inf", "nan", "1e300"])
 def test_a_grace_that_is_no_number_of_seconds_is_refused(grace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TESTSTRIP_GRACE_S", grace)
     with pytest.raises(UsageError, match=f"TESTSTRIP_GRACE_S={grace} must be a number of seconds > 0"):

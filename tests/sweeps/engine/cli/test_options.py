@@ -21,6 +21,19 @@ from tests.sweeps.engine.pretended import small_sweep
         (["--trials", "many"], "argument --trials: invalid int value: 'many'"),
         (["--workers", "-1"], "must be a whole number >= 0"),
         (["--device", "tpu"], "choose from"),
+        (["--trials", "1e20"], "argument --trials: invalid int value: '1e20'"),
+        (["--trials", str(10**20)], "budget.trials=100000000000000000000 must be a whole number >= 1 and <= 1,000,000"),
+        (["--samples", str(10**20)], "<= 1,000,000"),
+        (["--workers", str(10**20)], "<= 1,000,000"),
+        (["--audit-share", "nan"], "budget.audit_share=nan"),
+        *(
+            ([option, value], f"argument {option}: '{value}' must be a number >= 0")
+            for option in ("--timeout", "--max-minutes", "--max-device-hours", "--price-per-hour")
+            for value in ("nan", "inf", "-5", "soon")
+        ),
+        (["--timeout", "1e300"], "at most 31622400 s"),
+        (["--smoke", "--budget", "full"], "--smoke and --budget full"),
+        (["--budget", "demo", "--smoke"], "--smoke and --budget demo"),
         (["--set", "net.chanels=3"], "did you mean net.channels"),
         (["--set", "net.channels"], "write NAME=VALUE"),
         (["--set", "net.channels=big"], "net.channels='big' must be a whole number"),
@@ -38,6 +51,18 @@ def test_what_is_wrong_is_refused_with_the_choices(argv: list[str], said: str) -
     with pytest.raises((UsageError, ConfigError, ValueError)) as refused:
         parse(small_sweep(), argv, "x")
     assert said in str(refused.value)
+
+
+def test_no_more_workers_start_than_there_can_be_trials_at_a_time() -> None:
+    def workers(*argv: str) -> int:
+        return parse(small_sweep(), ["--workers", "12", *argv], "x")[1].workers
+
+    assert workers("--trials", "2") == 2
+    assert workers("--trials", "2", "--seeds", "3") == 6
+    assert workers("--trials", "2", "--confirm", "2", "--confirm-seeds", "4") == 8
+    assert workers("--trials", "100") == 12
+    assert workers("--trials", "2", "--workers", "0") == 0
+    assert parse(small_sweep(), ["--smoke", "--budget", "smoke"], "x")[0].budget == small_sweep().smoke
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

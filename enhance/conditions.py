@@ -1,5 +1,5 @@
-"""What a network costs, and under which conditions that was measured. Apart from `enhance.cost`, which does it, so that
-a driver reads both without torch.
+"""The conditions of a cost measurement, and its result. Free of torch, so that a driver can import it quickly;
+`enhance.cost` does the measuring.
 """
 
 import dataclasses
@@ -9,23 +9,23 @@ from enhance.config import ConfigError, Domain, choice, leaf
 from enhance.config.nets import NetConfig, ResNetConfig
 
 BASELINE: NetConfig = ResNetConfig(kernel=3, channels=64, blocks=4, norm="instance", activation="relu")
-"""What every latency is compared with: DPED's generator (Ignatov et al. 2017, the authors' code), 401,475 parameters.
+"""The reference of every latency: DPED's generator (Ignatov et al. 2017, the authors' code), 401,475 parameters.
 
-It is also the yardstick of de Stoutz et al. 2018 (FPIE) and of the PIRM 2018 challenge.
+De Stoutz et al. 2018 (FPIE) and the PIRM 2018 challenge compare with it as well.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
-    """How a cost is measured: one image of this size at a time, as the PIRM 2018 challenge did (1280x720).
+    """How to measure a cost: one image at a time, by default 1280x720 as in the PIRM 2018 challenge.
 
-    device: "cpu" or "cuda". dtype: "bf16" is autocast over fp32 weights, as in training.
-    memory_format: that of the image and of the weights. compiled: by torch.compile, for this one size.
-    threads: those of torch on the CPU while it is timed.
-    min_rounds, max_s, precision: at least so many rounds are timed. Then it ends after `max_s` seconds, warm-up
-        included, or as soon as the 95 % interval of the ratio to the baseline is narrower than +-`precision` of it.
+    device: "cpu" or "cuda". dtype: "bf16" means autocast over fp32 weights, as in training.
+    memory_format: of both the image and the weights. compiled: use torch.compile, specialized to this size.
+    threads: CPU threads of torch during the timing.
+    min_rounds, max_s, precision: time at least `min_rounds` rounds, then stop after `max_s` seconds (warm-up included)
+        or once the 95 % interval of the ratio to the baseline is within +-`precision` of the ratio.
 
-    Raises ConfigError with every value outside its domain.
+    Raises ConfigError listing every value outside its domain.
     """
 
     width_px: int = leaf(1280, minimum=1)
@@ -48,24 +48,24 @@ class Conditions:
 
 
 def condition_domains() -> dict[str, Domain]:
-    """The domain of every field of Conditions, in the order of declaration."""
+    """The domain of every field of Conditions, in declaration order."""
     return {field.name: field.metadata["domain"] for field in dataclasses.fields(Conditions)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one network costs on one device. What could not be found out is None.
+    """What one network costs on one device. Unknown quantities are None.
 
-    parameters: trainable numbers. macs: multiply-accumulates of one image; see `enhance.cost.macs`.
-    peak_memory_bytes: what one forward pass takes at its peak beside weights and image; see `enhance.memory`.
-    latency_ms, latency_p95_ms: median and 95th percentile over the rounds of the time of one forward pass.
-    latency_ratio: geometric mean over the rounds of its time to the baseline's in the same round, with the limits of
-        its 95 % interval; below 1 it is faster. baseline_ms: the baseline's median.
-    rounds, warmup_rounds: rounds that were counted, and that were not. spent_s: everything, building included.
-    load_1min: the machine's load average, the larger of those before and after (this process is in it).
-    contended, contention: whether something else had a part of the machine, and the sentence that says what; the rules
-        are in `enhance.cost.contention`.
-    failure: why there is no latency; empty where there is one.
+    parameters: number of trainable parameters. macs: multiply-accumulates per image; see `enhance.cost.macs`.
+    peak_memory_bytes: peak memory of one forward pass on top of weights and image; see `enhance.memory`.
+    latency_ms, latency_p95_ms: median and 95th percentile of one forward pass, over the rounds.
+    latency_ratio: geometric mean, over the rounds, of this network's time divided by the baseline's in the same round;
+        below 1 means faster. `_low` and `_high` bound its 95 % interval. baseline_ms: the baseline's median.
+    rounds, warmup_rounds: rounds counted and discarded. spent_s: total time, building the networks included.
+    load_1min: the machine's load average before or after, whichever is larger (this process contributes to it).
+    contended, contention: whether other work competed for the machine, and a sentence naming it; for the criteria see
+        `enhance.cost.contention`.
+    failure: why there is no latency; empty if there is one.
     """
 
     conditions: Conditions

@@ -1,4 +1,4 @@
-"""Memory: how much of it a call takes, and which errors mean that it ran out."""
+"""Memory: how much a call takes, and which errors mean that it ran out."""
 
 import ctypes
 import gc
@@ -9,7 +9,7 @@ import torch
 
 DEVICE_IS_FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 HOST_IS_FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
-"""What torch says in a RuntimeError, where it has no kind of error of its own for a lack of memory."""
+"""Messages of the plain RuntimeErrors that torch raises when memory runs out; only some cases have their own class."""
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -17,24 +17,23 @@ RESET_PEAK = "5"  # proc(5): sets VmHWM to the present VmRSS
 
 
 def lack_of_memory(error: BaseException) -> str:
-    """What a reason begins with where memory ran out: "out of memory on the device: " or "... on this machine: ".
+    """How a failure message starts if memory ran out: "out of memory on the device: " or "... on this machine: ".
 
-    Empty for every other error.
+    Empty for any other error.
     """
-    said = str(error) if isinstance(error, RuntimeError) else ""
-    if isinstance(error, torch.OutOfMemoryError) or any(phrase in said for phrase in DEVICE_IS_FULL):
+    message = str(error) if isinstance(error, RuntimeError) else ""
+    if isinstance(error, torch.OutOfMemoryError) or any(phrase in message for phrase in DEVICE_IS_FULL):
         return "out of memory on the device: "
-    if isinstance(error, MemoryError) or any(phrase in said for phrase in HOST_IS_FULL):
+    if isinstance(error, MemoryError) or any(phrase in message for phrase in HOST_IS_FULL):
         return "out of memory on this machine: "
     return ""
 
 
 def peak_bytes(work: Callable[[], object], device: str) -> int | None:
-    """How much more memory than before is held at the peak of `work`, in bytes.
+    """How many bytes of memory `work` takes at its peak, on top of what was in use before.
 
-    On "cuda" what torch's allocator gave out. On the "cpu" of Linux the resident memory of the process (VmHWM less
-    VmRSS, proc(5)), the way PIRM 2018 measured; memory that was freed before but kept by the C library is given back
-    first, or it would hide what `work` takes. None where the system cannot say.
+    On "cuda": what torch's allocator handed out. On the "cpu", Linux only: the growth of the resident memory (VmHWM
+    minus VmRSS, proc(5)), which is how PIRM 2018 measured it. None if the system does not tell.
     """
     return _peak_on_cuda(work) if device == "cuda" else _peak_on_cpu(work)
 
@@ -49,20 +48,21 @@ def _peak_on_cuda(work: Callable[[], object]) -> int:
 
 
 def _peak_on_cpu(work: Callable[[], object]) -> int | None:
+    # Freed memory that the C library keeps would be reused by `work` and hide what it takes: return it first.
     gc.collect()
-    _give_back()
+    _trim_heap()
     try:
         CLEAR_REFS.write_text(RESET_PEAK)
         before = _status_bytes("VmRSS")
-    except OSError:  # not Linux, or a sandbox that keeps it
+    except OSError:  # not Linux, or a sandbox that forbids the write
         return None
     work()
     return max(0, _status_bytes("VmHWM") - before)
 
 
-def _give_back() -> None:
+def _trim_heap() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # glibc; others keep little
+    if trim is not None:  # glibc only; other C libraries keep little
         trim(0)
 
 

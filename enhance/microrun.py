@@ -1,9 +1,9 @@
-"""The micro-run: one configuration and one seed, trained in short stretches, reporting at the end of each.
+"""The micro-run: one configuration and one seed, trained in short stretches, with a report after each.
 
-Knows nothing of Ray, of trials or of files. The batch at step t is a pure function of (seed, t); weights are drawn
-from generators of their own; so on a CPU with fixed threads a micro-run gives the same bits whether it runs alone,
-after others in the same process, or is stopped and resumed from its state. `train.vary` can hold weights or batches
-still while the seed changes.
+It knows nothing of Ray, trials or files. The batch at step t is a pure function of (seed, t), and weights are drawn
+from generators of their own. So on a CPU with a fixed number of threads, a micro-run is bit-identical whether it runs
+alone, after others in the same process, or resumed from its state. `train.vary` can hold the initial weights or the
+batches fixed while the seed changes.
 """
 
 import functools
@@ -33,15 +33,15 @@ from enhance.training.optimizers import Average
 
 EVAL_BATCH = 20
 START_PICTURES = 8
-"""How many validation pictures show whether a network starts flat; a report looks at all."""
+"""The number of validation pictures used to tell whether a network starts flat; a report uses all of them."""
 
 
 class MicroRun:
-    """Trains one network by the configured rule; `advance(steps)` goes on from wherever it stands.
+    """Trains one network by the configured rule; each `advance(steps)` continues where the last one stopped.
 
-    `beats` grows with every step and every batch of an evaluation: signs of life, for another thread to watch.
-    `data` gives pictures of one size; `device` is a torch device name. Raises ConfigError where parts of the
-    configuration do not go together, or the data do not suit it.
+    `beats` grows with every step and every batch of an evaluation, a heartbeat that another thread can watch. `data`
+    holds pictures of one size; `device` is a torch device name. Raises ConfigError if parts of the configuration are
+    incompatible with each other or with the data.
     """
 
     def __init__(self, config: Config, seed: int, data: PatchStore, device: str = "cpu") -> None:
@@ -57,22 +57,22 @@ class MicroRun:
         self.guard = Guard(config.guard)
         self._since_report, self._in_window = Means(self.device), Means(self.device)
         self._validation = validation(data, config.train.val_images)
-        self._judged: Judged | None = None
+        self._evaluation: Evaluation | None = None
 
     @property
     def parameters(self) -> int:
-        """How many trainable numbers the evaluated network has (critics not counted)."""
+        """The number of trainable parameters of the evaluated network, critics not included."""
         return parameter_count(self.rule.net)
 
     @property
     def evaluated(self) -> Network:
-        """The network that is judged: that of the rule, or the moving average of its weights."""
+        """The network to evaluate: the rule's, or the moving average of its weights."""
         return self.rule.net if self.average is None else self.average.net
 
     def advance(self, steps: int) -> Report:
-        """Train for `steps` more steps, then evaluate. Raises Diverged (and the run must not be advanced again)."""
+        """Train for `steps` more steps, then evaluate. Raises Diverged, after which the run cannot be continued."""
         called = time.perf_counter()
-        self._judged = None  # its outputs need not be held through training
+        self._evaluation = None  # frees the outputs of the last evaluation during training
         if self.step == 0 and self.config.guard.collapse:
             self._look_at_start()
         started = time.perf_counter()
@@ -82,7 +82,7 @@ class MicroRun:
             self.beats += 1
             if self.average is not None:
                 self.average.update(self.rule.net)
-                self.average.net.follow(self.rule.net)
+                self.average.net.follow(self.rule.net)  # a color curve may have been switched on
             if self.step % self.config.guard.window_steps == 0:
                 self._check_window()
         trained = time.perf_counter()
@@ -100,11 +100,12 @@ class MicroRun:
             grad_norm=means["grad_norm"],
             learning_rate=self.rule.optimizer.learning_rate,
             train_s=trained - started,
+            # What precedes training is the look at the start: an evaluation too.
             eval_s=time.perf_counter() - trained + started - called,
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a fresh MicroRun of the same configuration, seed and data needs to go on from here."""
+        """Everything that a new MicroRun of the same configuration, seed and data needs in order to continue."""
         state: dict[str, Any] = {
             "step": self.step,
             "rule": self.rule.state_dict(),
@@ -115,14 +116,14 @@ class MicroRun:
         return state if self.average is None else state | {"average": self.average.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state saved by `state_dict`; raises KeyError or RuntimeError where it does not fit."""
+        """Restore a state from `state_dict`. Raises KeyError or RuntimeError if it does not fit."""
         self.rule.load_state_dict(state["rule"])
         self.guard.load_state_dict(state["guard"])
         self._since_report.load_state_dict(state["since_report"])
         self._in_window.load_state_dict(state["in_window"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        self.step, self._judged = state["step"], None
+        self.step, self._evaluation = state["step"], None
 
     def _count(self, stats: StepStats) -> None:
         guarded = {"size": stats.size, "grad_norm": stats.grad_norm}
@@ -139,19 +140,19 @@ class MicroRun:
 
     @torch.no_grad()
     def enhance(self, pictures: Pictures) -> Tensor:
-        """The network's output, (N, 3, H, W) float32 and not clipped, for pictures (N, H, W, 3) of any size."""
-        return torch.cat([output for _, output in self._enhanced(pictures)])
+        """The network's output for pictures (N, H, W, 3) of any size: (N, 3, H, W) float32, not clipped."""
+        return torch.cat([output for _, output in self._run_network(pictures)])
 
     def samples(self, fixed: int) -> list[Sample]:
-        """What the last `advance` found on each validation picture, in the order of the set.
+        """The results of the last `advance` for each validation picture, in the order of the set.
 
-        The outputs of `fixed` pictures, the same ones whatever was trained, and of the best and the worst are kept.
-        Raises ValueError where nothing has been evaluated since this micro-run was built or its state loaded.
+        Outputs are kept for `fixed` pictures, the same ones in every trial, and for the best and the worst. Raises
+        ValueError if nothing has been evaluated since this micro-run was built or its state restored.
         """
-        if self._judged is None:
-            raise ValueError("samples() before advance()")
-        outputs = [output for part in self._judged.outputs for output in part]
-        scores = {name: values.tolist() for name, values in self._judged.scores.items()}
+        if self._evaluation is None:
+            raise ValueError("samples() needs an evaluation; call advance() first")
+        outputs = [output for part in self._evaluation.outputs for output in part]
+        scores = {name: values.tolist() for name, values in self._evaluation.scores.items()}
         places = fixed_places(len(outputs), fixed)
         kept = places | (extreme_places(scores["psnr_db"]) if "psnr_db" in scores else set())
         return [
@@ -165,13 +166,14 @@ class MicroRun:
         ]
 
     def photo_sample(self, photo: Photo) -> Sample:
-        """What the network as it is now makes of a whole photograph. Raises ValueError where that is not a number."""
+        """The network's current output for a whole photograph. Raises ValueError if the output contains NaN."""
         output = self.enhance(photo.pixels[None])
         if output.isnan().any():
-            raise ValueError("the output is not a number everywhere")
+            raise ValueError("the output contains NaN")
         return Sample(image=photo.image, scores={}, output=jpeg(to_pixels(output)[0]))
 
-    def _enhanced(self, pictures: Pictures) -> list[tuple[Tensor, Tensor]]:
+    def _run_network(self, pictures: Pictures) -> list[tuple[Tensor, Tensor]]:
+        """Inputs and outputs in batches of EVAL_BATCH, both (B, 3, H, W) float32."""
         net = self.evaluated.eval()
         enhanced: list[tuple[Tensor, Tensor]] = []
         for first in range(0, len(pictures), EVAL_BATCH):
@@ -185,16 +187,16 @@ class MicroRun:
     def _look_at_start(self) -> None:
         source = self._validation.source
         few = source[:: math.ceil(len(source) / START_PICTURES)]
-        self.guard.check_contrast(0, contrast(self._enhanced(few)))
+        self.guard.check_contrast(0, contrast(self._run_network(few)))
 
     @torch.no_grad()
     def _evaluate(self) -> tuple[dict[str, float], dict[str, float], int]:
-        """Mean and spread of every metric over the validation pictures.
+        """Mean and standard deviation of every metric over the validation pictures, and their number.
 
-        Raises Diverged where one is not finite, the output has gone flat, or the full budget was spent in vain.
+        Raises Diverged if a mean is not finite, the output has gone flat, or the full budget led nowhere.
         """
         pairs = self._validation
-        enhanced = self._enhanced(pairs.source)
+        enhanced = self._run_network(pairs.source)
         own = [self.rule.scores(source, output) for source, output in enhanced]
         scores = {name: torch.cat([part[name] for part in own]) for name in own[0]}
         if pairs.target is not None:
@@ -203,12 +205,12 @@ class MicroRun:
             scores["psnr_gain_db"] = scores["psnr_db"] - pairs.untouched_db.to(self.device)
         means = {name: float(values.mean()) for name, values in scores.items()}
         bad = [name for name, value in means.items() if not math.isfinite(value)]
-        if bad:
+        if bad:  # checked before the contrast, which would be NaN too and breaks no rule then
             raise Diverged("nan", self.step, f"not finite on validation: {', '.join(bad)}")
         self.guard.check_contrast(self.step, contrast(enhanced))
         if self.step >= self.config.train.steps and pairs.target is not None:
             self.guard.check_gain(self.step, means["psnr_gain_db"])
-        self._judged = Judged(scores, [output for _, output in enhanced])
+        self._evaluation = Evaluation(scores, [output for _, output in enhanced])
         spread = {name: float(values.std()) if len(values) > 1 else 0.0 for name, values in scores.items()}
         return means, spread, len(pairs.source)
 
@@ -218,8 +220,8 @@ def _under(prefix: str, stats: dict[str, float]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One evaluation, picture by picture: `scores` (N,) by name, and the outputs (B, 3, H, W) in batches."""
+class Evaluation:
+    """The result of one evaluation, by picture: `scores` (N,) by name, and the outputs (B, 3, H, W) in batches."""
 
     scores: dict[str, Tensor]
     outputs: list[Tensor]
@@ -227,10 +229,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Validation:
-    """The validation pictures of a trial, (N, H, W, 3), and how the untouched inputs score on them.
+    """The validation pictures of a trial, (N, H, W, 3), and the scores of the untouched inputs.
 
-    `indices` (N,) are their places in the store's validation set. `untouched` are mean metrics, what any network has to
-    beat; `untouched_db` is the PSNR of each input. Without pairs there is no target and nothing to score.
+    indices: (N,), their places in the store's validation set. untouched: the mean metrics of the inputs as they are,
+    which any network has to beat. untouched_db: the PSNR of each input. Without pairs there is no target and no score.
     """
 
     indices: npt.NDArray[np.int64]
@@ -241,11 +243,11 @@ class Validation:
 
 
 def validation(data: PatchStore, limit: int) -> Validation:
-    """At most `limit` validation pictures, spread evenly over the set."""
+    """At most `limit` validation pictures, spread evenly over the set; all of them if there are fewer."""
     return _validation(data.path, data.fingerprint, limit)
 
 
-@functools.lru_cache(maxsize=4)  # trial after trial of a worker asks for the same pairs of the same immutable file
+@functools.lru_cache(maxsize=4)  # a worker's trials all ask for the same pictures of the same immutable file
 def _validation(path: Path, fingerprint: str, limit: int) -> Validation:
     data = PatchStore.open(path)
     count = len(data.val_input)

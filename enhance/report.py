@@ -1,18 +1,19 @@
-"""What a micro-run says of itself at a step. Apart from the micro-run, so that a driver reads it without torch."""
+"""The report of a micro-run at one step. Free of torch, so that a driver can import it quickly."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One row per rung.
+    """What a micro-run reports at one rung; it becomes one row of the ledger.
 
-    `metrics` are means over the `images` validation patches and `spread` their standard deviations (ddof 1), under
-    the names of `enhance.training.metrics.evaluate`, and "psnr_gain_db", the mean difference to the untouched input;
-    "parameters" is the size of the network. `untouched` are the same means for the inputs as they came: what any
-    network has to beat. Without pairs only metrics that need no target are there, and `untouched` is empty. `losses`
-    (unweighted terms), `loss_total`, `grad_norm` (before clipping) and `signals` (how critics and parts of networks
-    fare) are means over the steps since the last report that had them.
+    metrics, spread: mean and standard deviation (ddof 1) over the `images` validation patches, under the names used by
+        `enhance.training.metrics.evaluate`, plus "psnr_gain_db", the gain over the untouched input, and "parameters",
+        the size of the network. Without pairs, only metrics that need no target.
+    untouched: the mean metrics of the inputs as they are, which any network has to beat; empty without pairs.
+    losses: the unweighted loss terms. grad_norm: before clipping. signals: diagnostics of critics and networks. These
+        and `loss_total` are means over the steps since the last report, each over the steps that had it.
+    train_s, eval_s: seconds of training and of evaluation since the last report.
     """
 
     step: int

@@ -1,7 +1,7 @@
-"""Samples: what a trained network made of single pictures, as scores and as encoded pictures. Knows no torch.
+"""Samples: scores and encoded outputs of a trained network for single pictures. Free of torch.
 
-Validation pictures are PNG, so that errors can be counted on them; a picture larger than `SAMPLE_PX` is cut to its
-middle. Whole photographs are JPEG, no longer than `PHOTO_PX`: they are there to be looked at. Both are 8 bits deep.
+Validation pictures are stored as PNG, so that errors can be measured on them; those larger than `SAMPLE_PX` are cropped
+to their center. Whole photographs are for looking at, and stored as JPEG, at most `PHOTO_PX` long. Both have 8 bits.
 """
 
 import hashlib
@@ -19,31 +19,31 @@ from enhance.data.storage.store import Pixels
 
 SAMPLE_PX = 128
 PHOTO_PX = 1280
-"""The longest side of a photograph: DPED's network takes 1 to 2 GB for 1280x720 in float32, and tiles would not do,
-since instance norms and U-Nets look at the whole."""
+"""The longest side of a photograph. DPED's network needs 1 to 2 GB for 1280x720 in float32, and processing in tiles
+would change the output, since instance norms and U-Nets see the whole picture."""
 
 JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A whole photograph for networks to enhance: `image` names it by file name and content, `jpeg` is the picture."""
+    """A whole photograph to enhance: `image` names it by file name and content, `jpeg` is the encoded picture."""
 
     image: str
     jpeg: bytes
 
     @property
     def pixels(self) -> Pixels:
-        """(H, W, 3), RGB."""
+        """(H, W, 3) uint8 RGB."""
         return np.array(Image.open(io.BytesIO(self.jpeg)))
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """The samples that are wanted of a trial that completes; `fixed` 0 and no photo: none.
+    """The samples to take from a trial that completes; with `fixed` 0 and no photos, none.
 
-    `fixed` is the number of validation pictures whose outputs are kept: the same for every trial, spread over the
-    set. The trial's best and worst by PSNR are kept beside them, and the scores of all.
+    `fixed` is the number of validation pictures whose outputs are kept, the same ones for every trial, spread over the
+    set. The trial's best and worst picture by PSNR are kept as well, and the scores of all pictures.
     """
 
     fixed: int = 0
@@ -54,11 +54,11 @@ class SampleRequest:
 class Sample:
     """What a network made of one picture.
 
-    image: "validation/N", N being the index in the store's validation set, or the name of a `Photo`.
-    scores: those of `enhance.training.metrics.evaluate` and of the rule; photographs have none.
-    output: the encoded picture; None where it is not kept.
-    fixed: whether every trial keeps it.
-    failure: why there is no output for a photograph.
+    image: "validation/N" for index N of the store's validation set, or the name of a `Photo`.
+    scores: of `enhance.training.metrics.evaluate` and of the training rule; empty for photographs.
+    output: the encoded picture; None if it is not kept.
+    fixed: whether every trial keeps this picture.
+    failure: why a photograph has no output.
     """
 
     image: str
@@ -74,45 +74,46 @@ def validation_image(index: int) -> str:
 
 
 def validation_index(image: str) -> int | None:
-    """The place in the validation set that `image` names; None for a photograph."""
+    """The index in the validation set that `image` names; None for a photograph."""
     kind, _, index = image.partition("/")
     return int(index) if kind == "validation" else None
 
 
 def read_photo(path: Path) -> Photo:
-    """The photograph at `path`, upright, its longest side at most `PHOTO_PX`. Raises PictureError."""
+    """Read the photograph at `path`, upright, its longest side at most `PHOTO_PX`. Raises PictureError."""
     with strict_pillow():
         encoded = jpeg(read_photograph(path, PHOTO_PX))
     return Photo(f"photo/{path.name}#{hashlib.sha256(encoded).hexdigest()[:8]}", encoded)
 
 
 def fixed_places(count: int, fixed: int) -> set[int]:
-    """Which of `count` pictures are kept of every trial: `fixed` of them, spread evenly."""
+    """The indices of the pictures that every trial keeps: `fixed` of `count`, spread evenly."""
     fixed = min(fixed, count)
+    # The middle of each of `fixed` equal parts, in whole numbers.
     return {(2 * part + 1) * count // (2 * fixed) for part in range(fixed)}
 
 
 def extreme_places(psnr_db: list[float]) -> set[int]:
-    """Which pictures are the best and the worst by PSNR."""
+    """The indices of the best and the worst picture by PSNR."""
     return {int(np.argmax(psnr_db)), int(np.argmin(psnr_db))}
 
 
 def png(pixels: Pictures) -> bytes:
-    """(H, W, 3) uint8 or uint16 as PNG of 8 bits, cut to its middle where it is larger than `SAMPLE_PX`."""
+    """Encode (H, W, 3) uint8 or uint16 as an 8-bit PNG, cropped to the center `SAMPLE_PX` if larger."""
     height, width = pixels.shape[:2]
     down, right = (max(0, size - SAMPLE_PX) // 2 for size in (height, width))
     middle = pixels[down : down + SAMPLE_PX, right : right + SAMPLE_PX]
     if middle.dtype != np.uint8:
-        middle = np.rint(middle / 257.0).astype(np.uint8)
-    return _encoded(middle, format="PNG")
+        middle = np.rint(middle / 257.0).astype(np.uint8)  # 65535 = 257 * 255
+    return _encode(middle, format="PNG")
 
 
 def jpeg(pixels: Pixels) -> bytes:
-    """(H, W, 3) as JPEG with whole colors."""
-    return _encoded(pixels, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+    """Encode (H, W, 3) uint8 as JPEG without chroma subsampling, so that colors keep their resolution."""
+    return _encode(pixels, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
 
 
-def _encoded(pixels: Pixels, **how: Any) -> bytes:
+def _encode(pixels: Pixels, **options: Any) -> bytes:
     packed = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(packed, **how)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(packed, **options)
     return packed.getvalue()

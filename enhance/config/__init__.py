@@ -2,7 +2,7 @@
 
 from enhance.config.config import VARIANTS, Config, canonical_json, digest, domains, flatten, from_flat, unknown_leaf
 from enhance.config.conflicts import conflicts
-from enhance.config.domain import ConfigError, Domain, Scalar, choice, leaf, listed
+from enhance.config.domain import ConfigError, Domain, Scalar, choice, join_names, leaf
 
 __all__ = [
     "VARIANTS",
@@ -17,7 +17,7 @@ __all__ = [
     "domains",
     "flatten",
     "from_flat",
+    "join_names",
     "leaf",
-    "listed",
     "unknown_leaf",
 ]

@@ -14,33 +14,34 @@ class CriticConfig:
 
     @property
     def minimum_px(self) -> int:
-        """The smallest crop that the critic can judge."""
+        """The smallest crop, in pixels, that the critic can judge."""
         raise NotImplementedError
 
     @property
     def sees_input(self) -> bool:
-        """Whether the critic is shown the input beside the picture that it judges."""
+        """Whether the critic sees the input next to the picture it judges."""
         return False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DPEDCriticConfig(CriticConfig):
-    """DPED's discriminator of gray pictures of one fixed size (its texture loss); see `enhance.critics.dped`."""
+    """DPED's discriminator (its texture loss): grayscale pictures of one fixed size; see `enhance.critics.dped`."""
 
     family: str = choice("dped")
-    norm: str = choice("instance", "batch")  # the authors' code; their paper's text
+    norm: str = choice("instance", "batch")  # "instance" as in the authors' code, "batch" as in their paper
 
     @property
     def minimum_px(self) -> int:
-        """Below, the last map is a single pixel, which instance norm turns into a constant."""
+        """Below 17 px the last map is a single pixel, and instance norm maps a single pixel to a constant."""
         return 17
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PatchCriticConfig(CriticConfig):
-    """PatchGAN: a score for every overlapping patch; `conditional`: the input is shown too (6 channels).
+    """PatchGAN: one score per overlapping patch; see `enhance.critics.patch`.
 
-    `layers` strided convolutions: 3 see patches of 70 px. See `enhance.critics.patch`.
+    conditional: also show the critic the input (6 channels). layers: number of strided convolutions; 3 of them see
+    patches of 70 px.
     """
 
     family: str = choice("patch")
@@ -51,7 +52,7 @@ class PatchCriticConfig(CriticConfig):
 
     @property
     def minimum_px(self) -> int:
-        """After the strided layers three pixels must be left, of which the next layer makes two, and the last one."""
+        """The strided layers must leave 3 pixels: each of the two 4x4 layers of stride 1 that follow takes one."""
         return 3 * int(2**self.layers)
 
     @property
@@ -67,10 +68,10 @@ CRITIC_CONFIGS: dict[str, type[CriticConfig]] = {"dped": DPEDCriticConfig, "patc
 class ObjectiveConfig:
     """What all adversarial objectives have in common; see `enhance.critics.objectives`.
 
-    shown: "both": a critic step shows the real and the enhanced picture of every sample; "coin": one of the two, by a
-        seeded coin per sample (DPED's code).
+    shown: what one critic step shows of each sample: "both", the real and the enhanced picture, or "coin", one of the
+        two, picked by a seeded coin (DPED's code).
     critic_steps: critic steps per generator step.
-    pretrain_steps: critic steps before the first generator step (DPED's paper pre-trains it, its code does not).
+    pretrain_steps: critic steps before the first generator step (DPED's paper pretrains the critic, its code does not).
     """
 
     objective: str
@@ -83,7 +84,8 @@ class ObjectiveConfig:
 class BCEConfig(ObjectiveConfig):
     """Binary cross-entropy (Goodfellow et al. 2014).
 
-    form: "non_saturating" is pix2pix's and DPED's paper, -log p(real); "saturating" is DPED's code, log p(fake).
+    form: "non_saturating" minimizes -log p(real), as in pix2pix and DPED's paper; "saturating" minimizes log p(fake),
+        as in DPED's code.
     """
 
     objective: str = choice("bce")
@@ -92,7 +94,7 @@ class BCEConfig(ObjectiveConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeastSquaresConfig(ObjectiveConfig):
-    """Squared distance of the score to 1 for real and 0 for enhanced (Mao et al. 2017), CycleGAN's."""
+    """Squared distance of the score to 1 for real and to 0 for enhanced pictures (Mao et al. 2017), as in CycleGAN."""
 
     objective: str = choice("least_squares")
 
@@ -101,8 +103,8 @@ class LeastSquaresConfig(ObjectiveConfig):
 class WassersteinConfig(ObjectiveConfig):
     """Difference of mean scores, with the critic's weights clipped to [-clip, clip] (Arjovsky et al. 2017).
 
-    The scales of norms are weights too: at 0.01 the critic "dped" is nearly blind (a gap of 1e-7 between scores that
-    0.05 drives 15 apart); "patch" with instance norm has no scales and is not.
+    Clipping also hits the scales of norms. At 0.01 the critic "dped" is nearly blind: its scores differ by 1e-7 where
+    a clip of 0.05 drives them 15 apart. "patch" with instance norm has no scales and is unaffected.
     """
 
     objective: str = choice("wasserstein")
@@ -111,7 +113,7 @@ class WassersteinConfig(ObjectiveConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WassersteinGPConfig(ObjectiveConfig):
-    """Difference of mean scores, with a penalty on the critic's gradient norm (Gulrajani et al. 2017)."""
+    """Difference of mean scores, with a penalty on the norm of the critic's gradient (Gulrajani et al. 2017)."""
 
     objective: str = choice("wasserstein_gp")
     penalty: float = leaf(10.0, above=0)

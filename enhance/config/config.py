@@ -1,10 +1,10 @@
-"""The configuration of one trial: what it is made of, how it is named, when it is refused.
+"""The configuration of one trial: its parts, the names of its leaves, and how a bad one is rejected.
 
-A configuration is a tree of frozen dataclasses. Every leaf has one flat name ("net.channels", "loss.color") under
-which it appears in search spaces, in messages and, with the prefix "config.", in the ledger. Some parts come in
-variants, which one leaf of theirs chooses ("net.family", "optimizer.name"); each has leaves of its own.
+A configuration is a tree of frozen dataclasses. Every leaf has one flat name ("net.channels", "loss.color"), used in
+search spaces, in messages and, prefixed with "config.", in the ledger. Some parts come in variants, selected by one of
+their own leaves ("net.family", "optimizer.name"); each variant has its own leaves.
 
-This package imports nothing heavy: a driver validates a whole sweep before it loads torch.
+This package imports nothing heavy, so a driver can validate a whole sweep before it loads torch.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from enhance.config.training import AugmentConfig, CycleConfig, GuardConfig, Los
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """Everything that decides what a trial computes, except its seed, the data and the code."""
+    """Everything that determines what a trial computes, except the seed, the data and the code."""
 
     net: NetConfig = field(default_factory=ResNetConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -53,30 +53,32 @@ VARIANTS: dict[str, tuple[str, Mapping[str, type], str]] = {
     "optimizer.name": ("optimizer", OPTIMIZER_CONFIGS, "adam"),
     "critic_optimizer.name": ("critic_optimizer", OPTIMIZER_CONFIGS, "adam"),
 }
-"""The leaves that choose a variant: the part it is of, the dataclasses to choose from, the default."""
+"""Each leaf that selects a variant: the part it belongs to, the dataclasses to choose from, the default."""
 
 _PARTS = {part.name: part.type for part in dataclasses.fields(Config)}
 
 
 def domains(values: Mapping[str, Scalar] | None = None) -> dict[str, Domain]:
-    """The domain of every flat name, in the order of declaration, for the variants in `values`, else the defaults.
+    """The domain of every flat name in declaration order, for the variants selected by `values` or by default.
 
-    Raises ConfigError where `values` choose a variant that does not exist.
+    Raises ConfigError if `values` selects a variant that does not exist.
     """
-    chosen = _chosen(values or {})
+    chosen = _variants(values or {})
     found: dict[str, Domain] = {}
     for part in _PARTS:
         for leaf in _leaves(chosen.get(part, _PARTS[part])):
             found[f"{part}.{leaf.name}"] = leaf.metadata["domain"]
+        # A curve's base network shares the prefix "net." with it; both have a "family", so the base's becomes net.base.
         if chosen.get(part) is CurveConfig:
             found["net.base"] = _variant_domain("net.base")
             found |= {f"net.{leaf.name}": leaf.metadata["domain"] for leaf in _leaves(chosen["base"])[1:]}
     found |= {name: _variant_domain(name) for name in VARIANTS if name in found}
+    # What selects a variant is declared as a plain string, since its choices are the keys of a table.
     return found
 
 
 def flatten(config: Config) -> dict[str, Scalar]:
-    """Flat names and values of every leaf, in the order of declaration."""
+    """The flat name and value of every leaf, in declaration order."""
     flat: dict[str, Scalar] = {}
     for part in _PARTS:
         held = getattr(config, part)
@@ -88,10 +90,10 @@ def flatten(config: Config) -> dict[str, Scalar]:
 
 
 def from_flat(values: Mapping[str, Scalar]) -> Config:
-    """The configuration with the flat `values`, and defaults where nothing is said.
+    """Build a configuration from flat `values`; leaves that are missing take their defaults.
 
-    Raises ConfigError with every problem at once: unknown names (with the nearest known ones), wrong kinds, values
-    outside their domain. Whether the parts go together is another question: see `enhance.config.conflicts`.
+    Raises ConfigError listing every problem: unknown names (with the nearest known ones), wrong types, values outside
+    their domain. Whether the parts are compatible is checked separately, by `enhance.config.conflicts`.
     """
     known = domains(values)
     problems = [unknown_leaf(name, known) for name in values if name not in known]
@@ -101,25 +103,26 @@ def from_flat(values: Mapping[str, Scalar]) -> Config:
     parts: dict[str, dict[str, Any]] = {part: {} for part in _PARTS}
     for name, value in values.items():
         part, leaf = name.split(".", 1)
+        # An int is fine for a float leaf, but 1 and 1.0 must give the same canonical text and thus the same digest.
         parts[part][leaf] = float(value) if known[name].kind is float else value
-    chosen = _chosen(values)
+    chosen = _variants(values)
     if chosen["net"] is CurveConfig:
         parts["net"] = _curve_leaves(parts["net"], chosen["base"])
     return Config(**{part: chosen.get(part, _PARTS[part])(**leaves) for part, leaves in parts.items()})
 
 
 def canonical_json(config: Config) -> str:
-    """The one text of a configuration: flat names sorted, no spaces, floats in their shortest exact form."""
+    """The canonical text of a configuration: flat names sorted, no spaces, floats in their shortest exact form."""
     return json.dumps(flatten(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(config: Config) -> str:
-    """16 hexadecimal digits that name the configuration, whatever the order in which it was built."""
+    """16 hexadecimal digits that identify the configuration, independent of the order it was built in."""
     return hashlib.sha256(canonical_json(config).encode()).hexdigest()[:16]
 
 
-def _chosen(values: Mapping[str, Scalar]) -> dict[str, Any]:
-    """The dataclass of every part that comes in variants, and under "base" that of a curve's base network."""
+def _variants(values: Mapping[str, Scalar]) -> dict[str, Any]:
+    """The dataclass of every part that comes in variants; a curve's base network is under "base"."""
     problems = [
         problem
         for name in VARIANTS
@@ -142,16 +145,16 @@ def _leaves(part: Any) -> list[dataclasses.Field[Any]]:
 
 
 def _curve_leaves(leaves: dict[str, Any], base: type[NetConfig]) -> dict[str, Any]:
-    """The constructor's arguments of a CurveConfig: what is not its own belongs to its base network."""
+    """The arguments of a CurveConfig: whatever is not a leaf of its own goes to its base network."""
     own = {leaf.name for leaf in _leaves(CurveConfig)}
     inner = {name: value for name, value in leaves.items() if name not in own and name != "base"}
     return {name: value for name, value in leaves.items() if name in own} | {"base": base(**inner)}
 
 
 def unknown_leaf(name: str, known: Mapping[str, Domain]) -> str:
-    """The sentence for a name that this configuration does not have, but perhaps another variant of it."""
+    """The message for a name this configuration lacks; it says which variant would have it, if one does."""
     for key, (part, table, default) in VARIANTS.items():
         owners = [variant for variant, cls in table.items() if name in {f"{part}.{leaf.name}" for leaf in _leaves(cls)}]
         if owners:
-            return f"{name} is unknown here: it belongs to {key}={' | '.join(owners)} (default: {default})"
+            return f"{name} does not exist here: it belongs to {key}={' | '.join(owners)} (default: {default})"
     return unknown_name(name, known)

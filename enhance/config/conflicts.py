@@ -1,13 +1,14 @@
-"""Constraints between leaves: values that are each valid but do not go together.
+"""Constraints between leaves: values that are valid one by one but not together.
 
-A sweep's fixed part may be incomplete (its space has the loss weights, say), so these are asked of whole
-configurations only: by a sweep of its first settings and corners, and by a micro-run before it builds anything.
+The fixed part of a sweep may be incomplete (the loss weights may come from its space, say), so only whole
+configurations are checked: a sweep checks its enqueued ones and the corners of its space, and a micro-run checks its
+own before it builds anything.
 """
 
 from collections.abc import Callable, Iterator
 
 from enhance.config.config import Config
-from enhance.config.domain import listed
+from enhance.config.domain import join_names
 from enhance.config.nets import CurveConfig
 from enhance.config.optimizers import SGDConfig
 from enhance.config.training import CycleConfig, PhasesConfig
@@ -18,30 +19,31 @@ TERMS = (*PAIRED_TERMS, "tv", "adversarial", *CYCLE_TERMS)
 
 
 def conflicts(config: Config) -> list[str]:
-    """A sentence for every two things in `config` that do not go together; empty where it can be trained."""
-    return [problem for domain in _CONFLICTS for problem in domain(config)]
+    """One sentence per conflict in `config`; empty if it can be trained."""
+    return [problem for check in _CHECKS for problem in check(config)]
 
 
 def _net(config: Config) -> Iterator[str]:
     net, train = config.net, config.train
     if train.crop_px < net.minimum_px or train.crop_px % net.multiple_of:
-        several = f" and a multiple of {net.multiple_of}" if net.multiple_of > 1 else ""
+        multiple = f" and a multiple of {net.multiple_of}" if net.multiple_of > 1 else ""
         yield (
             f"train.crop_px={train.crop_px} does not suit net.family={net.family}: with these parameters it must be "
-            f">= {net.minimum_px}{several}"
+            f"at least {net.minimum_px}{multiple}"
         )
     if train.dtype not in net.dtypes:
-        yield f"train.dtype={train.dtype} is not tested with net.family={net.family}; choose from {listed(net.dtypes)}"
+        choices = join_names(net.dtypes)
+        yield f"train.dtype={train.dtype} is not tested with net.family={net.family}; choose from {choices}"
 
 
 def _losses(config: Config) -> Iterator[str]:
     weights = {term: getattr(config.loss, term) for term in TERMS}
     if not any(weights.values()):
-        yield f"at least one loss weight must be > 0, but all are 0: {', '.join(f'loss.{term}' for term in TERMS)}"
+        yield f"all loss weights are 0; at least one must be above 0: {', '.join(f'loss.{term}' for term in TERMS)}"
     wrong, why = (
-        (PAIRED_TERMS, "they compare with a target, and it has none")
+        (PAIRED_TERMS, "these terms compare with a target, and this rule has none")
         if config.train.rule == "cycle"
-        else (CYCLE_TERMS, "it has no way back")
+        else (CYCLE_TERMS, "this rule trains no generator for the way back")
     )
     for term in wrong:
         if weights[term]:
@@ -55,21 +57,21 @@ def _critic(config: Config) -> Iterator[str]:
     if config.train.crop_px < critic.minimum_px:
         yield (
             f"train.crop_px={config.train.crop_px} is too small for critic.family={critic.family}: with these "
-            f"parameters it must be >= {critic.minimum_px}"
+            f"parameters it must be at least {critic.minimum_px}"
         )
     if objective.objective == "wasserstein_gp":
         if critic.norm == "batch":
             yield (
-                "critic.norm=batch cannot be used with adversarial.objective=wasserstein_gp: its penalty is on the "
+                "critic.norm=batch cannot be used with adversarial.objective=wasserstein_gp: the penalty needs the "
                 "gradient of each sample alone, and batch norm mixes samples; choose instance or none"
             )
         if objective.shown == "coin":
             yield (
-                "adversarial.shown=coin cannot be used with adversarial.objective=wasserstein_gp: its penalty needs "
-                "the real and the enhanced picture of every sample; choose both"
+                "adversarial.shown=coin cannot be used with adversarial.objective=wasserstein_gp: the penalty needs "
+                "both the real and the enhanced picture of every sample; choose both"
             )
     if config.train.rule == "cycle" and critic.sees_input:
-        yield "critic.conditional=True cannot be used by train.rule=cycle: a real picture has no input to be shown with"
+        yield "critic.conditional=True cannot be used by train.rule=cycle: a real picture has no input to go with it"
     if config.train.rule == "cycle" and objective.shown == "coin":
         yield "adversarial.shown=coin cannot be used by train.rule=cycle; choose both"
 
@@ -77,31 +79,31 @@ def _critic(config: Config) -> Iterator[str]:
 def _rule(config: Config) -> Iterator[str]:
     phases, rule = config.phases, config.train.rule
     if rule != "phased" and phases != PhasesConfig():
-        yield f"phases.* is used by train.rule=phased only, not by {rule}"
+        yield f"phases.* applies to train.rule=phased only, not to {rule}"
     if rule != "cycle" and config.cycle != CycleConfig():
-        yield f"cycle.* is used by train.rule=cycle only, not by {rule}"
+        yield f"cycle.* applies to train.rule=cycle only, not to {rule}"
     if rule != "phased":
         return
     if phases.curve_at > 0 and not isinstance(config.net, CurveConfig):
         yield f"phases.curve_at={phases.curve_at:g} needs net.family=curve, not {config.net.family}"
     if phases.adversarial_at > 0 and not config.loss.adversarial:
-        yield f"phases.adversarial_at={phases.adversarial_at:g} needs loss.adversarial > 0"
+        yield f"phases.adversarial_at={phases.adversarial_at:g} needs loss.adversarial above 0"
     if phases.adversarial_at > 0 and not any(getattr(config.loss, term) for term in TERMS if term != "adversarial"):
-        yield "phases.adversarial_at > 0 needs another loss.* > 0, or the phases before have nothing to train for"
+        yield "phases.adversarial_at above 0 needs another loss.* above 0, or the earlier phases have no loss"
 
 
 def _optimizers(config: Config) -> Iterator[str]:
     for part in ("optimizer", "critic_optimizer"):
         optimizer = getattr(config, part)
         if isinstance(optimizer, SGDConfig) and optimizer.nesterov and not optimizer.momentum:
-            yield f"{part}.nesterov=True needs {part}.momentum > 0"
+            yield f"{part}.nesterov=True needs {part}.momentum above 0"
         if optimizer.schedule == "constant" and optimizer.hold_share:
-            yield f"{part}.hold_share={optimizer.hold_share:g} is without effect where {part}.schedule=constant"
+            yield f"{part}.hold_share={optimizer.hold_share:g} has no effect with {part}.schedule=constant"
         if optimizer.schedule != "constant" and 0 < optimizer.hold_share < optimizer.warmup_share:
             yield (
-                f"{part}.hold_share={optimizer.hold_share:g} must not be before the end of the warm-up, "
-                f"{part}.warmup_share={optimizer.warmup_share:g}"
+                f"{part}.hold_share={optimizer.hold_share:g} must not be less than {part}.warmup_share="
+                f"{optimizer.warmup_share:g}: the rate cannot start to fall during the warm-up"
             )
 
 
-_CONFLICTS: tuple[Callable[[Config], Iterator[str]], ...] = (_net, _losses, _critic, _rule, _optimizers)
+_CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (_net, _losses, _critic, _rule, _optimizers)

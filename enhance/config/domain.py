@@ -1,4 +1,4 @@
-"""Domains: the values a leaf of a configuration may take, and the error that lists every value outside its domain."""
+"""Domains: the values a leaf of a configuration may take, and the error that reports the ones it may not."""
 
 import difflib
 import math
@@ -10,7 +10,7 @@ Scalar = bool | int | float | str
 
 
 class ConfigError(ValueError):
-    """An invalid configuration; `problems` holds one sentence per problem."""
+    """An invalid configuration; `problems` holds one sentence for each thing wrong with it."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -21,9 +21,9 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Domain:
-    """What one leaf may hold: a kind, and either its choices or its range.
+    """The values of one leaf: a type, and either a set of choices or a range.
 
-    A text with a `prefix` may also be anything that begins with it (for example "file:").
+    A string with a `prefix` may also be anything that starts with it ("file:", for example).
     """
 
     kind: type[bool] | type[int] | type[float] | type[str]
@@ -35,7 +35,7 @@ class Domain:
     odd: bool = False
 
     def parse(self, text: str) -> Scalar:
-        """What a text stands for; the text itself where it stands for nothing, which `problem` then refuses."""
+        """`text` converted to this type, or `text` itself if it does not convert; `problem` then rejects it."""
         if self.kind is bool:
             return {"true": True, "false": False}.get(text.lower(), text)
         try:
@@ -45,14 +45,15 @@ class Domain:
         return value
 
     def problem(self, name: str, value: object) -> str | None:
-        """The sentence that says why `value` is refused under `name`, or None where it is allowed."""
+        """Why `value` is not allowed for `name`, in one sentence; None if it is allowed."""
         if self.choices:
+            # 1 == 1.0 == True, so membership alone would let values of another type through.
             if value in self.choices and type(value) is self.kind:
                 return None
             if self.prefix and isinstance(value, str) and value.startswith(self.prefix) and value != self.prefix:
                 return None
             more = f", {self.prefix}..." if self.prefix else ""
-            return f"{name}={value!r} is not a choice; choose from {listed(self.choices)}{more}"
+            return f"{name}={value!r} is not a choice; choose from {join_names(self.choices)}{more}"
         if self.kind is float and type(value) is int:
             value = float(value)
         if type(value) is not self.kind:
@@ -63,51 +64,53 @@ class Domain:
             return None
         if isinstance(value, int | float) and self.allows(value):
             return None
-        return f"{name}={value!r} is not allowed: {self.describe(name)}"
+        return f"{name}={value!r} is not allowed: it must be {self.describe()}"
 
     def allows(self, value: float) -> bool:
-        """Whether a number lies in the range (and is odd, where it must be)."""
+        """Whether a number is in the range, and odd if it must be."""
         return self.minimum <= value <= self.maximum and value > self.above and (not self.odd or value % 2 == 1)
 
-    def describe(self, name: str) -> str:
-        """The domain in words, with `name` as its subject."""
-        parts = [f">= {self.minimum:g}"] if self.minimum > -math.inf else []
-        parts += [f"> {self.above:g}"] if self.above > -math.inf else []
-        parts += [f"<= {self.maximum:g}"] if self.maximum < math.inf else []
-        parts += ["odd"] if self.odd else []
-        return f"{name} must be {_A[self.kind]} " + " and ".join(parts)
+    def describe(self) -> str:
+        """The domain of a number in words, such as "a whole number from 1 to 15" or "a number above 0"."""
+        kind = _A[self.kind].replace("a whole", "an odd whole") if self.odd else _A[self.kind]
+        if self.minimum > -math.inf and self.maximum < math.inf:
+            return f"{kind} from {self.minimum:g} to {self.maximum:g}"
+        parts = [f"at least {self.minimum:g}"] if self.minimum > -math.inf else []
+        parts += [f"above {self.above:g}"] if self.above > -math.inf else []
+        parts += [f"at most {self.maximum:g}"] if self.maximum < math.inf else []
+        return f"{kind} " + " and ".join(parts)
 
 
-_A: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_A: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 
 
 def leaf(default: Scalar, **domain: Any) -> Any:
-    """A leaf of a configuration: its default and the domain of its values."""
+    """A leaf of a configuration: its default value, whose type it keeps, and its domain."""
     return field(default=default, metadata={"domain": Domain(kind=type(default), **domain)})
 
 
 def choice(default: str, *others: str, prefix: str = "") -> Any:
-    """A leaf that holds one of a few words, the default named first, or any text that begins with `prefix`."""
+    """A leaf with a few allowed words, the default first, or any string that starts with `prefix`."""
     return leaf(default, choices=(default, *others), prefix=prefix)
 
 
 def weights() -> Any:
-    """A leaf that says where the weights of a pretrained network come from; see `enhance.nets.pretrained`."""
+    """A leaf that names the source of pretrained weights; see `enhance.nets.pretrained`."""
     return choice("random", "imagenet", prefix="file:")
 
 
 def unknown_name(name: str, known: Iterable[str]) -> str:
-    """The sentence for a name that does not exist, with the nearest ones that do."""
+    """The message for a name that does not exist, with the nearest names that do."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     siblings = [other for other in known if other.split(".")[0] == name.split(".")[0]]
     return (
-        f"unknown name {name!r}; did you mean {listed(near)}?"
+        f"unknown name {name!r}; did you mean {join_names(near)}?"
         if near
-        else (f"unknown name {name!r}; choose from {listed(siblings or known)}")
+        else (f"unknown name {name!r}; choose from {join_names(siblings or known)}")
     )
 
 
-def listed(names: Iterable[object]) -> str:
+def join_names(names: Iterable[object]) -> str:
     """The names in one line, separated by commas."""
     return ", ".join(str(name) for name in names)

@@ -1,7 +1,8 @@
-"""Files that a configuration names, here those of pretrained weights: "file:PATH", or "file:PATH#DIGEST".
+"""Files named by a configuration, here those of pretrained weights: "file:PATH" or "file:PATH#DIGEST".
 
-A path says nothing of what lies there. So that a trial is named by the content of its weights, `pinned` appends the
-first 16 hexadecimal digits of the file's sha256; a file whose digest has changed since is refused when it is read.
+A path does not say what the file holds. `pin_digest` therefore appends the first 16 hexadecimal digits of the file's
+sha256, so that the configuration identifies the weights by their content. A file that no longer matches its digest is
+rejected when it is read.
 """
 
 import hashlib
@@ -11,10 +12,10 @@ from pathlib import Path
 FILE = "file:"
 
 
-def pinned(weights: str) -> str:
-    """`weights`, with the digest of its file appended if it names one and has none yet.
+def pin_digest(weights: str) -> str:
+    """Append the digest of the file that `weights` names; without a file, or with a digest already, leave it alone.
 
-    The path becomes absolute. Raises OSError where the file cannot be read.
+    The path becomes absolute. Raises OSError if the file cannot be read.
     """
     if not weights.startswith(FILE):
         return weights
@@ -23,13 +24,14 @@ def pinned(weights: str) -> str:
 
 
 def path_and_digest(weights: str) -> tuple[Path, str]:
-    """Path and digest ("" without one); only 16 hexadecimal digits at the end are one, for a path may hold a "#"."""
+    """Path and digest of "file:PATH#DIGEST"; the digest is "" if there is none."""
     name = weights.removeprefix(FILE)
+    # Only 16 hexadecimal digits at the very end count: a path may itself contain "#".
     digest = re.search(r"#([0-9a-f]{16})$", name)
     return (Path(name[: digest.start()]), digest[1]) if digest else (Path(name), "")
 
 
 def content_digest(path: Path) -> str:
-    """16 hexadecimal digits of the sha256 of a file."""
+    """The first 16 hexadecimal digits of a file's sha256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""The parameters of every network family, and what a caller must know before one is built.
+"""The parameters of every network family, and what callers must know before a network is built.
 
-The networks themselves are in `enhance.nets`, one file per family. The sizes depend on the parameters (a U-Net halves
-as often as it has levels), so they stand here, where a driver reads them without torch.
+The networks are in `enhance.nets`, one file per family. Their size constraints depend on the parameters (a U-Net halves
+the picture once per level) and live here, so that a driver can check them without torch.
 """
 
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ class NetConfig:
 
     @property
     def multiple_of(self) -> int:
-        """H and W of the network's input must be multiples of this (`enhance.nets.apply` pads and crops)."""
+        """H and W of the network's input must be multiples of this; `enhance.nets.apply` pads and crops if not."""
         return 1
 
     @property
     def minimum_px(self) -> int:
-        """The smallest H and W that can be trained on."""
+        """The smallest H and W, in pixels, that the network can be trained on."""
         return 2
 
     @property
@@ -33,7 +33,7 @@ class NetConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SRCNNConfig(NetConfig):
-    """DPED's baseline: three convolutions, 9-5-5; see `enhance.nets.srcnn`."""
+    """SRCNN, one of DPED's comparison networks: three convolutions, 9-5-5; see `enhance.nets.srcnn`."""
 
     family: str = choice("srcnn")
     channels: int = leaf(64, minimum=2, maximum=1024)  # the second layer has half as many
@@ -55,7 +55,7 @@ class ResNetConfig(NetConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JohnsonConfig(NetConfig):
-    """DPED's second baseline: down twice, residual blocks at a quarter, up twice; see `enhance.nets.johnson`."""
+    """Johnson's network, DPED's other comparison network; see `enhance.nets.johnson`."""
 
     family: str = choice("johnson")
     channels: int = leaf(32, minimum=1, maximum=512)
@@ -76,7 +76,7 @@ class JohnsonConfig(NetConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StridedConfig(NetConfig):
-    """FPIE's proposed generator; see `enhance.nets.strided`. `channels` doubles with each of the two strided layers."""
+    """FPIE's proposed generator; see `enhance.nets.strided`. Each of the two strided layers doubles `channels`."""
 
     family: str = choice("strided")
     kernel: int = leaf(3, minimum=1, maximum=9)
@@ -101,7 +101,7 @@ class StridedConfig(NetConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UNetConfig(NetConfig):
-    """pix2pix's generator; see `enhance.nets.unet`. 8 levels are its full size, 6 those for patches of 64 px."""
+    """pix2pix's generator; see `enhance.nets.unet`. 8 levels are the full network, 6 the one for 64 px patches."""
 
     family: str = choice("unet")
     levels: int = leaf(8, minimum=2, maximum=9)
@@ -118,7 +118,7 @@ class UNetConfig(NetConfig):
 
     @property
     def minimum_px(self) -> int:
-        """The innermost map is one pixel; no norm follows it."""
+        """The innermost map is a single pixel, which is fine because no norm follows it."""
         return self.multiple_of
 
 
@@ -128,7 +128,7 @@ class UNetResNet34Config(NetConfig):
 
     family: str = choice("unet_resnet34")
     weights: str = weights()
-    channels: int = leaf(32, minimum=1, maximum=256)  # of the decoder at full resolution; doubled at each level down
+    channels: int = leaf(32, minimum=1, maximum=256)  # of the decoder at full resolution; each level down doubles it
 
     @property
     def multiple_of(self) -> int:
@@ -137,13 +137,13 @@ class UNetResNet34Config(NetConfig):
 
     @property
     def minimum_px(self) -> int:
-        """A batch norm needs more than one value per channel, whatever the batch."""
+        """Batch norm needs more than one value per channel at 1/32 of the size, even for a batch of one."""
         return 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CycleResNetConfig(NetConfig):
-    """CycleGAN's generator; see `enhance.nets.cycle_resnet`. 9 blocks for 256 px, 6 for 128 px."""
+    """CycleGAN's generator; see `enhance.nets.cycle_resnet`. The authors use 9 blocks for 256 px and 6 for 128 px."""
 
     family: str = choice("cycle_resnet")
     channels: int = leaf(64, minimum=1, maximum=256)
@@ -158,13 +158,13 @@ class CycleResNetConfig(NetConfig):
 
     @property
     def minimum_px(self) -> int:
-        """Reflection by one pixel at a quarter of the size needs two, reflection by three at full size needs four."""
+        """Reflection padding must be smaller than the map: 1 px at a quarter of the size, 3 px at full size."""
         return 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShuffleConfig(NetConfig):
-    """A residual body on pixels folded into channels; see `enhance.nets.shuffle`."""
+    """A residual network that works on pixels folded into channels; see `enhance.nets.shuffle`."""
 
     family: str = choice("shuffle")
     factor: int = leaf(4, minimum=2, maximum=8)
@@ -178,18 +178,18 @@ class ShuffleConfig(NetConfig):
 
     @property
     def multiple_of(self) -> int:
-        """Pixels are folded in squares of this side."""
+        """Squares of this side are folded into channels."""
         return self.factor
 
     @property
     def minimum_px(self) -> int:
-        """An instance norm needs more than one pixel after folding."""
+        """Instance norm needs more than one pixel after folding."""
         return 2 * self.factor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeparableConfig(NetConfig):
-    """A residual body of depthwise-separable convolutions; see `enhance.nets.separable`."""
+    """A residual network of depthwise-separable convolutions; see `enhance.nets.separable`."""
 
     family: str = choice("separable")
     kernel: int = leaf(3, minimum=1, maximum=15, odd=True)
@@ -203,9 +203,9 @@ class SeparableConfig(NetConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurveConfig(NetConfig):
-    """Any other family followed by a CurveBlock; see `enhance.nets.curve`.
+    """A network of any other family, followed by a CurveBlock; see `enhance.nets.curve`.
 
-    In flat names "net.base" is the family of the base network, and the base's own leaves stand beside the curve's:
+    In flat names "net.base" is the family of the base network, and the base's own leaves sit next to the curve's:
     net.family=curve, net.base=resnet, net.channels=16.
     """
 
@@ -215,17 +215,17 @@ class CurveConfig(NetConfig):
 
     @property
     def multiple_of(self) -> int:
-        """As the base network."""
+        """The base network's."""
         return self.base.multiple_of
 
     @property
     def minimum_px(self) -> int:
-        """As the base network."""
+        """The base network's."""
         return self.base.minimum_px
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """As the base network: the curve itself is always computed in float32."""
+        """The base network's; the curve itself is always computed in float32."""
         return self.base.dtypes
 
 

@@ -7,11 +7,11 @@ from enhance.config.domain import choice, leaf
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizerConfig:
-    """What all optimizers have in common: the generator's under `optimizer.*`, the critic's under `critic_optimizer.*`.
+    """What all optimizers have in common; `optimizer.*` is the generator's, `critic_optimizer.*` the critic's.
 
-    The learning rate rises linearly over the first `warmup_share` of the steps, holds `lr` up to `hold_share`, then
-    follows `schedule` down towards 0, which it would reach one step after the last. `clip_norm`: gradients are scaled
-    to at most this total norm (0: they are not).
+    The learning rate rises linearly over the first `warmup_share` of the steps, stays at `lr` until `hold_share`, and
+    then follows `schedule` towards 0, which it would reach one step after the last. `clip_norm` is the largest total
+    norm of the gradients; larger ones are scaled down to it. 0 turns clipping off.
     """
 
     name: str
@@ -24,7 +24,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdamConfig(OptimizerConfig):
-    """Adam; betas as DPED's code has them (TensorFlow's defaults). pix2pix: 0.5 and 0.999 (paper 001: 0.99)."""
+    """Adam with the betas of DPED's code (TensorFlow's defaults). pix2pix uses 0.5 and 0.999 (paper 001: 0.99)."""
 
     name: str = choice("adam")
     beta1: float = leaf(0.9, minimum=0, maximum=0.9999)
@@ -33,7 +33,7 @@ class AdamConfig(OptimizerConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdamWConfig(OptimizerConfig):
-    """Adam with weight decay apart from the gradient (Loshchilov and Hutter 2019)."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
     name: str = choice("adamw")
     beta1: float = leaf(0.9, minimum=0, maximum=0.9999)
@@ -43,7 +43,7 @@ class AdamWConfig(OptimizerConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RMSpropConfig(OptimizerConfig):
-    """RMSprop, the Wasserstein critics' (EnhanceGAN: 5e-5)."""
+    """RMSprop, the usual choice for Wasserstein critics (EnhanceGAN: lr 5e-5)."""
 
     name: str = choice("rmsprop")
     alpha: float = leaf(0.99, minimum=0, maximum=0.9999)
@@ -62,11 +62,9 @@ class SGDConfig(OptimizerConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MuonConfig(OptimizerConfig):
-    """Muon for the kernels of hidden layers, AdamW for everything else (Jordan et al. 2024).
+    """Muon for the kernels of hidden layers, AdamW for all other parameters (Jordan et al. 2024).
 
-    See `enhance.training.optimizers`.
-
-    `lr` is Muon's; AdamW's is `adamw_lr`, under the same schedule.
+    `lr` is Muon's learning rate, `adamw_lr` AdamW's; both follow the same schedule. See `enhance.training.optimizers`.
     """
 
     name: str = choice("muon")

@@ -1,15 +1,15 @@
-"""The parameters of training: losses, the micro-run itself, augmentation, the rules, the guard."""
+"""The parameters of training: losses, the micro-run itself, augmentation, the training rules, the guard."""
 
 from dataclasses import dataclass
 
 from enhance.config.domain import choice, leaf, weights
 
-# --- what the generator is trained for ---------------------------------------------------------------------------
+# --- the generator's loss ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossConfig:
-    """Weights of the loss terms (a zero weight costs nothing) and their named variants; see `enhance.losses`.
+    """The weights of the loss terms and the variants of each term; see `enhance.losses`. A zero weight costs nothing.
 
     DPED's texture loss is the adversarial term with the critic "dped" and the objective "bce".
     """
@@ -27,7 +27,7 @@ class LossConfig:
     content_layer: str = choice("relu5_4", "relu1_2", "relu2_2", "relu3_4", "relu4_4")
     content_norm: str = choice("mse", "l1", "paper")
     style_layer: str = choice("relu4_4", "relu1_2", "relu2_2", "relu3_4", "relu5_4")
-    vgg_weights: str = weights()  # content and style look through one VGG-19
+    vgg_weights: str = weights()  # one VGG-19 serves both content and style
     vgg_input: str = choice("torchvision", "dped")
     tv_form: str = choice("code", "paper")
 
@@ -37,14 +37,16 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """The micro-run itself. `steps` is the full budget, wherever the trial may be stopped before.
+    """The micro-run itself.
 
-    `rule` is how it trains; see `enhance.rules`. `dtype` is that of the training step (bf16 is autocast over fp32
-    weights); evaluation is always fp32. `ema`: what is evaluated is an exponential moving average of the weights with
-    this decay; 0: the weights themselves. `val_images` is the number of validation patches, spread evenly over the
-    set; a smaller set is used whole. `vary` says what depends on the trial's seed: "everything"; "initialisation", the
-    first weights alone; "data", whatever is drawn later (batches, augmentation, noise). The rest is as with seed 0; see
-    `enhance.training.seeds`.
+    rule: how to train; see `enhance.rules`.
+    steps: the full budget, even if a trial is stopped earlier; schedules are laid out over it.
+    dtype: of the training step; "bf16" is autocast over fp32 weights. Evaluation is always fp32.
+    ema: decay of the exponential moving average of the weights that is evaluated; 0 evaluates the weights themselves.
+    val_images: number of validation patches, spread evenly over the set; a smaller set is used whole.
+    vary: what changes with the trial's seed: "everything"; "initialisation", only the initial weights; "data", only
+        what is drawn during training (batches, augmentation, noise). The rest stays as with seed 0; see
+        `enhance.training.seeds`.
     """
 
     rule: str = choice("paired", "phased", "cycle")
@@ -59,10 +61,10 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AugmentConfig:
-    """What is done to input and target alike; see `enhance.training.augment`.
+    """Random changes applied to input and target alike; see `enhance.training.augment`.
 
-    flips: mirrored half of the time in each direction. brightness, contrast, saturation: each sample is scaled by a
-    factor drawn between 1 - value and 1 + value (pix2pix task B); 0: never.
+    flips: mirror along each axis with probability 1/2. brightness, contrast, saturation: scale each sample by a factor
+    drawn from [1 - value, 1 + value] (pix2pix task B); 0 turns it off.
     """
 
     flips: bool = leaf(True)
@@ -73,13 +75,13 @@ class AugmentConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhasesConfig:
-    """The rule "phased" (EnhanceGAN re-implementation): each phase goes on from the weights of the one before.
+    """The rule "phased" (EnhanceGAN re-implementation): each phase starts from the weights of the one before.
 
-    Phase 1 trains the base network, phase 2 from `curve_at` with the CurveBlock, phase 3 from `adversarial_at` with the
-    adversarial term: shares of the steps. 0 is from the first step on, so that with both at 0 everything is trained at
-    once; 1 is never. The optimizer starts afresh with each phase, and the learning rate is multiplied by `lr_factor`.
-    Before phase 3 the content weight is multiplied by `content_factor` (10: theirs, who weigh L1 and features 1 to 1
-    first, 100 to 10 then).
+    Phase 1 trains the base network; phase 2 adds the CurveBlock at `curve_at`, and phase 3 the adversarial term at
+    `adversarial_at`, both as shares of the steps. At 0 a phase starts with the first step (both at 0: everything trains
+    at once); at 1 it never starts. Each phase resets the optimizer and multiplies the learning rate by `lr_factor`.
+    Until phase 3 the content weight is multiplied by `content_factor` (the re-implementation weighs L1 and features 1:1
+    at first and 100:10 later, so its factor is 10).
     """
 
     curve_at: float = leaf(0.0, minimum=0, maximum=1)
@@ -90,7 +92,7 @@ class PhasesConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CycleConfig:
-    """The rule "cycle" (CycleGAN). `pool_images`: earlier outputs that the critics are shown; 0: the present only."""
+    """The rule "cycle" (CycleGAN). `pool_images`: how many earlier outputs the critics also see; 0 for none."""
 
     pool_images: int = leaf(0, minimum=0, maximum=10_000)
 
@@ -99,9 +101,10 @@ class CycleConfig:
 class GuardConfig:
     """When a trial counts as diverged; see `enhance.training.guard`.
 
-    explosion: how many times the first window's loss is too much. collapse: which share of the input's contrast is
-    too little for an output that has had more; 0: any will do. stagnation: how many dB below the PSNR of the untouched
-    input are too much after the full budget; 0: no number is.
+    window_steps: steps per window of the nan and explosion checks.
+    explosion: the loss may grow to this multiple of its size in the first window.
+    collapse: an output that once had more contrast must keep this share of the input's contrast; 0 turns the check off.
+    stagnation: after the full budget, PSNR may be at most this many dB below the untouched input's; 0 turns it off.
     """
 
     window_steps: int = leaf(25, minimum=1)

@@ -1,4 +1,4 @@
-"""`python -m enhance.cost --net NAME`: what a network costs on this machine, beside DPED's."""
+"""`python -m enhance.cost --net NAME`: measure what a network costs on this machine, compared with DPED's."""
 
 import argparse
 import re
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from enhance.conditions import Conditions, Cost, condition_domains
-from enhance.config import VARIANTS, ConfigError, Scalar, domains, from_flat, listed, unknown_leaf
+from enhance.config import VARIANTS, ConfigError, Scalar, domains, from_flat, join_names, unknown_leaf
 from enhance.config.nets import NET_CONFIGS, NetConfig
 from enhance.cost import expected_s, measure, refuse
 from enhance.json_output import Parser, answer_text, error_text, plain
@@ -16,9 +16,9 @@ LEAVES_OF_A_NETWORK = "net."
 
 
 def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.cost") -> int:
-    """The exit status: 0, 1 where the network could not be measured, 2 where what was asked for does not exist.
+    """Return the exit status: 0; 1 if the network could not be measured; 2 if the arguments are invalid.
 
-    `program` is what the help calls the command.
+    `program` is the name of the command in its help.
     """
     arguments = _parser(program).parse(argv)
     told = sys.stderr if arguments.json else sys.stdout
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.co
         )
         refuse(net, conditions)
         print(
-            f"looking at {net.family} and the baseline at a smaller size, for how long it will take ...",
+            f"running {net.family} and the baseline at a smaller size to estimate the time ...",
             file=told,
             flush=True,
         )
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.co
 
 
 def network(family: str, settings: Sequence[str]) -> NetConfig:
-    """The network of a family with leaves as in "net.channels=16". Raises ConfigError with every problem."""
+    """Build a network's configuration from settings like "net.channels=16". Raises ConfigError with every problem."""
     texts: dict[str, str] = {"net.family": family}
     problems = []
     for setting in settings:
@@ -62,9 +62,10 @@ def network(family: str, settings: Sequence[str]) -> NetConfig:
         if not found:
             problems.append(f"--set {setting}: write NAME=VALUE, for example --set net.channels=16")
         elif name == "net.family":
-            problems.append(f"--set {setting}: the family is chosen by --net")
+            problems.append(f"--set {setting}: choose the family with --net")
         else:
             texts[name] = text
+    # What a network's variants are called decides which other names exist, so those come first.
     known = domains({name: text for name, text in texts.items() if name in VARIANTS})
     values: dict[str, Scalar] = {}
     for name, text in texts.items():
@@ -72,7 +73,7 @@ def network(family: str, settings: Sequence[str]) -> NetConfig:
             problems.append(f"--set {name}={text}: {unknown_leaf(name, known)}")
         elif not name.startswith(LEAVES_OF_A_NETWORK):
             own = [leaf for leaf in known if leaf.startswith(LEAVES_OF_A_NETWORK)]
-            problems.append(f"--set {name}={text}: it is no leaf of a network; choose from {listed(own)}")
+            problems.append(f"--set {name}={text}: not a parameter of a network; choose from {join_names(own)}")
         else:
             values[name] = known[name].parse(text)
             problems += [p for p in [known[name].problem(name, values[name])] if p]
@@ -82,17 +83,17 @@ def network(family: str, settings: Sequence[str]) -> NetConfig:
 
 
 def plan(conditions: Conditions, expected_s: float) -> str:
-    """What is going to happen, and how long it will take."""
-    compiling = "; compiling comes on top" if conditions.compiled else ""
+    """What the measurement will do, and roughly how long it will take."""
+    compiling = "; compiling takes extra time" if conditions.compiled else ""
     return (
-        f"timing both in turns: {conditions.min_rounds} rounds or more, until the ratio is known to "
-        f"+-{100 * conditions.precision:g} % or {conditions.max_s:g} s are over; "
+        f"timing both in alternation: at least {conditions.min_rounds} rounds, until the ratio is known to "
+        f"+-{100 * conditions.precision:g} % or {conditions.max_s:g} s have passed; "
         f"{conditions.min_rounds} rounds take roughly {expected_s:.2g} s{compiling} ..."
     )
 
 
 def table(cost: Cost) -> list[str]:
-    """A cost, line by line."""
+    """A cost as a table, line by line."""
     asked = conditions_line(cost.conditions)
     lines = [("device", cost.device_name), ("conditions", asked), ("torch", cost.torch)]
     if cost.parameters is not None:
@@ -100,7 +101,7 @@ def table(cost: Cost) -> list[str]:
     if cost.macs is not None:
         lines.append(("GMAC", f"{cost.macs / 1e9:.4g} (convolutions and matrix products)"))
     if cost.peak_memory_bytes is not None:
-        lines.append(("peak memory", f"{cost.peak_memory_bytes / 1e6:.4g} MB in a forward pass, beside the weights"))
+        lines.append(("peak memory", f"{cost.peak_memory_bytes / 1e6:.4g} MB in a forward pass, weights not included"))
     if cost.failure:
         lines.append(("failure", cost.failure))
     else:
@@ -110,14 +111,14 @@ def table(cost: Cost) -> list[str]:
             ("latency", f"{cost.latency_ms:.4g} ms median, {cost.latency_p95_ms:.4g} ms p95 ({counted})"),
             ("ratio", f"{cost.latency_ratio:.4g} {interval} of the baseline's latency (95 % interval)"),
             ("baseline", f"{cost.baseline_ms:.4g} ms median: DPED's network, resnet 3/64/4"),
-            ("contention", cost.contention or "none noticed"),
+            ("contention", cost.contention or "none detected"),
         ]
     lines += [("load", f"{cost.load_1min:.2f} (1 min)"), ("seconds", f"{cost.spent_s:.1f}")]
     return [f"{name:<12} {text}" for name, text in lines]
 
 
 def conditions_line(conditions: Conditions) -> str:
-    """How it was measured, in a line."""
+    """The conditions in one line."""
     threads = "1 thread" if conditions.threads == 1 else f"{conditions.threads} threads"
     compiled = "compiled" if conditions.compiled else "not compiled"
     size = f"{conditions.width_px}x{conditions.height_px}, one image"
@@ -127,7 +128,7 @@ def conditions_line(conditions: Conditions) -> str:
 def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d+)x(\d+)", text)
     if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} must be WIDTHxHEIGHT in px, for example 1280x720")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write WIDTHxHEIGHT in px, for example 1280x720")
     return int(found[1]), int(found[2])
 
 
@@ -135,19 +136,21 @@ def _parser(program: str) -> Parser:
     known = condition_domains()
     default = Conditions()
     parser = Parser(
-        prog=program, description="What a network costs on this machine, beside DPED's.", allow_abbrev=False
+        prog=program,
+        description="Measure what a network costs on this machine, compared with DPED's.",
+        allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--net", required=True, choices=tuple(NET_CONFIGS), help="the family of the network")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a leaf of it, such as net.channels=16")
+    add("--net", required=True, choices=tuple(NET_CONFIGS), help="the network family")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="set a parameter, such as net.channels=16")
     add("--size", type=_size, default=(default.width_px, default.height_px), metavar="WxH", help="default: 1280x720")
     for option in ("device", "dtype", "memory_format"):
         add(f"--{option.replace('_', '-')}", choices=known[option].choices, default=getattr(default, option))
-    add("--compiled", action="store_true", help="both networks by torch.compile")
-    add("--threads", type=int, default=default.threads, help=f"of torch on the CPU (default: {default.threads})")
+    add("--compiled", action="store_true", help="compile both networks with torch.compile")
+    add("--threads", type=int, default=default.threads, help=f"torch's CPU threads (default: {default.threads})")
     add(
         "--max-s", type=float, default=default.max_s, metavar="S",
-        help=f"no round is begun after so long, once {default.min_rounds} are done (default: {default.max_s:g})",
+        help=f"start no new round after S seconds, once {default.min_rounds} are done (default: {default.max_s:g})",
     )  # fmt: skip
     return parser
 

@@ -1,12 +1,15 @@
-"""Whether anything else had a part of the machine while networks were timed.
+"""Detecting other load on the machine while networks are timed.
 
-Four rules, each with a sentence of its own. From CPU times (Linux, /proc/stat): other processes kept more than
-OTHERS_SHARE of all cores busy; or the host of a virtual machine took more than STOLEN_SHARE of one core. Where there
-are no CPU times: the load average before or after exceeds the threads in use by more than LOAD_SHARE of the cores.
-From the clock, where the system tells it: it differs by more than CLOCK_SHARE before and after. From the baseline: its
-slowest round took more than SPREAD times its fastest.
+There are four signs, each with its own message:
 
-On a GPU this sees the processes of its machine, and other users of the device only through the baseline's times.
+- CPU times (Linux, /proc/stat): other processes kept more than OTHERS_SHARE of all cores busy, or the host of a virtual
+  machine stole more than STOLEN_SHARE of one core;
+- without CPU times, the load average: before or after, it exceeds the threads in use by more than LOAD_SHARE of the
+  cores;
+- the clock, where it can be read: its frequency before and after differs by more than CLOCK_SHARE;
+- the baseline: its slowest round took more than SPREAD times as long as its fastest.
+
+On a GPU, other users of the device show up in the baseline's times only.
 """
 
 import os
@@ -27,10 +30,10 @@ STAT = Path("/proc/stat")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """How a machine stands at one moment; seconds are sums since some start.
+    """The state of a machine at one moment. Seconds are cumulative since an arbitrary start.
 
-    busy_s and stolen_s: over all cores, None where there is no /proc/stat. own_s: CPU seconds of this process, all its
-    threads. clock_mhz: of the fastest core, None where it is not told.
+    busy_s, stolen_s: summed over all cores; None without /proc/stat. own_s: CPU seconds of this process, all threads.
+    clock_mhz: of the fastest core; None if it cannot be read.
     """
 
     wall_s: float
@@ -43,7 +46,7 @@ class Snapshot:
 
 
 def snapshot() -> Snapshot:
-    """How this machine stands now."""
+    """The state of this machine now."""
     busy_s, stolen_s = _cpu_seconds()
     return Snapshot(
         wall_s=time.monotonic(),
@@ -56,8 +59,8 @@ def snapshot() -> Snapshot:
     )
 
 
-def noticed(before: Snapshot, after: Snapshot, threads: int, baseline_s: list[float]) -> list[str]:
-    """A sentence for every rule that is broken; see the module."""
+def signs_of_contention(before: Snapshot, after: Snapshot, threads: int, baseline_s: list[float]) -> list[str]:
+    """One sentence for every sign of other load between two snapshots; see the module."""
     return [*_others(before, after, threads), *_clock(before, after), *_spread(baseline_s)]
 
 
@@ -67,6 +70,7 @@ def _others(before: Snapshot, after: Snapshot, threads: int) -> list[str]:
         limit = threads + LOAD_SHARE * after.cores
         return [f"the load average was {load:.2f} with {threads} threads in use"] if load > limit else []
     wall_s = after.wall_s - before.wall_s
+    # What all cores did, less what this process did; /proc/stat counts in ticks, so short windows are coarse.
     others = (after.busy_s - before.busy_s - (after.own_s - before.own_s)) / wall_s
     stolen = (after.stolen_s - before.stolen_s) / wall_s
     said = []
@@ -93,9 +97,10 @@ def _spread(baseline_s: list[float]) -> list[str]:
 
 
 def _cpu_seconds() -> tuple[float | None, float | None]:
-    """Busy and stolen seconds of all cores together. proc(5): user nice system idle iowait irq softirq steal."""
+    """Busy and stolen seconds, summed over all cores."""
     if not STAT.exists():
         return None, None
+    # proc(5): user nice system idle iowait irq softirq steal. Waiting for a disk (iowait) leaves the core free.
     ticks = [int(word) for word in STAT.read_text().split("\n", 1)[0].split()[1:9]]
     user, nice, system, _, _, irq, softirq, steal = ticks
     per_second = os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Multiply-accumulates: how much arithmetic a network does for one image."""
+"""Multiply-accumulates (MACs): how much arithmetic a network does per image."""
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -9,17 +9,16 @@ from enhance.nets import apply, build_net
 
 
 def macs(net: NetConfig, width_px: int, height_px: int) -> int:
-    """Multiply-accumulates of one forward pass for one image, counted on tensors that have a shape and no content.
+    """Multiply-accumulates of one forward pass on one image, counted on tensors without data.
 
-    Counted (by torch.utils.flop_counter, whose operations are two to a multiply-accumulate) are convolutions,
-    transposed ones and matrix products (a CurveBlock's two color matrices are some). Not counted are biases, norms,
-    activations, additions and resizing, which take time but few multiplications. An image that must be padded for the
-    network counts as padded.
+    Includes convolutions, transposed convolutions and matrix products (also the two color matrices of a CurveBlock).
+    Leaves out biases, norms, activations, additions and resizing, which take time but few multiplications. Where the
+    image must be padded for the network, the padded size counts.
 
-    Proportional to time only among networks of the same kind: in FPIE's tables networks of 16 channels do 2.3 GMAC a
-    second and one of 64 channels 14.7.
+    MACs predict time only among networks of one kind: in FPIE's tables, networks of 16 channels run at 2.3 GMAC per
+    second and one of 64 channels at 14.7.
     """
-    network = build_net(net, seed=0).eval()  # one of its own: it may keep a tensor without content
+    network = build_net(net, seed=0).eval()  # a throwaway: fake tensors may stick to it
     with torch.inference_mode(), FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter:
         apply(network, torch.empty(1, 3, height_px, width_px))
-    return int(counter.get_total_flops()) // 2
+    return int(counter.get_total_flops()) // 2  # torch counts a multiply-accumulate as two operations

@@ -1,7 +1,7 @@
-"""Two networks timed in turns, and what the times say. Which clock and which networks is the caller's affair.
+"""Timing two networks in alternation, and the statistics of the times. The caller supplies clock and networks.
 
-Whatever slows the machine for a while slows both, so it leaves their ratio within a round; and the order alternates, so
-that neither always runs on what the other left behind.
+Whatever slows the machine down for a while slows both networks down, so it cancels out of their ratio within a round.
+The order alternates too, so that neither network always runs on the caches that the other one left behind.
 """
 
 import math
@@ -14,18 +14,18 @@ from scipy import stats
 from enhance.conditions import Conditions
 
 Stopwatch = Callable[[int], float]
-"""Runs a network so many times in a row; the seconds that this took in all."""
+"""Runs a network the given number of times in a row and returns the total seconds."""
 
 LEAST_S = 0.05
-"""A network is repeated until one timing takes so long: the clock and a passing interrupt must not matter."""
+"""A network is repeated until one timing takes this long, so that clock resolution and interrupts do not matter."""
 WARMUP_S = 0.5
-"""Rounds are not counted until they have taken so long, and one never is: the first pass loads and chooses kernels."""
+"""Warm-up takes at least this long and one round: the first pass loads code and picks kernels."""
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """Seconds of one forward pass in every round that counts, and the number of rounds that do not."""
+    """Seconds per forward pass, one entry per counted round, and the number of warm-up rounds."""
 
     candidate_s: list[float]
     baseline_s: list[float]
@@ -34,7 +34,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A ratio and the limits of its interval."""
+    """A ratio and the bounds of its confidence interval."""
 
     ratio: float
     low: float
@@ -51,11 +51,11 @@ def take_turns(
 ) -> Times:
     """Warm up, call `on_start`, then time round after round until the conditions are met.
 
-    `on_beat` is called after every timing; `clock` gives seconds, from which the time that has gone by is reckoned.
+    `on_beat` is called after every timing. `clock` returns seconds and decides when the time is up.
     """
     started = clock()
-    pair = _Pair(_repeated(candidate, on_beat), _repeated(baseline, on_beat), on_beat)
-    warmup_rounds = 1  # in which the repeats were found
+    pair = _Pair(_calibrate(candidate, on_beat), _calibrate(baseline, on_beat), on_beat)
+    warmup_rounds = 1  # calibrating the repeats was the first
     while clock() - started < WARMUP_S:
         pair.round(warmup_rounds)
         warmup_rounds += 1
@@ -69,25 +69,26 @@ def take_turns(
     return Times(candidate_s=candidate_s, baseline_s=baseline_s, warmup_rounds=warmup_rounds)
 
 
-def enough(candidate_s: list[float], baseline_s: list[float], gone_s: float, conditions: Conditions) -> bool:
-    """Whether the rounds so far will do, `gone_s` seconds after the start.
+def enough(candidate_s: list[float], baseline_s: list[float], elapsed_s: float, conditions: Conditions) -> bool:
+    """Whether the rounds so far suffice, `elapsed_s` seconds after the start.
 
-    Who stops as soon as an interval is narrow sees it slightly too narrow (it stops at lucky moments): of 95 %
-    intervals some fewer hold the true ratio.
+    Stopping as soon as the interval is narrow makes it slightly too narrow, since it stops at lucky moments: a little
+    fewer than 95 % of the intervals contain the true ratio.
     """
     if len(candidate_s) < conditions.min_rounds:
         return False
-    if gone_s >= conditions.max_s:
+    if elapsed_s >= conditions.max_s:
         return True
     found = ratio_interval(candidate_s, baseline_s)
+    # The upper half is the wider one, because the interval is symmetric in the logarithm.
     return found.high <= found.ratio * (1 + conditions.precision)
 
 
 def ratio_interval(candidate_s: list[float], baseline_s: list[float]) -> Interval:
-    """The geometric mean of candidate to baseline, round by round, and its 95 % interval.
+    """The geometric mean of candidate / baseline over the rounds (at least two), and its 95 % interval.
 
-    Student's t interval of the mean of the logarithms (at least two rounds). Ratios of times are skew, their
-    logarithms less so, and the result is the inverse of what the two in exchanged roles would give.
+    A Student's t interval for the mean of the logarithms. Ratios of times are skewed, their logarithms less so, and
+    swapping the two networks gives exactly the inverse result.
     """
     logs = np.log(np.asarray(candidate_s) / np.asarray(baseline_s))
     mean, error = float(logs.mean()), float(logs.std(ddof=1)) / math.sqrt(len(logs))
@@ -96,7 +97,7 @@ def ratio_interval(candidate_s: list[float], baseline_s: list[float]) -> Interva
 
 
 class _Pair:
-    """Two stopwatches with how often each repeats."""
+    """Two stopwatches, each with its number of repeats."""
 
     def __init__(
         self, candidate: tuple[Stopwatch, int], baseline: tuple[Stopwatch, int], on_beat: Callable[[], None]
@@ -104,7 +105,7 @@ class _Pair:
         self._members, self._on_beat = (candidate, baseline), on_beat
 
     def round(self, index: int) -> tuple[float, float]:
-        """Seconds of one pass of the candidate and of the baseline, who begins in rounds of odd `index`."""
+        """Seconds per pass of candidate and baseline; in rounds of odd `index` the baseline goes first."""
         seconds = [0.0, 0.0]
         for member in (0, 1) if index % 2 == 0 else (1, 0):
             stopwatch, repeats = self._members[member]
@@ -113,8 +114,8 @@ class _Pair:
         return seconds[0], seconds[1]
 
 
-def _repeated(stopwatch: Stopwatch, on_beat: Callable[[], None]) -> tuple[Stopwatch, int]:
-    """The stopwatch and the number of repeats, doubled from 1, with which one timing takes LEAST_S."""
+def _calibrate(stopwatch: Stopwatch, on_beat: Callable[[], None]) -> tuple[Stopwatch, int]:
+    """The stopwatch, and the power of two of repeats that makes one timing take at least LEAST_S."""
     repeats = 1
     while True:
         seconds = stopwatch(repeats)

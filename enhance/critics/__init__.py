@@ -1,6 +1,6 @@
-"""The critics of adversarial losses: they tell photographs of the good camera from enhanced pictures.
+"""The critics of adversarial losses, which learn to tell the good camera's photographs from enhanced pictures.
 
-How their scores become a loss is up to the objective (`enhance.critics.objectives`). All are built on the CPU from an
+An objective (`enhance.critics.objectives`) turns their scores into a loss. All critics are built on the CPU from an
 explicit seed; torch's global generator is neither read nor advanced.
 """
 
@@ -20,7 +20,7 @@ __all__ = ["CRITICS", "Critic", "CriticFamily", "build_critic"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CriticFamily:
-    """A critic's constructor (parameters, size of the pictures in px, generator), its parameters and its source."""
+    """A critic's constructor (arguments: config, picture size in px, generator), its config class and its source."""
 
     config: type[CriticConfig]
     build: Callable[[Any, int, torch.Generator], Critic]
@@ -42,8 +42,8 @@ CRITICS: dict[str, CriticFamily] = {
 
 
 def build_critic(config: CriticConfig, size_px: int, seed: int) -> Critic:
-    """The critic of a configuration that is already valid, for square pictures of `size_px`, initialized from `seed`.
+    """Build the critic of a valid configuration for square pictures of `size_px`, initialized from `seed`.
 
-    Raises ValueError where `size_px` is below `config.minimum_px`.
+    Raises ValueError if `size_px` is below `config.minimum_px`.
     """
     return CRITICS[config.family].build(config, size_px, torch.Generator().manual_seed(seed))

@@ -1,20 +1,20 @@
-"""PatchGAN: a score for every overlapping patch of the picture.
+"""PatchGAN: one score for every overlapping patch of the picture.
 
 Source: pix2pix (Isola et al. 2017) and its authors' code; CycleGAN and the pix2pix enhancement papers use it too. All
-convolutions are 4x4 with zero padding 1: `layers` of stride 2 with `channels` filters, doubled from layer to layer up
-to eight times as many, one of stride 1 that doubles once more under the same limit, and one of stride 1 to a single
-channel. LeakyReLU of 0.2 after each but the last, a norm before it except in the first. Three strided layers see
-patches of 70 px (16, 34, 70, 142 and 286 px for 1 to 5) and give 30x30 scores at 256 px, 6x6 at 64. With 64 channels,
-conditional and with batch norm: 2,768,705 parameters.
+convolutions are 4x4 with zero padding 1: `layers` of stride 2, starting at `channels` filters and doubling up to eight
+times as many; one of stride 1 that doubles once more within that limit; and one of stride 1 to a single channel. All
+but the last are followed by LeakyReLU(0.2), and all but the first and last have a norm before it. Three strided layers
+see patches of 70 px (1 to 5 layers: 16, 34, 70, 142, 286 px) and return 30x30 scores at 256 px, 6x6 at 64 px. With 64
+channels, conditional and with batch norm: 2,768,705 parameters.
 
-`norm`: "instance" (the default) and "batch" are both in the papers. As in the authors' code, instance norm has neither
-scale nor shift, batch norm has both, and eps is 1e-5 (1e-3 would outweigh the variance of the maps at the start). A
-convolution before a norm has no bias: the authors' code leaves one before instance norm, which cancels it. The Keras
-example of CycleGAN gives instance norm a scale and a shift. Not here: weight clipping would hold the scale at 0.01 and
-shrink the maps a hundredfold.
+norm: the papers use both "instance" (the default) and "batch". As in the authors' code, instance norm has no scale and
+shift, batch norm has both, and eps is 1e-5 (1e-3 would exceed the variance of the initial maps). Convolutions before a
+norm have no bias; the authors' code keeps one before instance norm, which cancels it. The Keras example of CycleGAN
+gives instance norm a scale and a shift. We do not: weight clipping would hold the scale at 0.01 and shrink the maps a
+hundredfold.
 
-Start: weights normal with deviation 0.02, the scales of batch norm likewise around 1, biases and shifts 0 (the authors'
-code). Pictures are in [0, 1] everywhere in this project and in [-1, 1] in theirs: they are stretched here first.
+Initialization as in the authors' code: weights normal with deviation 0.02, batch norm scales likewise around 1, biases
+and shifts 0. Pictures are in [0, 1] throughout this project and in [-1, 1] in theirs, so they are rescaled first.
 """
 
 from collections.abc import Iterator
@@ -33,10 +33,10 @@ _WIDEST = 8  # times the channels of the first layer
 
 
 class PatchCritic(Critic):
-    """(N, 3, size_px, size_px) pictures in [0, 1] to scores (N, 1, h, h), h = floor(size_px / 2^layers) - 2.
+    """Maps (N, 3, size_px, size_px) pictures in [0, 1] to scores (N, 1, h, h), h = floor(size_px / 2^layers) - 2.
 
-    Raises ValueError below 3 * 2^layers px, where no score would be left. Instance norm is never blind above it: the
-    smallest map that is normalized has 2x2 px.
+    Raises ValueError below 3 * 2^layers px, where no score would remain. From there on instance norm always has
+    something to see: the smallest normalized map is 2x2 px.
     """
 
     def __init__(self, config: PatchCriticConfig, size_px: int, generator: torch.Generator) -> None:
@@ -48,13 +48,14 @@ class PatchCritic(Critic):
         initialize_all(self, "pix2pix", generator)
 
     def judge(self, seen: Tensor) -> Tensor:
-        scores: Tensor = self.layers(2 * seen - 1)
+        scores: Tensor = self.layers(2 * seen - 1)  # from [0, 1] to the [-1, 1] of the authors' code
         return scores
 
 
 def _hidden(widths: list[int], kind: str) -> Iterator[nn.Module]:
-    """All between the first and the last convolution; the last of these has stride 1."""
+    """The layers between the first and the last convolution; the last of them has stride 1."""
     for index, (before, after) in enumerate(pairwise(widths), start=1):
+        # A norm subtracts the mean, so a bias right before it would have no effect.
         yield _conv(before, after, stride=2 if index < len(widths) - 1 else 1, bias=kind == "none")
         yield _norm(kind, after)
         yield nn.LeakyReLU(_SLOPE)

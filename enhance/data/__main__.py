@@ -1,4 +1,4 @@
-"""`python -m enhance.data SPEC`: prepares data for training and says what it holds."""
+"""`python -m enhance.data SPEC`: prepare data for training and describe it."""
 
 import argparse
 import shlex
@@ -16,14 +16,14 @@ from enhance.data import KINDS, DataError, PatchStore, open_data
 from enhance.data.storage.store import ARRAYS, SPLITS, Patches, Pixels
 from enhance.json_output import Parser, answer_text, error_text
 
-COLUMNS, GAP_PX = 8, 4  # of the picture: pairs per split, and the space between
+COLUMNS, GAP_PX = 8, 4  # of the picture: pairs per split, and the gap between patches
 COUNTED = ("excluded", "identical", "changed", "ignored")
 
 
 def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.data") -> int:
-    """The exit status: 0, or 2 where the data cannot be prepared or the picture not be written.
+    """Return the exit status: 0, or 2 if the data cannot be prepared or the picture cannot be written.
 
-    `program` is what the help calls the command.
+    `program` is the name of the command in its help.
     """
     arguments = _parser(program).parse(argv)
     if arguments.spec is None:
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.da
 
 
 def _say(store: PatchStore, spent_s: float, picture: Path | None) -> None:
-    for line in described(store):
+    for line in description(store):
         print(line)
     print(f"{'seconds':<12} {spent_s:.1f}")
     if picture:
@@ -85,38 +85,38 @@ def _kind_records() -> list[dict[str, object]]:
 
 
 class Progress:
-    """Prints what is going on: the first message, then at most one every `PAUSE_S`, on standard error."""
+    """Prints progress on standard error: the first message, then at most one every `PAUSE_S` seconds."""
 
     PAUSE_S = 2.0
 
     def __init__(self) -> None:
-        self._spoken_s = float("-inf")
+        self._printed_s = float("-inf")
 
     def __call__(self, message: str) -> None:
         now_s = time.monotonic()
-        if now_s - self._spoken_s >= self.PAUSE_S:
+        if now_s - self._printed_s >= self.PAUSE_S:
             print(message, file=sys.stderr, flush=True)
-            self._spoken_s = now_s
+            self._printed_s = now_s
 
 
-def described(store: PatchStore) -> list[str]:
-    """What a store holds, line by line."""
+def description(store: PatchStore) -> list[str]:
+    """What a store contains, line by line."""
     height_px, width_px = store.train_input.shape[1:3]
     lines = [
         f"{'data':<12} {store.spec}",
-        f"{'paired':<12} {'yes' if store.paired else 'no: inputs and targets do not belong together'}",
+        f"{'paired':<12} {'yes' if store.paired else 'no: inputs and targets are unrelated'}",
         f"{'patches':<12} {height_px}x{width_px} px; {_dtypes(store)}",
     ]
     lines += [f"{split:<12} {_count(store, split)}" for split in SPLITS]
     for what in COUNTED:
         if what in store.summary:  # not every source counts everything
-            lines += _counted(what, store.summary[what])
+            lines += _tally_lines(what, store.summary[what])
     size_mb = store.path.stat().st_size / 1e6
     return [*lines, f"{'fingerprint':<12} {store.fingerprint}", f"{'file':<12} {store.path} ({size_mb:.1f} MB)"]
 
 
 def contact_sheet(store: PatchStore) -> Pixels:
-    """Some patches of each split, evenly chosen, inputs in the upper row and targets in the lower, as uint8 RGB."""
+    """A uint8 RGB picture of a few evenly spaced patches of each split, inputs in the top row, targets below."""
     blocks = []
     for split in SPLITS:
         sides = [getattr(store, name) for name in ARRAYS if name.startswith(split)]
@@ -125,14 +125,14 @@ def contact_sheet(store: PatchStore) -> Pixels:
 
 
 def _row(side: Patches) -> Pixels:
-    """`COLUMNS` patches side by side; the last is repeated where there are fewer."""
+    """`COLUMNS` evenly spaced patches side by side; some repeat if there are fewer."""
     chosen = np.linspace(0, len(side) - 1, COLUMNS).round().astype(int)
     white = ((0, GAP_PX), (0, GAP_PX), (0, 0))
     return np.concatenate([np.pad(_eight_bits(side[i]), white, constant_values=255) for i in chosen], axis=1)
 
 
 def _eight_bits(patch: npt.NDArray[np.uint8 | np.uint16]) -> Pixels:
-    return np.asarray(patch if patch.dtype == np.uint8 else np.rint(patch / 257), np.uint8)
+    return np.asarray(patch if patch.dtype == np.uint8 else np.rint(patch / 257), np.uint8)  # 65535 = 257 * 255
 
 
 def _dtypes(store: PatchStore) -> str:
@@ -144,8 +144,8 @@ def _count(store: PatchStore, split: str) -> str:
     return f"{inputs} pairs" if store.paired else f"{inputs} inputs, {targets} targets"
 
 
-def _counted(what: str, by_reason: dict[str, Any]) -> list[str]:
-    """A line for each reason."""
+def _tally_lines(what: str, by_reason: dict[str, Any]) -> list[str]:
+    """One line per reason."""
     lines = []
     for reason, entry in _by_reason(by_reason).items():
         if entry["count"]:
@@ -171,7 +171,7 @@ def _kinds(program: str) -> str:
     return "\n".join([
         "The kinds of data:",
         *lines,
-        f"@PX is the size of the patches in px; without it: {usual}.",
+        f"@PX is the patch size in px; the defaults: {usual}.",
         f"For example: {program} deblur:demo@128 --picture deblur.png",
     ])  # fmt: skip
 
@@ -183,10 +183,10 @@ def _png(text: str) -> Path:
 
 
 def _parser(program: str) -> Parser:
-    parser = Parser(prog=program, description="Prepare data for training and say what it holds.")
-    parser.add_argument("spec", nargs="?", metavar="SPEC", help="what to prepare; without it, the kinds are listed")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="where packed data is kept")
-    parser.add_argument("--picture", type=_png, metavar="FILE.png", help="write some pairs as a picture")
+    parser = Parser(prog=program, description="Prepare data for training and describe it.")
+    parser.add_argument("spec", nargs="?", metavar="SPEC", help="the data to prepare; if omitted, list all kinds")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where to keep packed data")
+    parser.add_argument("--picture", type=_png, metavar="FILE.png", help="save a picture of some pairs")
     return parser
 
 

@@ -1,7 +1,7 @@
-"""Which patches, crops and flips make the batch of a step: a pure function of stream, seed and step.
+"""The patches, crops and flips of each batch, as a pure function of stream, seed and step.
 
-Philox is counted, not stepped: any step's numbers are had at once, so a resumed trial, a trial in a reused worker and
-one lane of many see the same batches.
+Philox is counter-based: the numbers of any step are available directly, so a resumed trial, a trial in a reused worker
+and a trial next to others all see the same batches.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Pictures = npt.NDArray[Any]  # (N, H, W, 3), uint8 or uint16
 
 
 class Stream(IntEnum):
-    """What random numbers are drawn for; one seed gives independent ones for each."""
+    """The uses of random numbers; for one seed, each use has an independent stream."""
 
     GENERATOR = 0
     CRITIC = 1
@@ -29,7 +29,7 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class BatchPlan:
-    """One batch: for each of its B samples a patch, the crop's corner in px, and whether it is mirrored after that."""
+    """One batch: for each of its B samples a patch index, the crop's corner in px, and the flips applied after it."""
 
     crop_px: int
     indices: npt.NDArray[np.int64]
@@ -40,11 +40,11 @@ class BatchPlan:
 
 
 def generator_at(seed: int, step: int, *, stream: int) -> np.random.Generator:
-    """Random numbers of their own for every (stream, seed, step), each a whole number from 0 to 2**64 - 1."""
+    """An independent generator for every (stream, seed, step), each a whole number from 0 to 2**64 - 1."""
     for name, value in (("seed", seed), ("step", step), ("stream", stream)):
         if not 0 <= value < 2**64:
             raise ValueError(f"{name}={value!r} must be a whole number from 0 to 2**64 - 1")
-    # The step takes the counter's highest word: the 2**192 blocks below it are never used up.
+    # The step is the counter's highest word: 2**192 blocks lie between two steps, so they never overlap.
     bits = np.random.Philox(key=np.array([seed, stream], np.uint64), counter=np.array([0, 0, 0, step], np.uint64))
     return np.random.Generator(bits)
 
@@ -60,16 +60,17 @@ def batch_plan(
     flips: bool,
     stream: int = Stream.GENERATOR,
 ) -> BatchPlan:
-    """The batch of `step`: `batch_size` of `count` patches with replacement, cropped anywhere, half of them flipped.
+    """The plan of `step`: `batch_size` of `count` patches with replacement, random crops, and flips half of the time.
 
-    The patches drawn do not depend on `crop_px` and `flips`. Raises ValueError where the crop is larger than the
-    patches of `size_px`, or a number is not positive.
+    The choice of patches does not depend on `crop_px` and `flips`. Raises ValueError if the crop is larger than the
+    patches (`size_px`), or a number is not positive.
     """
     for name, value in (("count", count), ("batch_size", batch_size), ("crop_px", crop_px)):
         if value < 1:
-            raise ValueError(f"{name}={value!r} must be at least 1")
+            raise ValueError(f"{name}={value!r} is not allowed: it must be at least 1")
     if crop_px > size_px:
-        raise ValueError(f"crop_px={crop_px} is larger than the patches of {size_px} px; choose from 1 to {size_px}")
+        raise ValueError(f"crop_px={crop_px} is larger than the patches: it must be from 1 to {size_px}")
+    # One call draws everything, always five rows: a setting must not shift the numbers of another.
     uniform = generator_at(seed, step, stream=stream).random((5, batch_size))
     corners = size_px - crop_px + 1
     return BatchPlan(
@@ -83,9 +84,9 @@ def batch_plan(
 
 
 def gather(patches: Pictures, plan: BatchPlan) -> Pictures:
-    """The planned crops of (N, H, W, 3) patches, as a new contiguous array (B, crop_px, crop_px, 3).
+    """Cut the planned crops from (N, H, W, 3) patches into a new contiguous array (B, crop_px, crop_px, 3).
 
-    An input and its target keep their common geometry when both are gathered by one plan.
+    Gathering inputs and targets with the same plan keeps them aligned.
     """
     crop_px = plan.crop_px
     batch = np.empty((len(plan.indices), crop_px, crop_px, patches.shape[3]), patches.dtype)

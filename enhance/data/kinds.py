@@ -1,4 +1,4 @@
-"""The kinds of data, and the text that names one: KIND:WHERE@PX."""
+"""The kinds of data, and the specs that name them: KIND:WHERE@PX."""
 
 import re
 from collections.abc import Callable
@@ -23,9 +23,9 @@ MIN_PX, MAX_PX = 16, 1024
 class Kind:
     """One kind of data.
 
-    form: how its spec is written. line: what it is. example: a spec. patch_px: the size of its patches where none is
-    given; None where none can be given, for the reason `fixed`. build: makes the source from what stands after the
-    colon ("" where there is no colon) and the size of the patches (0 where none can be given). Raises DataError.
+    form: the syntax of its spec. line: a description. example: a spec. build: makes the source from the text after the
+    colon ("" without one) and the patch size in px (0 if it is fixed); raises DataError.
+    patch_px: the default patch size; None if it cannot be chosen, for the reason in `fixed`.
     """
 
     form: str
@@ -37,10 +37,10 @@ class Kind:
 
 
 def source_of(spec: str) -> Source:
-    """The source that `spec` names. Raises DataError where there is no such kind, folder or size.
+    """The source that `spec` names. Raises DataError if there is no such kind, folder or size.
 
-    Only digits after the last @ are a size. A folder whose own name ends in @ and digits is written with a slash after
-    it, and one that is called demo as ./demo.
+    Only digits after the last @ are a size. For a folder whose name itself ends in @ and digits, add a slash; for one
+    that is named demo, write ./demo.
     """
     found = re.fullmatch(r"(.*?)(?:@(\d+))?", spec, re.DOTALL)
     assert found  # the pattern matches everything
@@ -54,11 +54,11 @@ def source_of(spec: str) -> Source:
 def _patch_px(spec: str, kind: Kind, given: str | None) -> int:
     if kind.patch_px is None:
         if given is not None:
-            raise DataError(f"data={spec!r}: the size of the patches cannot be chosen, for {kind.fixed}")
+            raise DataError(f"data={spec!r}: the patch size cannot be chosen, because {kind.fixed}")
         return 0
     size_px = kind.patch_px if given is None else int(given)
     if not MIN_PX <= size_px <= MAX_PX:
-        raise DataError(f"data={spec!r}: patches of {size_px} px; choose from {MIN_PX} to {MAX_PX}")
+        raise DataError(f"data={spec!r}: the patch size must be from {MIN_PX} to {MAX_PX} px, not {size_px}")
     return size_px
 
 
@@ -74,63 +74,63 @@ def _photographs(where: str) -> Photographs:
     return Bundled() if where == "demo" else Folder.find(Path(where))
 
 
-def _degraded(kind: str, photographs: Photographs, degradation: Degradation, patch_px: int) -> Source:
+def _photograph_pairs(kind: str, photographs: Photographs, degradation: Degradation, patch_px: int) -> Source:
     return PhotographPairs(kind, photographs, degradation, Cut(patch_px=patch_px))
 
 
 KINDS = {
     "demo": Kind(
         form="demo[@PX]",
-        line="the photographs that come with scikit-image, beside what a simulated phone makes of them",
+        line="the photographs bundled with scikit-image, paired with what a simulated phone makes of them",
         example="demo",
         patch_px=Cut().patch_px,
-        build=lambda where, patch_px: _degraded("demo", Bundled(), Camera(), patch_px),
+        build=lambda where, patch_px: _photograph_pairs("demo", Bundled(), Camera(), patch_px),
     ),
     "dped": Kind(
         form="dped:DIR",
-        line="DPED as it unpacks: patches of a phone and of a DSLR",
+        line="DPED as unpacked: patches from a phone and a DSLR",
         example="dped:/data/dped/iphone",
         fixed="DPED is published in patches of 100 px",
         build=lambda where, patch_px: Dped.find(Path(where)),
     ),
     "photos": Kind(
         form="photos:DIR[@PX]",
-        line="own photographs, beside what the simulated phone makes of them",
+        line="your own photographs, paired with what a simulated phone makes of them",
         example="photos:~/Pictures",
         patch_px=Cut().patch_px,
-        build=lambda where, patch_px: _degraded("photos", Folder.find(Path(where)), Camera(), patch_px),
+        build=lambda where, patch_px: _photograph_pairs("photos", Folder.find(Path(where)), Camera(), patch_px),
     ),
     "deblur": Kind(
         form="deblur:DIR|demo[@PX]",
-        line="photographs, beside the same with a Gaussian blur",
+        line="photographs, paired with themselves under a Gaussian blur",
         example="deblur:demo@128",
         patch_px=Cut().patch_px,
-        build=lambda where, patch_px: _degraded("deblur", _photographs(where), Blur(), patch_px),
+        build=lambda where, patch_px: _photograph_pairs("deblur", _photographs(where), Blur(), patch_px),
     ),
     "exposures": Kind(
         form="exposures:DIR|demo[@PX]",
-        line="photographs, beside three exposures each with a smaller range of light",
+        line="photographs, paired with three exposures of less dynamic range",
         example="exposures:demo@128",
         patch_px=Cut().patch_px,
-        build=lambda where, patch_px: _degraded("exposures", _photographs(where), Exposures(), patch_px),
+        build=lambda where, patch_px: _photograph_pairs("exposures", _photographs(where), Exposures(), patch_px),
     ),
     "hdr": Kind(
         form="hdr:DIR[@PX]",
-        line="LDR-HDR-pair_Dataset as it unpacks: HDR pictures, beside three exposures of each",
+        line="LDR-HDR-pair_Dataset as unpacked: HDR pictures, each paired with three exposures",
         example="hdr:/data/LDR-HDR-pair_Dataset",
         patch_px=hdr.PATCH_PX,
         build=lambda where, patch_px: hdr.Hdr.find(Path(where), patch_px),
     ),
     "pairs": Kind(
         form="pairs:PHONE_DIR:DSLR_DIR[@PX]",
-        line="photographs of the same scenes by two cameras, equal names in two folders, aligned patch by patch",
+        line="photographs of the same scenes from two cameras, under equal names in two folders, aligned by patch",
         example="pairs:~/iphone:~/canon",
         patch_px=pairs.PATCH_PX,
         build=pairs.Pairs.parse,
     ),
     "unpaired": Kind(
         form="unpaired:DIR[@PX]",
-        line="pictures of two cameras that do not belong together: the folders trainA, trainB, testA, testB",
+        line="unpaired pictures from two cameras, in folders named trainA, trainB, testA, testB",
         example="unpaired:/data/iphone2dslr_flower",
         patch_px=unpaired.PATCH_PX,
         build=lambda where, patch_px: unpaired.Unpaired.find(Path(where), patch_px),

@@ -1,8 +1,8 @@
-"""What a generator is trained for: terms that compare pictures, one file each, and `Losses`, which builds and weighs.
+"""The generator's loss terms, one file each, and `Losses`, which builds and weighs them.
 
-Every term is a mean over the pictures, in float32, that does not depend on the batch size; nothing in here waits for
-the device. The adversarial term (`enhance.critics.objectives`) and those of `enhance.losses.cycle` are computed by the
-training rules and only weighted here.
+Every term is a float32 mean over the pictures that does not depend on the batch size, and none of them synchronizes
+with the device. The training rules compute the adversarial term (`enhance.critics.objectives`) and the terms of
+`enhance.losses.cycle` themselves; here those are only weighted.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ __all__ = ["RULE_TERMS", "TERMS", "Losses", "View", "cycle", "identity"]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A picture (N, 3, H, W) in [0, 1] and, where terms ask for them, its feature maps in VGG-19, by layer."""
+    """A picture (N, 3, H, W) in [0, 1] and, if some term needs them, its VGG-19 feature maps by layer."""
 
     picture: Tensor
     maps: Maps = field(default_factory=dict)
@@ -34,18 +34,18 @@ OutputTerm = Callable[[Tensor], Tensor]
 
 
 class Losses:
-    """The terms of a configuration whose weight is above zero. A term of weight zero is not even built.
+    """The loss terms with a weight above zero; the others are not even built.
 
-    `weights` holds one float32 tensor of shape () per active term, on the device: a caller may overwrite it in place.
-    Content and style share one pass through VGG-19 per picture. Raises ValueError where every weight is zero,
-    `enhance.nets.pretrained.WeightsUnavailable` where VGG-19 cannot be had.
+    `weights` holds one float32 tensor of shape () per active term, on the device. Callers may overwrite them in place.
+    Content and style share one VGG-19 pass per picture. Raises ValueError if every weight is zero, and
+    `enhance.nets.pretrained.WeightsUnavailable` if the weights of VGG-19 are not available.
     """
 
     def __init__(self, config: LossConfig, device: torch.device | str, channels_last: bool = False) -> None:
         names = (*TERMS, *RULE_TERMS)
         active = {name: float(getattr(config, name)) for name in names if getattr(config, name) > 0}
         if not active:
-            raise ValueError(f"at least one loss weight must be > 0, but all are 0: {', '.join(names)}")
+            raise ValueError(f"all loss weights are 0; at least one must be above 0: {', '.join(names)}")
         device = torch.device(device)
         self.weights = {name: torch.tensor(w, dtype=torch.float32, device=device) for name, w in active.items()}
         self._paired = {name: build(config, device) for name, build in PAIRED_TERMS.items() if name in active}
@@ -53,27 +53,27 @@ class Losses:
         self._features = _features(config, device, channels_last)
 
     def __call__(self, output: Tensor, target: Tensor | None) -> dict[str, Tensor]:
-        """The unweighted picture terms, each of shape (), of `output` and its `target`, (N, 3, H, W) in [0, 1].
+        """The unweighted picture terms, each of shape (), for `output` and `target`, (N, 3, H, W) in [0, 1].
 
-        The target is a constant. It may be None where no active term compares with it; else ValueError, and so where
-        the shapes differ.
+        No gradient flows into the target. It may be None if no active term needs it. Raises ValueError if it is missing
+        or its shape differs from the output's.
         """
         terms = self._compare(output, target) if self._paired else {}
         return terms | {name: term(output) for name, term in self._of_output.items()}
 
     def weighted(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """Each of `terms` times its weight, in their order: a tensor of shape (terms,)."""
+        """Each of `terms` times its weight, in the order given: a tensor of shape (len(terms),)."""
         return torch.stack([self.weights[name] * value for name, value in terms.items()])
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of `terms`, of shape ()."""
+        """The weighted sum of `terms`, shape ()."""
         return self.weighted(terms).sum()
 
     def _compare(self, output: Tensor, target: Tensor | None) -> dict[str, Tensor]:
         if target is None:
-            raise ValueError(f"target must be given: the terms {', '.join(self._paired)} compare with it")
+            raise ValueError(f"target is missing, and the terms {', '.join(self._paired)} compare with it")
         if output.shape != target.shape:
-            raise ValueError(f"output {tuple(output.shape)} and target {tuple(target.shape)} must have one shape")
+            raise ValueError(f"output {tuple(output.shape)} and target {tuple(target.shape)} must have the same shape")
         seen = self._view(output)
         with torch.no_grad():
             wanted = self._view(target)
@@ -84,7 +84,7 @@ class Losses:
 
 
 def _features(config: LossConfig, device: torch.device, channels_last: bool) -> VGG19Features | None:
-    """The extractor of every layer that an active term looks at; None where none does."""
+    """An extractor for every layer that some active term needs; None if none does."""
     layers = [config.content_layer] if config.content > 0 else []
     layers += style_layers(config.style_layer) if config.style > 0 else []
     if not layers:
@@ -124,10 +124,10 @@ PAIRED_TERMS: dict[str, Callable[[LossConfig, torch.device], PairedTerm]] = {
 """Builders of the terms that compare the output with its target."""
 
 OUTPUT_TERMS: dict[str, Callable[[LossConfig], OutputTerm]] = {"tv": _tv}
-"""Builders of the terms that look at the output alone."""
+"""Builders of the terms that see only the output."""
 
 TERMS = {**PAIRED_TERMS, **OUTPUT_TERMS}
-"""Builders of all terms that `Losses` computes; every name is a weight of LossConfig."""
+"""Builders of all terms that `Losses` computes; each name is also a weight of LossConfig."""
 
 RULE_TERMS = ("adversarial", "cycle", "identity")
-"""Terms that the training rules compute, and `Losses` only weighs."""
+"""Terms computed by the training rules and only weighted by `Losses`."""

@@ -1,9 +1,11 @@
-"""DPED's content term: the distance of two pictures as VGG-19 sees them at one layer (see `enhance.losses.vgg`).
+"""DPED's content term: the distance of two pictures in the features of one layer of VGG-19 (`enhance.losses.vgg`).
 
-Three forms, of (N, C, h, w) feature maps, each a tensor of shape (). "mse", the default, is the mean squared difference
-per element, as in the authors' code: it depends on neither patch nor layer size. "l1" is the mean absolute difference.
-"paper" is the formula of their paper: differences of size d give d / sqrt(C h w), so it falls with the patch and with
-the layer, and a weight found at one crop or layer is not that of another.
+There are three forms for (N, C, h, w) feature maps, each returning a tensor of shape ():
+
+- "mse" (the default): mean squared difference per element, as in the authors' code; no effect of patch or layer size.
+- "l1": mean absolute difference per element.
+- "paper": the formula of their paper. Differences of size d give d / sqrt(C h w), so it shrinks with larger patches and
+  layers, and a weight tuned for one crop or layer does not carry over to another.
 
 On the 240 DPED training pairs (iPhone, 100 px), with the unprocessed phone photo as output and random weights:
 
@@ -12,8 +14,9 @@ On the 240 DPED training pairs (iPhone, 100 px), with the unprocessed phone phot
     l1      0.360      0.312      0.272      0.217      0.166
     paper   0.00083    0.00107    0.00126    0.00146    0.00225
 
-With the input "dped" mse is 3,300 times larger, l1 and paper 57.5 times: random weights have no bias, so they pass the
-scale on. The authors log 6.65 at the end of training (relu5_4, mse, original weights) and weigh it 10; their paper 1.
+With the input "dped", mse is 3,300 times larger, and l1 and paper 57.5 times: random weights come without biases, so
+they pass the scale on. The authors log 6.65 at the end of training (relu5_4, mse, original weights), with a weight of
+10 in their code and 1 in their paper.
 """
 
 import torch
@@ -23,7 +26,7 @@ from enhance.losses import pixel
 
 
 def paper(output: Tensor, target: Tensor) -> Tensor:
-    """The form of DPED's paper, ||output - target||_2 / (C h w), mean over the pictures."""
+    """The form in DPED's paper: ||output - target||_2 / (C h w), averaged over the pictures."""
     norms: Tensor = torch.linalg.vector_norm(output.float() - target.float(), dim=(1, 2, 3))
     return norms.mean() / output[0].numel()
 

@@ -1,12 +1,12 @@
-"""CycleGAN's two terms that need no pair (Zhu et al. 2017), for the training rule that has a way back.
+"""CycleGAN's two terms that need no pairs (Zhu et al. 2017), for the training rule that also trains the way back.
 
-Both are mean absolute differences per element of (N, 3, H, W) pictures in [0, 1], tensors of shape (): they depend on
-neither patch nor batch size. CycleGAN weighs them 10 (cycle) and 10 x 0.5 (identity) beside an adversarial term of
-weight 1, on pictures in [-1, 1], where differences are twice as large: the same balance here takes 20 and 10.
+Both are mean absolute differences per element of (N, 3, H, W) pictures in [0, 1], tensors of shape (), independent of
+patch and batch size. CycleGAN weighs them 10 (cycle) and 10 x 0.5 (identity) against an adversarial term of weight 1,
+on pictures in [-1, 1], where differences are twice as large; the same balance here takes weights of 20 and 10.
 
-On the 240 DPED training pairs (iPhone, 100 px): 0.277 for phone and 0.246 for Canon photos against mid-gray, which is
-where a network with a small start begins; 0.139 between a phone photo and its Canon partner, which is the size of the
-change that the networks are asked to make and to undo. A network that does nothing has 0 in both.
+On the 240 DPED training pairs (iPhone, 100 px): phone photos are 0.277 and Canon photos 0.246 away from mid-gray, which
+is where a network with small initial weights starts. A phone photo is 0.139 away from its Canon partner: that is the
+size of the change that the networks learn to make and undo. A network that changes nothing scores 0 in both terms.
 """
 
 from torch import Tensor
@@ -15,10 +15,10 @@ from enhance.losses.pixel import l1
 
 
 def cycle(returned: Tensor, original: Tensor) -> Tensor:
-    """How far a picture is from itself after the way there and back."""
+    """How far a picture is from the original after a round trip through both generators."""
     return l1(returned, original)
 
 
 def identity(output: Tensor, original: Tensor) -> Tensor:
-    """How far a picture that is already of the wanted kind is changed; it holds the colors in place."""
+    """How much a generator changes a picture that already has the desired look; this term keeps colors in place."""
     return l1(output, original)

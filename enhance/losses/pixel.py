@@ -1,8 +1,8 @@
-"""The pixel term: how far each value of the output is from its target.
+"""The pixel term: how far the output is from its target, value by value.
 
-Both are means per element, so neither depends on patch or batch size. On the 240 DPED training pairs (iPhone, 100 px),
-with the unprocessed phone photo as output: 0.139 for L1, 0.0329 for MSE. pix2pix weighs L1 100 beside an adversarial
-term of weight 1, on images in [-1, 1], where differences are twice as large; MSE is DPED's baseline.
+Both forms are means per element, independent of patch and batch size. On the 240 DPED training pairs (iPhone, 100 px),
+with the unprocessed phone photo as output: L1 0.139, MSE 0.0329. pix2pix weighs L1 with 100 against an adversarial
+term of weight 1, on images in [-1, 1], where differences are twice as large. MSE is the loss that DPED compares with.
 """
 
 from torch import Tensor
@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 
 def l1(output: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference of two tensors of one shape: a tensor of shape (), in float32."""
+    """Mean absolute difference of two tensors of one shape: a float32 tensor of shape ()."""
     return F.l1_loss(output.float(), target.float())
 
 
 def mse(output: Tensor, target: Tensor) -> Tensor:
-    """Mean squared difference of two tensors of one shape: a tensor of shape (), in float32."""
+    """Mean squared difference of two tensors of one shape: a float32 tensor of shape ()."""
     return F.mse_loss(output.float(), target.float())
 
 

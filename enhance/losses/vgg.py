@@ -1,8 +1,8 @@
-"""VGG-19 (Simonyan and Zisserman 2015) as the eye of the content and style terms: frozen, cut after the deepest layer.
+"""VGG-19 (Simonyan and Zisserman 2015), the feature extractor of the content and style terms: frozen and truncated.
 
-Differences from the network of DPED's code: there the pools round sizes up (100 px reach relu5_4 as 7 x 7), here, as
-in torchvision, down (6 x 6). The weights are torchvision's, not the original MatConvNet ones, unless a file brings
-those. So magnitudes, and weights of the terms, do not carry over one to one.
+Two differences from DPED's code: its pools round sizes up (100 px reach relu5_4 as 7 x 7), while ours, like
+torchvision's, round down (6 x 6); and the weights are torchvision's instead of the original MatConvNet ones, unless a
+file provides those. Magnitudes, and therefore loss weights, do not carry over exactly.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,34 +11,35 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from enhance.config.files import pinned
+from enhance.config.files import pin_digest
 from enhance.nets.pretrained import WeightsUnavailable, fill, load_state
 
 Maps = Mapping[str, Tensor]
 
 LAYERS = {"relu1_2": 3, "relu2_2": 8, "relu3_4": 17, "relu4_4": 26, "relu5_4": 35}
-"""The place of each layer in torchvision's `features`. Each is the last of its block: a pool follows."""
+"""The index of each layer in torchvision's `features`. Each is the last one of its block, right before a pool."""
 
 INPUTS = {
     "torchvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "dped": ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255,) * 3),
 }
-"""Mean and deviation of RGB in [0, 1] that the picture is normalized with before VGG-19 sees it.
+"""Mean and deviation for normalizing RGB in [0, 1] before VGG-19 sees it.
 
-"torchvision" is what torchvision's weights expect. "dped" is DPED's code, 255 RGB minus the mean color, which the
-original weights expect: 57 times larger values of nearly the same picture.
+"torchvision" is what torchvision's weights expect. "dped" is what DPED's code does and the original weights expect, 255
+RGB minus the mean color: nearly the same picture with values 57 times larger.
 """
 
-_CHANNELS = (64, 64, None, 128, 128, None, *(256,) * 4, None, *(512,) * 4, None, *(512,) * 4)  # None: a pool
-_RANDOM_SEED = 19  # its own and fixed: every trial of every sweep is judged by the same random features
+_CHANNELS = (64, 64, None, 128, 128, None, *(256,) * 4, None, *(512,) * 4, None, *(512,) * 4)  # None is a pool
+_RANDOM_SEED = 19  # fixed, so that the same random features judge every trial of every sweep
 _NAME = "VGG-19"
 
 
 class VGG19Features:
-    """Feature maps of (N, 3, H, W) pictures, RGB in [0, 1], at the chosen layers, by one pass: float32 (N, C, h, w).
+    """Feature maps of (N, 3, H, W) pictures, RGB in [0, 1], at chosen layers in one pass: float32 (N, C, h, w).
 
-    `layers` are keys of LAYERS, `normalization` is one of INPUTS, `weights` is "random" (seeded, He's rule), "imagenet"
-    or "file:PATH" (see `enhance.nets.pretrained`). H and W >= 16 are enough for every layer. Raises WeightsUnavailable.
+    layers: keys of LAYERS. normalization: a key of INPUTS. weights: "random" (seeded, He initialization), "imagenet" or
+    "file:PATH" (see `enhance.nets.pretrained`). H and W of at least 16 suffice for every layer. Raises
+    WeightsUnavailable.
     """
 
     def __init__(
@@ -50,8 +51,8 @@ class VGG19Features:
         channels_last: bool = False,
     ) -> None:
         self._taps = {LAYERS[layer]: layer for layer in layers}
-        try:  # what is kept for the next caller goes by the content of a file, not by its path
-            weights = pinned(weights)
+        try:  # the cache of `vgg19` must go by a file's content, not by its path
+            weights = pin_digest(weights)
         except OSError as error:
             raise WeightsUnavailable(_NAME, weights, f"{type(error).__name__}: {error}") from error
         self._net = vgg19(max(self._taps), weights, str(device), channels_last)
@@ -65,16 +66,16 @@ class VGG19Features:
         for place, layer in enumerate(self._net):
             features = layer(features)
             if place in self._taps:
-                maps[self._taps[place]] = features.float()
+                maps[self._taps[place]] = features.float()  # also under autocast: distances need the digits
         return maps
 
 
 @lru_cache(maxsize=2)
 def vgg19(last: int, weights: str, device: str, channels_last: bool) -> nn.Sequential:
-    """The modules 0 to `last` of VGG-19's `features`, frozen, in evaluation mode. The rest is never built.
+    """Modules 0 to `last` of VGG-19's `features`, frozen, in evaluation mode; the rest is never built.
 
-    Kept for the next caller that asks for the same, so that a warm worker reads a weights file once and not once per
-    trial. It is frozen: nothing can pass from one trial to the next.
+    Cached, so that a worker reads a weights file once and not once per trial. Since the network is frozen, no state can
+    leak from one trial to the next.
     """
     net = _empty(last)
     if weights == "random":
@@ -94,7 +95,7 @@ def _empty(last: int) -> nn.Sequential:
         if outputs is None:
             layers.append(nn.MaxPool2d(2))
             continue
-        # Empty: the constructor's own initialisation would draw from torch's global generator.
+        # Allocated without initialization, which would draw from torch's global generator.
         conv = nn.Conv2d(channels, outputs, 3, padding=1, device="meta").to_empty(device="cpu")
         layers += [conv, nn.ReLU(inplace=True)]
         channels = outputs
@@ -111,7 +112,7 @@ def _initialize(net: nn.Sequential, generator: torch.Generator) -> None:
 
 
 def _imagenet() -> Mapping[str, Tensor]:
-    from torchvision.models import VGG19_Weights  # only a run that asks for these weights pays for the import
+    from torchvision.models import VGG19_Weights  # slow to import, and needed only for these weights
 
     state: Mapping[str, Tensor] = VGG19_Weights.IMAGENET1K_V1.get_state_dict(
         progress=False, check_hash=True, map_location="cpu", weights_only=True

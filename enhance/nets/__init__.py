@@ -1,7 +1,7 @@
-"""The network families: what each is built from and what it can be given.
+"""The network families: how to build each one, and the config class that parametrizes it.
 
-All networks take and give (N, 3, H, W) float images whose nominal range is [0, 1] and keep H and W. They are built on
-the CPU from an explicit generator: neither reading nor moving torch's global one.
+All networks map (N, 3, H, W) float images, nominally in [0, 1], to images of the same size. They are built on the CPU
+from an explicit generator; torch's global generator is neither read nor advanced.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ __all__ = ["FAMILIES", "Family", "Network", "apply", "build", "build_net", "para
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Family:
-    """A network constructor, its parameters (sizes and dtypes that it takes are properties of these) and its source."""
+    """A network's constructor, its config class (which also knows allowed sizes and dtypes) and its source."""
 
     config: type[NetConfig]
     build: Callable[[Any, torch.Generator], Network]
@@ -103,7 +103,7 @@ FAMILIES: dict[str, Family] = {
 
 
 def build(family: str, *, seed: int, **parameters: Scalar) -> Network:
-    """The network of `family` with `parameters` (its defaults where not named), initialized from `seed`.
+    """Build a network of `family`, initialized from `seed`; `parameters` not given take their defaults.
 
     Raises ConfigError (a ValueError) with every problem at once: an unknown family or parameter, a value outside its
     domain.
@@ -113,5 +113,5 @@ def build(family: str, *, seed: int, **parameters: Scalar) -> Network:
 
 
 def build_net(config: NetConfig, seed: int) -> Network:
-    """The network of a configuration that is already valid, initialized from `seed`."""
+    """Build the network of a valid configuration, initialized from `seed`."""
     return FAMILIES[config.family].build(config, torch.Generator().manual_seed(seed))

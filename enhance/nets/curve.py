@@ -1,19 +1,19 @@
-"""A global color curve after another network: phase 2 of the EnhanceGAN re-implementation (Kwan 2025).
+"""A global color curve on top of another network: phase 2 of the EnhanceGAN re-implementation (Kwan 2025).
 
-The paper: a block "takes the U-Net's output and high-level features to predict a polynomial color curve, which is
-applied in the CIELab color space using kornia". Its code is not published; this is our reading. With x one channel of
-Lab, scaled by SCALE to about [-1, 1],
+The paper describes a block that "takes the U-Net's output and high-level features to predict a polynomial color curve,
+which is applied in the CIELab color space using kornia". Its code is not published; this is our reading. With x one
+Lab channel, scaled by SCALE to roughly [-1, 1],
 
     y = x + theta_0 + theta_1 x + ... + theta_degree x^degree,
 
-with degree + 1 coefficients in (-1, 1) per image and channel. The constant is among them, for without it a gray pixel
-would stay gray and no color cast could be removed. A published earlier version of that code scaled Lab down and never
-back, so its pictures were black; the tests here start with that. EnhanceGAN itself (Deng et al. 2018) has other curves.
+with degree + 1 coefficients in (-1, 1) per image and channel. The constant term matters: without it, gray pixels would
+stay gray and no color cast could be removed. An earlier published version of that code scaled Lab down and never back
+up, so its pictures were black; our tests check for that first. EnhanceGAN itself (Deng et al. 2018) uses other curves.
 
-Lab knows no bounds here: base networks give values below 0 and above 1, and the curve may leave the gamut. kornia's
-rgb_to_lab goes on in a straight line below 0 and needs no help. Its lab_to_rgb clips by default, so that a pixel out of
-gamut has no gradient; with clip=False it still has a floor under Z (blue below about -0.25), which takes the gradient
-away too and makes the curve 0 no identity. Hence `lab_to_rgb` here, from kornia's parts.
+Values are not confined to the gamut here: base networks return values below 0 and above 1, and the curve may leave the
+gamut as well. kornia's rgb_to_lab continues linearly below 0 and works as it is. Its lab_to_rgb clips by default, so
+out-of-gamut pixels get no gradient; even with clip=False it puts a floor under Z (blue below about -0.25), which again
+removes gradients and keeps the zero curve from being the identity. Hence our own `lab_to_rgb`, from kornia's parts.
 """
 
 import torch
@@ -26,19 +26,19 @@ from enhance.nets.network import Network, blank
 SCALE = (100.0, 110.0, 110.0)  # sRGB colors have L in [0, 100], a in [-86, 98], b in [-108, 94]
 HIDDEN = 64
 START_STD = 1e-3
-_WHITE = (0.95047, 1.0, 1.08883)  # D65, as kornia has it
+_WHITE = (0.95047, 1.0, 1.08883)  # D65, kornia's values
 
 
 class Curve(Network):
-    """A base network of any other family, and a CurveBlock that bends the colors of its output.
+    """A base network of any other family, followed by a CurveBlock that adjusts the colors of its output.
 
-    While `enabled` is False (a bool, True at first) the block is not run and the output is the base's: the first phase
-    of training. `base` is the network that the generator would have given alone, so weights trained without a curve
-    can be loaded into it.
+    While `enabled` (initially True) is False, the block is skipped and the output is the base's; that is the first
+    phase of training. `base` draws the same weights that its family would draw from the generator without a curve, so
+    weights trained without one can be loaded into it.
     """
 
     def __init__(self, config: CurveConfig, generator: torch.Generator) -> None:
-        from enhance.nets import FAMILIES  # which holds this family too
+        from enhance.nets import FAMILIES  # a cycle at import time: FAMILIES contains this class
 
         base = FAMILIES[config.base.family].build(config.base, generator)
         super().__init__(config, deep_channels=base.deep_channels)
@@ -56,72 +56,74 @@ class Curve(Network):
         return output, deep
 
     def follow(self, other: Network) -> None:
-        """Switch the block on or off as `other` has it."""
+        """Enable or disable the block to match `other`."""
         if isinstance(other, Curve):
             self.enabled = other.enabled
 
     def signals(self) -> dict[str, Tensor]:
-        """The base's, and "control_point": the mean coefficient of the last forward pass, if that ran the block."""
+        """The base's signals, and "control_point": the mean coefficient in the last forward pass, if the block ran."""
         own = {} if self._control_point is None else {"control_point": self._control_point}
         return {**self.base.signals(), **own}
 
 
 class CurveBlock(nn.Module):
-    """Predicts the coefficients of an image's curves and applies them, in float32 whatever autocast says.
+    """Predicts the coefficients of an image's curves and applies them, always in float32.
 
-    The head sees the mean and mean square of each scaled Lab channel and the mean of each deep feature; two linear
-    layers. The second starts so small that the block is nearly the identity, but not at zero: all weights have a
-    gradient from the first step.
+    The head takes the mean and mean square of each scaled Lab channel and the mean of each deep feature through two
+    linear layers. The second starts so small that the block is nearly the identity, but not at zero, so that all
+    weights have a gradient from the first step.
     """
 
     def __init__(self, deep_channels: int, degree: int, generator: torch.Generator) -> None:
         super().__init__()
         self.degree = degree
         last = blank(nn.Linear, HIDDEN, 3 * (degree + 1))
-        self.head = nn.Sequential(blank(nn.Linear, deep_channels + 6, HIDDEN), nn.ReLU(), last)
+        self.head = nn.Sequential(blank(nn.Linear, deep_channels + 6, HIDDEN), nn.ReLU(), last)  # 6: two per channel
         initialize_all(self, "he", generator)
         nn.init.normal_(last.weight, 0.0, START_STD, generator=generator)
 
     def forward(self, images: Tensor, deep: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, H, W) RGB and (N, deep_channels, h, w) features to RGB, not clipped, and (N, 3, degree + 1) theta."""
+        """(N, 3, H, W) RGB and (N, deep_channels, h, w) features to unclipped RGB and (N, 3, degree + 1) theta."""
+        # No autocast: the cubes and roots of the color conversion amplify rounding.
         with torch.autocast(images.device.type, enabled=False):
-            lab = scaled_lab(images.float())
+            lab = to_scaled_lab(images.float())
             theta = self.coefficients(lab, deep.float())
-            return rgb_of_scaled(bend(lab, theta)), theta
+            return from_scaled_lab(bend(lab, theta)), theta
 
     def coefficients(self, lab: Tensor, deep: Tensor) -> Tensor:
-        """Theta of each image: (N, 3, degree + 1) in (-1, 1), constants first."""
+        """Each image's theta: (N, 3, degree + 1) in (-1, 1), constant term first."""
         pooled = [lab.mean((2, 3)), lab.square().mean((2, 3)), deep.mean((2, 3))]
         return torch.tanh(self.head(torch.cat(pooled, dim=1))).unflatten(1, (3, self.degree + 1))
 
 
 def bend(x: Tensor, theta: Tensor) -> Tensor:
-    """x plus its polynomial: (N, C, H, W) and (N, C, degree + 1), constants first."""
+    """x plus a polynomial in x: (N, C, H, W) and coefficients (N, C, degree + 1), constant term first."""
     polynomial = torch.zeros_like(x)
     for coefficient in reversed(theta.unbind(-1)):  # Horner's scheme
         polynomial = polynomial * x + coefficient[..., None, None]
     return x + polynomial
 
 
-def scaled_lab(rgb: Tensor) -> Tensor:
+def to_scaled_lab(rgb: Tensor) -> Tensor:
     """(N, 3, H, W) sRGB, nominally in [0, 1], to L / 100, a / 110, b / 110 (white point D65)."""
-    from kornia.color import rgb_to_lab  # takes long to load: only this family pays for it
+    from kornia.color import rgb_to_lab  # slow to import, and needed by this family only
 
     return rgb_to_lab(rgb) / _column(SCALE, rgb)
 
 
-def rgb_of_scaled(lab: Tensor) -> Tensor:
-    """The inverse of `scaled_lab`, out of gamut as well."""
+def from_scaled_lab(lab: Tensor) -> Tensor:
+    """The inverse of `to_scaled_lab`, also outside the gamut."""
     return lab_to_rgb(lab * _column(SCALE, lab))
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    """kornia's lab_to_rgb(lab, clip=False) without its floor under Z: every pixel has a gradient."""
+    """kornia's lab_to_rgb(lab, clip=False) without its floor under Z, so that every pixel has a gradient."""
     from kornia.color import linear_rgb_to_rgb, xyz_to_rgb
 
     lightness, a, b = lab.unbind(1)
     y = (lightness + 16) / 116
     roots = torch.stack((y + a / 500, y, y - b / 200), dim=1)
+    # CIE's inverse of f(t): a cube above 6/29 = 0.2069, the tangent there below; 7.787 is 1 / (3 (6/29)^2).
     xyz = torch.where(roots > 0.2068966, roots**3, (roots - 4 / 29) / 7.787) * _column(_WHITE, lab)
     return linear_rgb_to_rgb(xyz_to_rgb(xyz))
 

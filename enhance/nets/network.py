@@ -1,4 +1,4 @@
-"""What every network is: images in, images of the same shape out, and deep features on the way."""
+"""The interface of all networks: images in, images of the same shape out, and deep features for a color curve."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from enhance.config.nets import NetConfig
 
 
 class Network(nn.Module):
-    """(N, 3, H, W) float images, nominally in [0, 1], to images of the same shape in float32, not clipped.
+    """Maps (N, 3, H, W) float images, nominally in [0, 1], to unclipped float32 images of the same shape.
 
     H and W must be multiples of `multiple_of` and at least `minimum_px`; `apply` takes any size.
     """
@@ -21,22 +21,22 @@ class Network(nn.Module):
         self.deep_channels = deep_channels
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The output, and the deepest features (N, deep_channels, h, w) that led to it (what a CurveBlock reads)."""
+        """The output, and its deepest features, (N, deep_channels, h, w), which a CurveBlock reads."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
         return self.forward_deep(images)[0]
 
     def signals(self) -> dict[str, Tensor]:
-        """StepStats about the last forward pass that are worth a report: names and detached tensors of shape ()."""
+        """Diagnostics of the last forward pass for the report: detached tensors of shape (), by name."""
         return {}
 
     def follow(self, other: "Network") -> None:
-        """Take over from a network of the same kind what is no weight: which of its parts are switched on."""
+        """Copy what is not a weight from a network of the same kind: which of its parts are enabled."""
 
 
 def apply(net: Network, images: Tensor) -> Tensor:
-    """The output of `net` for (N, 3, H, W) images of any size: the border is repeated outwards and cropped again."""
+    """Run `net` on (N, 3, H, W) images of any size: pad by repeating the border, then crop the output."""
     height, width = images.shape[-2:]
     down, right = (_missing(size, net) for size in (height, width))
     if not (down or right):
@@ -48,13 +48,14 @@ def apply(net: Network, images: Tensor) -> Tensor:
 
 def _missing(size_px: int, net: Network) -> int:
     wanted = max(size_px, net.minimum_px)
+    # -a % b is what a lacks to the next multiple of b.
     return wanted + -wanted % net.multiple_of - size_px
 
 
 class Dropout(nn.Module):
-    """Drops whole elements with probability `share` in training; its noise comes from a seed, not a global generator.
+    """Drops single elements with probability `share` during training, with noise from a seed of its own.
 
-    A training step calls `reseed` first, so that the noise at step t is a function of (seed, t) like the batch.
+    Each training step calls `reseed` first, so the noise at step t depends on (seed, t) only, like the batch.
     """
 
     def __init__(self, share: float) -> None:
@@ -64,16 +65,16 @@ class Dropout(nn.Module):
         self._seed = 0
 
     def reseed(self, seed: int) -> None:
-        """Start the noise anew."""
-        self._seed = seed % 2**63
-        self._generator = None
+        """Restart the noise from `seed`."""
+        self._seed = seed % 2**63  # what a torch generator takes
+        self._generator = None  # made in `forward`, once the device is known
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.share:
             return x
         if self._generator is None:
             self._generator = torch.Generator(x.device).manual_seed(self._seed)
-        # Not empty_like: which element is dropped would depend on how x lies in memory.
+        # Not empty_like: the order of the draws would then follow x's memory layout.
         kept = torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(
             1 - self.share, generator=self._generator
         )
@@ -84,17 +85,17 @@ class Dropout(nn.Module):
 
 
 def reseed(net: nn.Module, seed: int) -> None:
-    """Start the noise of every Dropout in `net` anew, each from a number of its own."""
+    """Restart the noise of every Dropout in `net`, each from a different seed derived from `seed`."""
     layers = [layer for layer in net.modules() if isinstance(layer, Dropout)]
     for index, layer in enumerate(layers):
         layer.reseed(seed * 1_000_003 + index)
 
 
 def parameter_count(module: nn.Module) -> int:
-    """How many trainable numbers a module has."""
+    """The number of trainable parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
 def blank(layer: type[nn.Module], *args: Any, **kwargs: Any) -> Any:
-    """A layer whose weights are not set: the constructor's own would draw from torch's global generator."""
+    """A layer with uninitialized weights; the usual constructor would draw from torch's global generator."""
     return nn.utils.skip_init(layer, *args, **kwargs)

@@ -1,28 +1,29 @@
 """A residual network of depthwise-separable convolutions at full resolution.
 
-As `enhance.nets.resnet`, but each conv of a block is a depthwise `kernel` x `kernel` and a pointwise 1x1, which cost
-k^2 c + c^2 where a full conv costs k^2 c^2. Nothing stands between the two, as in Xception (Chollet 2017); norm and
-activation follow the second, so the first needs no bias. It is not a network of the five papers.
+Like `enhance.nets.resnet`, except that each conv in a block is split into a depthwise `kernel` x `kernel` and a
+pointwise 1x1 conv, which cost k^2 c + c^2 instead of k^2 c^2. There is nothing between the two, as in Xception (Chollet
+2017); norm and activation follow the second, so the first needs no bias. None of the five papers has this network.
 
-The ends are `kernel` x `kernel` too, and the two convs after the blocks are left out. DPED's 9x9 ends alone cost 486 c
-multiplications per pixel, at 32 channels six times a block of this network: the cheap body would be without effect.
+The first and last convs are `kernel` x `kernel` too, and the two convs after the blocks are gone. DPED's 9x9 ends alone
+cost 486 c multiplications per pixel, at 32 channels six times as much as a block of this network, which would defeat
+the purpose of the cheap blocks.
 
-`output` "residual" (the default) adds the result to the input: the network learns the correction only, and starts near
-the input. "tanh" is DPED's 0.58 tanh + 0.5 of the result alone.
+output: "residual" (the default) adds the result to the input, so the network learns only the correction and starts near
+the identity. "tanh" is DPED's 0.58 tanh + 0.5 of the result alone.
 """
 
 import torch
 from torch import Tensor, nn
 
 from enhance.config.nets import SeparableConfig
-from enhance.nets.layers import Residual, activation, initialize_all, normed, output, same, start_near_input
+from enhance.nets.layers import Residual, activation, initialize_all, output, same, start_near_input, with_norm
 from enhance.nets.network import Network
 
 
 class Separable(Network):
-    """(N, 3, H, W) float images, nominally in [0, 1], to images of the same shape in float32.
+    """Maps (N, 3, H, W) float images, nominally in [0, 1], to float32 images of the same shape.
 
-    The range is [-0.08, 1.08] with "tanh", not fixed with "residual". The deep features are those after the blocks.
+    The range is [-0.08, 1.08] with "tanh" and unbounded with "residual". The deep features are those after the blocks.
     """
 
     def __init__(self, config: SeparableConfig, generator: torch.Generator) -> None:
@@ -44,4 +45,4 @@ class Separable(Network):
 def _separable(config: SeparableConfig) -> list[nn.Module]:
     channels = config.channels
     depthwise = same(channels, channels, config.kernel, groups=channels, bias=False)
-    return [depthwise, *normed(same(channels, channels, 1), channels, config.norm, config.activation)]
+    return [depthwise, *with_norm(same(channels, channels, 1), channels, config.norm, config.activation)]

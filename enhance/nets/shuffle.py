@@ -1,12 +1,12 @@
-"""A residual body on pixels that are folded into channels, so that every layer works on a small map.
+"""A residual network on pixels folded into channels, so that every layer works on a small map.
 
-Squares of `factor` x `factor` pixels become channels (nothing is lost), conv to `channels` with activation, `blocks`
-residual blocks as DPED's, conv to 3 factor^2 channels, and the squares are unfolded again. The folding is the
-sub-pixel convolution of Shi et al. 2016 (ESPCN), here at both ends. Nothing is strided and nothing transposed: each
-output pixel is written once, so there is no uneven cover. It is not a network of the five papers.
+Squares of `factor` x `factor` pixels are folded into channels (without loss); conv to `channels` with activation;
+`blocks` of DPED's residual blocks; conv to 3 factor^2 channels, which are unfolded again. The unfolding is the
+sub-pixel convolution of Shi et al. 2016 (ESPCN); here it is used at both ends. Nothing is strided or transposed: each
+output pixel is written exactly once, so there is no checkerboard. None of the five papers has this network.
 
-`output` "residual" (the default) adds the result to the input: the network learns the correction only, and starts near
-the input. "tanh" is DPED's 0.58 tanh + 0.5 of the result alone.
+output: "residual" (the default) adds the result to the input, so the network learns only the correction and starts near
+the identity. "tanh" is DPED's 0.58 tanh + 0.5 of the result alone.
 """
 
 import torch
@@ -20,10 +20,10 @@ from enhance.nets.resnet import residual_block
 
 
 class Shuffle(Network):
-    """(N, 3, H, W) float images, nominally in [0, 1], to images of the same shape in float32.
+    """Maps (N, 3, H, W) float images, nominally in [0, 1], to float32 images of the same shape.
 
-    H and W must be multiples of `factor`. The range is [-0.08, 1.08] with "tanh", not fixed with "residual". The deep
-    features are those after the blocks, at 1 / `factor` of the size.
+    H and W must be multiples of `factor`. The range is [-0.08, 1.08] with "tanh" and unbounded with "residual". The
+    deep features are those after the blocks, at 1 / `factor` of the size.
     """
 
     def __init__(self, config: ShuffleConfig, generator: torch.Generator) -> None:

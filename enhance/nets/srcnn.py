@@ -1,8 +1,8 @@
-"""SRCNN, DPED's first baseline and PIRM 2018's yardstick of speed: three convolutions and nothing else.
+"""SRCNN, one of DPED's comparison networks and PIRM 2018's yardstick for speed: just three convolutions.
 
 Source: Dong et al. 2014 (SRCNN) with the sizes of PIRM's released network: conv 9x9 to `channels`, ReLU; conv 5x5 to
-half as many, ReLU; conv 5x5 to 3, linear. SAME zero padding where the paper lets the picture shrink. The default, 64,
-has 69,251 parameters; the released network has 69,249, because its three last biases are one number.
+half as many, ReLU; conv 5x5 to 3, linear. SAME zero padding, where the paper lets the picture shrink. The default of 64
+channels has 69,251 parameters; the released network has 69,249, because its last three biases are a single number.
 """
 
 import torch
@@ -14,7 +14,7 @@ from enhance.nets.network import Network
 
 
 class SRCNN(Network):
-    """(N, 3, H, W) float images, nominally in [0, 1], to images of the same shape in float32, of no fixed range.
+    """Maps (N, 3, H, W) float images, nominally in [0, 1], to unbounded float32 images of the same shape.
 
     The deep features are the second layer's.
     """

@@ -1,17 +1,17 @@
 """pix2pix's generator (Isola et al. 2017), a U-Net.
 
-Source: Table 1 of "Pix2Pix based Image Enhancement" (Jain et al., UCSD; below: the paper), which is pix2pix's published
-network: 8 levels, 256 px to one. Down: conv 4x4 of stride 2, LeakyReLU 0.2, norm on all but the first and the
-innermost. Up: transposed conv 4x4 of stride 2, ReLU, norm on all but the last, and the map of the same size from the
-way down beside it. Kernels of 4 at stride 2 overlap evenly, so there is no checkerboard of uneven sums. Activations
-stand before the convolutions, as in the authors' code: the map that is handed across has none yet.
+Source: Table 1 of "Pix2Pix based Image Enhancement" (Jain et al., UCSD; below, "the paper"), which is pix2pix's
+published network: 8 levels, from 256 px down to one. Down: conv 4x4 of stride 2, LeakyReLU(0.2), a norm on all but the
+first and the innermost level. Up: transposed conv 4x4 of stride 2, ReLU, a norm on all but the last, concatenated with
+the map of the same size from the way down. Kernels of 4 at stride 2 overlap evenly, so there is no checkerboard. As in
+the authors' code, activations come before convolutions, so the maps passed across have none applied yet.
 
-Fewer levels lack maps of 8 * channels, not the outer ones: `levels` 6 is the paper's network for 64 px (its Table 1
-without layers 6, 7, 10 and 11). Dropout follows the first up-layers: three of 8 levels (the paper's layers 9, 10 and
-11), four of 9, two of 7, and one of 6 (layer 9, which the paper's smaller network keeps) or fewer.
+With fewer levels, maps of 8 * channels are dropped, not the outer ones: `levels` 6 is the paper's network for 64 px
+(its Table 1 without layers 6, 7, 10 and 11). Dropout follows the first up-layers: three of 8 levels (the paper's layers
+9, 10 and 11), four of 9, two of 7, and one of 6 (layer 9, which the paper's smaller network keeps) or fewer.
 
-A convolution has a bias where no norm follows: 54,414,531 parameters at 8 levels with batch norm. Norms are this
-package's (`enhance.nets.layers.norm`: epsilon 1e-3, instance norm with scale and shift).
+Convolutions have a bias where no norm follows: 54,414,531 parameters at 8 levels with batch norm. Norms are those of
+this package (`enhance.nets.layers.norm`: epsilon 1e-3, instance norm with scale and shift).
 """
 
 import itertools
@@ -24,17 +24,17 @@ from enhance.nets.layers import initialize_all, norm
 from enhance.nets.network import Dropout, Network, blank
 
 SLOPE = 0.2
-WIDEST = 8  # no map has more than this times `channels`
+WIDEST = 8  # times `channels`: the largest number of channels of any map
 
 
 class UNet(Network):
-    """(N, 3, H, W) float images, nominally in [0, 1], to images of the same shape in float32.
+    """Maps (N, 3, H, W) float images, nominally in [0, 1], to float32 images of the same shape.
 
-    `output` "tanh" (the default) is (tanh + 1) / 2, in [0, 1]: as the input, it is taken to have mean and deviation
-    0.5. The paper normalizes with mean 0.5 and deviation 0.25 and ends in a bare tanh, which can reach the levels from
-    0.25 to 0.75 alone. "relu" is in [0, inf), for targets of high dynamic range (the paper's third task).
+    output: "tanh" (the default) is (tanh + 1) / 2, in [0, 1]; like the input it is rescaled with mean and deviation
+    0.5. The paper normalizes with mean 0.5 and deviation 0.25 and ends in a bare tanh, which can only reach levels from
+    0.25 to 0.75. "relu" is in [0, inf), for targets of high dynamic range (the paper's third task).
 
-    H and W are multiples of 2**levels. The smallest map that is normed has four pixels.
+    H and W are multiples of 2**levels. The smallest map with a norm has four pixels.
     """
 
     def __init__(self, config: UNetConfig, generator: torch.Generator) -> None:
@@ -48,7 +48,7 @@ class UNet(Network):
         )
         self.up = nn.ModuleList(
             _up(
-                # Beside the map from below lies the one from the way down, except at the very bottom.
+                # Each up-layer sees the map from below and the one from the way down; the innermost has no such pair.
                 widths[level + 1] * (1 if level == last else 2),
                 widths[level],
                 config.norm if level > 0 else "none",
@@ -68,12 +68,12 @@ class UNet(Network):
         x = self.up[0](deep)
         for layer in self.up[1:]:
             x = layer(torch.cat((skips.pop(), x), dim=1))
-        x = x.float()  # bfloat16 is too coarse for pixels
+        x = x.float()  # bfloat16 has only 8 bits of precision, too few for pixels
         return (torch.relu(x) if self.output == "relu" else (torch.tanh(x) + 1) / 2), deep
 
 
 def dropout_layers(levels: int) -> int:
-    """How many of the first up-layers have dropout."""
+    """How many of the first up-layers have dropout; see the module."""
     return max(levels - 5, 1)
 
 

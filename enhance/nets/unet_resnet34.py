@@ -1,22 +1,23 @@
-"""A U-Net whose encoder is ResNet-34: phase 1 of the EnhanceGAN re-implementation (Kwan 2025).
+"""A U-Net with a ResNet-34 encoder: phase 1 of the EnhanceGAN re-implementation (Kwan 2025).
 
 The paper says "a U-Net generator with a pre-trained ResNet-34 encoder and skip connections"; its code is not published.
-The encoder is torchvision's, without its last pool and classifier: maps of 64, 64, 128, 256 and 512 channels at 1/2 to
-1/32 of the size. Everything below is our choice.
+The encoder is torchvision's, without its final pool and classifier: maps of 64, 64, 128, 256 and 512 channels at 1/2 to
+1/32 of the size. The rest is our choice.
 
-Decoder: five blocks of nearest upsampling, the encoder's map of that size beside it (at full size the picture itself),
-and two convolutions 3x3 with ReLU. Upsampling by repetition weighs all pixels alike, while a transposed convolution
-starts with a checkerboard that it must unlearn (Odena et al. 2016); its gradient is also deterministic on a GPU, where
-that of bilinear upsampling is not. No norm in the decoder: what it must learn is color, which the statistics of a small
-batch would shift between training and evaluation.
+Decoder: five blocks, each with nearest-neighbor upsampling, concatenation with the encoder's map of that size (at full
+size, the picture itself), and two 3x3 convolutions with ReLU. Nearest-neighbor upsampling weighs all pixels alike,
+while a transposed convolution starts with a checkerboard that it must unlearn (Odena et al. 2016). Its gradient is also
+deterministic on a GPU; that of bilinear upsampling is not. The decoder has no norms: what it must learn is color, which
+the statistics of small batches would shift between training and evaluation.
 
-Output: the picture plus a correction, without a bound. Every value in [0, 1] can be reached and every pixel has a
-gradient, at 0 and 1 too, where a sigmoid or tanh has none left. Weights are He's; the DPED's are so small that
-the encoder's gradients would vanish. The last convolution starts smaller, so that training starts from the untouched
-picture and not from noise of deviation 1.
+Output: the picture plus an unbounded correction. It reaches every value in [0, 1] and has a gradient everywhere,
+also at 0 and 1, where a sigmoid or tanh has none. Weights use He initialization; DPED's is so small that the encoder's
+gradients would vanish. The last convolution starts smaller still, so that training starts from the untouched picture
+and not from noise of deviation 1.
 
-`weights`: "random" are drawn like the decoder's. "imagenet" and "file:PATH" (a state dict of torchvision's resnet34,
-see `enhance.nets.pretrained`) replace the encoder's weights and running statistics; the decoder keeps its seeded ones.
+weights: "random" draws the encoder like the decoder. "imagenet" and "file:PATH" (a state dict of torchvision's
+resnet34; see `enhance.nets.pretrained`) replace the encoder's weights and running statistics; the decoder keeps its
+seeded ones.
 """
 
 import itertools
@@ -37,10 +38,10 @@ LAST_STD = 1e-3
 
 
 class UNetResNet34(Network):
-    """(N, 3, H, W) float images, nominally in [0, 1], to images of the same shape in float32, not bounded.
+    """Maps (N, 3, H, W) float images, nominally in [0, 1], to unbounded float32 images of the same shape.
 
-    H and W are multiples of 32. In training, batch norm needs more than one pixel at 1/32, or more than one image.
-    Raises WeightsUnavailable.
+    H and W are multiples of 32. In training, batch norm needs more than one pixel at 1/32 of the size, or more than one
+    image. Raises WeightsUnavailable.
     """
 
     mean: Tensor
@@ -56,13 +57,14 @@ class UNetResNet34(Network):
             for (inputs, outputs), skip in zip(itertools.pairwise(widths), skips, strict=True)
         )
         self.last = blank(nn.Conv2d, config.channels, 3, 3, padding=1)
-        # Not in the state dict: they are constants.
+        # Constants, so not part of the state dict; as buffers they follow the module to its device.
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         initialize_all(self, "he", generator)
         nn.init.normal_(self.last.weight, 0.0, LAST_STD, generator=generator)
         nn.init.zeros_(self.last.bias)
         if config.weights != "random":
+            # Last, so that the decoder draws the same weights whichever the encoder's are.
             fill(self.encoder, "ResNet-34", config.weights, load_state("ResNet-34", config.weights, imagenet_state))
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,7 +86,7 @@ class UNetResNet34(Network):
 
 
 class UpBlock(nn.Module):
-    """Twice the size by repetition, another map beside it, two convolutions 3x3 with ReLU."""
+    """Nearest-neighbor upsampling by 2, concatenation with another map, two 3x3 convolutions with ReLU."""
 
     def __init__(self, inputs: int, skip: int, outputs: int) -> None:
         super().__init__()
@@ -101,10 +103,10 @@ class UpBlock(nn.Module):
 
 
 def _empty_encoder() -> Any:
-    """torchvision's ResNet-34 up to its last map: convolutions not set, batch norms as new."""
-    from torchvision.models import resnet34  # takes a second: only this family pays for it
+    """torchvision's ResNet-34 up to its last map, with uninitialized convolutions and fresh batch norms."""
+    from torchvision.models import resnet34  # takes a second, and only this family needs it
 
-    with torch.device("meta"):  # where its constructor draws nothing from torch's global generator
+    with torch.device("meta"):  # so that the constructor draws nothing from torch's global generator
         net = resnet34()
     net.avgpool = net.fc = nn.Identity()
     net.to_empty(device="cpu")
@@ -115,7 +117,7 @@ def _empty_encoder() -> Any:
 
 
 def imagenet_state() -> State:
-    """torchvision's weights, downloaded once into its cache. Raises OSError without network and without cache."""
+    """torchvision's weights, downloaded once into its cache. Raises OSError if offline and not cached."""
     from torchvision.models import ResNet34_Weights
 
     state: State = ResNet34_Weights.IMAGENET1K_V1.get_state_dict(

@@ -1,10 +1,10 @@
 """The training rules, each a small strategy of its own; the micro-run only asks for the next step.
 
-| rule | what it trains | from |
+| rule | what it trains | source |
 |---|---|---|
-| paired | a generator on pairs; against a critic as well where loss.adversarial > 0 | DPED, FPIE, pix2pix |
-| phased | the same, with CurveBlock and critic joining later | the EnhanceGAN re-implementation |
-| cycle | two generators and two critics without pairs | CycleGAN |
+| paired | a generator on pairs; with loss.adversarial > 0 also against a critic | DPED, FPIE, pix2pix |
+| phased | the same, with the CurveBlock and the critic joining later | the EnhanceGAN re-implementation |
+| cycle | two generators and two critics, without pairs | CycleGAN |
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ RULES: dict[str, Builder] = {"paired": _paired, "phased": Phased, "cycle": Cycle
 
 
 def build_rule(config: Config, seed: int, data: PatchStore, device: torch.device) -> Rule:
-    """The training rule of a configuration; raises ConfigError where `data` does not suit it."""
+    """Build the training rule of a configuration. Raises ConfigError if `data` does not suit it."""
     if not data.paired and config.train.rule != "cycle":
-        raise ConfigError([f"train.rule={config.train.rule} needs pairs, and {data.spec} holds none; choose cycle"])
+        raise ConfigError([f"train.rule={config.train.rule} needs pairs, but {data.spec} has none; choose cycle"])
     return RULES[config.train.rule](config, Seeds.of(seed, config.train.vary), data, device)

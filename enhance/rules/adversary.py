@@ -1,4 +1,4 @@
-"""A critic with everything that trains it: the other player of an adversarial rule."""
+"""A critic with its objective and optimizer: the opponent in an adversarial rule."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +16,10 @@ from enhance.training.seeds import Seeds
 
 
 class Adversary:
-    """Judges pictures for the generator, and learns to tell them from photographs.
+    """Scores pictures for the generator, and learns to tell them from photographs.
 
-    `generator_steps` is the number of generator steps that it lives through; its own schedule is laid over its own
-    updates: `critic_steps` for each of those, and `pretrain_steps` before the first.
+    `generator_steps` is the number of generator steps it takes part in. Its learning-rate schedule spans its own
+    updates: `critic_steps` for each generator step, and `pretrain_steps` before the first.
     """
 
     def __init__(self, config: Config, seeds: Seeds, device: torch.device, generator_steps: int) -> None:
@@ -33,27 +33,27 @@ class Adversary:
         self.updates = 0
 
     def loss(self, enhanced: Tensor, inputs: Tensor) -> Tensor:
-        """The generator's adversarial term, (), with gradients through the critic but not for it."""
+        """The generator's adversarial term, shape (). Its gradients pass through the critic, not into its weights."""
         self.critic.requires_grad_(False)
         return self.objective.generator_loss(self._scores(enhanced, inputs))
 
     def learn(self, real: Tensor, enhanced: Tensor, inputs: Tensor, autocast: Callable[[], Any]) -> dict[str, Tensor]:
-        """One update: real pictures against enhanced ones, both shown. Detached stats of shape ()."""
+        """Update the critic once, on both real and enhanced pictures. Returns detached stats of shape ()."""
         enhanced = enhanced.detach()
         self.critic.requires_grad_(True)
-        with autocast():  # one after the other: a batch norm must not mix what is to be told apart
+        with autocast():  # in two passes: in one, batch norm would normalize real and enhanced pictures together
             good, made = self._scores(real, inputs).float(), self._scores(enhanced, inputs).float()
         scores = torch.cat((good, made))
         is_real = torch.arange(len(scores), device=self.device) < len(real)
         loss = self.objective.critic_loss(good, made)
         noise = torch_generator(self.seeds.data, self.updates, Stream.PENALTY, self.device)
-        penalty = self.objective.penalty(self.critic, real, enhanced, self._shown(inputs), noise)
+        penalty = self.objective.penalty(self.critic, real, enhanced, self._critic_inputs(inputs), noise)
         return self._update(loss, penalty, scores, is_real)
 
     def learn_mixed(
         self, real: Tensor, enhanced: Tensor, inputs: Tensor, coins: Tensor, autocast: Callable[[], Any]
     ) -> dict[str, Tensor]:
-        """One update that shows either the real or the enhanced picture of each sample, by its coin (B,) bool."""
+        """Update the critic once, on the real or the enhanced picture of each sample, as its coin (B,) bool decides."""
         self.critic.requires_grad_(True)
         shown = torch.where(coins[:, None, None, None], real, enhanced.detach())
         with autocast():
@@ -61,11 +61,11 @@ class Adversary:
         return self._update(self.objective.critic_loss_mixed(scores, coins), None, scores, coins)
 
     def state_dict(self) -> dict[str, Any]:
-        """Critic, optimizer, and how often it has learned."""
+        """The critic, its optimizer, and its number of updates."""
         return {"critic": self.critic.state_dict(), "optimizer": self.optimizer.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Restore a state from `state_dict`."""
         self.critic.load_state_dict(state["critic"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.updates = state["updates"]
@@ -81,8 +81,8 @@ class Adversary:
         return stats if penalty is None else stats | {"critic_penalty": penalty.detach()}
 
     def _scores(self, images: Tensor, inputs: Tensor) -> Tensor:
-        scores: Tensor = self.critic(images, self._shown(inputs))
+        scores: Tensor = self.critic(images, self._critic_inputs(inputs))
         return scores
 
-    def _shown(self, inputs: Tensor) -> Tensor | None:
+    def _critic_inputs(self, inputs: Tensor) -> Tensor | None:
         return inputs if self.critic.sees_input else None

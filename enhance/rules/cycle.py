@@ -1,8 +1,8 @@
-"""Training without pairs: two generators that undo each other, each judged by a critic (CycleGAN, Zhu et al. 2017).
+"""Training without pairs: two generators that invert each other, each judged by a critic (CycleGAN, Zhu et al. 2017).
 
-`net` makes the good camera's pictures of the phone's, `back` the other way round. The Keras example for
-iphone2dslr_flower has least squares, weights 10 (cycle) and 5 (identity), no pool; the original a pool of 50 pictures.
-Adversarial, cycle and identity terms are sums over both directions, as there.
+`net` turns the phone's pictures into the good camera's, `back` does the reverse. The Keras example for
+iphone2dslr_flower uses least squares, weights 10 (cycle) and 5 (identity) and no pool; the original has a pool of 50
+pictures. As there, the adversarial, cycle and identity terms are sums over both directions.
 """
 
 import torch
@@ -18,14 +18,16 @@ from enhance.rules.rule import Stateful, StepStats, TrainedNetworks
 from enhance.training.metrics import psnr_db
 from enhance.training.seeds import Seeds
 
-_SECOND = 1 << 31  # apart from the seeds that people choose; of more than 32 bits torch's CPU generator drops the rest
+# Keeps the second generator's and critic's seeds apart from any that people choose, yet within 32 bits: torch's CPU
+# generator ignores higher ones.
+_SECOND = 1 << 31
 
 
 class Cycle(TrainedNetworks):
     """Both generators take one step together, then both critics learn from the same pictures.
 
-    One optimizer holds the weights of both generators; clipping, if it is on, sees the two as one. With several critic
-    steps, those after the first see fresh pictures.
+    One optimizer holds the weights of both generators, so clipping treats them as one. With several critic steps, all
+    but the first get new pictures.
     """
 
     def __init__(self, config: Config, seeds: Seeds, data: PatchStore, device: torch.device) -> None:
@@ -40,16 +42,16 @@ class Cycle(TrainedNetworks):
                 self.pools[name] = Pool(config.cycle.pool_images, own.data)
 
     def build_nets(self) -> dict[str, Network]:
-        """The generator that is evaluated, and its way back."""
+        """The generator that is evaluated, and the one for the way back."""
         first = self.seeds.initialisation
         return {"net": self.new_net(first), "back": self.new_net(first + _SECOND)}
 
     def parts(self) -> dict[str, Stateful]:
-        """Everything with a state, by name."""
+        """Everything that has a state, by name."""
         return super().parts() | self.judges | {f"{name}_pool": pool for name, pool in self.pools.items()}
 
     def train_step(self, step: int) -> StepStats:
-        """One step of both generators, and the critics' share of them."""
+        """Take one step of both generators, then the critics' steps."""
         self.begin(step)
         if step == 0:
             for update in range(self.config.adversarial.pretrain_steps if self.judges else 0):
@@ -67,7 +69,7 @@ class Cycle(TrainedNetworks):
         return stats
 
     def scores(self, source: Tensor, output: Tensor) -> dict[str, Tensor]:
-        """ "cycle_psnr_db": how well the way back restores the input from what was made of it, in dB per image."""
+        """ "cycle_psnr_db": how well the way back restores the input from the output, in dB per image."""
         self.back.eval()
         return {"cycle_psnr_db": psnr_db(apply(self.back, output), source)}
 
@@ -87,7 +89,7 @@ class Cycle(TrainedNetworks):
         shown = {"critic": (good, enhanced, phone), "critic_back": (phone, degraded, good)}
         signals: dict[str, Tensor] = {}
         for name, (real, made, inputs) in shown.items():
-            made = self.pools[name].exchange(made.detach(), batch)
+            made = self.pools[name].exchange(made.detach(), batch)  # both critics' pools draw with their own seeds
             found = self.judges[name].learn(real, made, inputs, self.autocast)
             signals |= {figure.replace("critic", name, 1): value for figure, value in found.items()}
         return signals
@@ -98,6 +100,6 @@ class Cycle(TrainedNetworks):
             return phone, good, self.net(phone).float(), self.back(good).float()
 
     def _batch(self, step: int, turn: int) -> int:
-        """A number of its own for every batch: those of the critics' pretraining come first."""
+        """A unique number for every batch; those of the critics' pretraining come first."""
         game = self.config.adversarial
         return game.pretrain_steps + step * game.critic_steps + turn

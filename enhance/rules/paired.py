@@ -1,4 +1,4 @@
-"""Training on pairs: with the picture terms alone, or against a critic as well."""
+"""Training on pairs, with or without a critic."""
 
 import torch
 from torch import Tensor
@@ -12,10 +12,10 @@ from enhance.training.seeds import Seeds
 
 
 class Supervised(TrainedNetworks):
-    """The output is compared with its target."""
+    """Compares the output with its target."""
 
     def train_step(self, step: int) -> StepStats:
-        """One step of the generator."""
+        """Take one step of the generator."""
         self.begin(step)
         source, target = self.feed.pairs(step, Stream.GENERATOR)
         with self.autocast():
@@ -29,10 +29,10 @@ class Supervised(TrainedNetworks):
 
 
 class Adversarial(Supervised):
-    """A critic judges the output too, and learns in turns with the generator.
+    """Adds a critic of the output, which learns in turns with the generator.
 
-    The order is DPED's code: one step of the generator, then the critic's on batches of their own. `first_step` is
-    that from which the critic takes part.
+    The order is that of DPED's code: one step of the generator, then the critic's steps on batches of their own. The
+    critic joins at `first_step`.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Adversarial(Supervised):
         self.adversary = Adversary(config, seeds, device, config.train.steps - first_step)
 
     def train_step(self, step: int) -> StepStats:
-        """One step of the generator, and the critic's share of them."""
+        """Take one step of the generator, then the critic's steps."""
         self.takes_part = step >= self.first_step
         if step == self.first_step:
             self.begin(step)  # an evaluation may have left the networks in evaluation mode
@@ -57,17 +57,17 @@ class Adversarial(Supervised):
         return stats
 
     def terms(self, source: Tensor, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The picture terms, and the critic's verdict once it takes part."""
+        """The picture terms and, once the critic has joined, the adversarial term."""
         found = super().terms(source, output, target)
         return found | {"adversarial": self.adversary.loss(output, source)} if self.takes_part else found
 
     def parts(self) -> dict[str, Stateful]:
-        """Everything with a state, by name."""
+        """Everything that has a state, by name."""
         return super().parts() | {"adversary": self.adversary}
 
     def _critic_step(self) -> dict[str, Tensor]:
         update = self.adversary.updates
-        source, target = self.feed.pairs(update, Stream.CRITIC)
+        source, target = self.feed.pairs(update, Stream.CRITIC)  # counted in updates: no two of them share a batch
         with torch.no_grad(), self.autocast():
             enhanced = self.net(source).float()
         if self.config.adversarial.shown == "coin":

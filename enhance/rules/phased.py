@@ -1,8 +1,8 @@
-"""Training in phases, each from the weights of the one before (the EnhanceGAN re-implementation, its section 3).
+"""Training in phases, each starting from the weights of the one before (EnhanceGAN re-implementation, section 3).
 
-Phase 1 trains the base network; phase 2, from `phases.curve_at` of the steps, also its CurveBlock; phase 3, from
-`phases.adversarial_at`, also against the critic. Where two begin together, or one at 0, or one never (at 1), there are
-fewer phases.
+Phase 1 trains the base network. Phase 2, from the share `phases.curve_at` of the steps, also trains its CurveBlock.
+Phase 3, from `phases.adversarial_at`, also trains against the critic. There are fewer phases if two start together, or
+if one starts at 0 or never (at 1).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from enhance.training.seeds import Seeds
 
 
 class Phased:
-    """Turns the switches of a rule on pairs, and lets it train."""
+    """Runs a rule for pairs and switches its parts on as the phases begin."""
 
     def __init__(self, config: Config, seeds: Seeds, data: PatchStore, device: torch.device) -> None:
         phases, steps = config.phases, config.train.steps
@@ -35,22 +35,22 @@ class Phased:
         self._switch(0)
 
     def train_step(self, step: int) -> StepStats:
-        """Train step number `step`; the first one of a phase starts the optimizer afresh."""
+        """Train step number `step`; the first step of a phase resets the optimizer."""
         self._switch(step)
-        if step and step in (self.curve_from, self.critic_from):
+        if step and step in (self.curve_from, self.critic_from):  # a phase that starts at 0 has nothing to reset
             self.optimizer.restart(self.config.phases.lr_factor)
         return self.rule.train_step(step)
 
     def scores(self, source: torch.Tensor, output: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Metrics of its own: none."""
+        """The inner rule's own metrics: none."""
         return self.rule.scores(source, output)
 
     def state_dict(self) -> dict[str, Any]:
-        """That of the rule inside: the switches are functions of the step."""
+        """The inner rule's state; the switches follow from the step."""
         return self.rule.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state."""
+        """Restore a state from `state_dict`."""
         self.rule.load_state_dict(state)
 
     def _switch(self, step: int) -> None:
@@ -58,4 +58,4 @@ class Phased:
             self.net.enabled = step >= self.curve_from
         if "content" in self.rule.losses.weights:
             factor = self.config.phases.content_factor if step < self.critic_from else 1.0
-            self.rule.losses.weights["content"].fill_(self._content * factor)
+            self.rule.losses.weights["content"].fill_(self._content * factor)  # in place: the losses hold this tensor

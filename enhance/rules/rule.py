@@ -1,4 +1,4 @@
-"""What a training rule is: it owns the networks, their optimizers and whatever else training needs, and trains a step.
+"""The interface of a training rule. A rule owns the networks, their optimizers and all other training state.
 
 The micro-run around it counts steps, watches for divergence, evaluates and reports.
 """
@@ -24,11 +24,11 @@ from enhance.training.seeds import Seeds
 
 @dataclass(frozen=True, slots=True)
 class StepStats:
-    """What one step says of itself: detached tensors of shape () on the device.
+    """Statistics of one training step: detached tensors of shape () on the device.
 
-    `terms` are the unweighted loss terms, `total` their weighted sum, `size` the sum of the absolute weighted terms
-    (terms of opposite sign must not hide each other), `grad_norm` that of the generator before clipping, `signals`
-    whatever else is worth a report.
+    terms: the unweighted loss terms. total: their weighted sum. size: the sum of the absolute weighted terms, in which
+    terms of opposite sign do not cancel. grad_norm: the generator's, before clipping. signals: other diagnostics for
+    the report.
     """
 
     terms: dict[str, Tensor]
@@ -39,7 +39,7 @@ class StepStats:
 
 
 class Stateful(Protocol):
-    """Something that can be stopped and gone on with."""
+    """Something whose state can be saved and restored."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -47,7 +47,7 @@ class Stateful(Protocol):
 
 
 class Rule(Protocol):
-    """What the micro-run needs of a training rule. `net` is the network that is evaluated."""
+    """What the micro-run needs from a training rule. `net` is the network to evaluate."""
 
     net: Network
     optimizer: Optimizer
@@ -57,20 +57,20 @@ class Rule(Protocol):
         ...
 
     def scores(self, source: Tensor, output: Tensor) -> dict[str, Tensor]:
-        """Metrics of its own, (N,) each, for inputs and what the evaluated network made of them."""
+        """The rule's own metrics, (N,) each, for inputs and the evaluated network's outputs."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """What a fresh rule of the same configuration, seed and data needs to go on from here."""
+        """What a new rule of the same configuration, seed and data needs in order to continue."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state; raises KeyError or RuntimeError where it does not fit."""
+        """Restore a state from `state_dict`. Raises KeyError or RuntimeError if it does not fit."""
         ...
 
 
 class TrainedNetworks:
-    """What the rules share: one or more generators, with one optimizer for all of them."""
+    """What the rules share: one or more generators, and a single optimizer for all of them."""
 
     def __init__(self, config: Config, seeds: Seeds, data: PatchStore, device: torch.device) -> None:
         self.config, self.seeds, self.device = config, seeds, device
@@ -81,41 +81,42 @@ class TrainedNetworks:
         self.optimizer = Optimizer(list(self.nets.values()), config.optimizer, config.train.steps)
 
     def scores(self, source: Tensor, output: Tensor) -> dict[str, Tensor]:
-        """Metrics of its own, (N,) each, for inputs and what the evaluated network made of them."""
+        """The rule's own metrics, (N,) each, for inputs and the evaluated network's outputs."""
         return {}
 
     def build_nets(self) -> dict[str, Network]:
-        """The networks that `optimizer` trains, by name; "net" is the one that is evaluated."""
+        """The networks that `optimizer` trains, by name; "net" is the one to evaluate."""
         return {"net": self.new_net(self.seeds.initialisation)}
 
     def parts(self) -> dict[str, Stateful]:
-        """Everything with a state, by name."""
+        """Everything that has a state, by name."""
         return {**self.nets, "optimizer": self.optimizer}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a fresh rule of the same configuration, seed and data needs to go on from here."""
+        """What a new rule of the same configuration, seed and data needs in order to continue."""
         return {name: part.state_dict() for name, part in self.parts().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state; raises KeyError or RuntimeError where it does not fit."""
+        """Restore a state from `state_dict`. Raises KeyError or RuntimeError if it does not fit."""
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
 
-    # --- for the rules -------------------------------------------------------------------------------------------
+    # --- for subclasses ------------------------------------------------------------------------------------------
 
     def new_net(self, seed: int) -> Network:
-        """A generator of the configured family on the device, ready for training."""
+        """A generator of the configured family on the device, in training mode."""
         net = build_net(self.config.net, seed).to(self.device)
+        # Channels-last: the pictures lie in memory like that, and the faster convolution kernels want it.
         return net.to(memory_format=torch.channels_last).train()
 
     def begin(self, step: int) -> None:
-        """What every step begins with: networks in training mode, their noise a function of (seed, step)."""
+        """Prepare a step: put the networks into training mode and restart their noise from (seed, step)."""
         for index, net in enumerate(self.nets.values()):
             net.train()
             reseed(net, noise_seed(self.seeds.data, step, Stream.DROPOUT) + index)
 
     def descend(self, terms: dict[str, Tensor], signals: dict[str, Tensor]) -> StepStats:
-        """One step of the optimizer down the weighted sum of `terms`."""
+        """Take one optimizer step down the weighted sum of `terms`."""
         weighted = self.losses.weighted(terms)
         total = weighted.sum()
         self.optimizer.zero_grad()
@@ -125,6 +126,6 @@ class TrainedNetworks:
         return StepStats({n: t.detach() for n, t in terms.items()}, total.detach(), size, grad_norm, signals)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """The precision of the training step."""
+        """The context that sets the precision of the training step."""
         enabled = self.config.train.dtype == "bf16"
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)

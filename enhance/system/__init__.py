@@ -1,1 +1,1 @@
-"""The machine and the code that a result comes from. Nothing here loads torch."""
+"""Facts about the machine and the code behind a result. Nothing here loads torch."""

@@ -1,4 +1,4 @@
-"""What Linux says of this machine's processor. Knows no torch."""
+"""What Linux reports about this machine's processor. Free of torch."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def cpu_field(name: str) -> list[str]:
-    """What /proc/cpuinfo says under `name` ("model name", "flags", "cpu MHz"), once per core; empty elsewhere."""
+    """The values of `name` ("model name", "flags", "cpu MHz") in /proc/cpuinfo, one per core; empty off Linux."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
     pairs = (line.partition(":") for line in lines)
     return [value.strip() for own, _, value in pairs if own.strip() == name]

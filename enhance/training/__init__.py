@@ -1,1 +1,1 @@
-"""What training rules are built from: seeds, batches, optimizers, metrics and the guard against divergence."""
+"""The building blocks of training rules: seeds, batches, optimizers, metrics, and the guard against divergence."""

@@ -1,12 +1,12 @@
-"""Random brightness, contrast and saturation, the same for an input and its target (pix2pix task B).
+"""Random brightness, contrast and saturation, applied alike to an input and its target (pix2pix task B).
 
 The operations are torchvision's (`adjust_brightness`, `adjust_contrast`, `adjust_saturation`), in this order, each with
-a factor of its own per sample and clipped to [0, 1]. Input and target go through one and the same function of the
-pixel's value, or there would be something to learn that is not in the photographs: where the two agree, they agree
-afterwards. So contrast is stretched around the input's mean gray in both; around each one's own, a difference in
-brightness would stay as it is while everything else is stretched.
+its own factor per sample and clipped to [0, 1]. Input and target go through the same function of a pixel's value, so
+that pixels on which the two agree still agree afterwards; anything else would teach the network a difference that is
+not in the photographs. Contrast is therefore stretched around the input's mean gray in both. Around each picture's own
+mean, a difference in brightness would stay unchanged while everything else is stretched.
 
-Flips are index arithmetic: `enhance.data.batches`.
+Flips are done by indexing: see `enhance.data.batches`.
 """
 
 import torch
@@ -19,13 +19,14 @@ GRAY = (0.2989, 0.587, 0.114)  # torchvision's rgb_to_grayscale
 
 
 def augment(source: Tensor, target: Tensor, config: AugmentConfig, seed: int, step: int) -> tuple[Tensor, Tensor]:
-    """Both of (N, 3, H, W), float in [0, 1], augmented by the factors of this seed and step.
+    """Augment `source` and `target`, (N, 3, H, W) float in [0, 1], by the factors of this seed and step.
 
-    Factors are uniform in [1 - strength, 1 + strength]. With all strengths 0 nothing is drawn and the tensors
-    themselves come back; one strength does not change what is drawn for another. Pictures that are no pairs are
-    augmented by one call for each, `augment(x, x, ...)`.
+    Factors are uniform in [1 - strength, 1 + strength]. If all strengths are 0, nothing is drawn and the tensors
+    themselves are returned. One strength does not affect the draws of another. For pictures without partners, call it
+    once for each side: `augment(x, x, ...)`.
     """
     strengths = (config.brightness, config.contrast, config.saturation)
+    # Always three rows: switching one operation on must not change the factors of the others.
     if not any(strengths):
         return source, target
     uniform = generator_at(seed, step, stream=Stream.COLOR).uniform(-1, 1, (3, len(source), 1, 1, 1))
@@ -47,5 +48,5 @@ def _blend(images: Tensor, other: Tensor | int, factor: Tensor) -> Tensor:
 
 
 def _gray(images: Tensor) -> Tensor:
-    """(N, 1, H, W)."""
+    """(N, 3, H, W) to (N, 1, H, W)."""
     return (images * images.new_tensor(GRAY)[:, None, None]).sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The batches of a trial, on its device: pure functions of (seed, step), whatever ran before in this process."""
+"""A trial's batches on its device: pure functions of (seed, step), whatever ran before in the same process."""
 
 import numpy as np
 import torch
@@ -12,45 +12,45 @@ from enhance.training.augment import augment
 
 
 class Feed:
-    """Crops of the store's pictures: (B, 3, crop_px, crop_px) float32 in [0, 1], channels last.
+    """Crops of the store's pictures: (B, 3, crop_px, crop_px) float32 in [0, 1], in channels-last memory format.
 
-    Raises ConfigError where the pictures are smaller than the configured crop.
+    Raises ConfigError if the pictures are smaller than the configured crop.
     """
 
     def __init__(self, data: PatchStore, config: Config, seed: int, device: torch.device) -> None:
         size_px, crop_px = data.train_input.shape[1], config.train.crop_px
         if crop_px > size_px:
-            raise ConfigError([f"train.crop_px={crop_px} is larger than the pictures of {data.spec}: {size_px} px"])
+            raise ConfigError([f"train.crop_px={crop_px} is larger than the pictures of {data.spec} ({size_px} px)"])
         self.data, self.config, self.seed, self.device = data, config, seed, device
 
     def pairs(self, step: int, stream: Stream) -> tuple[Tensor, Tensor]:
-        """The inputs and targets of one step, augmented alike."""
+        """The inputs and targets of one step, with identical crops, flips and color changes."""
         plan = self._plan(step, stream, len(self.data.train_input))
         source = self._pictures(self.data.train_input, plan)
         target = self._pictures(self.data.train_target, plan)
         return augment(source, target, self.config.augment, self.seed, step)
 
     def sides(self, step: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets that have nothing to do with each other, as an unpaired rule sees them.
+        """Inputs and targets of one step that do not belong together, for rules that train without pairs.
 
-        Of a store of pairs, inputs come from one half and targets from the other: the truth about an input is never
-        shown. Raises ValueError where a store of pairs holds a single one.
+        From a store of pairs, inputs come from one half and targets from the other, so that an input's true target is
+        never shown. Raises ValueError if such a store has only one pair.
         """
         source, target = self.data.train_input, self.data.train_target
         if self.data.paired:
             source, target = source[0::2], target[1::2]
         if not len(target):
-            raise ValueError("an unpaired rule needs at least two training pairs, to take them apart")
+            raise ValueError("training without pairs needs at least 2 training pairs, to take the two sides from")
         inputs = self._pictures(source, self._plan(step, Stream.GENERATOR, len(source)))
         targets = self._pictures(target, self._plan(step, Stream.OTHER_SIDE, len(target)))
         return self._alone(inputs, step), self._alone(targets, step)
 
     def _alone(self, pictures: Tensor, step: int) -> Tensor:
-        """Pictures without partners, augmented."""
+        """Augment pictures without partners."""
         return augment(pictures, pictures, self.config.augment, self.seed, step)[0]
 
     def coins(self, step: int) -> Tensor:
-        """Heads or tails for each sample of a batch: (B,) bool."""
+        """A random bool for each sample of a batch: (B,)."""
         coins = generator_at(self.seed, step, stream=Stream.COIN).integers(0, 2, self.config.train.batch_size, bool)
         return torch.from_numpy(coins).to(self.device)
 
@@ -72,24 +72,24 @@ class Feed:
 
 
 def to_images(pictures: Pictures, device: torch.device | str = "cpu") -> Tensor:
-    """(N, H, W, 3) whole numbers to (N, 3, H, W) float32 in [0, 1]; the memory stays channels-last."""
+    """(N, H, W, 3) uint8 or uint16 to (N, 3, H, W) float32 in [0, 1], in channels-last memory format."""
     top = np.iinfo(pictures.dtype).max
-    if pictures.dtype != np.uint8:  # torch knows few operations on wider unsigned numbers
+    if pictures.dtype != np.uint8:  # torch supports few operations on wider unsigned integers
         pictures = pictures.astype(np.float32)
     return torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float().div_(top)
 
 
 def to_pixels(images: Tensor) -> Pixels:
-    """(N, 3, H, W) float images to (N, H, W, 3) uint8: clipped to [0, 1] and rounded."""
+    """(N, 3, H, W) float images to (N, H, W, 3) uint8, clipped to [0, 1] and rounded."""
     pixels: Pixels = images.clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return pixels
 
 
 def torch_generator(seed: int, step: int, stream: Stream, device: torch.device) -> torch.Generator:
-    """Random numbers of their own for (stream, seed, step), for what is drawn on the device."""
+    """A generator on `device`, independent for every (stream, seed, step)."""
     return torch.Generator(device).manual_seed(noise_seed(seed, step, stream))
 
 
 def noise_seed(seed: int, step: int, stream: Stream) -> int:
-    """A whole number in [0, 2^62) of its own for every (stream, seed, step)."""
+    """An independent whole number in [0, 2^62) for every (stream, seed, step)."""
     return int(generator_at(seed, step, stream=stream).integers(2**62))

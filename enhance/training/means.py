@@ -1,4 +1,4 @@
-"""Running means of what each step says of itself, kept on the device: reading them is all that waits for it."""
+"""Running means of step statistics, kept on the device: only reading them waits for it."""
 
 from typing import Any
 
@@ -7,25 +7,27 @@ from torch import Tensor
 
 
 class Means:
-    """Sums of named stats of shape (). Which names there are may change from step to step."""
+    """Sums of named statistics of shape (). The set of names may change from step to step."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._clear()
 
     def _clear(self) -> None:
+        # One sum and one count per set of names that occurred together: each step costs a single addition.
         self._sums: dict[tuple[str, ...], Tensor] = {}
         self._counts: dict[tuple[str, ...], int] = {}
 
     def add(self, stats: dict[str, Tensor]) -> None:
-        """Count one step; one addition for all of its stats."""
+        """Add the statistics of one step."""
         names = tuple(stats)
+        # Float64: in float32 a long sum would lose small values.
         values = torch.stack([value.double() for value in stats.values()])
         self._sums[names] = self._sums[names] + values if names in self._sums else values
         self._counts[names] = self._counts.get(names, 0) + 1
 
     def take(self) -> dict[str, float]:
-        """The mean of every figure over the steps that had it, since the last taking; starts over."""
+        """Return the mean of each statistic over the steps that had it since the last call, and start over."""
         totals: dict[str, float] = {}
         steps: dict[str, int] = {}
         for names, sums in self._sums.items():
@@ -40,7 +42,7 @@ class Means:
         return {"sums": [[list(names), sums.clone(), self._counts[names]] for names, sums in self._sums.items()]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Restore a state from `state_dict`."""
         self._clear()
         for names, sums, count in state["sums"]:
             self._sums[tuple(names)], self._counts[tuple(names)] = sums.to(self._device).clone(), count

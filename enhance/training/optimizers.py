@@ -1,18 +1,18 @@
-"""Optimizers with their learning-rate schedules and gradient clipping, and the moving average of weights.
+"""Optimizers with learning-rate schedules and gradient clipping, and the moving average of weights.
 
-The update rules are torch.optim's, with torch's defaults where a configuration has no leaf (eps 1e-8, and so on). Adam
-and AdamW are fused: one call per step. SGD is not, because torch's fused form fails where a parameter gets its first
-gradient later than others.
+The update rules are torch.optim's, with torch's defaults for whatever a configuration does not set (eps 1e-8, for
+example). Adam and AdamW are fused: one call per step. SGD is not, because torch's fused version fails if a parameter
+gets its first gradient later than others.
 
 Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks") replaces the momentum of a matrix
-by a nearby one whose singular values are all about 1, by five Newton-Schulz steps in bfloat16. torch.optim.Muon takes
-matrices only; as in the authors' code a kernel (out, in, height, width) is one of out rows. A transposed convolution's
-kernel is stored as (in, out, height, width) and has in rows: it is that of the convolution whose transpose it is. Where
-a matrix has more rows than columns, torch multiplies the learning rate by sqrt(rows / columns). So does the authors'
-code for matrices; for kernels it divides height by width there, which is 1 for square ones. Everything else is AdamW's
-with torch's betas: biases, norms, slopes, and the kernels of each module's first and last layer, in the order of
-registration (in a curve network the base's last layer is followed by others, and so hidden). Muon and AdamW have the
-same `weight_decay`, each times its own learning rate.
+by a nearby matrix whose singular values are all about 1, using five Newton-Schulz steps in bfloat16. torch.optim.Muon
+accepts matrices only; as in the authors' code, a kernel (out, in, height, width) is treated as a matrix with `out`
+rows. The kernel of a transposed convolution is stored as (in, out, height, width) and gets `in` rows, those of the
+convolution whose transpose it is. If a matrix has more rows than columns, torch multiplies the learning rate by
+sqrt(rows / columns). The authors' code does so for matrices, but for kernels it uses height / width, which is 1 for
+square ones. All other parameters use AdamW with torch's betas: biases, norms, slopes, and the kernels of each module's
+first and last layer in registration order (in a curve network, the base's last layer is followed by others and so
+counts as hidden). Muon and AdamW share `weight_decay`, each multiplying it by its own learning rate.
 """
 
 import copy
@@ -30,14 +30,14 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def learning_rate_at(config: OptimizerConfig, steps: int, step: int) -> float:
-    """The learning rate of step 0, 1, ... of `steps`; after the last step that of the last.
+    """The learning rate at step 0, 1, ... of `steps`; beyond the last step, that of the last.
 
-    Warm-up takes w = warmup_share * steps: step t has (t + 1) / w of `lr`, so that none is 0. `lr` itself holds until
-    h = hold_share * steps (at least w). Of the rest, step t has passed x = (t - h) / (steps - h): "linear" is
-    lr * (1 - x), "cosine" lr * (1 + cos(pi x)) / 2. Both would be 0 at step `steps`, the first that is no longer taken:
-    as torch's LinearLR and CosineAnnealingLR, no step is wasted. CycleGAN: "linear", hold_share 0.5.
+    With w = warmup_share * steps, step t of the warm-up has (t + 1) / w of `lr`, so no step has 0. `lr` itself holds
+    until h = hold_share * steps (at least w). After that, with x = (t - h) / (steps - h), "linear" is lr * (1 - x) and
+    "cosine" lr * (1 + cos(pi x)) / 2. Both would reach 0 at step `steps`, the first one not taken, as in torch's
+    LinearLR and CosineAnnealingLR, so no step is wasted. CycleGAN: "linear" with hold_share 0.5.
 
-    Raises ValueError where `steps` < 1 or `step` < 0.
+    Raises ValueError if `steps` < 1 or `step` < 0.
     """
     if steps < 1 or step < 0:
         raise ValueError(f"steps={steps} must be at least 1 and step={step} at least 0")
@@ -45,7 +45,7 @@ def learning_rate_at(config: OptimizerConfig, steps: int, step: int) -> float:
 
 
 def _share_at(config: OptimizerConfig, steps: int, step: int) -> float:
-    """The share of the full learning rate, in (0, 1]."""
+    """The fraction of the full learning rate, in (0, 1]."""
     step = min(step, steps - 1)
     warm = config.warmup_share * steps
     if step + 1 < warm:
@@ -58,13 +58,13 @@ def _share_at(config: OptimizerConfig, steps: int, step: int) -> float:
 
 
 class Optimizer:
-    """A torch optimizer with its schedule and clipping, for the parameters of one or several modules.
+    """A torch optimizer with schedule and clipping, for the parameters of one or more modules.
 
-    The modules must already be on their device and in their memory format. `steps` is the full budget, over which the
-    schedule is laid. Parameters without a gradient are left as they are.
+    The modules must already be on their device and in their memory format. `steps` is the full budget, which the
+    schedule spans. Parameters without a gradient are left alone.
 
-    Raises ValueError where `steps` < 1, where `nesterov` goes without momentum, and where a module has no hidden layer
-    for Muon.
+    Raises ValueError if `steps` < 1, if `nesterov` is set without momentum, and if a module has no hidden layer for
+    Muon.
     """
 
     def __init__(self, modules: nn.Module | Sequence[nn.Module], config: OptimizerConfig, steps: int) -> None:
@@ -72,7 +72,7 @@ class Optimizer:
             raise ValueError(f"steps={steps} must be at least 1")
         self.config, self.steps = config, steps
         modules = [modules] if isinstance(modules, nn.Module) else list(modules)
-        self._parameters = list(nn.ModuleList(modules).parameters())  # each once, if modules share some
+        self._parameters = list(nn.ModuleList(modules).parameters())  # without duplicates, if modules share some
         self._kernels = _hidden_kernels(modules) if isinstance(config, MuonConfig) else []
         self._parts = _parts(self._parameters, self._kernels, config)
         self._step = 0
@@ -80,13 +80,13 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> float:
-        """That of the next step; Muon's, where AdamW has its own."""
+        """The learning rate of the next step; with Muon, Muon's and not AdamW's."""
         return self.config.lr * self._share()
 
     def step(self) -> Tensor:
-        """Clip the gradients, set the learning rate and update; gives the total gradient norm before clipping, ().
+        """Clip the gradients, set the learning rate and update. Returns the total gradient norm before clipping, ().
 
-        The norm stays on the device: nothing here waits for it. Raises RuntimeError where there is no gradient.
+        The norm stays on the device, and nothing waits for it. Raises RuntimeError if there is no gradient.
         """
         grads = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         if not grads:
@@ -105,27 +105,27 @@ class Optimizer:
         return norm
 
     def zero_grad(self) -> None:
-        """Drop all gradients (they become None)."""
+        """Set all gradients to None."""
         for parameter in self._parameters:
             parameter.grad = None
         for kernel in self._kernels:
             kernel.matrix.grad = None
 
     def restart(self, lr_factor: float = 1.0) -> None:
-        """Forget the moments, keep the place in the schedule, and multiply the learning rate from now on.
+        """Reset the moments, keep the position in the schedule, and multiply the learning rate by `lr_factor`.
 
-        Raises ValueError where `lr_factor` is not positive.
+        Raises ValueError if `lr_factor` is not positive.
         """
         if not lr_factor > 0:
-            raise ValueError(f"lr_factor={lr_factor!r} must be > 0")
+            raise ValueError(f"lr_factor={lr_factor!r} must be above 0")
         for optimizer, _ in self._parts:
             optimizer.state.clear()
         self._lr_factor *= lr_factor
 
     def state_dict(self) -> dict[str, Any]:
-        """What a fresh Optimizer of the same modules, configuration and steps needs to go on; plain types and tensors.
+        """What a new Optimizer of the same modules, configuration and steps needs in order to continue.
 
-        The tensors are the live ones, as with torch's optimizers.
+        Plain types and tensors; the tensors are the live ones, as in torch's optimizers.
         """
         return {
             "step": self._step,
@@ -134,7 +134,7 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over (a copy of) what `state_dict` gave; raises KeyError or ValueError where it does not fit."""
+        """Restore (a copy of) a state from `state_dict`. Raises KeyError or ValueError if it does not fit."""
         for (optimizer, _), part in zip(self._parts, state["parts"], strict=True):
             optimizer.load_state_dict(copy.deepcopy(part))
         self._step, self._lr_factor = state["step"], state["lr_factor"]
@@ -162,6 +162,7 @@ def _parts(
             return [(sgd, lr)]
         case MuonConfig():
             ours = {id(kernel.parameter) for kernel in kernels}
+            # By id: `in` would compare tensors element by element.
             rest = [parameter for parameter in parameters if id(parameter) not in ours]
             matrices, decay = [kernel.matrix for kernel in kernels], config.weight_decay
             muon = torch.optim.Muon(matrices, lr, weight_decay=decay, momentum=config.momentum)
@@ -174,10 +175,10 @@ def _parts(
 
 
 class _Kernel:
-    """A kernel (out, ...) and the matrix (out, the rest) that shares its memory, which Muon updates.
+    """A kernel (out, ...) and a matrix (out, the rest) that shares its memory, which Muon updates.
 
-    A view needs the columns in the order of memory, another for channels-last kernels. Muon does not mind: permuted
-    columns give the same update, permuted.
+    A view must order its columns as they lie in memory, which for channels-last kernels is a different order. That does
+    not matter to Muon: permuting the columns permutes its update in the same way.
     """
 
     def __init__(self, parameter: Tensor) -> None:
@@ -187,7 +188,7 @@ class _Kernel:
         self.matrix = self._view()
 
     def point(self) -> None:
-        """Have the matrix and its gradient look at the kernel's memory, wherever it is by now."""
+        """Point the matrix and its gradient at the kernel's current memory, which may have moved."""
         self.matrix.data = self._view()
         grad = self.parameter.grad
         self.matrix.grad = None if grad is None else grad.permute(self._order).flatten(1)
@@ -197,14 +198,14 @@ class _Kernel:
 
 
 def _hidden_kernels(modules: list[nn.Module]) -> list[_Kernel]:
-    """The kernels of all layers but the first and the last of each module; raises ValueError where there are none."""
+    """The kernels of all layers but each module's first and last. Raises ValueError if there are none."""
     hidden: dict[int, Tensor] = {}
     for module in modules:
         kernels = [layer.weight for layer in module.modules() if isinstance(layer, Weighted)]
         if len(kernels) < 3:
             raise ValueError(
-                f"name=muon needs layers between the first and the last, but {type(module).__name__} has only "
-                f"{len(kernels)}; choose from adam, adamw, rmsprop, sgd"
+                f"name=muon needs layers between the first and the last, but {type(module).__name__} has "
+                f"{len(kernels)} in all; choose from adam, adamw, rmsprop, sgd"
             )
         hidden |= {id(kernel): kernel for kernel in kernels[1:-1]}
     return [_Kernel(kernel) for kernel in hidden.values()]
@@ -216,23 +217,23 @@ def _hidden_kernels(modules: list[nn.Module]) -> list[_Kernel]:
 class Average(Generic[Net]):
     """An exponential moving average of a network's weights and buffers, held in `net`, a copy in evaluation mode.
 
-    The first update copies; from then on average = d * average + (1 - d) * present, with a d that grows to `decay`:
-    min(decay, (1 + n) / (10 + n)) after n updates, TensorFlow's warm-up (ExponentialMovingAverage). Without it the
-    weights of the first step would still be half of the average after 600 steps at a decay of 0.999. The rest as
-    torch.optim.swa_utils.AveragedModel has it, which waits for the device at each step, since it keeps its count there.
-    Whole numbers, such as batch norm's count of batches, are not averaged but copied. `decay` is in [0, 1).
+    The first update copies; each later one sets average = d * average + (1 - d) * current. After n updates, d is
+    min(decay, (1 + n) / (10 + n)), the warm-up of TensorFlow's ExponentialMovingAverage. Without it, the weights of the
+    first step would still make up half of the average after 600 steps at a decay of 0.999. Otherwise it matches
+    torch.optim.swa_utils.AveragedModel, which waits for the device at every step because it keeps its count there.
+    Integers, such as batch norm's counters, are copied instead. `decay` is in [0, 1).
     """
 
     def __init__(self, net: Net, decay: float) -> None:
         if not 0 <= decay < 1:
-            raise ValueError(f"decay={decay!r} must be >= 0 and < 1")
+            raise ValueError(f"decay={decay!r} must be at least 0 and below 1")
         self.net: Net = copy.deepcopy(net).requires_grad_(False).eval()
         self._decay = decay
         self._updates = 0
 
     @torch.no_grad()
     def update(self, net: Net) -> None:
-        """Let the weights and buffers that `net` has now come in; it must be built as the one that was copied."""
+        """Blend in the current weights and buffers of `net`, which must have the architecture of the original."""
         blended: list[tuple[Tensor, Tensor]] = []
         copied: list[tuple[Tensor, Tensor]] = []
         for pair in zip(_tensors(self.net), _tensors(net), strict=True):
@@ -246,11 +247,11 @@ class Average(Generic[Net]):
         self._updates += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """What a fresh Average of the same network and decay needs to go on; the tensors are the live ones."""
+        """What a new Average of the same network and decay needs in order to continue; tensors are the live ones."""
         return {"updates": self._updates, "net": self.net.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over (a copy of) what `state_dict` gave; raises KeyError or RuntimeError where it does not fit."""
+        """Restore (a copy of) a state from `state_dict`. Raises KeyError or RuntimeError if it does not fit."""
         self.net.load_state_dict(state["net"])
         self._updates = state["updates"]
 

@@ -1,17 +1,17 @@
-"""The seeds of a trial: which of its random numbers change with the one that it was given."""
+"""A trial's seeds: which of its random numbers follow the seed that it was given."""
 
 from dataclasses import dataclass
 
 STILL = 0
-"""The seed of what does not vary: a trial of seed 0 is the same whatever `train.vary` says."""
+"""The seed of whatever does not vary; a trial with seed 0 is the same for every `train.vary`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """`initialisation` decides the first weights of all networks, critics among them; `data` whatever is drawn later.
+    """`initialisation` seeds the initial weights of all networks and critics, `data` everything drawn during training.
 
-    That is patches, crops and flips, their augmentation, the coins and the pool of a critic, and the noise in dropout
-    and in a gradient penalty: all of these are functions of (data, step).
+    The latter covers patches, crops, flips and color augmentation, the critic's coins and image pool, and the noise of
+    dropout and of the gradient penalty; each is a function of (data, step).
     """
 
     initialisation: int
@@ -19,7 +19,7 @@ class Seeds:
 
     @classmethod
     def of(cls, seed: int, vary: str) -> "Seeds":
-        """Those of a trial of `seed` where `train.vary` is "everything", "initialisation" or "data"; else KeyError."""
+        """The seeds of a trial with `seed`; `vary` is "everything", "initialisation" or "data". Else KeyError."""
         return {
             "everything": cls(seed, seed),
             "initialisation": cls(seed, STILL),
@@ -27,5 +27,5 @@ class Seeds:
         }[vary]
 
     def apart(self, offset: int) -> "Seeds":
-        """Those of a second network and its critic."""
+        """Both seeds plus `offset`, for a second network and its critic."""
         return Seeds(self.initialisation + offset, self.data + offset)

@@ -1,1 +1,1 @@
-"""Aligning two photographs of one scene. Loads torch, in processes of its own."""
+"""Alignment of two photographs of one scene. Loads torch, and therefore runs in processes of its own."""

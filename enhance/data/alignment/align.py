@@ -1,13 +1,14 @@
-"""The geometry of one pair of photographs: which patches of a phone's and a good camera's picture show the same thing.
+"""Aligning a pair of photographs: which patches of a phone's and a good camera's picture show the same thing.
 
-After Ignatov et al. 2017 ("DSLR-Quality Photos on Mobile Devices with Deep Convolutional Networks", "Matching
-algorithm"; the authors never released their program): SIFT keypoints matched, a homography by RANSAC, both pictures cut
-to what they share, the good one reduced to the phone's resolution, a non-overlapping grid of windows, each adjusted by
-small shifts and rotations to the highest normalized cross-correlation, and kept where that exceeds 0.9.
+Follows Ignatov et al. 2017 ("DSLR-Quality Photos on Mobile Devices with Deep Convolutional Networks", "Matching
+algorithm"; the authors never released their program): match SIFT keypoints; fit a homography by RANSAC; crop both
+pictures to their overlap; reduce the good one to the phone's resolution; cut a grid of non-overlapping windows; adjust
+each by small shifts and rotations for the highest normalized cross-correlation; and keep it if that exceeds 0.9.
 
-One difference. The paper turns and shifts the phone's window. Here that window is shifted by whole pixels only, so that
-every input is a plain copy of the phone's pixels, noise and all; the fraction of a pixel and the rotation go, the other
-way round, into the target, which the homography resamples in any case (once, bicubic). What lies on what is the same.
+There is one difference. The paper shifts and rotates the phone's window. Here that window moves by whole pixels only,
+so that every input is an exact copy of the phone's pixels, noise included. The fractional shift and the rotation are
+applied, inverted, to the target, which the homography resamples anyway (once, bicubic). Relative to each other, input
+and target end up in the same place.
 """
 
 import itertools
@@ -39,23 +40,23 @@ from enhance.data.storage.store import Pixels
 MIN_CORRELATION = 0.9  # the paper's
 MAX_SHIFT_PX = 5  # the paper's
 MAX_ANGLE_DEG, ANGLE_STEP_DEG = 3.0, 0.5
-FLAT_STD = 2.0  # gray levels of 255; below, the correlation is that of noise
+FLAT_STD = 2.0  # in gray levels of 255; in flatter patches the correlation is one of noise
 
 _GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's "L"
-_REACH_PX = MAX_SHIFT_PX + 1  # searched one pixel farther than allowed: a best shift out there tells that it is farther
-_BATCH_PIXELS = 48 * 100**2  # of all windows that are adjusted at once
-_ROUNDS = 2  # after one, a rotation is still found too small, for the shift was that of the upright window
+_REACH_PX = MAX_SHIFT_PX + 1  # one pixel more than allowed: a best shift at the rim means that the true one is farther
+_BATCH_PIXELS = 48 * 100**2  # in all windows that are adjusted at once, to bound the memory
+_ROUNDS = 2  # the first finds too small a rotation, because its shift is that of the unrotated window
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Aligned:
-    """What one pair of photographs gave.
+    """The result for one pair of photographs.
 
-    inputs, targets: (N, P, P, 3) uint8; an input is a copy of the phone's pixels.
+    inputs, targets: (N, P, P, 3) uint8; inputs are copies of the phone's pixels.
     corners: (N, 2) int64, top and left of each input in the phone's photograph.
-    angles_deg: (N,) float64, how far the target was turned against the homography.
-    correlations: (N,) float64, of the gray patches as they are here.
-    rejected: reason -> how many windows of the grid were left out.
+    angles_deg: (N,) float64, rotation of each target relative to the homography.
+    correlations: (N,) float64, of the grayscale patches as returned.
+    rejected: number of rejected windows of the grid, by reason.
     """
 
     inputs: Pixels
@@ -67,9 +68,9 @@ class Aligned:
 
 
 def align(phone: Pixels, dslr: Pixels, patch_px: int = 100) -> Aligned:
-    """The patches that two (H, W, 3) uint8 photographs of one scene share, at the phone's resolution.
+    """Cut the patches shared by two (H, W, 3) uint8 photographs of one scene, at the phone's resolution.
 
-    Random only by a fixed seed of its own. Raises AlignmentError with one of the reasons "too few matches", "no
+    Deterministic: RANSAC has a fixed seed. Raises AlignmentError with one of the reasons "too few matches", "no
     homography", "implausible homography", "overlap too small".
     """
     with torch.inference_mode():
@@ -77,9 +78,9 @@ def align(phone: Pixels, dslr: Pixels, patch_px: int = 100) -> Aligned:
 
 
 def cut(phone: Pixels, dslr: Pixels, homography: Matrix, patch_px: int = 100) -> Aligned:
-    """The patches along a grid of windows, each adjusted by itself. Raises AlignmentError("overlap too small")."""
+    """Cut the patches along a grid, adjusting each window on its own. Raises AlignmentError("overlap too small")."""
     windows, outside = _windows(phone.shape, dslr.shape, homography, patch_px)
-    target = _Target.reduced(dslr, homography, windows, patch_px)
+    target = _Target.from_photograph(dslr, homography, windows, patch_px)
     pixels, gray = torch.tensor(phone), _gray(_planes(phone))
     count = math.ceil(len(windows) * patch_px**2 / _BATCH_PIXELS)
     parts = [_adjust(pixels, gray, target, batch) for batch in np.array_split(windows, count)]
@@ -95,9 +96,9 @@ def cut(phone: Pixels, dslr: Pixels, homography: Matrix, patch_px: int = 100) ->
 def _windows(
     phone_shape: tuple[int, ...], dslr_shape: tuple[int, ...], homography: Matrix, patch_px: int
 ) -> tuple[npt.NDArray[np.int64], int]:
-    """Top and left of every window (N, 2) that both show with what surrounds it, and how many of the grid they do not.
+    """Top and left (N, 2) of the windows visible in both pictures, with some margin, and the number of the others.
 
-    The grid covers the box around the overlap, so that a turned picture leaves some windows at its rim outside.
+    The grid covers the bounding box of the overlap; if one picture is rotated, some windows at the rim are outside.
     """
     top, bottom, left, right = bounding_box(overlap(homography, phone_shape, dslr_shape))
     tops, lefts = (
@@ -105,36 +106,39 @@ def _windows(
         for first, last, side in ((top, bottom, phone_shape[0]), (left, right, phone_shape[1]))
     )
     grid = np.array(list(itertools.product(tops, lefts)), dtype=np.int64).reshape(-1, 2)
-    # How far a corner of the target can move when it is turned and shifted, and what bicubic sampling needs.
+    # How far rotation and shift can move a corner of the target, plus the pixels that bicubic sampling needs.
     margin_px = patch_px / math.sqrt(2) * math.sin(math.radians(MAX_ANGLE_DEG)) + 3
     near, far = -margin_px, patch_px - 1 + margin_px
     corners = np.array([(near, near), (near, far), (far, near), (far, far)])
     shown = within(homography, grid[:, None, ::-1] + corners, dslr_shape).all(axis=1)
     if not shown.any():
-        raise AlignmentError("overlap too small", f"no window of {patch_px}x{patch_px} px fits into it")
+        raise AlignmentError("overlap too small", f"it has no room for a window of {patch_px}x{patch_px} px")
     return grid[shown], int((~shown).sum())
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Target:
-    """The good camera's picture at the phone's resolution, and where the phone's points lie in it."""
+    """The good camera's picture at the phone's resolution, and the homography from the phone's points to it."""
 
     planes: Tensor
     homography: Matrix
     patch_px: int
 
     @classmethod
-    def reduced(cls, dslr: Pixels, homography: Matrix, windows: npt.NDArray[np.int64], patch_px: int) -> "_Target":
-        """Reduced by a Lanczos filter, so that nothing aliases; never enlarged."""
+    def from_photograph(
+        cls, dslr: Pixels, homography: Matrix, windows: npt.NDArray[np.int64], patch_px: int
+    ) -> "_Target":
+        """Reduce the photograph with a Lanczos filter, to avoid aliasing; never enlarge it."""
         middles = np.asarray(windows[:, ::-1] + patch_px / 2, np.float64)
         scale = max(1, math.sqrt(np.median(np.linalg.det(jacobians(homography, middles)))))
+        # The Jacobian's determinant is the change of area; its root is the scale along one axis.
         size = dslr.shape[1], dslr.shape[0]
         smaller = max(1, round(size[0] / scale)), max(1, round(size[1] / scale))
         picture = np.array(Image.fromarray(dslr).resize(smaller, Image.Resampling.LANCZOS))
         return cls(_planes(picture), resizing(size, smaller) @ homography, patch_px)
 
     def patches(self, windows: npt.NDArray[np.int64], fractions: Tensor, angles_deg: Tensor) -> Tensor:
-        """(N, 3, P, P) in 0 to 255: the targets of N windows, shifted by (N, 2) px (y, x) and then turned by (N,)."""
+        """(N, 3, P, P) in [0, 255]: the targets of N windows, shifted by (N, 2) px (y, x), then rotated by (N,) deg."""
         size_px = self.patch_px
         steps = torch.arange(size_px, dtype=torch.float64) - (size_px - 1) / 2
         y = steps[:, None] - fractions[:, 0, None, None]
@@ -158,9 +162,10 @@ _Part = tuple[
 
 
 def _adjust(phone: Tensor, gray: Tensor, target: _Target, windows: npt.NDArray[np.int64]) -> _Part:
-    """Inputs, targets, corners, angles and correlations of all windows, and why each is rejected ("" where it is kept).
+    """Inputs, targets, corners, angles, correlations, and the reason to reject each window ("" to keep it).
 
-    First the best shift, then in turns the best rotation at that shift and the best shift at that rotation.
+    Finds the best shift first, then alternates between the best rotation at that shift and the best shift at that
+    rotation.
     """
     size_px = target.patch_px
     search = _crops(gray, windows - _REACH_PX, size_px + 2 * _REACH_PX)
@@ -176,7 +181,7 @@ def _adjust(phone: Tensor, gray: Tensor, target: _Target, windows: npt.NDArray[n
     targets = target.patches(windows, fractions, angles).round().to(torch.uint8)
     inputs = _crops(phone, corners, size_px)
     found = correlation(_gray(inputs.movedim(-1, 1)), _gray(targets))
-    # What is flat has no correlation worth a word, and what does not correlate has no place that could be too far off.
+    # In this order: flat patches have no meaningful correlation, and uncorrelated ones no meaningful displacement.
     verdicts = np.select(
         [flat.numpy(), ~(found > MIN_CORRELATION).numpy(), (turned_too_far | moved_too_far).numpy()],
         ["flat", f"correlation below {MIN_CORRELATION}", "displaced too far"],
@@ -188,7 +193,7 @@ def _adjust(phone: Tensor, gray: Tensor, target: _Target, windows: npt.NDArray[n
 def _best_angle(
     phone_patches: Tensor, target: _Target, windows: npt.NDArray[np.int64], fractions: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The angle (N,) in degrees at which each target correlates best with its phone patch, and whether at the limit."""
+    """The angle (N,) in degrees at which each target correlates best, and whether it is at the limit (N,)."""
     count = round(2 * MAX_ANGLE_DEG / ANGLE_STEP_DEG) + 1
     choices = torch.linspace(-MAX_ANGLE_DEG, MAX_ANGLE_DEG, count, dtype=torch.float64)
     scores = torch.stack(
@@ -199,6 +204,7 @@ def _best_angle(
         dim=1,
     )
     best = scores.argmax(dim=1, keepdim=True)
+    # At the limit, fit the parabola through the last three angles.
     inner = best.clamp(1, count - 2)
     before, middle, after = (scores.gather(1, inner + step)[:, 0] for step in (-1, 0, 1))
     angles = choices[inner[:, 0]] + ANGLE_STEP_DEG * parabola_peak(before, middle, after)
@@ -206,16 +212,16 @@ def _best_angle(
 
 
 def _crops(picture: Tensor, corners: npt.NDArray[np.int64], size_px: int) -> Tensor:
-    """(N, P, P, ...) copies out of an (H, W, ...) picture, at (N, 2) tops and lefts that must lie in it."""
+    """(N, P, P, ...) copies from an (H, W, ...) picture at (N, 2) tops and lefts, which must lie inside it."""
     return torch.stack([picture[top : top + size_px, left : left + size_px] for top, left in corners.tolist()])
 
 
 def _planes(picture: Pixels) -> Tensor:
-    """(3, H, W) float32, 0 to 255."""
+    """(H, W, 3) uint8 to (3, H, W) float32 in [0, 255]."""
     return torch.tensor(picture).movedim(-1, 0).to(torch.float32).contiguous()
 
 
 def _gray(colors: Tensor) -> Tensor:
-    """(..., H, W) from (..., 3, H, W)."""
+    """(..., 3, H, W) to (..., H, W)."""
     red, green, blue = colors.unbind(dim=-3)
     return _GRAY[0] * red + _GRAY[1] * green + _GRAY[2] * blue

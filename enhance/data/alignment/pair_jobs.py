@@ -1,6 +1,6 @@
-"""The work on single pairs of photographs: aligned in processes of their own, each result kept in a file.
+"""Aligning single pairs of photographs in worker processes, and the files that keep each pair's result.
 
-Only those processes load torch.
+Only the worker processes load torch.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ from enhance.data.reading.pictures import PictureError, read_picture, strict_pil
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Pixels
 
-Report = dict[str, Any]  # what one pair gave, in JSON types; see `_align`
+Report = dict[str, Any]  # the result for one pair in JSON types; see `_align`
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One pair of photographs, and where its result is kept."""
+    """One pair of photographs, and the file for its result."""
 
     stem: str
     phone: Path
@@ -41,7 +41,7 @@ class Job:
 
 
 def in_processes(jobs: list[Job], workers: int) -> Iterator[Report]:
-    """The reports as they come. Processes are spawned: forking one with threads would be unsafe."""
+    """Yield the reports as they come. Workers are spawned, because forking a process with threads is unsafe."""
     if not jobs:
         return
     context = multiprocessing.get_context("spawn")
@@ -51,8 +51,8 @@ def in_processes(jobs: list[Job], workers: int) -> Iterator[Report]:
             yield future.result()
     except BrokenProcessPool as error:
         raise DataError(
-            "a process that aligns photographs died: it was killed (for want of memory?), or it could not start, which "
-            'needs `if __name__ == "__main__":` around what a script does. What is done is kept; start again'
+            "a process that aligns photographs died: either it was killed (out of memory?), or it could not start "
+            'because the script lacks `if __name__ == "__main__":`. Finished pairs are kept; start again to continue'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -61,20 +61,20 @@ def in_processes(jobs: list[Job], workers: int) -> Iterator[Report]:
 def _begin_worker() -> None:
     import torch
 
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver hears it, and lets the pairs in work be finished
+    torch.set_num_threads(1)  # the processes themselves use all cores
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C and lets workers finish their pairs
     threading.Thread(target=_die_with_the_driver, daemon=True).start()
 
 
 def _die_with_the_driver() -> None:
     driver = multiprocessing.parent_process()
-    assert driver  # this is a spawned process
+    assert driver  # this process was spawned
     driver.join()
-    os._exit(1)  # a killed driver cannot tell its pool to end
+    os._exit(1)  # a killed driver cannot shut its pool down
 
 
 def work(job: Job) -> Report:
-    """Aligns one pair and keeps the result; for a process that may load torch."""
+    """Align one pair and save the result. Loads torch."""
     inputs, targets, report = _align(job)
     write_result(job.result, inputs, targets, report)
     return report
@@ -99,7 +99,7 @@ def _align(job: Job) -> tuple[Pixels, Pixels, Report]:
 
 
 def write_result(path: Path, inputs: Pixels, targets: Pixels, report: Report) -> None:
-    """Keeps a result at `path`, after its sha256; whole or not at all."""
+    """Save a result at `path`, preceded by its sha256. The file appears complete or not at all."""
     file = io.BytesIO()
     np.savez(file, inputs=inputs, targets=targets, report=np.array(json.dumps(report)))
     raw = file.getvalue()
@@ -115,7 +115,7 @@ def write_result(path: Path, inputs: Pixels, targets: Pixels, report: Report) ->
 
 
 def read_result(path: Path) -> tuple[Pixels, Pixels, Report] | None:
-    """What `write_result` kept at `path`: inputs, targets, report. None where there is none, or a damaged one."""
+    """Read back inputs, targets and report from `path`; None if there is no file, or a damaged one."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -127,13 +127,13 @@ def read_result(path: Path) -> tuple[Pixels, Pixels, Report] | None:
 
 
 def result_of(name: str) -> str:
-    """The name of the result that a file is, or that it was to become when its writer was killed."""
+    """The name of the result file behind `name`, which may be a temporary file left by a killed writer."""
     return name.removeprefix(".").partition(".pair")[0] + ".pair"
 
 
 def patches_of(job: Job) -> tuple[Pixels, Pixels]:
-    """Inputs and targets of a pair that `work` is done with. Raises DataError where the result is gone or damaged."""
+    """Inputs and targets of a finished pair. Raises DataError if the result is gone or damaged."""
     result = read_result(job.result)
     if result is None:
-        raise DataError(f"{job.result} was damaged or removed while it was read; start again")
+        raise DataError(f"{job.result} was damaged or removed while it was being read; start again")
     return result[:2]

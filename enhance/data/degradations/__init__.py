@@ -1,1 +1,1 @@
-"""What is done to good photographs so that a network can learn to undo it."""
+"""Degradations: what turns good photographs into the inputs that a network learns to restore."""

@@ -1,1 +1,1 @@
-"""Reading photographs, folders of them, and the light in their pixels."""
+"""Reading photographs and folders of them, and converting between encoded values and linear light."""

@@ -1,6 +1,6 @@
-"""Reading picture files with care: a file is either read whole and right, or refused with a reason.
+"""Reading picture files strictly: a file is read completely and correctly, or rejected with a reason.
 
-PNG has checksums, which are looked at. JPEG has none: a flipped bit within its pixels can pass as another picture.
+PNG checksums are verified. JPEG has none, so a flipped bit among its pixels can go unnoticed.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from enhance.data.reading.colors import ColorError, to_srgb
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Patches, Pixels
 
-CODE = ("reading/pictures.py", "reading/colors.py", "reading/srgb.py")  # what decides the pixels of a read file
-MAX_PIXELS = 80_000_000  # beyond any phone or camera of today's common kind; decoded, 240 MB
+CODE = ("reading/pictures.py", "reading/colors.py", "reading/srgb.py")  # what determines the pixels of a file
+MAX_PIXELS = 80_000_000  # more than common phones and cameras take; decoded, that is 240 MB
 EXAMPLES = 5
 
-# What Pillow raises on broken files, and its warnings where a program has made them errors.
+# What Pillow raises for broken files, and its warnings if a program has made them errors.
 _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, MemoryError,
     struct.error, zlib.error, Warning, Image.DecompressionBombError,
@@ -32,7 +32,7 @@ _BROKEN = (
 
 
 class PictureError(ValueError):
-    """One picture that cannot be used: `reason` is a word or two to count by, `detail` says more."""
+    """A picture that cannot be used: `reason` is a word or two for counting, `detail` says more."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -42,10 +42,10 @@ class PictureError(ValueError):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Picture:
-    """A picture that was read.
+    """A picture as read from a file.
 
     pixels: (H, W, 3) uint8, sRGB.
-    changes: what was done to the values of the file, in words to count by, such as "reduced to 1600 px".
+    changes: what was done to the file's values, as labels for counting, such as "reduced to 1600 px".
     """
 
     pixels: Pixels
@@ -54,14 +54,14 @@ class Picture:
 
 @contextlib.contextmanager
 def strict_pillow() -> Iterator[None]:
-    """Within it Pillow's warning of a huge picture is an error; its other warnings cost no pixel and are not printed.
+    """Turn Pillow's warning about huge pictures into an error, and silence its other warnings, inside this context.
 
-    Those are about metadata (a malformed MPO index, as many phones write; EXIF entries); missing pixels are errors.
-    Enter it in one thread only, around everything that reads; readers in other threads may run inside.
-    Raises DataError where other code has made Pillow accept truncated files, for then nobody could tell.
+    The others concern metadata (the malformed MPO index that many phones write, EXIF entries) and cost no pixel;
+    missing pixels are errors anyway. Enter it from one thread only, around all reading; other threads may read inside.
+    Raises DataError if other code has told Pillow to accept truncated files, because those could not be detected.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise DataError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is switched on; broken pictures would pass for whole ones")
+        raise DataError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is on; broken pictures could not be told from whole ones")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -70,7 +70,7 @@ def strict_pillow() -> Iterator[None]:
 
 def read_patch(path: Path, size_px: int) -> Picture:
     """A square RGB JPEG of exactly `size_px`, converted to sRGB. Raises PictureError."""
-    with _opened(path, "JPEG") as image:
+    with _open_picture(path, "JPEG") as image:
         if image.size != (size_px, size_px):
             raise PictureError("wrong size", f"{image.width}x{image.height} px, not {size_px}x{size_px}")
         if image.mode != "RGB":
@@ -84,7 +84,7 @@ def read_picture(path: Path, max_side_px: int | None = None) -> Picture:
     An alpha channel or a transparent color is dropped where the picture is opaque everywhere. Raises PictureError;
     "not RGB" for grayscale (it has no color to learn), palettes and the like.
     """
-    with _opened(path, "JPEG", "PNG") as image:
+    with _open_picture(path, "JPEG", "PNG") as image:
         if image.mode not in ("RGB", "RGBA"):
             raise PictureError("not RGB", f"mode {image.mode}")
         values = _values(image, path)
@@ -101,7 +101,7 @@ def read_picture(path: Path, max_side_px: int | None = None) -> Picture:
 
 
 def read_photograph(path: Path, max_side_px: int | None = None) -> Pixels:
-    """The pixels of `read_picture`, for callers that report no changes. Raises PictureError."""
+    """The pixels of `read_picture`, for callers that do not report changes. Raises PictureError."""
     return read_picture(path, max_side_px).pixels
 
 
@@ -115,9 +115,9 @@ def _in_srgb(values: Patches, image: Image.Image) -> Picture:
 
 
 def _values(image: ImageFile.ImageFile, path: Path) -> Patches:
-    """The (H, W, 3 or 4) values of an opened picture: uint16 where a PNG has 16 bits, else uint8.
+    """The (H, W, 3 or 4) values of an open picture: uint16 for a PNG of 16 bits, else uint8.
 
-    Of 16 bits Pillow keeps the high byte. Told that they are little-endian, it keeps the low one.
+    Of 16 bits Pillow keeps only the high byte. Told that they are little-endian, it keeps the low one instead.
     """
     deep = image.format == "PNG" and str(image.tile[0].args).endswith(";16B")
     high: Pixels = np.asarray(image)
@@ -135,15 +135,15 @@ def _refuse_transparency(values: Patches, image: Image.Image) -> None:
         raise PictureError("transparent", "its alpha channel is not opaque")
     color = image.info.get("transparency")  # PNG's tRNS
     if color is not None and (values[..., :3] == np.asarray(color)).all(axis=-1).any():
-        raise PictureError("transparent", f"its color {color} stands for transparency")
+        raise PictureError("transparent", f"its color {color} marks transparent pixels")
 
 
 @contextlib.contextmanager
-def _opened(path: Path, *formats: str) -> Iterator[ImageFile.ImageFile]:
-    """The picture, checked and not decoded yet; what goes wrong in decoding it is a PictureError, too."""
+def _open_picture(path: Path, *formats: str) -> Iterator[ImageFile.ImageFile]:
+    """The picture, checked but not decoded; errors while decoding it inside the context become PictureErrors too."""
     try:
         with Image.open(path, formats=formats) as image:
-            image.verify()  # the checksums of a PNG, which decoding it would not look at; it has to be opened again
+            image.verify()  # checks a PNG's checksums, which decoding does not, but leaves the image unusable
         with Image.open(path, formats=formats) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureError("too large", f"{image.width}x{image.height} px, more than {MAX_PIXELS:,} pixels")
@@ -159,51 +159,51 @@ def _opened(path: Path, *formats: str) -> Iterator[ImageFile.ImageFile]:
 
 
 class Tally:
-    """Counts names by reason, and keeps the first few of each as examples."""
+    """Counts names by reason, and keeps the first few of each reason as examples."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = {}
 
     def add(self, reason: str, name: str) -> None:
-        """Counts `name` under `reason`."""
+        """Count `name` under `reason`."""
         self._counts[reason] += 1
         examples = self._examples.setdefault(reason, [])
         if len(examples) < EXAMPLES:
             examples.append(name)
 
     def add_all(self, reasons: Iterable[str], name: str) -> None:
-        """Counts `name` under each of `reasons`."""
+        """Count `name` under each of `reasons`."""
         for reason in reasons:
             self.add(reason, name)
 
     def update(self, other: "Tally") -> None:
-        """Counts everything that `other` counted."""
+        """Add the counts and examples of another tally."""
         self._counts.update(other._counts)
         for reason, names in other._examples.items():
             mine = self._examples.setdefault(reason, [])
             mine += names[: EXAMPLES - len(mine)]
 
     def refuse_above(self, share: float, of: int, things: str) -> None:
-        """Raises DataError where more than `share` of the `of` things were counted; `things` says what and where."""
+        """Raise DataError if more than `share` of the `of` things were counted; `things` says what and where."""
         if self.total > share * of:
             raise DataError(f"{self.total} of {of} {things} cannot be used, more than {share:.0%}: {self.words()}")
 
     @property
     def total(self) -> int:
-        """How many names were counted, all reasons together."""
+        """The number of names counted, over all reasons."""
         return self._counts.total()
 
     def summary(self) -> dict[str, Any]:
-        """Reason -> {"count": how many, "examples": the first names}."""
+        """{"count": number, "examples": first names} by reason."""
         return {reason: self.of(reason) for reason in self._counts}
 
     def of(self, reason: str) -> dict[str, Any]:
-        """The entry of one reason, which may have counted nothing."""
+        """The entry of one reason, with count 0 if it never occurred."""
         return {"count": self._counts[reason], "examples": self._examples.get(reason, [])}
 
     def words(self) -> str:
-        """The same as one line of text."""
+        """The summary as one line of text."""
         parts = [
             f"{n} {reason} ({self._examples[reason][0]}{', ...' if n > 1 else ''})"
             for reason, n in self._counts.items()

@@ -1,4 +1,4 @@
-"""The sRGB curve (IEC 61966-2-1): between linear light and encoded values, both from 0 to 1."""
+"""The sRGB transfer curve (IEC 61966-2-1), between linear light and encoded values, both in [0, 1]."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,7 +7,7 @@ Light = npt.NDArray[np.float32]
 
 
 def encode(light: Light) -> Light:
-    """Encoded values of linear light in [0, 1], any shape."""
+    """Encode linear light in [0, 1], of any shape."""
     return np.asarray(np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055))
 
 
@@ -17,4 +17,4 @@ def _linear_light() -> Light:
     return light.astype(np.float32)
 
 
-LIGHT = _linear_light()  # of each 8-bit value
+LIGHT = _linear_light()  # indexed by 8-bit value

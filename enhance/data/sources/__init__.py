@@ -1,1 +1,1 @@
-"""Where patches come from: one file for each source of photographs or of finished pairs."""
+"""The sources of patches: one file per kind of photographs or ready-made pairs."""

@@ -1,4 +1,4 @@
-"""The data that needs no download: the color photographs that come with scikit-image."""
+"""Data without a download: the color photographs bundled with scikit-image."""
 
 import importlib.metadata
 import importlib.util
@@ -11,66 +11,66 @@ from enhance.data.reading.pictures import Picture, PictureError, Tally, read_pho
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Pixels
 
-# All are in the package itself, none is fetched. "motorcycle_right" would repeat the left one: they are a stereo pair.
+# All are part of the installed package. "motorcycle_right" is left out: with the left one it forms a stereo pair.
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 
 
-# The widest patch for which each has room at its validation end: 35 % of the 451 px of chelsea.png.
+_NO_PHOTOGRAPHS = "data='demo' needs scikit-image's bundled photographs; install scikit-image, or use your own data"
+
+# The largest patch for which every photograph has room at its validation end: 35 % of the 451 px of chelsea.png.
 WIDEST_BY_REGION_PX = 158
 
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """Each photograph serves both splits, with validation at one end of it; wide patches are taken apart by photograph.
+    """Each photograph serves both splits, with validation at one end. Large patches are split by photograph instead.
 
-    Then the last photograph is for validation, and a photograph that is smaller than a patch is left out.
+    In that case the last photograph is for validation, and photographs smaller than a patch are left out.
     """
 
     CODE: ClassVar[tuple[str, ...]] = ("sources/demo.py",)
 
     @property
     def where(self) -> str:
-        """No folder of the user's."""
+        """Not a folder, but the name of the kind."""
         return "demo"
 
     def names(self) -> Sequence[str]:
-        """The names of the files."""
+        """The file names."""
         return PHOTOGRAPHS
 
     def ignored(self) -> Tally:
-        """Nothing: what else the package bundles is not meant."""
+        """Nothing; other files of the package do not concern us."""
         return Tally()
 
     def identity(self) -> dict[str, object]:
-        """The photographs and their package's version."""
+        """The photographs, and the version of their package."""
         return {"photographs": PHOTOGRAPHS, "scikit-image": _version()}
 
     def read(self, name: str, max_side_px: int) -> Picture:
-        """One photograph. Raises DataError where the installed package has none."""
+        """Read one photograph. Raises DataError if the installed package lacks it."""
         return Picture(bundled_photograph(name, max_side_px))
 
     def val_count(self, usable: int, patch_px: int) -> int:
-        """None or one: it depends on the size of the patches only."""
+        """0 or 1, depending only on the patch size."""
         return int(patch_px > WIDEST_BY_REGION_PX)
 
 
 def bundled_photograph(name: str, max_side_px: int = 1600) -> Pixels:
-    """One of PHOTOGRAPHS as (H, W, 3) uint8, read from the installed package. Raises DataError where it has none."""
-    found = importlib.util.find_spec("skimage")  # found, not imported: the files are all that is wanted
+    """Read one of PHOTOGRAPHS as (H, W, 3) uint8 from the installed package. Raises DataError if it is not there."""
+    found = importlib.util.find_spec("skimage")  # not imported: only the files are needed
     folders = list(found.submodule_search_locations or ()) if found else []
     if not folders:
-        raise DataError("data='demo' needs scikit-image's bundled photographs; install scikit-image, or give own data")
+        raise DataError(_NO_PHOTOGRAPHS)
     try:
         with strict_pillow():
             return read_photograph(Path(folders[0]) / "data" / name, max_side_px)
     except PictureError as error:
-        raise DataError(f"scikit-image {_version()} does not bundle a whole {name}: {error}") from error
+        raise DataError(f"the {name} of scikit-image {_version()} cannot be read: {error}") from error
 
 
 def _version() -> str:
     try:
         return importlib.metadata.version("scikit-image")
     except importlib.metadata.PackageNotFoundError:
-        raise DataError(
-            "data='demo' needs scikit-image's bundled photographs; install scikit-image, or give own data"
-        ) from None
+        raise DataError(_NO_PHOTOGRAPHS) from None

@@ -1,7 +1,8 @@
-"""DPED's patches as they unpack: training_data/{PHONE,canon}/N.jpg and test_data/patches/{PHONE,canon}/N.jpg.
+"""DPED's patches as unpacked: training_data/{PHONE,canon}/N.jpg and test_data/patches/{PHONE,canon}/N.jpg.
 
-100x100 RGB JPEG, equal file name = pair, training_data for training and test_data for validation (the tree as the
-authors publish it; Ignatov et al. 2017, "DSLR-Quality Photos on Mobile Devices with Deep Convolutional Networks").
+100x100 RGB JPEG; files of equal name are a pair; training_data is for training, test_data for validation. This is the
+layout that the authors publish (Ignatov et al. 2017, "DSLR-Quality Photos on Mobile Devices with Deep Convolutional
+Networks").
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from enhance.data.reading.folders import Listing, absolute, by_number, list_pictures, spelled, subfolders
+from enhance.data.reading.folders import Listing, absolute, by_number, format_spec, list_pictures, subfolders
 from enhance.data.reading.pictures import CODE as READING
 from enhance.data.reading.pictures import Picture, PictureError, Tally, read_patch, strict_pillow
 from enhance.data.storage.cache import code_digest
@@ -23,21 +24,20 @@ from enhance.data.storage.store import SPLITS
 from enhance.data.storage.store_writer import StoreWriter
 
 PATCH_PX = 100
-MAX_EXCLUDED_SHARE = 0.1  # more than this is no accident of a few files but another kind of data
+MAX_EXCLUDED_SHARE = 0.1  # a few broken files happen; more than this means a different kind of data
 TARGET = "canon"
 FOLDERS = {"train": "training_data", "val": "test_data/patches"}
 
-_CHUNK = 500  # pairs decoded ahead of the writer
+_CHUNK = 500  # pairs decoded ahead of the writer, to bound the memory
 
 _Pair = tuple[Picture, Picture]  # the phone's and the good camera's
 
 
 @dataclass(frozen=True, slots=True)
 class Dped:
-    """One phone's folder; `phone` is the name of the input folders in it.
+    """One phone's folder; `phone` is the name of the input folders inside it.
 
-    A test pair with the very pixels of a training patch, of either side, is left out, or the score would be of what was
-    learned by heart.
+    A test pair with exactly the pixels of a training patch of either side is left out; its score would reward memory.
     """
 
     folder: Path
@@ -45,36 +45,36 @@ class Dped:
 
     @classmethod
     def find(cls, given: Path) -> "Dped":
-        """The phone that `given` is the folder of, or the only phone in it. Raises DataError naming what was sought."""
+        """The phone whose folder is `given`, or the only one inside it. Raises DataError saying what is missing."""
         folder = absolute(given)
         inside = subfolders(folder)
         if "training_data" not in inside:
             phones = [name for name in inside if os.path.isdir(folder / name / "training_data")]
             if not phones:
-                raise DataError(f"looked for training_data in {folder} and in the folders there: there is none")
+                raise DataError(f"there is no training_data in {folder} or in its subfolders")
             if len(phones) > 1:
                 choices = ", ".join(f"dped:{given / phone}" for phone in phones)
-                raise DataError(f"{folder} holds several phones; choose one of {choices}")
+                raise DataError(f"{folder} has several phones; choose from {choices}")
             folder = folder / phones[0]
         return cls(folder, _phone_name(folder))
 
     @property
     def name(self) -> str:
-        """For the file name of the packed store."""
+        """The start of the packed store's file name."""
         return f"dped-{self.phone}"
 
     @property
     def spec(self) -> str:
-        """The source with its absolute folder."""
-        return spelled("dped", self.folder, None)
+        """The spec of this source, with its absolute folder."""
+        return format_spec("dped", self.folder, None)
 
     def identity(self) -> dict[str, object]:
-        """Names, sizes and times of all files, and the code that reads them."""
+        """Names, sizes and times of all files, and a digest of the code that reads them."""
         states = {split: [listing.state() for listing in self._listings(split)] for split in SPLITS}
         return {"files": states, "code": code_digest("sources/dped.py", "reading/folders.py", *READING)}
 
     def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
-        """Adds every whole pair. Raises DataError where a split has none, or too many had to be left out."""
+        """Add all usable pairs. Raises DataError if a split has none, or too many had to be left out."""
         counts = {what: Tally() for what in ("excluded", "identical", "changed", "ignored")}
         trained: dict[bytes, str] = {}
         with strict_pillow():
@@ -82,7 +82,7 @@ class Dped:
                 self._pack_split(split, writer, counts, trained, progress)
         for listing in (listing for split in SPLITS for listing in self._listings(split)):
             for name in listing.others:
-                counts["ignored"].add("no JPEG file", str((listing.folder / name).relative_to(self.folder)))
+                counts["ignored"].add("not a JPEG file", str((listing.folder / name).relative_to(self.folder)))
         by_reason = {what: tally.summary() for what, tally in counts.items()}
         return {**by_reason, "identical": counts["identical"].of("identical")}
 
@@ -103,7 +103,7 @@ class Dped:
         phone, target = self._listings(split)
         names = sorted({*phone.pictures, *target.pictures}, key=by_number)
         if not names:
-            raise DataError(f"looked for N.jpg in {phone.folder} and {target.folder}: there is none")
+            raise DataError(f"there is no N.jpg in {phone.folder} and {target.folder}")
         excluded = Tally()
         for done, (name, read) in enumerate(self._read_all(names, phone, target)):
             place = f"{FOLDERS[split]}/{name}"
@@ -138,7 +138,7 @@ class Dped:
                 return error
 
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            for start in range(0, len(names), _CHUNK):  # in chunks, so that what is decoded never piles up
+            for start in range(0, len(names), _CHUNK):  # pool.map alone would decode everything at once
                 chunk = names[start : start + _CHUNK]
                 yield from zip(chunk, pool.map(read, chunk), strict=True)
 
@@ -165,5 +165,5 @@ def _phone_name(folder: Path) -> str:
         return folder.name
     if len(inputs) == 1:
         return inputs[0]
-    found = ", ".join(inputs) if inputs else "none"
-    raise DataError(f"looked for one folder of phone patches beside {TARGET} in {folder / FOLDERS['train']}: {found}")
+    found = f"it has {', '.join(inputs)}" if inputs else "there is none"
+    raise DataError(f"{folder / FOLDERS['train']} must have one folder of phone patches next to {TARGET}, but {found}")

@@ -1,7 +1,7 @@
-"""LDR-HDR pairs as HanbyolJang's LDR-HDR-pair_Dataset lays them out, the data of paper 001's task C (section 3.4).
+"""LDR-HDR pairs in the layout of HanbyolJang's LDR-HDR-pair_Dataset, the data of paper 001's task C (section 3.4).
 
-HDR/HDR_NNN.hdr is a scene, LDR_exposure_-2/LDR_NNN.jpg, LDR_exposure_0/ and LDR_exposure_+2/ are what a camera made of
-it at three exposures; each is a pair of its own, as in the paper. The numbers of the scenes have gaps.
+HDR/HDR_NNN.hdr is a scene; LDR_exposure_-2/LDR_NNN.jpg, LDR_exposure_0/... and LDR_exposure_+2/... are a camera's
+pictures of it at three exposures, each of which forms a pair of its own, as in the paper. Scene numbers have gaps.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from enhance.data.reading.folders import Listing, absolute, list_pictures, spelled
+from enhance.data.reading.folders import Listing, absolute, format_spec, list_pictures
 from enhance.data.reading.pictures import CODE as READING
 from enhance.data.reading.pictures import Picture, PictureError, Tally, read_picture, strict_pillow
 from enhance.data.reading.srgb import Light, encode
@@ -28,10 +28,10 @@ from enhance.data.storage.store_writer import StoreWriter
 TARGETS = "HDR"
 INPUTS = ("LDR_exposure_-2", "LDR_exposure_0", "LDR_exposure_+2")
 PATCH_PX = 256
-VAL_SHARE = 20 / 176  # the paper keeps 20 of its 176 scenes for the test
+VAL_SHARE = 20 / 176  # the paper tests on 20 of its 176 scenes
 MAX_EXCLUDED_SHARE = 0.5
 WHITE_PERCENTILE = 99.9
-MAX_ASPECT_CHANGE = 0.01  # input and target may differ in size, not in shape
+MAX_ASPECT_CHANGE = 0.01  # input and target may differ in size, but not in shape
 
 _NUMBER = {TARGETS: re.compile(r"HDR_(\d+)\.hdr", re.IGNORECASE)} | dict.fromkeys(
     INPUTS, re.compile(r"LDR_(\d+)\.jpe?g", re.IGNORECASE)
@@ -40,11 +40,11 @@ _NUMBER = {TARGETS: re.compile(r"HDR_(\d+)\.hdr", re.IGNORECASE)} | dict.fromkey
 
 @dataclass(frozen=True, slots=True)
 class Hdr:
-    """The scenes of one folder. The last ones by number, as large a share as in the paper, are for validation.
+    """The scenes of one folder. The last ones by number are for validation, in the same proportion as in the paper.
 
-    The shorter side of every picture is resized to `patch_px`, and windows that cover the longer side are cut from it
-    (the paper squeezes every picture to a square). A scene stays in one split with all its exposures; a picture with
-    the very pixels of another scene's is left out, or it could stand in both splits.
+    The shorter side of every picture is resized to `patch_px`, and windows covering the longer side are cut from it
+    (the paper squeezes each picture to a square). All exposures of a scene are in the same split. A picture with
+    exactly the pixels of another scene's is left out, because it could end up in both splits.
     """
 
     folder: Path
@@ -52,24 +52,24 @@ class Hdr:
 
     @classmethod
     def find(cls, given: Path, patch_px: int = PATCH_PX) -> "Hdr":
-        """The scenes in `given`. Raises DataError where a folder is missing, or there are fewer than two scenes."""
+        """The scenes in `given`. Raises DataError if a folder is missing or there are fewer than two scenes."""
         found = cls(absolute(given), patch_px)
         if len(found._scenes()) < 2:
-            raise DataError(f"looked for two or more {TARGETS}/HDR_NNN.hdr with LDR_NNN.jpg in {found.folder}")
+            raise DataError(f"{found.folder} must have at least two scenes: {TARGETS}/HDR_NNN.hdr with LDR_NNN.jpg")
         return found
 
     @property
     def name(self) -> str:
-        """For the file name of the packed store."""
+        """The start of the packed store's file name."""
         return "hdr"
 
     @property
     def spec(self) -> str:
-        """The source with its absolute folder, and the size of its patches where it is not the usual one."""
-        return spelled("hdr", self.folder, None if self.patch_px == PATCH_PX else self.patch_px)
+        """The spec of this source, with its absolute folder and its patch size unless that is the default."""
+        return format_spec("hdr", self.folder, None if self.patch_px == PATCH_PX else self.patch_px)
 
     def identity(self) -> dict[str, object]:
-        """Names, sizes and times of all files, the size of the patches, the code."""
+        """Names, sizes and times of all files, the patch size, and a digest of the code."""
         return {
             "files": [listing.state() for listing in self._listings().values()],
             "patch_px": self.patch_px,
@@ -77,7 +77,7 @@ class Hdr:
         }
 
     def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
-        """Adds every whole pair. Raises DataError where too many had to be left out, or OpenCV is not installed."""
+        """Add all usable pairs. Raises DataError if too many had to be left out, or OpenCV is not installed."""
         scenes, excluded, changed, seen = self._scenes(), Tally(), Tally(), dict[str, str]()
         val_count = max(1, round(len(scenes) * VAL_SHARE))
         with strict_pillow():
@@ -100,7 +100,7 @@ class Hdr:
         return {name: list_pictures(self.folder / name, suffixes[name]) for name in suffixes}
 
     def _scenes(self) -> dict[str, dict[str, Path]]:
-        """The file in each folder that has one, by the number of the scene."""
+        """The files of each scene by folder, in the order of the scene numbers."""
         scenes: dict[str, dict[str, Path]] = {}
         for folder, listing in self._listings().items():
             for name in listing.pictures:
@@ -113,18 +113,18 @@ class Hdr:
         for folder, listing in self._listings().items():
             for name in (*listing.pictures, *listing.others):
                 if not _NUMBER[folder].fullmatch(name):
-                    ignored.add("name without a scene's number", f"{folder}/{name}")
+                    ignored.add("no scene number in the name", f"{folder}/{name}")
         return ignored
 
     def _scene(
         self, number: str, files: dict[str, Path], excluded: Tally, changed: Tally, seen: dict[str, str]
     ) -> Iterator[tuple[Pixels, Patches]]:
-        """Every pair of one scene; what cannot be used is counted by pair."""
+        """All pairs of one scene; those that cannot be used are counted one by one."""
         target: Patches | PictureError
         try:
             target = self._target(_partner(files, TARGETS))
             _refuse_copy(target, number, seen)
-        except PictureError as error:
+        except PictureError as error:  # raised below for each exposure, so that each pair is counted
             target = error
         for folder in INPUTS:
             try:
@@ -141,18 +141,20 @@ class Hdr:
                 yield image[here], target[here]
 
     def _target(self, path: Path) -> Patches:
-        encoded = normalized(read_radiance(path))
+        encoded = normalize(read_radiance(path))
         size = self._resized_size(encoded.shape[1], encoded.shape[0])
+        # Pillow resizes floating-point pictures one channel at a time.
         channels = [Image.fromarray(encoded[..., i]).resize(size, Image.Resampling.LANCZOS) for i in range(3)]
         resized = np.stack([np.asarray(channel) for channel in channels], axis=-1)
         return np.asarray(np.rint(65535 * np.clip(resized, 0, 1)), np.uint16)  # the filter overshoots beside edges
 
     def _input(self, read: Picture, target: Patches) -> Pixels:
-        """The exposure in the size of the resized target, by the same filter on the same kind of values."""
+        """The exposure, resized to the target's size by the same filter."""
         image = Image.fromarray(read.pixels)
         height_px, width_px = target.shape[:2]
         if abs(image.width / image.height * height_px / width_px - 1) > MAX_ASPECT_CHANGE:
-            raise PictureError("another shape", f"{image.width}:{image.height}, its HDR picture {width_px}:{height_px}")
+            shape = f"{image.width}x{image.height} px, but the HDR picture is {width_px}x{height_px} px"
+            raise PictureError("different shape", shape)
         return np.asarray(image.resize((width_px, height_px), Image.Resampling.LANCZOS))
 
     def _resized_size(self, width_px: int, height_px: int) -> tuple[int, int]:
@@ -163,41 +165,41 @@ class Hdr:
 
 
 def read_radiance(path: Path) -> Light:
-    """The linear light of a Radiance .hdr file, (H, W, 3) float32 RGB, read by OpenCV.
+    """Read the linear light of a Radiance .hdr file with OpenCV: (H, W, 3) float32 RGB.
 
-    Raises PictureError, or DataError where OpenCV is not installed.
+    Raises PictureError, or DataError if OpenCV is not installed.
     """
     try:
         import cv2
     except ImportError:
-        raise DataError("data='hdr:DIR' reads .hdr files with OpenCV; pip install 'teststrip[hdr]'") from None
+        raise DataError("data='hdr:DIR' needs OpenCV to read .hdr files; pip install 'teststrip[hdr]'") from None
     try:
         read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise PictureError("unreadable", f"{path.name}: {error}") from error
     if read is None or read.dtype != np.float32 or read.ndim != 3 or read.shape[2] != 3:
-        raise PictureError("unreadable", f"{path.name} is no whole Radiance file")
+        raise PictureError("unreadable", f"{path.name} is not a complete Radiance file")
     if not np.isfinite(read).all() or read.min() < 0:
-        raise PictureError("unreadable", f"{path.name} has light that is negative or not finite")
-    return np.asarray(read[..., ::-1], np.float32)
+        raise PictureError("unreadable", f"{path.name} has values that are negative or not finite")
+    return np.asarray(read[..., ::-1], np.float32)  # OpenCV reads BGR
 
 
-def normalized(light: Light) -> Light:
-    """Light in any unit to encoded sRGB values in [0, 1], by the picture's own 99.9th percentile, (H, W, 3) float32.
+def normalize(light: Light) -> Light:
+    """Encode light of any unit as sRGB values in [0, 1], with the picture's 99.9th percentile as white.
 
-    The paper normalizes each HDR picture independently and does not say how. The maximum would not do: one reflection
-    of the sun, thousands of times brighter than the rest, makes everything else black. So one value in a thousand is
-    clipped. sRGB's curve makes the steps of the target about as visible as those of the input.
-    Raises PictureError where nearly everything is black.
+    Takes and returns (H, W, 3) float32. The paper normalizes each HDR picture independently, without saying how. Its
+    maximum would be a bad choice: a single reflection of the sun, thousands of times brighter than the rest, would turn
+    everything else black. So one value in a thousand is clipped. The sRGB curve makes steps of the target about as
+    visible as those of the input. Raises PictureError if nearly everything is black.
     """
     white = float(np.percentile(light, WHITE_PERCENTILE))
     if white <= 0:
-        raise PictureError("black", "no light in 99.9 % of the values")
+        raise PictureError("black", "99.9 % of the values have no light")
     return encode(np.clip(light / np.float32(white), 0, 1)).astype(np.float32)
 
 
 def windows(shape: tuple[int, ...], size_px: int) -> list[tuple[slice, slice]]:
-    """As few windows of `size_px` as cover a picture whose shorter side is `size_px`, evenly along the longer one."""
+    """The fewest windows of `size_px` that cover a picture whose shorter side is `size_px`, evenly spaced."""
     height_px, width_px = shape[:2]
     longer_px = max(height_px, width_px)
     starts = np.linspace(0, longer_px - size_px, math.ceil(longer_px / size_px)).round().astype(int)

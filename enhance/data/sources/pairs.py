@@ -1,7 +1,7 @@
-"""Aligned patches from whole photographs of the same scenes by two cameras, as DPED's were made.
+"""Aligned patches from whole photographs of the same scenes by two cameras, the way DPED's were made.
 
-Aligning takes seconds per pair of photographs. It is done in processes of their own (only those load torch), and the
-result of every pair is kept beside the store until that is committed: a killed packing goes on where it was.
+Aligning takes seconds per pair. It runs in worker processes, the only ones that load torch, and every pair's result is
+kept next to the store until that is complete, so packing can resume after a kill.
 """
 
 import contextlib
@@ -19,19 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from enhance.data.alignment.pair_jobs import Job, Report, in_processes, patches_of, read_result, result_of
-from enhance.data.reading.folders import absolute, by_number, list_pictures, spelled
+from enhance.data.reading.folders import absolute, by_number, format_spec, list_pictures
 from enhance.data.reading.pictures import CODE as READING
 from enhance.data.reading.pictures import Tally
-from enhance.data.storage.cache import cache_folder, code_digest, open_prepared
+from enhance.data.storage.cache import cache_folder, code_digest, open_or_pack
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import PatchStore
 from enhance.data.storage.store_writer import StoreWriter
 
-PATCH_PX = 100  # as DPED's
+PATCH_PX = 100  # as in DPED
 SUFFIXES = (".jpg", ".jpeg", ".png")
-MIN_PAIRS = 5  # with fewer, no whole pair of photographs could go to validation
-VAL_EVERY = 5  # one pair of photographs in five goes to validation
-MAX_EXCLUDED_SHARE = 0.5  # more is no accident of a few photographs but another pair of folders
+MIN_PAIRS = 5  # with fewer, validation would not get a whole pair of photographs
+VAL_EVERY = 5  # one pair of photographs in five is for validation
+MAX_EXCLUDED_SHARE = 0.5  # some photographs fail; more than this means that the folders do not belong together
 CODE = (
     "sources/pairs.py",
     "alignment/pair_jobs.py",
@@ -47,13 +47,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """JPEG and PNG files of two folders (not of folders in them); an equal name before the suffix makes a pair.
+    """The JPEG and PNG files of two folders (without subfolders); equal names up to the suffix make a pair.
 
-    The last fifth of the usable pairs, by name, is for validation: cameras number their pictures, so pictures of one
-    scene stay together. A pair one of whose photographs equals an earlier one (equal pixels) is left out, or it could
-    stand in both splits. Nothing depends on `workers`, the number of processes (None: one for each core).
+    The last fifth of the usable pairs by name is for validation: cameras number their pictures, so those of one scene
+    stay in the same split. A pair is left out if one of its photographs has exactly the pixels of an earlier one,
+    because it could end up in both splits.
 
-    kept: the folder for the results of single pairs; None is one that is removed when packing ends, however it ends.
+    workers: number of processes, None for one per core; it affects nothing but the time.
+    kept: folder for the results of single pairs; None for a temporary one, removed when packing ends in any way.
     """
 
     phone: Path
@@ -64,56 +65,57 @@ class Pairs:
 
     @classmethod
     def parse(cls, where: str, patch_px: int) -> "Pairs":
-        """The source that "PHONE_DIR:DSLR_DIR" names. Raises DataError as `find` does."""
+        """The source named by "PHONE_DIR:DSLR_DIR". Raises DataError like `find`."""
         folders = where.split(":")
         if len(folders) != 2 or not all(folders):
             raise DataError(
-                f"pairs:{where} names {len([f for f in folders if f])} folders; write pairs:PHONE_DIR:DSLR_DIR, "
-                "with no other colon (a link to a folder may have a name without one)"
+                f"pairs:{where} names {len([f for f in folders if f])} folders; write pairs:PHONE_DIR:DSLR_DIR, with "
+                "no other colon (if a folder's name has one, make a link to it whose name has none)"
             )
         return cls.find(Path(folders[0]), Path(folders[1]), patch_px)
 
     @classmethod
     def find(cls, phone: Path, dslr: Path, patch_px: int = PATCH_PX) -> "Pairs":
-        """The photographs of two folders. Raises DataError where a folder is missing, or no name is in both."""
+        """The photographs in two folders. Raises DataError if a folder is missing or they have no name in common."""
         pairs = cls(_colonless(phone), _colonless(dslr), patch_px)
         if pairs.phone == pairs.dslr:
-            raise DataError(f"the phone's photographs and the good camera's are both sought in {pairs.phone}")
+            raise DataError(f"the two cameras' photographs must be in two folders, not both in {pairs.phone}")
         if not pairs._stems(Tally()):
-            raise DataError(f"looked for pictures of equal name in {pairs.phone} and {pairs.dslr}: there are none")
-        _kornia_version()
+            raise DataError(f"{pairs.phone} and {pairs.dslr} have no pictures of equal name")
+        _kornia_version()  # fail now rather than in the workers
         return pairs
 
     @property
     def name(self) -> str:
-        """For the file name of the packed store."""
+        """The start of the packed store's file name."""
         return "pairs"
 
     @property
     def spec(self) -> str:
-        """The source with its absolute folders, and the size of its patches where it is not the usual one."""
-        return spelled("pairs", f"{self.phone}:{self.dslr}", None if self.patch_px == PATCH_PX else self.patch_px)
+        """The spec of this source, with its absolute folders and its patch size unless that is the default."""
+        where = f"{self.phone}:{self.dslr}"
+        return format_spec("pairs", where, None if self.patch_px == PATCH_PX else self.patch_px)
 
     def identity(self) -> dict[str, object]:
-        """Names, sizes and times of all photographs, and what turns them into patches."""
+        """Names, sizes and times of all photographs, and whatever else determines the patches."""
         states = {folder: list_pictures(Path(folder), SUFFIXES).state() for folder in (str(self.phone), str(self.dslr))}
         return {"files": states, **self._alignment()}
 
     def open(self, cache: Path | None, progress: Progress) -> PatchStore:
-        """The store in `cache`, packed where it is not there yet; then no result of a single pair remains."""
+        """Open the store in `cache`, packing it first if necessary; then remove the results of single pairs."""
         kept = cache_folder(cache) / "pairs-unfinished"
-        store = open_prepared(dataclasses.replace(self, kept=kept), cache, progress)
+        store = open_or_pack(dataclasses.replace(self, kept=kept), cache, progress)
         if kept.is_dir():
             mine = {job.result.name for job in self._jobs(kept, Tally())}
             for path in kept.iterdir():
                 if result_of(path.name) in mine:
                     path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # another packing keeps its results there
+            with contextlib.suppress(OSError):  # not empty: another packing keeps its results here
                 kept.rmdir()
         return store
 
     def pack(self, writer: StoreWriter, progress: Progress) -> dict[str, Any]:
-        """Adds the patches of all usable pairs of photographs. Raises DataError where they are too few."""
+        """Add the patches of all usable pairs of photographs. Raises DataError if there are too few."""
         ignored, excluded = Tally(), Tally()
         with self._results() as folder:
             jobs = self._jobs(folder, ignored)
@@ -140,23 +142,23 @@ class Pairs:
         }
 
     def _alignment(self) -> dict[str, object]:
-        """Everything but the photographs that decides the patches."""
+        """Everything that determines the patches, except for the photographs."""
         code = code_digest(*CODE)
         return {"patch_px": self.patch_px, "kornia": _kornia_version(), "code": code}
 
     def _stems(self, ignored: Tally) -> dict[str, tuple[str, str]]:
-        """The file names of each pair by stem, in the order of the stems."""
+        """The two file names of each pair, by stem and in the order of the stems."""
         sides = []
         for folder in (self.phone, self.dslr):
             listing, side = list_pictures(folder, SUFFIXES), dict[str, str]()
             for name in listing.others:
-                ignored.add("no JPEG or PNG file", str(folder / name))
+                ignored.add("not a JPEG or PNG file", str(folder / name))
             stems = Counter(map(_stem, listing.pictures))
             for name in listing.pictures:
                 if stems[_stem(name)] == 1:
                     side[_stem(name)] = name
                 else:
-                    ignored.add("several pictures of one name", str(folder / name))
+                    ignored.add("several pictures with this name", str(folder / name))
             sides.append(side)
         for folder, side, other in zip((self.phone, self.dslr), sides, reversed(sides), strict=True):
             for stem in side.keys() - other.keys():
@@ -165,7 +167,7 @@ class Pairs:
         return {stem: (sides[0][stem], sides[1][stem]) for stem in common}
 
     def _jobs(self, folder: Path, ignored: Tally) -> list[Job]:
-        """Every pair. A result's name is a key made of the state of both files and of how they are aligned."""
+        """One job per pair. Its result's name is a digest of both files' state and of the alignment's parameters."""
         states = [
             {name: state for name, *state in list_pictures(side, SUFFIXES).state()} for side in (self.phone, self.dslr)
         ]
@@ -188,8 +190,8 @@ class Pairs:
             yield self.kept
 
     def _align_all(self, jobs: list[Job], progress: Progress) -> dict[str, Report]:
-        """The report of every pair by stem: what is kept from before, and the rest by a pool of processes."""
-        progress(f"aligning {self.spec}: looking for what is done of {len(jobs)} pairs of photographs")
+        """The report of every pair by stem: those kept from an earlier attempt, and the others from a process pool."""
+        progress(f"aligning {self.spec}: checking which of {len(jobs)} pairs of photographs are already done")
         kept = {job.stem: read_result(job.result) for job in jobs}
         reports = {stem: result[2] for stem, result in kept.items() if result}
         waiting = [job for job in jobs if job.stem not in reports]
@@ -213,7 +215,7 @@ class Pairs:
             )
         if len(usable) < MIN_PAIRS:
             raise DataError(
-                f"{self.spec} has {len(usable)} usable pairs of photographs, at least {MIN_PAIRS} are needed: "
+                f"{self.spec} has {len(usable)} usable pairs of photographs; at least {MIN_PAIRS} are needed, because "
                 "no scene may serve both training and validation" + (f"; {excluded.words()}" if excluded.total else "")
             )
 
@@ -242,7 +244,7 @@ def _stem(name: str) -> str:
 def _colonless(folder: Path) -> Path:
     found = absolute(folder)
     if ":" in str(found):
-        raise DataError(f"the folder {found} has a colon in its name, which separates the two folders of pairs:")
+        raise DataError(f"the folder {found} has a colon in its name, but a colon separates the two folders of pairs:")
     return found
 
 
@@ -250,7 +252,7 @@ def _kornia_version() -> str:
     try:
         return importlib.metadata.version("kornia")
     except importlib.metadata.PackageNotFoundError:
-        raise DataError("data='pairs:...' finds keypoints with kornia; install kornia") from None
+        raise DataError("data='pairs:...' needs kornia to find keypoints; install kornia") from None
 
 
 def _words(seconds: float) -> str:

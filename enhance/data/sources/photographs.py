@@ -1,4 +1,4 @@
-"""Pairs from photographs: photographs from somewhere, times what is done to them.
+"""Pairs made from photographs, wherever they come from, by degrading them.
 
 Training and validation never share a pixel, nor one that influenced both.
 """
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from enhance.data.degradations.camera import Camera
 from enhance.data.degradations.patches import Cut, Degradation, Pairing
-from enhance.data.reading.folders import spelled
+from enhance.data.reading.folders import format_spec
 from enhance.data.reading.pictures import CODE as READING
 from enhance.data.reading.pictures import Picture, PictureError, Tally, strict_pillow
 from enhance.data.storage.cache import code_digest
@@ -20,40 +20,40 @@ from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Pixels
 from enhance.data.storage.store_writer import StoreWriter
 
-MAX_EXCLUDED_SHARE = 0.5  # a folder of mixed pictures is common; one with more misfits than photographs, a mistake
+MAX_EXCLUDED_SHARE = 0.5  # folders of mixed pictures are common; with more misfits than photographs it is a mistake
 CODE = ("sources/photographs.py", "degradations/patches.py", *READING)
 
 
 class Photographs(Protocol):
-    """Where photographs come from."""
+    """A source of photographs."""
 
-    CODE: ClassVar[tuple[str, ...]]  # the files of this package that decide the pixels
+    CODE: ClassVar[tuple[str, ...]]  # the files of this package that determine the pixels
 
     @property
     def where(self) -> str:
-        """As it stands in a spec: "demo" or an absolute folder."""
+        """How a spec names it: "demo" or an absolute folder."""
 
     def names(self) -> Sequence[str]:
-        """All of them, in their order."""
+        """All photographs, in a fixed order."""
 
     def ignored(self) -> Tally:
-        """What lies there beside them."""
+        """Other files found next to them."""
 
     def identity(self) -> dict[str, object]:
-        """Everything that decides their pixels, in JSON types."""
+        """Everything that determines their pixels, in JSON types."""
 
     def read(self, name: str, max_side_px: int) -> Picture:
-        """One of them, its longer side at most `max_side_px`. Raises PictureError."""
+        """Read one photograph, its longer side at most `max_side_px`. Raises PictureError."""
 
     def val_count(self, usable: int, patch_px: int) -> int:
-        """How many of the usable ones, the last, serve validation only; 0 where each serves both splits."""
+        """How many of the usable photographs, the last ones, are for validation only; 0 if each serves both splits."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhotographPairs:
-    """A source of pairs: the `kind` of data that it is, the photographs, what is done to them, and how they are cut.
+    """A source of pairs: the `kind` of data, its photographs, the degradation, and how to cut patches.
 
-    A copy of an earlier photograph (equal pixels) is left out, or it could stand in both splits.
+    A copy of an earlier photograph (equal pixels) is left out, because it could end up in both splits.
     """
 
     kind: str
@@ -64,22 +64,22 @@ class PhotographPairs:
 
     @property
     def name(self) -> str:
-        """For the file name of the packed store."""
+        """The start of the packed store's file name."""
         return self.kind
 
     @property
     def spec(self) -> str:
-        """The source with its absolute folder, and the size of its patches where it is not the usual one."""
+        """The spec of this source, with its absolute folder and its patch size unless that is the default."""
         size_px = None if self.cut.patch_px == Cut().patch_px else self.cut.patch_px
-        return spelled(self.kind, None if self.kind == "demo" else self.photographs.where, size_px)
+        return format_spec(self.kind, None if self.kind == "demo" else self.photographs.where, size_px)
 
     @property
     def pairing(self) -> Pairing:
-        """What makes the pairs."""
+        """The maker of the pairs."""
         return Pairing(degradation=self.degradation, cut=self.cut, seed=self.seed)
 
     def identity(self) -> dict[str, object]:
-        """The photographs, every parameter, the code."""
+        """The photographs, all parameters, and a digest of the code."""
         return {
             **self.photographs.identity(),
             **self._parameters(),
@@ -87,7 +87,7 @@ class PhotographPairs:
         }
 
     def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
-        """Adds the pairs of all usable photographs. Raises DataError where too many cannot be used."""
+        """Add the pairs of all usable photographs. Raises DataError if too many cannot be used."""
         excluded, changed = Tally(), Tally()
         with strict_pillow():
             names = self._usable(excluded, changed, progress)
@@ -134,7 +134,7 @@ class PhotographPairs:
         return list(usable.values())
 
     def _has_room(self, photograph: Pixels) -> bool:
-        if self.photographs.val_count(1, self.cut.patch_px):  # not even a lone one would have to serve both splits
+        if self.photographs.val_count(1, self.cut.patch_px):  # a split by photograph: room in one split is enough
             return bool(self.cut.windows(photograph.shape[0], photograph.shape[1], "val"))
         return all(self.pairing.windows_of_both(photograph).values())
 
@@ -144,7 +144,8 @@ class PhotographPairs:
             try:
                 yield self._read_one(name).pixels
             except PictureError as error:
-                raise DataError(f"{name} in {self.photographs.where} changed while it was read: {error}") from error
+                where = self.photographs.where
+                raise DataError(f"{name} in {where} changed while it was being read: {error}") from error
 
     def _read_one(self, name: str) -> Picture:
         return self.photographs.read(name, self.cut.max_side_px)

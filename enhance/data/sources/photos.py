@@ -1,4 +1,4 @@
-"""The user's own photographs."""
+"""The user's own photographs, from one folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,17 @@ from enhance.data.reading.pictures import Picture, Tally, read_picture
 from enhance.data.storage.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-APART_FROM = 5  # with fewer photographs, whole ones for validation would be too few, or too few remain
-VAL_EVERY = 5  # one photograph in five goes to validation
+APART_FROM = 5  # with fewer photographs, reserving whole ones for validation would leave too few on one side
+VAL_EVERY = 5  # one photograph in five is for validation
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The JPEG and PNG files of one folder (not of folders in it), in the order of their names.
+    """The JPEG and PNG files of one folder (without subfolders), sorted by name.
 
-    With `APART_FROM` usable photographs or more, the last fifth by name is for validation: cameras number their
-    pictures, so pictures of one scene stay together. With fewer, each serves both splits in regions of its own.
+    With at least `APART_FROM` usable photographs, the last fifth by name is for validation: cameras number their
+    pictures, so those of one scene stay in the same split. With fewer, each photograph serves both splits, in separate
+    regions.
     """
 
     folder: Path
@@ -28,10 +29,10 @@ class Folder:
 
     @classmethod
     def find(cls, given: Path) -> "Folder":
-        """The photographs in `given`. Raises DataError where there is no such folder, or no photograph in it."""
+        """The photographs in `given`. Raises DataError if the folder does not exist or has none."""
         found = cls(absolute(given))
         if not found.names():
-            raise DataError(f"looked for {', '.join('*' + s for s in SUFFIXES)} in {found.folder}: there is none")
+            raise DataError(f"there is no {', '.join('*' + s for s in SUFFIXES)} in {found.folder}")
         return found
 
     @property
@@ -40,14 +41,14 @@ class Folder:
         return str(self.folder)
 
     def names(self) -> Sequence[str]:
-        """The names of the files, usable or not."""
+        """The file names, usable or not."""
         return self._listing().pictures
 
     def ignored(self) -> Tally:
-        """The other files of the folder."""
+        """The folder's other files."""
         ignored = Tally()
         for name in self._listing().others:
-            ignored.add("no JPEG or PNG file", name)
+            ignored.add("not a JPEG or PNG file", name)
         return ignored
 
     def identity(self) -> dict[str, object]:
@@ -59,7 +60,7 @@ class Folder:
         return read_picture(self.folder / name, max_side_px)
 
     def val_count(self, usable: int, patch_px: int) -> int:
-        """A fifth, where there are enough; the size of the patches makes no difference."""
+        """A fifth if there are enough, whatever the patch size."""
         return usable // VAL_EVERY if usable >= APART_FROM else 0
 
     def _listing(self) -> Listing:

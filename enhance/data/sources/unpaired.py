@@ -1,7 +1,7 @@
-"""Two unpaired image sets, as CycleGAN's data sets unpack: the folders trainA, trainB, testA, testB of JPEGs.
+"""Two unpaired image sets in the layout of CycleGAN's datasets: folders trainA, trainB, testA, testB of JPEGs.
 
-In iphone2dslr_flower, which paper 004 uses, A is the phone and B the DSLR. A becomes the input side, B the target side;
-train is for training and test for validation.
+In iphone2dslr_flower, used by paper 004, A is the phone and B the DSLR. Here A becomes the inputs and B the targets;
+the train folders are for training, the test folders for validation.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from enhance.data.reading.folders import Listing, absolute, list_pictures, spelled
+from enhance.data.reading.folders import Listing, absolute, format_spec, list_pictures
 from enhance.data.reading.pictures import CODE as READING
 from enhance.data.reading.pictures import PictureError, Tally, read_picture, strict_pillow
 from enhance.data.storage.cache import code_digest
@@ -27,20 +27,20 @@ FOLDERS = {
     ("val", "input"): "testA",
     ("val", "target"): "testB",
 }
-PATCH_PX = 286  # CycleGAN resizes to 286 px and crops 256 px at random while it trains
-MAX_EXCLUDED_SHARE = 0.5  # as with own photographs
+PATCH_PX = 286  # CycleGAN resizes to 286 px and takes random crops of 256 px during training
+MAX_EXCLUDED_SHARE = 0.5  # as for one's own photographs
 
 _PROGRESS_EVERY = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Unpaired:
-    """The four folders. The shorter side of every picture is resized to `patch_px` (bicubic, as CycleGAN's code does),
-    then the square in the middle is kept.
+    """The four folders. Each picture's shorter side is resized to `patch_px` (bicubic, as in CycleGAN's code), then the
+    central square is cut out.
 
-    A test picture with the very pixels of a training picture, of either side, is left out: the split folders that
-    paper 000 used again without clearing them had every test pair among the training pairs. A copy that was stored with
-    another JPEG quality has other pixels and is not found.
+    A test picture with exactly the pixels of a training picture of either side is left out: paper 000 reused its split
+    folders without clearing them, so all of its test pairs were also training pairs. A copy saved with a different JPEG
+    quality has different pixels and goes unnoticed.
     """
 
     folder: Path
@@ -48,25 +48,25 @@ class Unpaired:
 
     @classmethod
     def find(cls, given: Path, patch_px: int = PATCH_PX) -> "Unpaired":
-        """The folders in `given`. Raises DataError where one is missing or holds no JPEG."""
+        """The folders in `given`. Raises DataError if one is missing or has no JPEG."""
         found = cls(absolute(given), patch_px)
         for listing in found._listings().values():
             if not listing.pictures:
-                raise DataError(f"looked for *.jpg, *.jpeg in {listing.folder}: there is none")
+                raise DataError(f"there is no *.jpg or *.jpeg in {listing.folder}")
         return found
 
     @property
     def name(self) -> str:
-        """For the file name of the packed store."""
+        """The start of the packed store's file name."""
         return "unpaired"
 
     @property
     def spec(self) -> str:
-        """The source with its absolute folder, and the size of its pictures where it is not the usual one."""
-        return spelled("unpaired", self.folder, None if self.patch_px == PATCH_PX else self.patch_px)
+        """The spec of this source, with its absolute folder and its picture size unless that is the default."""
+        return format_spec("unpaired", self.folder, None if self.patch_px == PATCH_PX else self.patch_px)
 
     def identity(self) -> dict[str, object]:
-        """Names, sizes and times of all files, the size of the pictures, the code."""
+        """Names, sizes and times of all files, the picture size, and a digest of the code."""
         return {
             "files": [listing.state() for listing in self._listings().values()],
             "patch_px": self.patch_px,
@@ -74,13 +74,13 @@ class Unpaired:
         }
 
     def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
-        """Adds every whole picture. Raises DataError where too many of a folder had to be left out."""
+        """Add all usable pictures. Raises DataError if too many of a folder had to be left out."""
         excluded, changed, ignored, trained = Tally(), Tally(), Tally(), dict[str, str]()
         with strict_pillow():
             for (split, side), listing in self._listings().items():
                 excluded.update(self._pack_folder(split, side, listing, writer, changed, trained, progress))
                 for name in listing.others:
-                    ignored.add("no JPEG file", f"{listing.folder.name}/{name}")
+                    ignored.add("not a JPEG file", f"{listing.folder.name}/{name}")
         return {"excluded": excluded.summary(), "changed": changed.summary(), "ignored": ignored.summary()}
 
     def _listings(self) -> dict[tuple[str, str], Listing]:
@@ -96,7 +96,7 @@ class Unpaired:
         trained: dict[str, str],
         progress: Callable[[str], None],
     ) -> Tally:
-        """Adds one folder; `trained` maps the digests of all training pictures so far to their names."""
+        """Add one folder; `trained` maps the digest of each training picture so far to its name."""
         excluded = Tally()
         for done, name in enumerate(listing.pictures):
             place = f"{listing.folder.name}/{name}"

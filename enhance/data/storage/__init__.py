@@ -1,1 +1,1 @@
-"""Packed patches: the file they lie in, where it is kept, and how it reaches another machine."""
+"""Packed patches: the file format, the cache, and the transfer to other machines."""

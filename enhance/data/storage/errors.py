@@ -1,4 +1,4 @@
-"""The one error of this package, importable by all its modules."""
+"""The error raised throughout this package, in a module that all others can import."""
 
 
 class DataError(ValueError):

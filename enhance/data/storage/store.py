@@ -1,12 +1,13 @@
-"""The packed store: all patches in one file, memory-mapped, written once, never changed.
+"""The packed store: all patches in one file, memory-mapped, written once and never changed.
 
-Layout: a preamble of 64 bytes (magic, version, where the header lies, the header's sha256), then the patches, then the
-header as JSON. Patches are uint8 or little-endian uint16 of shape (H, W, 3). In a store of pairs they are the training
-pairs and then the validation pairs, each an input with its target after it, padded so that a uint16 begins at an even
-place; in an unpaired store the training inputs, training targets, validation inputs, validation targets. Each of these
-blocks begins at a multiple of 8 bytes. The header comes last because the number of patches is known only when all have
-been read, and the preamble is filled in after everything else, so that an unfinished file never looks like a store.
-Here stores are read; `enhance.data.storage.store_writer` writes them.
+Layout: a 64-byte preamble (magic, version, position of the header, the header's sha256), the patches, the header as
+JSON. Patches are uint8 or little-endian uint16 of shape (H, W, 3). A store of pairs holds the training pairs, then the
+validation pairs, each an input followed by its target, padded so that uint16 values start at even offsets. An unpaired
+store holds training inputs, training targets, validation inputs and validation targets. Each of these blocks starts at
+a multiple of 8 bytes. The header comes last because the number of patches is only known after all have been read. The
+preamble is filled in last of all, so that an unfinished file never looks like a store.
+
+This module reads stores; `enhance.data.storage.store_writer` writes them.
 """
 
 import hashlib
@@ -36,22 +37,23 @@ DTYPES: dict[str, np.dtype[Any]] = {"uint8": np.dtype(np.uint8), "uint16": np.dt
 
 PREAMBLE = struct.Struct("<8sQQQ32s")  # magic, version, header offset, header length, sha256 of the header
 _HASH_BYTES = 1 << 24
-_BLOCK_STARTS_AT = 8  # a multiple of this
+_BLOCK_ALIGNMENT = 8  # bytes
 
 
 class StoreError(DataError):
-    """A file that is no whole store of the version this program reads."""
+    """A file that is not an intact store of the version this program reads."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PatchStore:
-    """An opened store. Read-only, safe to fork; pickles as its path and fingerprint, and is opened again from there.
+    """An open store. Read-only and safe to fork; it pickles as path and fingerprint, and unpickling reopens the file.
 
-    The arrays are RGB of shape (N, H, W, 3), uint8 or uint16, each side (input, target) with a dtype of its own; views
-    of the mapped file, strided in a store of pairs. Where `paired`, input i belongs to target i. Where not, the counts
-    of inputs and targets differ, and index i of one has nothing to do with index i of the other.
-    `spec` is what the store was made from, with folders absolute; `fingerprint` 16 hexadecimal digits of a sha256 over
-    pixels, dtypes, shapes and `paired`; `summary` what was counted, left out and simulated.
+    The arrays are RGB, (N, H, W, 3), uint8 or uint16, with one dtype per side (input, target). They are views of the
+    mapped file, strided in a store of pairs. If `paired`, input i belongs to target i. If not, inputs and targets are
+    unrelated and may differ in number.
+
+    spec: what the store was made from, with absolute folders. fingerprint: 16 hexadecimal digits of a sha256 over
+    pixels, dtypes, shapes and `paired`. summary: what was counted, left out and simulated.
     """
 
     path: Path
@@ -66,9 +68,9 @@ class PatchStore:
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = False) -> "PatchStore":
-        """Maps the store at `path`. Magic, version, header and length are always checked; `verify` reads every pixel.
+        """Map the store at `path`. Magic, version, header and length are always checked; `verify` checks every pixel.
 
-        Raises DataError where there is no readable file, StoreError where it is damaged or of another version.
+        Raises DataError if there is no readable file, and StoreError if it is damaged or of another version.
         """
         mapped = _map(path)
         header = _read_header(path, mapped)
@@ -90,9 +92,9 @@ class PatchStore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """What lies where; as JSON a part of the header.
+    """What is where in the file; part of the JSON header.
 
-    shape: of one patch. dtypes: name by side. counts: number of patches by array, of `ARRAYS`.
+    shape: of one patch. dtypes: dtype name by side. counts: number of patches by array name, one of `ARRAYS`.
     """
 
     paired: bool
@@ -102,7 +104,7 @@ class Layout:
 
     @property
     def blocks(self) -> dict[str, tuple[np.dtype[Any], int, int]]:
-        """Dtype of one record, number of records and offset in the file, by name: split if paired, else array."""
+        """Record dtype, number of records and file offset of each block, by split if paired, else by array name."""
         if self.paired:
             records = [(split, pair_dtype(self.dtypes, self.shape), self.counts[f"{split}_input"]) for split in SPLITS]
         else:
@@ -116,35 +118,35 @@ class Layout:
 
     @property
     def end(self) -> int:
-        """Where the patches end and the header begins."""
+        """The offset at which the patches end and the header starts."""
         dtype, count, offset = list(self.blocks.values())[-1]
         return offset + dtype.itemsize * count
 
 
 def side_of(array: str) -> str:
-    """ "input" or "target", of a name in `ARRAYS`."""
+    """ "input" or "target", for one of the names in `ARRAYS`."""
     return array.partition("_")[2]
 
 
 def pair_dtype(dtypes: dict[str, str], shape: list[int]) -> np.dtype[Any]:
-    """Of one record in a store of pairs: fields "input" and "target". `dtypes`: name by side."""
+    """The dtype of a record in a store of pairs, with fields "input" and "target"; `dtypes` is by side."""
     return np.dtype([(side, DTYPES[dtypes[side]], tuple(shape)) for side in SIDES], align=True)
 
 
 def side_dtype(dtype: str, shape: list[int]) -> np.dtype[Any]:
-    """Of one record in an unpaired store: a whole patch."""
+    """The dtype of a record in an unpaired store: a whole patch."""
     return np.dtype((DTYPES[dtype], tuple(shape)))
 
 
 def block_start(offset: int) -> int:
-    """The first place from `offset` on where a block of patches may begin."""
-    return -(-offset // _BLOCK_STARTS_AT) * _BLOCK_STARTS_AT
+    """The first offset from `offset` on at which a block may start."""
+    return -(-offset // _BLOCK_ALIGNMENT) * _BLOCK_ALIGNMENT
 
 
 def _reopen(path: Path, fingerprint: str) -> PatchStore:
     store = PatchStore.open(path)
     if store.fingerprint != fingerprint:
-        raise DataError(f"{path} holds other data ({store.fingerprint}) than when it was opened first ({fingerprint})")
+        raise DataError(f"{path} has changed: its fingerprint was {fingerprint} and is now {store.fingerprint}")
     return store
 
 
@@ -164,7 +166,7 @@ def _map(path: Path) -> mmap.mmap:
 def _read_header(path: Path, mapped: mmap.mmap) -> dict[str, Any]:
     magic, version, offset, length, digest = PREAMBLE.unpack_from(mapped)
     if magic != MAGIC:
-        raise StoreError(f"{path} is not a store: it begins with {magic!r}, not with {MAGIC!r}")
+        raise StoreError(f"{path} is not a store: it starts with {magic!r}, not with {MAGIC!r}")
     if version != VERSION:
         raise StoreError(f"{path} is a store of version {version}; this program reads version {VERSION}")
     if offset + length != len(mapped):
@@ -182,7 +184,7 @@ def _read_header(path: Path, mapped: mmap.mmap) -> dict[str, Any]:
 def _views(mapped: mmap.mmap, layout: Layout) -> dict[str, Patches]:
     def block(name: str) -> npt.NDArray[Any]:
         dtype, count, offset = layout.blocks[name]
-        # As bytes first: numpy.frombuffer knows no dtype of a whole patch.
+        # Through bytes, because np.frombuffer does not accept a dtype with a shape.
         flat = np.frombuffer(mapped, dtype=np.uint8, count=dtype.itemsize * count, offset=offset)
         return flat.view(dtype) if dtype.names else flat.view(dtype.base).reshape(count, *dtype.shape)
 
@@ -192,7 +194,7 @@ def _views(mapped: mmap.mmap, layout: Layout) -> dict[str, Patches]:
 
 
 def _sha256(path: Path, start: int, stop: int) -> str:
-    # Read, not mapped: every mapped page touched here would count as memory of this process from now on.
+    # Read, not mapped: the mapped pages would count as this process's memory from then on.
     digest = hashlib.sha256()
     with path.open("rb") as file:
         file.seek(start)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from enhance.config import VARIANTS, Domain, Scalar, domains, unknown_leaf
-from enhance.config.files import pinned
+from enhance.config.files import pin_digest
 from sweeps.engine.cli.arguments import Arguments, UsageError
 from sweeps.engine.space import Choice, Range, When, inner, without
 from sweeps.engine.sweep import Sweep
@@ -103,7 +103,7 @@ def _pin_files(sweep: Sweep) -> Sweep:
 
     def pin(name: str, value: Scalar) -> Scalar:
         try:
-            return pinned(value) if isinstance(value, str) else value
+            return pin_digest(value) if isinstance(value, str) else value
         except OSError as error:
             raise UsageError(f"{name}={value}: {error.strerror}") from None
 

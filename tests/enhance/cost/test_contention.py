@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from enhance.cost import contention
-from enhance.cost.contention import Snapshot, noticed, snapshot
+from enhance.cost.contention import Snapshot, signs_of_contention, snapshot
 from enhance.system import processor
 
 CALM = Snapshot(wall_s=0.0, own_s=0.0, busy_s=0.0, stolen_s=0.0, load_1min=0.0, clock_mhz=2600.0, cores=4)
@@ -36,12 +36,12 @@ def later(**changes: float | None) -> Snapshot:
     ],
 )
 def test_contention_is_noticed(changes: dict[str, float | None], times: list[float], wanted: list[str]) -> None:
-    assert noticed(CALM, later(**changes), 1, times) == wanted
+    assert signs_of_contention(CALM, later(**changes), 1, times) == wanted
 
 
 def test_a_load_before_the_start_counts_where_there_are_no_cpu_times() -> None:
     before = dataclasses.replace(CALM, busy_s=None, stolen_s=None, load_1min=7.0)
-    assert noticed(before, later(busy_s=None, stolen_s=None), 2, [1.0]) == [
+    assert signs_of_contention(before, later(busy_s=None, stolen_s=None), 2, [1.0]) == [
         "the load average was 7.00 with 2 threads in use"
     ]
 

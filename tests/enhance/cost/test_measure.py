@@ -99,7 +99,7 @@ def test_networks_run_as_the_conditions_say(dtype: str, memory_format: str, monk
     monkeypatch.setattr(passes, "apply", watching)
     torch.set_num_threads(2)
     with passes.settings(conditions):
-        passes.stopwatch(passes.prepared(net(channels=4, norm="none"), conditions), passes.image(conditions))(1)
+        passes.stopwatch(passes.build_for(net(channels=4, norm="none"), conditions), passes.image(conditions))(1)
     computed = torch.bfloat16 if dtype == "bf16" else torch.float32
     assert seen == [(True, memory_format == "channels_last", computed, 1, False, True)]
     assert torch.get_num_threads() == 2

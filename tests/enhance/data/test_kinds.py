@@ -9,7 +9,7 @@ from PIL import Image
 
 from enhance.data import KINDS, DataError, check_spec
 from enhance.data.kinds import source_of
-from enhance.data.reading.folders import spelled
+from enhance.data.reading.folders import format_spec
 
 OF_PHOTOGRAPHS = ("photos", "deblur", "exposures")
 
@@ -82,7 +82,7 @@ def test_a_folder_may_be_named_like_a_size_or_like_the_demo(own: Path, monkeypat
 @given(name=st.from_regex(r"/[a-z@0-9:/]{0,12}[a-z0-9@]", fullmatch=True), size=st.none() | st.integers(16, 1024))
 def test_what_is_spelled_is_read_back(name: str, size: int | None) -> None:
     """Read by the rule in words: only digits after the last @ are a size."""
-    spec = spelled("photos", name, size)
+    spec = format_spec("photos", name, size)
     place, at, digits = spec.rpartition("@")
     if not (at and digits.isdecimal()):
         place, digits = spec, ""

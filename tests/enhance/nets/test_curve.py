@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from enhance.config.nets import CurveConfig, ResNetConfig, UNetConfig, UNetResNet34Config
 from enhance.nets import build_net, parameter_count
-from enhance.nets.curve import Curve, CurveBlock, bend, lab_to_rgb, rgb_of_scaled, scaled_lab
+from enhance.nets.curve import Curve, CurveBlock, bend, from_scaled_lab, lab_to_rgb, to_scaled_lab
 
 torch.set_num_threads(1)
 
@@ -54,7 +54,7 @@ def test_without_coefficients_nothing_changes(low: float, high: float) -> None:
 
 
 def test_lab_is_the_standard_one_scaled_to_about_one() -> None:
-    lab = scaled_lab(cube(0, 1))
+    lab = to_scaled_lab(cube(0, 1))
     oracle = rgb2lab(cube(0, 1)[0].permute(1, 2, 0).double().numpy()) / np.array([100, 110, 110])
     np.testing.assert_allclose(lab[0].permute(1, 2, 0).numpy(), oracle, atol=1e-4)
     assert lab.abs().amax() < 1.01
@@ -91,7 +91,7 @@ def test_gradients_out_of_gamut_do_not_vanish() -> None:
 def test_gradients_at_the_borders_and_on_gray(level: float) -> None:
     gray = torch.full((1, 3, 4, 4), level, requires_grad=True)
     theta = torch.full((1, 3, 4), 0.05, requires_grad=True)
-    for leaf in torch.autograd.grad(rgb_of_scaled(bend(scaled_lab(gray), theta)).square().sum(), (gray, theta)):
+    for leaf in torch.autograd.grad(from_scaled_lab(bend(to_scaled_lab(gray), theta)).square().sum(), (gray, theta)):
         assert leaf.isfinite().all()
         assert leaf.abs().sum() > 0 or level == 0
 
@@ -126,14 +126,14 @@ def test_a_lightness_curve_brightens_and_keeps_the_color() -> None:
     bright = through(theta, torch.full((1, 3, 4, 4), gray(50)))
     torch.testing.assert_close(bright, torch.full((1, 3, 4, 4), gray(60)), rtol=0, atol=1e-4)
     colors = 0.3 + 0.3 * images()
-    before, after = scaled_lab(colors), scaled_lab(through(theta, colors))
+    before, after = to_scaled_lab(colors), to_scaled_lab(through(theta, colors))
     torch.testing.assert_close(after[:, 1:], before[:, 1:], rtol=0, atol=1e-4)
     torch.testing.assert_close(after[:, 0], 1.2 * before[:, 0], rtol=0, atol=1e-4)
 
 
 def test_the_constant_removes_a_color_cast() -> None:
     """Gray with b = 11 too much (yellow) is gray again after theta_0 = -0.1 on b."""
-    yellowish = rgb_of_scaled(torch.tensor([0.6, 0.0, 0.1]).view(1, 3, 1, 1).expand(1, 3, 4, 4))
+    yellowish = from_scaled_lab(torch.tensor([0.6, 0.0, 0.1]).view(1, 3, 1, 1).expand(1, 3, 4, 4))
     theta = torch.zeros(3, 2)
     theta[2, 0] = -0.1
     corrected = through(theta, yellowish)
@@ -162,7 +162,7 @@ def test_the_untrained_block_is_nearly_the_identity_and_not_quite() -> None:
 def test_coefficients_are_bounded_and_see_color_and_features() -> None:
     made = CurveBlock(5, 3, torch.Generator().manual_seed(0))
     nn.init.normal_(made.head[-1].weight, 0, 5, generator=torch.Generator().manual_seed(0))
-    lab, deep = scaled_lab(images()), torch.rand(2, 5, 3, 3, generator=torch.Generator().manual_seed(1))
+    lab, deep = to_scaled_lab(images()), torch.rand(2, 5, 3, 3, generator=torch.Generator().manual_seed(1))
     theta = made.coefficients(lab, deep)
     assert theta.shape == (2, 3, 4)
     assert theta.abs().max() <= 1

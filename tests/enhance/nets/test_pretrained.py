@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enhance.config.files import pinned
+from enhance.config.files import pin_digest
 from enhance.nets.pretrained import WeightsUnavailable, fill, load_state
 
 torch.set_num_threads(1)
@@ -48,7 +48,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 @pytest.mark.parametrize("form", ["plain", "pinned"])
 def test_a_file_comes_back_as_it_was_saved(file: Path, form: str) -> None:
     weights = f"file:{file}"
-    weights = pinned(weights) if form == "pinned" else weights
+    weights = pin_digest(weights) if form == "pinned" else weights
     net = tiny(2)
     fill(net, "tiny", weights, load_state("tiny", weights, never), prefix="features.")
     assert same(net, tiny(1))
@@ -81,27 +81,27 @@ def test_the_digest_names_the_content_and_not_the_path(file: Path, tmp_path: Pat
     copy, other = tmp_path / "copy.pth", tmp_path / "other.pth"
     copy.write_bytes(file.read_bytes())
     other.write_bytes(file.read_bytes() + b" ")
-    digest, of_copy, of_other = (pinned(f"file:{path}").partition("#")[2] for path in (file, copy, other))
+    digest, of_copy, of_other = (pin_digest(f"file:{path}").partition("#")[2] for path in (file, copy, other))
     assert digest == of_copy != of_other
     assert re.fullmatch("[0-9a-f]{16}", digest)
 
 
 def test_what_is_pinned_or_no_file_stays() -> None:
     for weights in ("random", "imagenet", "file:gone.pth#0123456789abcdef"):
-        assert pinned(weights) == weights
+        assert pin_digest(weights) == weights
 
 
 def test_a_path_may_hold_a_hash_sign(file: Path, tmp_path: Path) -> None:
     odd = tmp_path / "run#3.pth"
     file.rename(odd)
-    weights = pinned(f"file:{odd}")
+    weights = pin_digest(f"file:{odd}")
     assert re.search(r"run#3\.pth#[0-9a-f]{16}$", weights)
     for name in (f"file:{odd}", weights):
         assert "features.0.weight" in load_state("tiny", name, never)
 
 
 def test_a_changed_file_is_refused(file: Path) -> None:
-    weights = pinned(f"file:{file}")
+    weights = pin_digest(f"file:{file}")
     torch.save({f"features.{name}": value for name, value in tiny(9).state_dict().items()}, file)
     with pytest.raises(WeightsUnavailable, match=r"the file has changed: its digest is [0-9a-f]{16} now"):
         load_state("tiny", weights, never)
@@ -112,7 +112,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsUnavailable, match=r"FileNotFoundError.*gone\.pth"):
         load_state("tiny", gone, never)
     with pytest.raises(FileNotFoundError):
-        pinned(gone)
+        pin_digest(gone)
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "half"])

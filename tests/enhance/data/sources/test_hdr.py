@@ -1,4 +1,4 @@
-"""LDR-HDR pairs: read, normalized, resized and cut alike, and split by scene."""
+"""LDR-HDR pairs: read, normalize, resized and cut alike, and split by scene."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from enhance.data import DataError, PatchStore, open_data
-from enhance.data.sources.hdr import INPUTS, normalized, read_radiance, windows
+from enhance.data.sources.hdr import INPUTS, normalize, read_radiance, windows
 
 cv2 = pytest.importorskip("cv2")
 
@@ -185,14 +185,14 @@ def test_radiance_is_read_as_rgb(tmp_path: Path) -> None:
 @given(factor=st.floats(1e-3, 1e4), seed=st.integers(0, 50))
 def test_normalizing_does_not_depend_on_the_unit_of_light(factor: float, seed: int) -> None:
     pixels = light(seed % 5).astype(np.float32)
-    assert np.abs(normalized(pixels) - normalized(pixels * np.float32(factor))).max() < 1e-5
+    assert np.abs(normalize(pixels) - normalize(pixels * np.float32(factor))).max() < 1e-5
 
 
 def test_a_single_reflection_does_not_darken_the_rest() -> None:
     pixels = light(1, 60, 60).astype(np.float32)
     shining = pixels.copy()
     shining[30, 30] = 1e5
-    assert np.median(normalized(shining)) > 0.9 * np.median(normalized(pixels))
+    assert np.median(normalize(shining)) > 0.9 * np.median(normalize(pixels))
 
 
 @given(longer=st.integers(0, 200), size=st.integers(1, 40), upright=st.booleans())

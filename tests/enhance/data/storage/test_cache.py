@@ -21,7 +21,7 @@ from enhance.data.sources.photographs import PhotographPairs
 from enhance.data.sources.photos import Folder
 from enhance.data.sources.unpaired import Unpaired
 from enhance.data.storage import cache
-from enhance.data.storage.cache import Source, cache_folder, open_prepared
+from enhance.data.storage.cache import Source, cache_folder, open_or_pack
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store_writer import StoreWriter
 from tests.patience import PATIENCE_S, wait_until
@@ -98,8 +98,8 @@ def wait_for(file: Path, text: str) -> None:
 
 def test_packs_once_and_finds_it_again(tmp_path: Path) -> None:
     source = Fake()
-    first = open_prepared(source, tmp_path, unheard)
-    second = open_prepared(source, tmp_path, unheard)
+    first = open_or_pack(source, tmp_path, unheard)
+    second = open_or_pack(source, tmp_path, unheard)
     assert source.packed == 1
     assert first.path == second.path
     assert temporaries(tmp_path) == []
@@ -107,9 +107,9 @@ def test_packs_once_and_finds_it_again(tmp_path: Path) -> None:
 
 def test_a_changed_source_is_packed_anew(tmp_path: Path) -> None:
     source = Fake()
-    first = open_prepared(source, tmp_path, unheard)
+    first = open_or_pack(source, tmp_path, unheard)
     source.state = "three"
-    second = open_prepared(source, tmp_path, unheard)
+    second = open_or_pack(source, tmp_path, unheard)
     assert source.packed == 2
     assert first.fingerprint != second.fingerprint
     assert len(stores(tmp_path)) == 2
@@ -118,7 +118,7 @@ def test_a_changed_source_is_packed_anew(tmp_path: Path) -> None:
 def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     source = Fake(during=lambda self: setattr(self, "state", "changed"))
     with pytest.raises(DataError, match="changed while it was read"):
-        open_prepared(source, tmp_path, unheard)
+        open_or_pack(source, tmp_path, unheard)
     assert stores(tmp_path) == temporaries(tmp_path) == []
 
 
@@ -175,13 +175,13 @@ def test_code_that_prepares_the_pixels_is_part_of_the_key(
 @pytest.mark.parametrize("damage", ["pixel", "header", "truncated", "empty"])
 def test_a_damaged_store_is_put_aside_and_packed_again(tmp_path: Path, damage: str) -> None:
     source = Fake()
-    store = open_prepared(source, tmp_path, unheard)
+    store = open_or_pack(source, tmp_path, unheard)
     whole = store.path.read_bytes()
     position = {"pixel": 70, "header": len(whole) - 5}.get(damage, 0)
     broken = whole[:position] + bytes([whole[position] ^ 4]) + whole[position + 1 :]
     store.path.write_bytes({"truncated": whole[:-1], "empty": b""}.get(damage, broken))
     heard: list[str] = []
-    again = open_prepared(source, tmp_path, heard.append)
+    again = open_or_pack(source, tmp_path, heard.append)
     assert again.fingerprint == store.fingerprint
     assert again.path.read_bytes() == whole
     assert any("is damaged: put aside" in message for message in heard)
@@ -202,7 +202,7 @@ def test_the_folder_is_the_argument_then_the_environment_then_the_home(
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot keep packed data in .*file.*TESTSTRIP_CACHE"):
-        open_prepared(Fake(), tmp_path / "file" / "folder", unheard)
+        open_or_pack(Fake(), tmp_path / "file" / "folder", unheard)
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(DataError, match="No space left on device; name another folder"):
-        open_prepared(Fake(during=full), tmp_path, unheard)
+        open_or_pack(Fake(during=full), tmp_path, unheard)
     assert stores(tmp_path) == temporaries(tmp_path) == []
 
 

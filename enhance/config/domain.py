@@ -75,7 +75,7 @@ class Domain:
         kind = _A[self.kind].replace("a whole", "an odd whole") if self.odd else _A[self.kind]
         if self.minimum > -math.inf and self.maximum < math.inf:
             return f"{kind} from {self.minimum:g} to {self.maximum:g}"
-        parts = [f"at least {self.minimum:g}"] if self.minimum > -math.inf else []
+        parts = [f"of at least {self.minimum:g}"] if self.minimum > -math.inf else []
         parts += [f"above {self.above:g}"] if self.above > -math.inf else []
         parts += [f"at most {self.maximum:g}"] if self.maximum < math.inf else []
         return f"{kind} " + " and ".join(parts)

@@ -86,7 +86,7 @@ def test_samples_are_the_same_bits_alone_after_others_and_resumed(demo: PatchSto
 
 def test_samples_belong_to_the_last_evaluation(demo: PatchStore) -> None:
     micro = MicroRun(config(**PIXEL), 0, demo)
-    with pytest.raises(ValueError, match=r"samples\(\) before advance\(\)"):
+    with pytest.raises(ValueError, match=r"samples\(\) needs an evaluation; call advance\(\)"):
         micro.samples(2)
     micro.advance(2)
     before = micro.samples(2)
@@ -134,7 +134,7 @@ def test_a_photograph_is_enhanced_whole(demo: PatchStore, tmp_path: Path) -> Non
     with torch.no_grad():
         for weights in micro.rule.net.parameters():
             weights.fill_(float("nan"))
-    with pytest.raises(ValueError, match="not a number"):
+    with pytest.raises(ValueError, match="contains NaN"):
         micro.photo_sample(photo)
 
 

@@ -45,12 +45,12 @@ def test_the_command_says_why_there_is_no_latency(
         (["--set", "net.levels=3"], "it belongs to net.family=unet (default: resnet)"),
         (["--set", "net.channels"], "write NAME=VALUE"),
         (["--set", "net.channels=many"], "must be a whole number"),
-        (["--set", "net.blocks=-1"], "must be a whole number >= 0"),
+        (["--set", "net.blocks=-1"], "must be a whole number from 0 to 64"),
         (["--set", "net.family=unet"], "chosen by --net"),
         (["--set", "optimizer.lr=1"], "no leaf of a network; choose from net.family, net.kernel"),
-        (["--threads", "0"], "threads must be a whole number >= 1"),
-        (["--max-s", "0"], "max_s must be a number > 0"),
-        (["--size", "0x10"], "width_px must be a whole number >= 1"),
+        (["--threads", "0"], "threads=0 is not allowed: it must be a whole number of at least 1"),
+        (["--max-s", "0"], "must be a number above 0"),
+        (["--size", "0x10"], "width_px=0 is not allowed: it must be a whole number of at least 1"),
     ],
 )
 def test_the_command_refuses_what_does_not_exist(

@@ -82,8 +82,8 @@ def test_patches_do_not_depend_on_crop_and_flips() -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"crop_px": 41}, "crop_px=41 is larger than the patches of 40 px"),
-        ({"crop_px": 0}, "crop_px=0 must be at least 1"),
+        ({"crop_px": 41}, "crop_px=41 is larger than the patches: it must be from 1 to 40"),
+        ({"crop_px": 0}, "crop_px=0 is not allowed: it must be at least 1"),
         ({"count": 0}, "count=0"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"seed": -1}, "seed=-1"),

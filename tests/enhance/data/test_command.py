@@ -41,7 +41,7 @@ def test_says_what_the_data_holds(own: Path, tmp_path: Path, capsys: pytest.Capt
     assert lines["train"] == f"{len(store.train_input)} pairs"
     assert lines["val"] == f"{len(store.val_target)} pairs"
     assert lines["excluded"] == "1 copy: copy.png (of 0.png)"
-    assert lines["ignored"] == "1 no JPEG or PNG file: notes.txt"
+    assert lines["ignored"] == "1 not a JPEG or PNG file: notes.txt"
     assert "identical" not in lines  # deblur does not count these
     assert lines["fingerprint"] == store.fingerprint
     assert lines["file"] == f"{store.path} ({store.path.stat().st_size / 1e6:.1f} MB)"
@@ -57,7 +57,7 @@ def test_says_when_sides_do_not_belong_together(tmp_path: Path, capsys: pytest.C
             photograph(10 * seed + number).save(tmp_path / name / f"{number}.jpg")
     assert main([f"unpaired:{tmp_path}@32", "--cache", str(tmp_path), "--picture", str(tmp_path / "a.png")]) == 0
     said = capsys.readouterr().out
-    assert "no: inputs and targets do not belong together" in said
+    assert "no: inputs and targets are unrelated" in said
     assert "train        3 inputs, 2 targets\nval          1 inputs, 4 targets\n" in said
     assert f"python sweeps/unpaired.py --data unpaired:{tmp_path}@32" in said
     with Image.open(tmp_path / "a.png") as picture:
@@ -90,7 +90,7 @@ def test_without_a_spec_the_kinds_are_listed(capsys: pytest.CaptureFixture[str])
     ("arguments", "message"),
     [
         (["dmeo"], "error: data='dmeo' is not a choice"),
-        (["photos:/nowhere/at/all"], "error: looked for the folder /nowhere/at/all"),
+        (["photos:/nowhere/at/all"], "error: there is no folder /nowhere/at/all"),
         (["demo", "--picture", "/nowhere/at/all/a.png"], "error: [Errno 2]"),
         (["demo", "--picture", "a.jpg"], "'a.jpg' must end in .png"),
     ],

@@ -100,7 +100,8 @@ def test_imagenet_weights_come_through_torchvision(
 def test_an_offline_place_is_told_its_choices(monkeypatch: pytest.MonkeyPatch, error: Exception, term: str) -> None:
     download(monkeypatch, error)
     with pytest.raises(
-        WeightsUnavailable, match=r"VGG-19 weights 'imagenet' cannot be had: .*(no route|hash).*; choose from .*random"
+        WeightsUnavailable,
+        match=r"VGG-19 weights 'imagenet' are not available: .*(no route|hash).*; choose from .*random",
     ):
         Losses(LossConfig(**{term: 1.0}, vgg_weights="imagenet"), "cpu")
 

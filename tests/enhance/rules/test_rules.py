@@ -292,7 +292,7 @@ def test_data_without_pairs_are_refused_by_rules_on_pairs(demo: PatchStore) -> N
     class Unpaired:
         paired, spec, train_input = False, "unpaired:somewhere", demo.train_input
 
-    with pytest.raises(ConfigError, match=r"train.rule=paired needs pairs, and unpaired:somewhere holds none"):
+    with pytest.raises(ConfigError, match=r"train.rule=paired needs pairs, but unpaired:somewhere has none"):
         build_rule(config(loss__pixel=1.0), 0, Unpaired(), torch.device("cpu"))  # type: ignore[arg-type]
 
 

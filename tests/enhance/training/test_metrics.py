@@ -230,15 +230,15 @@ def test_autocast_and_channels_last_change_nothing() -> None:
 
 def test_bad_shapes_are_refused_with_the_rule_and_the_value() -> None:
     image = torch.rand(2, 3, 10, 40)
-    with pytest.raises(ValueError, match=r"H and W must be >= 11 px .* \(2, 3, 10, 40\)"):
+    with pytest.raises(ValueError, match=r"H and W must be at least 11 px .* \(2, 3, 10, 40\)"):
         metrics.ssim(image, image)
-    with pytest.raises(ValueError, match=r"H and W must be >= 8 px .* \(2, 3, 7, 40\)"):
+    with pytest.raises(ValueError, match=r"H and W must be at least 8 px .* \(2, 3, 7, 40\)"):
         metrics.uqi(image[:, :, :7], image[:, :, :7])
-    with pytest.raises(ValueError, match=r"one shape \(N, C, H, W\), but have \(2, 3, 10, 40\) and \(1, 3, 10, 40\)"):
+    with pytest.raises(ValueError, match=r"same shape \(N, C, H, W\), not \(2, 3, 10, 40\) and \(1, 3, 10, 40\)"):
         metrics.psnr_db(image, image[:1])
     with pytest.raises(ValueError, match=r"\(3, 10, 40\)"):
         metrics.psnr_db(image[0], image[0])
-    with pytest.raises(ValueError, match=r"float with range \[0, 1\], but are torch.uint8"):
+    with pytest.raises(ValueError, match=r"float with range \[0, 1\], not torch.uint8"):
         metrics.psnr_db((image * 255).byte(), (image * 255).byte())
 
 

@@ -115,13 +115,13 @@ def test_what_cannot_be_used_is_counted_by_pair(tree: Path, tmp_path: Path) -> N
     assert {reason: entry["count"] for reason, entry in excluded.items()} == {
         "no partner": 4,
         "unreadable": 1,
-        "another shape": 1,
+        "different shape": 1,
     }
     assert excluded["no partner"]["examples"] == [
         "LDR_exposure_-2/LDR_001 (missing in LDR_exposure_-2)",
         *(f"{name}/LDR_002 (missing in HDR)" for name in INPUTS),
     ]
-    ignored = store.summary["ignored"]["name without a scene's number"]
+    ignored = store.summary["ignored"]["no scene number in the name"]
     assert ignored == {"count": 2, "examples": ["HDR/notes.txt", "LDR_exposure_-2/LDR_1b.jpg"]}
     assert len(store.train_input) == (5 * 3 - 6) * 2
 
@@ -163,11 +163,11 @@ def test_more_than_half_left_out_is_refused(tree: Path, tmp_path: Path) -> None:
 
 def test_missing_folders_and_scenes_are_named(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"looked for the folder .*empty/HDR: there is none"):
+    with pytest.raises(DataError, match=r"there is no folder .*empty/HDR"):
         load(tmp_path / "empty", tmp_path)
     for name in ("HDR", *INPUTS):
         (tmp_path / "empty" / name).mkdir()
-    with pytest.raises(DataError, match=r"looked for two or more HDR/HDR_NNN\.hdr with LDR_NNN\.jpg"):
+    with pytest.raises(DataError, match=r"at least two scenes: HDR/HDR_NNN\.hdr with LDR_NNN\.jpg"):
         load(tmp_path / "empty", tmp_path)
 
 

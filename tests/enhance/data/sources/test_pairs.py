@@ -125,8 +125,8 @@ def test_pictures_that_make_no_pair_are_counted(six: Path, tmp_path: Path, align
     assert summary["excluded"]["copy"] == {"count": 1, "examples": ["6 (of 2)"]}
     assert summary["excluded"]["unreadable"]["count"] == 1
     assert {reason: entry["count"] for reason, entry in summary["ignored"].items()} == {
-        "no JPEG or PNG file": 1,
-        "several pictures of one name": 2,
+        "not a JPEG or PNG file": 1,
+        "several pictures with this name": 2,
         "no partner": 2,  # phone/7.png, and canon/9.png, for nobody knows which of the phone's two it belongs to
     }
 
@@ -159,7 +159,7 @@ def test_too_few_pairs_are_refused(six: Path, tmp_path: Path, aligned: list[str]
     folder = tmp_path / "own"
     for number in range(4):
         take(folder, f"{number}", number)
-    with pytest.raises(DataError, match="4 usable pairs of photographs, at least 5 are needed"):
+    with pytest.raises(DataError, match="4 usable pairs of photographs; at least 5 are needed"):
         open_data(spec(folder), cache=tmp_path)
 
 
@@ -169,7 +169,7 @@ def test_too_few_pairs_are_refused(six: Path, tmp_path: Path, aligned: list[str]
         ("{0}/phone", "write pairs:PHONE_DIR:DSLR_DIR"),
         ("{0}/phone:", "write pairs:PHONE_DIR:DSLR_DIR"),
         ("{0}/a:b:{0}/canon", "no other colon"),
-        ("{0}/phone:{0}/none", "looked for the folder"),
+        ("{0}/phone:{0}/none", "there is no folder"),
         ("{0}/phone:{0}/phone", "both sought in"),
         ("{0}/phone:{0}", "pictures of equal name"),
     ],

@@ -133,5 +133,5 @@ def test_a_photograph_that_changes_between_its_two_readings_is_refused(
         if message.startswith("packing"):
             (folder / "0.png").write_bytes(b"")
 
-    with pytest.raises(DataError, match=r"0\.png in .*own changed while it was read"):
+    with pytest.raises(DataError, match=r"0\.png in .*own changed while it was being read"):
         open_data(f"deblur:{folder}", cache=tmp_path, progress=spoil)

@@ -92,7 +92,7 @@ def test_misfits_are_named_with_their_reasons(tmp_path: Path) -> None:
         "copy": "copy.png",
         "unreadable": "broken.png",
     }
-    ignored = load(folder, tmp_path).summary["ignored"]["no JPEG or PNG file"]
+    ignored = load(folder, tmp_path).summary["ignored"]["not a JPEG or PNG file"]
     assert ignored == {"count": 2, "examples": ["notes.txt", "shot.heic"]}
 
 
@@ -114,7 +114,7 @@ def test_more_misfits_than_photographs_are_refused(tmp_path: Path) -> None:
 def test_a_folder_without_photographs_is_named(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "notes.txt").touch()
-    with pytest.raises(DataError, match=r"looked for \*\.jpg, \*\.jpeg, \*\.png in .*own: there is none"):
+    with pytest.raises(DataError, match=r"there is no \*\.jpg, \*\.jpeg, \*\.png in .*own"):
         load(tmp_path / "own", tmp_path)
-    with pytest.raises(DataError, match="looked for the folder"):
+    with pytest.raises(DataError, match="there is no folder"):
         load(tmp_path / "absent", tmp_path)

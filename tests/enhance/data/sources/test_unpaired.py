@@ -97,7 +97,7 @@ def test_misfits_are_counted_by_reason(tree: Path, tmp_path: Path) -> None:
     excluded = store.summary["excluded"]
     assert {reason: entry["count"] for reason, entry in excluded.items()} == {"unreadable": 1, "not RGB": 1}
     assert excluded["unreadable"]["examples"][0].startswith("trainB/2013-2.jpg (")
-    assert store.summary["ignored"]["no JPEG file"]["examples"] == ["trainA/notes.txt"]
+    assert store.summary["ignored"]["not a JPEG file"]["examples"] == ["trainA/notes.txt"]
     assert len(store.train_target) == 8
     assert np.array_equal(store.train_target[2], square(tree / "trainB" / "2013-3.jpg"))
 
@@ -105,10 +105,10 @@ def test_misfits_are_counted_by_reason(tree: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_missing_and_an_empty_folder_are_named(tree: Path, tmp_path: Path, name: str) -> None:
     shutil.rmtree(tree / name)
-    with pytest.raises(DataError, match=rf"looked for the folder .*{name}: there is none"):
+    with pytest.raises(DataError, match=rf"there is no folder .*{name}"):
         load(tree, tmp_path)
     (tree / name).mkdir()
-    with pytest.raises(DataError, match=rf"looked for \*\.jpg, \*\.jpeg in .*{name}: there is none"):
+    with pytest.raises(DataError, match=rf"there is no \*\.jpg or \*\.jpeg in .*{name}"):
         load(tree, tmp_path)
 
 

@@ -79,5 +79,5 @@ def test_an_average_is_resumed_to_the_bit() -> None:
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
 def test_a_decay_that_averages_nothing_is_refused(decay: float) -> None:
-    with pytest.raises(ValueError, match=rf"decay={decay} must be >= 0 and < 1"):
+    with pytest.raises(ValueError, match=rf"decay={decay} must be at least 0 and below 1"):
         Average(small_net(), decay)

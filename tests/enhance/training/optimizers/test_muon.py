@@ -108,6 +108,6 @@ def test_muon_needs_a_hidden_layer() -> None:
     generator = torch.Generator().manual_seed(0)
     net = nn.Sequential(conv(3, 4, 3, generator), conv(4, 3, 3, generator))
     with pytest.raises(
-        ValueError, match=r"between the first and the last, but Sequential has only 2; choose from adam"
+        ValueError, match=r"between the first and the last, but Sequential has 2 in all; choose from adam"
     ):
         Optimizer(net, MuonConfig(), STEPS)

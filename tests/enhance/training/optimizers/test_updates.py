@@ -96,7 +96,7 @@ def test_nesterov_needs_momentum() -> None:
 def test_budgets_and_factors_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="steps=0 must be at least 1"):
         Optimizer(small_net(), AdamConfig(), 0)
-    with pytest.raises(ValueError, match=r"lr_factor=0\.0 must be > 0"):
+    with pytest.raises(ValueError, match=r"lr_factor=0\.0 must be above 0"):
         Optimizer(small_net(), AdamConfig(), 1).restart(0.0)
 
 

@@ -109,7 +109,7 @@ def test_what_is_wrong_on_any_node_is_refused_before_the_first_trial(cluster: Cl
     assert f"{out} is not the same folder there" in said["storage"][0]
     assert "Give an --out (or TESTSTRIP_RUNS)" in said["storage"][0]
     assert "it lacks the data" in said["data"][0]
-    assert "name another folder in TESTSTRIP_CACHE" in said["data"][0]
+    assert "set TESTSTRIP_CACHE" in said["data"][0]
     assert "Traceback" not in refused.stderr
     assert list(out.parent.iterdir()) == []
 

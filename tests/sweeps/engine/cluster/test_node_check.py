@@ -55,7 +55,7 @@ def test_everything_that_is_wrong_is_said_at_once_with_its_remedy(
         f"other versions: torch {required.versions['torch']} (driver: 1.0)",
         "--unshared",
         "/nowhere.pt: No such file or directory. Copy it there",
-        "name another folder in TESTSTRIP_CACHE",
+        "set TESTSTRIP_CACHE",
         "torch cannot use the GPU",
     ]
     assert len(found) == len(parts)

@@ -29,8 +29,8 @@ def test_parts_that_do_not_go_together_are_refused_with_every_problem_in_one_lin
     wrong = {**PIXEL, "loss.pixel": 0.0, "phases.curve_at": 0.5}
     said = advanced(Worker(demo.path, "cpu"), assignment(wrong))
     assert (said.ending, said.report) == ("refused", None)
-    assert "at least one loss weight must be > 0" in said.reason
-    assert "phases.* is used by train.rule=phased only, not by paired" in said.reason
+    assert "at least one must be above 0" in said.reason
+    assert "phases.* applies to train.rule=phased only, not to paired" in said.reason
     assert "\n" not in said.reason
 
 

@@ -13,8 +13,8 @@ def test_the_command_says_what_a_network_costs(capsys: pytest.CaptureFixture[str
     arguments = ["--net", "strided", "--set", "net.channels=4", "--size", "64x48", "--max-s", "0.1"]
     assert main([*arguments, "--memory-format", "channels_last"]) == 0
     looking, timing, *rest = capsys.readouterr().out.splitlines()
-    assert looking.startswith("looking at strided")
-    assert "5 rounds or more" in timing
+    assert looking.startswith("running strided")
+    assert "at least 5 rounds" in timing
     lines = dict(line.split(maxsplit=1) for line in rest)
     assert lines["conditions"] == "64x48, one image, cpu, fp32, channels_last, not compiled, 1 thread"
     assert lines["parameters"] == f"{parameter_count(build('strided', seed=0, channels=4)):,}"
@@ -46,8 +46,8 @@ def test_the_command_says_why_there_is_no_latency(
         (["--set", "net.channels"], "write NAME=VALUE"),
         (["--set", "net.channels=many"], "must be a whole number"),
         (["--set", "net.blocks=-1"], "must be a whole number from 0 to 64"),
-        (["--set", "net.family=unet"], "chosen by --net"),
-        (["--set", "optimizer.lr=1"], "no leaf of a network; choose from net.family, net.kernel"),
+        (["--set", "net.family=unet"], "choose the family with --net"),
+        (["--set", "optimizer.lr=1"], "not a parameter of a network; choose from net.family, net.kernel"),
         (["--threads", "0"], "threads=0 is not allowed: it must be a whole number of at least 1"),
         (["--max-s", "0"], "must be a number above 0"),
         (["--size", "0x10"], "width_px=0 is not allowed: it must be a whole number of at least 1"),

@@ -207,7 +207,7 @@ def test_what_two_cameras_side_by_side_cannot_be_is_refused(homography: np.ndarr
 
 def test_a_window_larger_than_the_overlap_is_refused() -> None:
     picture = scene(width_px=300, height_px=200)
-    with pytest.raises(AlignmentError, match="overlap too small: .* 190x190"):
+    with pytest.raises(AlignmentError, match=r"overlap too small: .* 190x190"):
         cut(picture, picture, np.eye(3), 190)
 
 

@@ -170,7 +170,7 @@ def test_too_few_pairs_are_refused(six: Path, tmp_path: Path, aligned: list[str]
         ("{0}/phone:", "write pairs:PHONE_DIR:DSLR_DIR"),
         ("{0}/a:b:{0}/canon", "no other colon"),
         ("{0}/phone:{0}/none", "there is no folder"),
-        ("{0}/phone:{0}/phone", "both sought in"),
+        ("{0}/phone:{0}/phone", "in two folders, not both in"),
         ("{0}/phone:{0}", "pictures of equal name"),
     ],
 )

@@ -209,7 +209,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     def full(self: Fake) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(DataError, match="No space left on device; .*TESTSTRIP_CACHE"):
+    with pytest.raises(DataError, match=r"No space left on device; .*TESTSTRIP_CACHE"):
         open_or_pack(Fake(during=full), tmp_path, unheard)
     assert stores(tmp_path) == temporaries(tmp_path) == []
 

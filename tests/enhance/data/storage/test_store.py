@@ -299,7 +299,7 @@ def test_the_writer_refuses_disorder_among_heaps(tmp_path: Path) -> None:
         writer.add_side("train", "target", image)
         with pytest.raises(ValueError, match="train_input cannot follow train_target: the order is train_input, "):
             writer.add_side("train", "input", image)
-        with pytest.raises(ValueError, match="target patch .* uint16"):
+        with pytest.raises(ValueError, match=r"target patch .* uint16"):
             writer.add_side("val", "target", image.astype(np.uint16))
         with pytest.raises(ValueError, match="side='middle'"):
             writer.add_side("val", "middle", image)

@@ -114,7 +114,7 @@ def exclusive_lock(path: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("waiting for another process that is packing the same data")
+            progress("waiting for another process that packs the same data")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

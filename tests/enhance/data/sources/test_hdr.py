@@ -144,7 +144,7 @@ def test_a_broken_hdr_picture_costs_its_three_pairs(tree: Path, tmp_path: Path, 
     (tree / "HDR" / "HDR_007.hdr").write_bytes(content)
     store = load(tree, tmp_path)
     assert store.summary["excluded"]["unreadable"]["count"] == 3
-    assert "HDR_007.hdr is no whole Radiance file" in store.summary["excluded"]["unreadable"]["examples"][0]
+    assert "HDR_007.hdr is not a complete Radiance file" in store.summary["excluded"]["unreadable"]["examples"][0]
 
 
 def test_a_black_and_a_small_picture_are_left_out(tree: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def plot_forest(
         axes.axhline(row - 0.5, color="#DDDDDD", lw=0.7, zorder=0.5)
     axes.hlines(rows, low, high, colors=colors, lw=1.8, alpha=0.8, zorder=2)
     axes.scatter(mean, rows, c=colors, s=36, edgecolors="white", linewidths=0.8, zorder=3)
-    axes.set_yticks(rows, labels, fontsize=8.5, parse_math=False)
+    axes.set_yticks(rows, labels, fontsize=8.5)
     style_axes(axes, x_label, "")
     axes.grid(axis="y", visible=False)
     return axes

@@ -49,7 +49,7 @@ class Page:
         self.width_in, self.height_in = width_in, self.top_in + inside_in + bottom_in
         self.figure = Figure(figsize=(self.width_in, self.height_in))
         self.figure.text(0.2 / self.width_in, 1 - 0.18 / self.height_in, "\n".join(title_lines), va="top", fontsize=13,
-                         color=INK, fontweight="bold", linespacing=1.25, parse_math=False)  # fmt: skip
+                         color=INK, fontweight="bold", linespacing=1.25)  # fmt: skip
         self.text(0.2, inside_in + below_in, "\n".join(foot_lines), va="top", fontsize=8.5, color="#555555",
                   linespacing=1.35)  # fmt: skip
 
@@ -62,7 +62,7 @@ class Page:
     def text(self, left_in: float, top_in: float, text: str, **style: Any) -> None:
         """Text at a position."""
         up = 1 - (self.top_in + top_in) / self.height_in
-        self.figure.text(left_in / self.width_in, up, text, parse_math=False, **{"color": INK, **style})
+        self.figure.text(left_in / self.width_in, up, text, **{"color": INK, **style})
 
 
 def grid(

@@ -5,8 +5,12 @@ The colors are Okabe and Ito's (jfly.uni-koeln.de/color), which color-blind read
 
 import textwrap
 
+import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter
+
+# Labels and values are others' texts: what stands between two dollar signs would be read as TeX, and may be refused.
+matplotlib.rcParams["text.parse_math"] = False
 
 BLUE, SKY, VERMILION, GRAY, INK = "#0072B2", "#56B4E9", "#D55E00", "#8C8C8C", "#333333"
 LINES = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", SKY, INK, GRAY)
@@ -27,6 +31,14 @@ def scale(axes: Axes, name: str, log: bool) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def log_scale(axes: Axes, name: str) -> None:
+    """A logarithmic axis over many decades: ticks at powers of ten, as matplotlib chooses them, without TeX."""
+    axes.set(**{f"{name}scale": "log"})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.4)))
 
 
 def style_axes(axes: Axes, x_label: str, y_label: str) -> Axes:

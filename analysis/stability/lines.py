@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.drawing.style import LINES, style_axes
+from analysis.drawing.style import LINES, log_scale, style_axes
 from analysis.statistics.intervals import Floats
 
 _DECADES = 1.5  # positive values that span more are drawn on a log axis
@@ -45,9 +45,9 @@ def plot_lines(
     values = np.concatenate([line.y[np.isfinite(line.y)] for line in lines] or [np.empty(0)])
     log_y = bool(values.size and values.min() > 0 and np.log10(values.max() / values.min()) > _DECADES)
     if log_x:
-        axes.set_xscale("log")
+        log_scale(axes, "x")
     if log_y:
-        axes.set_yscale("log")
+        log_scale(axes, "y")
     for line in lines:
         axes.plot(line.x, line.y, color=line.color, lw=1.4, ls=line.dashes, marker="o" if marked else "", ms=3.5,
                   label=line.name)  # fmt: skip
@@ -62,7 +62,7 @@ def plot_lines(
 def plot_rates(axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, log_x: bool) -> Axes:
     """Draw rates (0 to 1) with interval bars; lines are shifted by 3 % on a log axis so that bars do not overlap."""
     if log_x:
-        axes.set_xscale("log")
+        log_scale(axes, "x")
     for number, line in enumerate(lines):
         x = line.x * 1.03 ** (number - (len(lines) - 1) / 2) if log_x else line.x
         axes.vlines(x, line.low, line.high, color=line.color, lw=1.2, alpha=0.6)

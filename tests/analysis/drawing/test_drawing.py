@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from analysis.drawing.sheet import svg_text
 from analysis.frontier.plot import Dimension, plot_front
+from analysis.stability.lines import Line, plot_lines
 
 VALUES = st.lists(st.tuples(st.floats(-100, 100), st.floats(0, 10)), min_size=1, max_size=20)
 
@@ -63,3 +65,18 @@ def test_numbers_stand_beyond_the_front_and_neighbors_share_one(maximize: bool) 
     texts = {text.get_text(): text for text in axes.texts}
     assert set(texts) == {"1", "2\N{EN DASH}3"}
     assert texts["1"].get_horizontalalignment() == ("left" if maximize else "right")
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_dollar_signs_of_others_are_no_formula(log: bool) -> None:
+    """Names of lines are the author's labels; the ticks of a logarithmic axis must not become TeX source either."""
+    figure = Figure()
+    axes = figure.add_subplot()
+    x, y = np.array([1.0, 1000.0]), np.array([1.0, 1e4])
+    lines = [Line(r"$\frac{$ $", x, y, y, y)]
+    plot_lines(axes, lines, "$x^$", "$_$", log_x=log)
+    axes.legend()
+    assert svg_text(figure)
+    figure.draw_without_rendering()
+    ticks = [tick.get_text() for tick in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+    assert not any("$" in text for text in ticks)

@@ -155,14 +155,14 @@ Location = Path | StorePath
 def locate(address: str | Location) -> Location:
     """The location that an address names. Nothing is accessed yet, except that S3 is asked for the bucket's region.
 
-    Raises LocationError for any other kind of address and for settings inside it, StoreError if S3 does not tell the
-    region.
+    Expands a leading ~, which the shell leaves alone in `--out=~/x`. Raises LocationError for an empty text, any other
+    kind of address and settings inside it, StoreError if S3 does not tell the region.
     """
     if isinstance(address, StorePath):
         return address
     scheme, found, key = str(address).partition("://")
     if not found or isinstance(address, Path):
-        return Path(address)
+        return _folder(address)
     if scheme not in SCHEMES:
         raise LocationError(f"{address}: the scheme {scheme}:// is not known; a run is stored in {KINDS}")
     key = key.rstrip("/")
@@ -174,6 +174,15 @@ def locate(address: str | Location) -> Location:
             " (AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS)"
         )
     return StorePath(_filesystem(scheme, key), scheme, key)
+
+
+def _folder(address: str | Path) -> Path:
+    if not str(address):
+        raise LocationError(f"'' names no place; a run is stored in {KINDS}")
+    try:
+        return Path(address).expanduser()
+    except RuntimeError:
+        raise LocationError(f"{address}: cannot find the home folder; write the whole path") from None
 
 
 def files(folder: Location) -> list[Any]:

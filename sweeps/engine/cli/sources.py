@@ -97,6 +97,6 @@ def _run(option: str, text: str, table: str, what: str) -> Location:
 
 def _photo(text: str) -> Photo:
     try:
-        return read_photo(Path(text))
+        return read_photo(Path(text).expanduser())
     except PictureError as error:
         raise UsageError(f"--photo {text}: {error}; give a JPEG or PNG in color") from None

@@ -30,7 +30,7 @@ COMMANDS = {"argparse", "rich"}  # what a command line needs, and nothing beside
 
 LAYERS = {
     "sweeps/engine": (
-        ("environment", "protocol", "space", "rungs"),
+        ("environment", "protocol", "screen", "space", "rungs"),
         ("designs",),
         ("encoding",),
         ("samplers",),
@@ -194,3 +194,14 @@ def test_a_driver_starts_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+def test_consoles_are_made_in_one_place_of_each_package() -> None:
+    """There they are told that no text is markup; a path may hold `[bold]`."""
+    makers = {path.relative_to(ROOT).as_posix() for top in LAYERS for path in sources(top) if _calls(path, "Console")}
+    assert makers == {"analysis/output.py", "sweeps/engine/screen.py"}
+
+
+def _calls(path: Path, name: str) -> bool:
+    calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    return any(isinstance(called, ast.Name) and called.id == name for called in calls)

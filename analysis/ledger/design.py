@@ -1,5 +1,6 @@
 """The design that a run followed according to its contract, and its scores and settings by configuration."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +28,8 @@ def design_of(ledger: Ledger) -> Design:
     if found is None:
         raise LedgerError(
             f"{ledger.path} is a search ({contract(ledger, 'sampler')}): its configurations differ in many parameters "
-            f"at once, so there are no pairs that differ in one part alone. Use `teststrip importance {ledger.path}`, "
-            "or run a sweep with design=Ablation(...), Factorial() or Grid()"
+            "at once, so there are no pairs that differ in one part alone. Use `teststrip importance "
+            f"{shlex.quote(str(ledger.path))}`, or run a sweep with design=Ablation(...), Factorial() or Grid()"
         )
     if not isinstance(found, dict) or "kind" not in found:
         raise LedgerError(f"{ledger.path} has a design that cannot be read: {found!r}")

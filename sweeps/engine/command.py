@@ -21,6 +21,7 @@ from sweeps.engine.cli.plan import render_plan
 from sweeps.engine.cli.script import StaleCode, check_script, command_of
 from sweeps.engine.cluster.resources import NotReady
 from sweeps.engine.ledger.writer import LedgerBusy, LedgerLost, check_writable
+from sweeps.engine.screen import shell_words, terminal
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from sweeps.engine.cli.preflight import Cluster
 
 ALL = "all"
-PIPED_WIDTH = 120
-"""Columns of the tables where there is no terminal; in rich's default of 80 a configuration does not fit on a line."""
-
 FOLDERS = ("--out", "--resume")
 
 REFUSALS = (
@@ -89,10 +87,10 @@ def _inside(argv: Sequence[str], name: str) -> list[str]:
     """The arguments, with --out and --resume pointing to the folder `name` inside theirs."""
     found, before = [], ""
     for argument in argv:
-        option, equals, folder = argument.partition("=")
-        if before in FOLDERS:
+        option, _, folder = argument.partition("=")
+        if before in FOLDERS and argument:  # an empty one is refused, and must not become /NAME
             argument = f"{argument.rstrip('/')}/{name}"  # also of an address such as s3://bucket/runs
-        elif option in FOLDERS and equals:
+        elif option in FOLDERS and folder:
             argument = f"{option}={folder.rstrip('/')}/{name}"
         found.append(argument)
         before = argument
@@ -101,10 +99,10 @@ def _inside(argv: Sequence[str], name: str) -> list[str]:
 
 def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
     """As `main` with one sweep, but return the exit status. `chosen` are the arguments that chose it among others."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = terminal()
     try:
         check_script(sys.argv[0])
-        return _run(sweep, argv, " ".join([command_of(sys.argv[0]), *chosen]), console)
+        return _run(sweep, argv, f"{command_of(sys.argv[0])} {shell_words(*chosen)}".strip(), console)
     except REFUSALS as error:
         print(f"{sweep.name}: {error}", file=sys.stderr)
         return 2
@@ -117,7 +115,7 @@ def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
 
 
 def _run(sweep: Sweep, argv: list[str], script: str, console: Console) -> int:
-    command = " ".join([script, *argv])
+    command = f"{script} {shell_words(*argv)}".strip()
     wanted, options = parse(sweep, argv, command)
     if not options.address:
         return _carry_out(wanted, options, script, None, console)
@@ -142,7 +140,7 @@ def _carry_out(sweep: Sweep, options: Options, script: str, cluster: "Cluster | 
         console.print("\ndry run: no trial was trained", style="dim")
         return 0
     _check_writable(options.out)
-    again = f"{script} --resume {options.out}"
+    again = f"{script} --resume {shell_words(options.out)}"
     console.print(f"\nstarting; to continue after an interruption: {again}\n", style="dim", soft_wrap=True)
     try:
         controller = drive(sweep, options, console, cluster)

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from analysis.ledger.location import KINDS, LocationError, StoreError, locate
@@ -28,6 +27,7 @@ from sweeps.engine.cluster.node_check import decisive_versions, facts
 from sweeps.engine.cluster.resources import cluster_address, runs_folder
 from sweeps.engine.environment import ENHANCE, code_hash, default_device, has_bf16
 from sweeps.engine.ledger.writer import check_writable
+from sweeps.engine.screen import shell_words, terminal
 
 GOOD, POOR, MISSING = "ok", "weak", "missing"
 STYLES = {GOOD: "green", POOR: "yellow", MISSING: "red"}
@@ -122,7 +122,7 @@ def data(spec: str) -> Finding:
     try:
         store = open_data(spec)
     except DataError as error:
-        return Finding("data", MISSING, str(error), f"teststrip data {spec}")
+        return Finding("data", MISSING, str(error), f"teststrip data {shell_words(spec)}")
     size = store.path.stat().st_size / GIB
     return Finding("data", GOOD, f"{store.spec}: {store.fingerprint}, {size:.2f} GiB in {store.path}")
 
@@ -216,7 +216,7 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m sweeps.eng
 
 def _say(found: Iterator[Finding]) -> int:
     """Print each finding as soon as it is made; returns the number of needed things that are missing."""
-    console, missing = Console(highlight=False), 0
+    console, missing = terminal(), 0
     for finding in found:
         line = Text(f"{finding.about:<16}{finding.state:<9}", style=STYLES[finding.state]).append(finding.found, "none")
         console.print(line, soft_wrap=True)

@@ -3,6 +3,7 @@
 import functools
 import importlib.metadata
 import platform
+import shlex
 import shutil
 import socket
 import sys
@@ -54,7 +55,7 @@ def default_device() -> str:
 
 def python_command() -> str:
     """The interpreter as the user would type it here: `.venv/bin/python`, or the full path from elsewhere."""
-    return as_typed(Path(sys.executable))
+    return shlex.quote(as_typed(Path(sys.executable)))
 
 
 def analysis_command() -> str:
@@ -63,7 +64,7 @@ def analysis_command() -> str:
     if not script.is_file():
         return f"{python_command()} -m analysis"
     found = shutil.which("teststrip")  # PATH may find another environment's first
-    return "teststrip" if found and Path(found).samefile(script) else as_typed(script)
+    return "teststrip" if found and Path(found).samefile(script) else shlex.quote(as_typed(script))
 
 
 def as_typed(path: Path) -> str:

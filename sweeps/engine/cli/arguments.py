@@ -111,7 +111,7 @@ def _add_search(parser: argparse.ArgumentParser, sweep: Sweep) -> None:
     add(
         "--data",
         metavar="SPEC",
-        help=f"data set to train on; `teststrip data` lists the kinds (default: {sweep.data})",
+        help=f"data set to train on; `teststrip data` lists the kinds (default: {_escaped(sweep.data)})",
     )
     add("--sampler", help=f"one of {', '.join(SAMPLERS)} (default: {sweep.sampler})")
     add("--sampler-option", action="append", metavar="NAME=VALUE", help="option of the sampler; repeatable")
@@ -268,6 +268,11 @@ def _add_preview(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="price of a device per hour; adds money to the estimate and implies --estimate",
     )
+
+
+def _escaped(text: str) -> str:
+    """A text of the sweep's author, in a help that argparse formats with %."""
+    return text.replace("%", "%%")
 
 
 def _count(text: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from analysis.ledger.location import Location
 from analysis.ledger.units import recorded_text
 from sweeps.engine.cli.arguments import ACCEPTABLE
+from sweeps.engine.screen import shell_words
 
 
 class RunMismatch(ValueError):
@@ -51,7 +52,7 @@ def warning(accepted: dict[str, Any]) -> str:
 
 
 def _advice(refused: Sequence[str], out: Location) -> str:
-    others = f"another --out, with --warm-start {out} to let the sampler learn from it"
+    others = f"another --out, with --warm-start {shell_words(out)} to let the sampler learn from it"
     if set(refused) <= set(ACCEPTABLE):
         flags = " ".join(f"--accept-change {name}" for name in refused)
         return (

@@ -15,6 +15,7 @@ from sweeps.engine.cli.script import check_code
 from sweeps.engine.cli.sources import Sources, holds, located
 from sweeps.engine.cluster.resources import ADDRESS, Capacity, cluster_address, runs_folder, this_machine
 from sweeps.engine.environment import default_device
+from sweeps.engine.screen import shell_words
 from sweeps.engine.sweep import Budget, Sweep
 
 
@@ -109,7 +110,7 @@ def _place(given: Mapping[str, Any]) -> tuple[Location | None, Location | None]:
     if out is not None and resumed != out:
         raise UsageError(f"--resume {resumed} and --out {out} name two runs; give one of them")
     if not holds("--resume", resumed, "runs"):
-        raise UsageError(f"--resume {resumed}: no run there; start one with --out {resumed}")
+        raise UsageError(f"--resume {resumed}: no run there; start one with --out {shell_words(resumed)}")
     return resumed, resumed
 
 

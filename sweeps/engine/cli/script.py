@@ -11,6 +11,7 @@ from pathlib import Path
 import sweeps
 from sweeps.engine.cluster.resources import ADDRESS
 from sweeps.engine.environment import code_hash, python_command
+from sweeps.engine.screen import shell_words
 
 INSTALLED = Path(sweeps.__file__).parent
 SHORTEST_HASH = 6
@@ -51,8 +52,8 @@ def command_of(script: str, installed: Path = INSTALLED) -> str:
     """The command that starts the script: `ray submit` if that is how it got here, else the interpreter."""
     path = Path(script)
     if os.environ.get(ADDRESS) and path.resolve().parent == Path.home() and (installed / path.name).is_file():
-        return f"ray submit cluster.yaml sweeps/{path.name} --"
-    return f"{python_command()} {script or '-'}"
+        return f"ray submit cluster.yaml {shell_words(f'sweeps/{path.name}')} --"
+    return f"{python_command()} {shell_words(script or '-')}"
 
 
 def _digest(path: Path) -> str:

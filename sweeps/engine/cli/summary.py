@@ -14,6 +14,7 @@ from analysis.ledger.units import metric_label, metric_text
 from analysis.stopping.answer import stopping_lines
 from sweeps.engine.cli.answers import print_answer
 from sweeps.engine.environment import analysis_command
+from sweeps.engine.screen import shell_words
 
 OTHERS = 5
 
@@ -52,7 +53,7 @@ def print_summary(run: Location, answered_by: str, notes: Sequence[str], console
         say(f"note: {note}")
     say(f"\n{endings_line(ledger)}")
     say(f"ledger: {run}")
-    say(f"next:   {analysis_command()} {answered_by} {run}")
+    say(f"next:   {analysis_command()} {answered_by} {shell_words(run)}")
 
 
 def _say_answer(answered_by: str, ledger: Ledger, console: Console, say: Callable[[str], None]) -> None:

@@ -32,6 +32,7 @@ from sweeps.engine.replay.simulation import Simulation, Trouble, TroubleError
 from sweeps.engine.replay.volume import Volume
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.trials import RunContext
+from sweeps.engine.screen import shell_words, terminal
 from sweeps.engine.space import Space, chosen, contains
 from sweeps.engine.sweep import Sweep, SweepError
 
@@ -136,8 +137,7 @@ def replay(
 def main(argv: Sequence[str] | None = None, program: str = "python -m sweeps.engine.replay") -> int:
     """The command line, which the help calls `program`. The exit status: 0, or 2 for what cannot be replayed."""
     options = parser(program).parse(argv)
-    wide = None if sys.stdout.isatty() else PLAIN_WIDTH
-    console = Console(width=wide, stderr=options.json)  # with --json only the object goes to standard output
+    console = terminal(PLAIN_WIDTH, stderr=options.json)  # with --json only the object goes to standard output
     try:
         _compare(options, console)
     except (RecordingError, LedgerError, LocationError, StoreError, SweepError, TroubleError) as error:
@@ -216,7 +216,7 @@ def _keep(run: Location, rows: Sequence[Row], console: Console) -> Location:
         kept = keep(rows, run)
     except OSError as error:
         raise RecordingError(f"the outcomes could not be kept in {run}: {error.strerror or error}") from error
-    for line in (f"kept: {kept}", f"next: {analysis_command()} stopping {run}"):
+    for line in (f"kept: {kept}", f"next: {analysis_command()} stopping {shell_words(run)}"):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return kept
 

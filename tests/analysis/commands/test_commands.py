@@ -243,9 +243,12 @@ def test_a_question_with_dollar_signs_and_brackets_is_shown_as_it_is(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     question = "Is [bold]color$_$ worth its $x^$ cost?"
-    run = written_sweep(write, question=question)
+    label = "$x^$[bold]:warning:"
+    run = write([trial_row(n, 20.0 + n, 0.9, label=label) for n in range(2)], runs=[run_row(question=question)])
     assert frontier(run) == 0
-    assert question in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert question in said
+    assert label in said
 
 
 # --- arrows ------------------------------------------------------------------------------------------------------

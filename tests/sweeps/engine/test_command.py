@@ -1,12 +1,13 @@
 """A script with several sweeps: run one by name, or all in turn, each in its own folder."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from analysis.ledger.load import load
-from sweeps.engine.command import run_chosen
+from sweeps.engine.command import run, run_chosen
 from sweeps.engine.sweep import Budget, SweepError
 from tests.sweeps.engine.pretended import small_sweep
 
@@ -29,6 +30,44 @@ def test_one_is_chosen_and_its_command_can_be_given_again(tmp_path: Path, capsys
     assert (
         run_chosen(SWEEPS, "--task", "all", ["--task=night", "--resume", str(tmp_path / "run"), "--workers", "0"]) == 0
     )
+
+
+@pytest.mark.parametrize("out", [["--out", ""], ["--out="]])
+def test_a_folder_without_a_name_is_refused(out: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_chosen(SWEEPS, "--task", "all", [*HOW, *out]) == 2
+    assert run(SWEEPS["day"], [*HOW, *out]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_shell_left_the_home_folder_to_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run(SWEEPS["day"], [*HOW, "--out=~/run", "--dry-run"]) == 0
+    assert f"{tmp_path / 'run'}" in capsys.readouterr().out
+
+
+def test_what_others_wrote_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths, labels and questions come out letter by letter, and the printed command can be pasted into a shell."""
+    odd = "[bold]a[/tv] :warning:"
+    sweep = small_sweep(question=f"Which {odd}?", enqueue={odd: {"loss.color": 1.0, "loss.tv": 1.0}}, data="demo@100")
+    out = tmp_path / f"{odd}'s run"
+    assert run(sweep, [*HOW, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert f"Which {odd}?" in said
+    again = next(line for line in said.splitlines() if "to continue" in line)
+    assert shlex.split(again.partition("interruption: ")[2])[-2:] == ["--resume", str(out)]
+    following = next(line for line in said.splitlines() if line.startswith("next:"))
+    assert shlex.split(following)[-1] == str(out)
+    assert shlex.split(load(out).runs["command"][0])[-2:] == ["--out", str(out)]
+
+
+def test_a_percent_sign_of_the_author_is_no_format(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        run(small_sweep(data="photos:/100%s"), ["--help"])
+    assert left.value.code == 0
+    assert "photos:/100%s" in capsys.readouterr().out
 
 
 def test_an_unknown_choice_is_refused_with_the_choices(capsys: pytest.CaptureFixture[str]) -> None:

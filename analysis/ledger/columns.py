@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis.ledger.files import REQUESTS, Damaged, LedgerError, put_aside, read_files, table_files
+from analysis.ledger.files import REQUESTS, Damaged, LedgerError, read_files, skip, table_files
 from analysis.ledger.location import Location, StoreError
 from analysis.ledger.schema import column_type
 
@@ -29,7 +29,7 @@ class Columns:
     """The table `name` of a run, with unique keys: the first of several rows with the same key counts.
 
     Only the key columns are read at the start. `say` receives a sentence about everything that is left out, as soon as
-    it is known: damaged files, which are put aside, and repeated rows. A file found damaged later is left out from then
+    it is known: damaged files, which are skipped, and repeated rows. A file found damaged later is left out from then
     on. Raises LedgerError, here and in every method, as `files.read_files` does.
     """
 
@@ -129,11 +129,11 @@ class Columns:
         return parts
 
     def _read(self, paths: Sequence[Location], columns: Sequence[str]) -> Iterator[tuple[Location, pa.Table | None]]:
-        """Some columns of each file; None for a damaged one, which is put aside and leaves the table."""
+        """Some columns of each file; None for a damaged one, which is skipped and leaves the table."""
         try:
             for path, content in zip(paths, read_files(paths, self.key, columns), strict=True):
                 if isinstance(content, Damaged):
-                    self._say(put_aside(self.run, path, str(content)))
+                    self._say(skip(self.run, path, str(content)))
                     self._forget(path)
                     yield path, None
                 else:

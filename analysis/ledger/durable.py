@@ -23,8 +23,8 @@ def publish_file(final: Path) -> Iterator[Path]:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove the temporaries that a killed writer left in `folder`. Only for the process that holds its lock."""
-    for leftover in folder.glob(".*.tmp"):
+    """Remove the Parquet temporaries that a killed writer left in `folder`. Only for the process that holds its lock."""
+    for leftover in folder.glob(".*.parquet.tmp"):
         leftover.unlink()
 
 

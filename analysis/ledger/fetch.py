@@ -30,9 +30,10 @@ from analysis.ledger.files import (
     Damaged,
     LedgerError,
     is_complete,
+    move_aside,
     parse_file,
-    put_aside,
     read_files,
+    skip,
     table_files,
 )
 from analysis.ledger.load import check_place, earlier_quarantine
@@ -127,7 +128,8 @@ def _there(folder: Path, dataset: str, listed: Listed, done: Fetched) -> set[str
     names: set[str] = set()
     for path, found in zip(here, read_files(list(here), key, key), strict=True):
         if isinstance(found, Damaged):
-            done.notes.append(put_aside(folder, path, str(found)))
+            ours = path.name.replace("-packed.parquet", ".parquet") in expected
+            done.notes.append((move_aside if ours else skip)(folder, path, str(found)))
             continue
         if expected.get(path.name, here[path]) != here[path]:
             raise LedgerError(

@@ -1,4 +1,7 @@
-"""Read one table of a ledger from its Parquet files: complete files are read, damaged ones put aside and reported.
+"""Read one table of a ledger from its Parquet files: complete files are read, damaged and foreign ones reported.
+
+Readers move nothing. The driver that holds the run puts its damaged files aside, so that they do not stop other readers
+of Parquet. A file that lacks the ledger's mark is not ours, and stays even then.
 
 A run is in a folder or in an object store (`location.py`). Objects in a store are downloaded whole, many at a time: an
 error while downloading is the store's, an error after that is damage.
@@ -36,7 +39,7 @@ _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError, ValueErr
 
 
 class LedgerError(ValueError):
-    """A ledger that cannot be analyzed; `notes` says what was put aside or dropped before the error."""
+    """A ledger that cannot be analyzed; `notes` says what was left out before the error."""
 
     def __init__(self, message: str, notes: Sequence[str] = ()) -> None:
         self.notes = tuple(notes)
@@ -66,12 +69,17 @@ def table_files(run: Location, name: str) -> list[Location]:
 
 
 def read_table(
-    run: Location, name: str, key: Sequence[str], each: Callable[[pa.Table], pa.Table] = lambda table: table
+    run: Location,
+    name: str,
+    key: Sequence[str],
+    each: Callable[[pa.Table], pa.Table] = lambda table: table,
+    refuse: Callable[[Location, Location, str], str] | None = None,
 ) -> tuple[pa.Table | None, list[str]]:
-    """All readable rows of table `name`, in the order of the file names, and a note for each file put aside.
+    """All readable rows of table `name`, in the order of the file names, and a note for each file left out.
 
     Columns are merged by name and null where a file lacks them. Returns None if no file is readable. `each` may reduce
-    the table of one file before the next is read, to save memory: pictures are large.
+    the table of one file before the next is read, to save memory: pictures are large. `refuse` handles a damaged file:
+    `skip` (None), or `put_aside` for the driver that holds the run.
     Raises LedgerError for an unknown schema version, for a file that the system or the store refuses to read, and for
     columns whose types cannot be merged.
     """
@@ -81,7 +89,7 @@ def read_table(
         paths = table_files(run, name)
         for path, found in zip(paths, read_files(paths, key), strict=True):
             if isinstance(found, Damaged):
-                notes.append(put_aside(run, path, str(found)))
+                notes.append((refuse or skip)(run, path, str(found)))
             else:
                 tables.append(each(found.table))
     except (LedgerError, StoreError) as error:
@@ -181,7 +189,21 @@ def _check_version(path: Location, schema: pa.Schema) -> str:
     return text
 
 
+def skip(_: Location, path: Location, reason: str) -> str:
+    """Leave a damaged or foreign file where it is. Returns a sentence that says so."""
+    return f"{path.parent.name}/{path.name} is unreadable ({reason}) and was skipped"
+
+
 def put_aside(run: Location, path: Location, reason: str) -> str:
+    """Move a damaged file that bears the ledger's mark to the quarantine; skip any other.
+
+    Only for the driver that holds the run. Returns a sentence that says what happened to the file.
+    """
+    held = path.read().to_pybytes() if isinstance(path, StorePath) else path.read_bytes()
+    return move_aside(run, path, reason) if VERSION_KEY in held else skip(run, path, reason)
+
+
+def move_aside(run: Location, path: Location, reason: str) -> str:
     """Move a damaged file to the quarantine if that is allowed. Returns a sentence that says what happened to it."""
     where = f"{path.parent.name}/{path.name}"
     folder = run / QUARANTINE

@@ -161,10 +161,9 @@ class Ledger:
 def load(run: Location | str) -> Ledger:
     """Load the ledger in `run`: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.
 
-    Damaged files are moved to RUN/_quarantine/ (or skipped, if that is not possible) and noted; rows that repeat a key
-    are dropped and noted. Raises LedgerError if `run` is not a folder, holds no ledger, has an unknown schema version,
-    or has no trial that ended; LocationError for an invalid address; StoreError if the store refuses or does not
-    answer.
+    Damaged and foreign files are skipped and noted; rows that repeat a key are dropped and noted. Nothing is changed.
+    Raises LedgerError if `run` is not a folder, holds no ledger, has an unknown schema version, or has no trial that
+    ended; LocationError for an invalid address; StoreError if the store refuses or does not answer.
     """
     run = locate(run)
     check_place(run)

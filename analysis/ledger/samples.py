@@ -68,7 +68,7 @@ def is_photo(image: str) -> bool:
 def _table(ledger: Ledger, each: Any) -> pa.Table:
     table, notes = read_table(ledger.path, "samples", _KEY, each)
     if table is None:
-        damaged = f" ({len(notes)} damaged files were put aside)" if notes else ""
+        damaged = f" ({len(notes)} damaged files were skipped)" if notes else ""
         raise LedgerError(
             f"{ledger.path} holds no samples of pictures{damaged}: its sweep kept none (--samples 0), predates "
             "samples, or completed no trial; run the sweep into another --out, with --samples 4",

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from analysis.__main__ import main
-from analysis.ledger.files import LedgerError
+from analysis.ledger.files import LedgerError, put_aside, read_table
 from analysis.ledger.load import load
 from analysis.ledger.location import LocationError, StoreError, StorePath, files, locate
 from tests.analysis.written_ledgers import trial_row, write_run
@@ -86,15 +86,18 @@ def test_figures_go_beside_the_run_or_home(
         assert (stored / "analysis" / name).read().to_pybytes() == expected
 
 
-def test_a_damaged_object_is_put_aside_in_the_store(local: Path, run: StorePath) -> None:
+def test_a_damaged_object_is_skipped_and_put_aside_by_the_driver(local: Path, run: StorePath) -> None:
     upload(local, run)
-    (run / "trials" / "9999.parquet").write(b"PAR1 is not enough")
+    damaged = b"PAR1 teststrip.schema"
+    (run / "trials" / "9999.parquet").write(damaged)
     ledger = load(run)
     assert len(ledger.trials) == 6
     assert len(ledger.notes) == 1
     assert "trials/9999.parquet is unreadable" in ledger.notes[0]
-    assert "was put aside as _quarantine/trials-9999.parquet" in ledger.notes[0]
-    assert (run / "_quarantine" / "trials-9999.parquet").read().to_pybytes() == b"PAR1 is not enough"
+    assert "was skipped" in ledger.notes[0]
+    _, notes = read_table(run, "trials", ["trial"], refuse=put_aside)
+    assert "was put aside as _quarantine/trials-9999.parquet" in notes[0]
+    assert (run / "_quarantine" / "trials-9999.parquet").read().to_pybytes() == damaged
     assert load(run).notes == (f"{run}/_quarantine holds 1 file put aside earlier; its rows are missing",)
 
 
@@ -106,8 +109,7 @@ def test_who_may_only_read_skips_a_damaged_object_and_says_so(
     _become(*READER, monkeypatch)
     ledger = load(str(run))
     assert len(ledger.trials) == 6
-    assert "was skipped; it could not be moved" in ledger.notes[0]
-    assert "access is refused" in ledger.notes[0]
+    assert "was skipped" in ledger.notes[0]
     assert [path.name for path in files(locate(run) / "trials")] == ["0001.parquet", "9999.parquet"]
 
 

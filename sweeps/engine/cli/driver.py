@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from analysis.ledger.files import read_table
+from analysis.ledger.files import put_aside, read_table
 from analysis.ledger.location import Location, StorePath
 from analysis.ledger.schema import DATASETS
 from enhance.data import PatchStore, open_data
@@ -77,9 +77,14 @@ def grace_seconds() -> float:
     return grace_s
 
 
-def read_rows(run: Location, dataset: str, key: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of a dataset in the order of their commits, the first of each key; and notes about damaged files."""
-    table, notes = read_table(run, dataset, key)
+def read_rows(
+    run: Location, dataset: str, key: Sequence[str], *, held: bool = False
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a dataset in the order of their commits, the first of each key; and notes about damaged files.
+
+    Those of a run that this driver has `held` are put aside; those of other runs are skipped.
+    """
+    table, notes = read_table(run, dataset, key, refuse=put_aside if held else None)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in table.to_pylist() if table is not None else []:
         rows.setdefault(tuple(row[name] for name in key), row)
@@ -120,7 +125,7 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
 
     That comes last: an invocation that is refused leaves no row in `runs`.
     """
-    runs, _ = read_rows(options.out, "runs", DATASETS["runs"].key)
+    runs = _own_rows(options.out, "runs", console)
     contract = _contract(sweep, options, store)
     accepted = check_contract(runs, contract, options.accept_change, options.out)
     if accepted:
@@ -141,14 +146,21 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
         history=prior,
     )
     if options.samples or options.photos:
-        recorded = {row["image"] for row in read_rows(options.out, "originals", DATASETS["originals"].key)[0]}
+        recorded = {row["image"] for row in _own_rows(options.out, "originals", console)}
         controller.gallery = Gallery(store, options.samples, options.photos, bool(sweep.budget.confirm), recorded)
     if runs:
-        datasets = ("starts", "reports", "trials")
-        rows = {name: read_rows(options.out, name, DATASETS[name].key)[0] for name in datasets}
+        rows = {name: _own_rows(options.out, name, console) for name in ("starts", "reports", "trials")}
         controller.restore(**rows, other_code=any(row["run.code"] != context.code for row in runs))
     ledger.commit("runs", [_run_row(run, sweep, options, contract) | {"accepted": encode(accepted)} | columns])
     return controller
+
+
+def _own_rows(run: Location, name: str, console: Console) -> list[dict[str, Any]]:
+    """The rows of one dataset of the run that this driver holds; damaged and foreign files are named."""
+    rows, notes = read_rows(run, name, DATASETS[name].key, held=True)
+    for note in notes:
+        aside(console, "yellow")(f"note: {note}")
+    return rows
 
 
 def _network_costs(sweep: Sweep, options: Options, context: RunContext, console: Console) -> NetworkCosts | None:
@@ -156,7 +168,7 @@ def _network_costs(sweep: Sweep, options: Options, context: RunContext, console:
     if sweep.cost is None:
         return None
     costs = NetworkCosts(sweep.cost, context, notice=aside(console))
-    costs.recall(read_rows(options.out, "costs", DATASETS["costs"].key)[0])
+    costs.recall(_own_rows(options.out, "costs", console))
     for past in options.costs_from:
         count = costs.offer(read_rows(past, "costs", DATASETS["costs"].key)[0])
         costs.notice(f"costs from {past}: {count} networks under these conditions, with this code")

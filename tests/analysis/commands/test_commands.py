@@ -121,7 +121,7 @@ def test_errors_are_one_sentence_and_exit_two(write: Write, capsys: pytest.Captu
     assert errors(capsys).startswith(f"analysis: none of the 2 trials of {run} completed")
 
 
-def test_what_was_put_aside_is_said_even_when_nothing_is_left(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_skipped_is_said_even_when_nothing_is_left(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = write([trial_row(0)])
     (run / "trials" / "0001.parquet").write_bytes(b"damaged")
     assert frontier(run) == 2

@@ -1,4 +1,4 @@
-"""Damaged files of a ledger are put aside and reported; the rest is read."""
+"""Damaged and foreign files of a ledger are skipped and reported; the rest is read. Only a driver moves any."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.ledger import files
-from analysis.ledger.files import read_table
+from analysis.ledger.files import put_aside, read_table
 from analysis.ledger.load import LedgerError, load
 from tests.analysis.written_ledgers import cost_row, report_row, trial_row, write_rows
 
@@ -36,12 +36,17 @@ def second_file(run: Path) -> Path:
     return write_rows(run / "trials" / "0002.parquet", [trial_row(number) for number in range(1, 5)])
 
 
-def put_aside(run: Path) -> list[str]:
+def hold_and_read(run: Path) -> list[str]:
+    """What a driver that holds the run is told of its damaged files."""
+    return read_table(run, "trials", ["trial"], refuse=put_aside)[1]
+
+
+def quarantine(run: Path) -> list[str]:
     return sorted(path.name for path in (run / "_quarantine").iterdir())
 
 
 @pytest.mark.parametrize("length", [0, 3, 200, -1])
-def test_a_truncated_file_is_put_aside_with_a_message(write: Write, length: int) -> None:
+def test_a_truncated_file_is_skipped_with_a_message(write: Write, length: int) -> None:
     run = write([trial_row(0)])
     path = second_file(run)
     damaged = path.read_bytes()[:length]
@@ -50,9 +55,37 @@ def test_a_truncated_file_is_put_aside_with_a_message(write: Write, length: int)
     assert len(ledger.trials) == 1
     (note,) = ledger.notes
     assert note.startswith("trials/0002.parquet is unreadable (")
+    assert note.endswith("was skipped")
+    assert path.read_bytes() == damaged
+    assert not (run / "_quarantine").exists()
+
+
+def test_the_driver_puts_its_own_damaged_file_aside(write: Write) -> None:
+    run = write([trial_row(0)])
+    path = second_file(run)
+    damaged = changed_unseen(path)
+    path.write_bytes(damaged)
+    (note,) = hold_and_read(run)
     assert note.endswith("put aside as _quarantine/trials-0002.parquet")
     assert not path.exists()
     assert (run / "_quarantine" / "trials-0002.parquet").read_bytes() == damaged
+
+
+@pytest.mark.parametrize("content", [b"", b"not Parquet at all", None])
+def test_what_others_wrote_stays_where_it_is_even_for_the_driver(write: Write, content: bytes | None) -> None:
+    run = write([trial_row(0)])
+    path = run / "trials" / "mydata.parquet"
+    if content is None:
+        pq.write_table(pa.table({"trial": ["mine"], "x": [1.0]}), path)
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    for notes in (load(run).notes, tuple(hold_and_read(run))):
+        (note,) = notes
+        assert note.startswith("trials/mydata.parquet is unreadable (")
+        assert "was skipped" in note
+    assert path.read_bytes() == before
+    assert not (run / "_quarantine").exists()
 
 
 def test_one_flipped_bit_in_the_values_is_found(write: Write) -> None:
@@ -62,7 +95,7 @@ def test_one_flipped_bit_in_the_values_is_found(write: Write) -> None:
     ledger = load(run)
     assert len(ledger.trials) == 1
     assert "trials/0002.parquet is unreadable" in ledger.notes[0]
-    assert put_aside(run) == ["trials-0002.parquet"]
+    assert path.exists()
 
 
 def test_damage_that_shows_only_when_a_column_is_read_is_logged_and_noted(
@@ -77,7 +110,7 @@ def test_damage_that_shows_only_when_a_column_is_read_is_logged_and_noted(
     (note,) = ledger.notes
     assert note.startswith("reports/0002.parquet is unreadable")
     assert [record.getMessage() for record in caplog.records] == [note]
-    assert put_aside(run) == ["reports-0002.parquet"]
+    assert path.exists()
 
 
 def changed_unseen(path: Path) -> bytes:
@@ -100,7 +133,7 @@ def changed_unseen(path: Path) -> bytes:
 
 
 def test_no_flipped_bit_anywhere_changes_a_row_unseen(tmp_path: Path) -> None:
-    """The footer has no checksum, so this goes through it byte by byte: same rows, or refused, or put aside."""
+    """The footer has no checksum, so this goes through it byte by byte: same rows, or refused, or skipped."""
     columns = ("trial", "metric.psnr_db", "time.ended")
     rows = [{name: trial_row(number)[name] for name in columns} for number in range(3)]
     path = write_rows(tmp_path / "trials" / "0001.parquet", rows)
@@ -132,19 +165,19 @@ def outcome(run: Path, original: object) -> str:
 def test_where_nothing_can_be_moved_the_file_is_skipped_with_a_message(write: Write) -> None:
     run = write([trial_row(0)])
     path = second_file(run)
-    path.write_bytes(b"PAR1")
+    path.write_bytes(changed_unseen(path))
     (run / "_quarantine").write_text("a file where the folder should be")
-    (note,) = load(run).notes
+    (note,) = hold_and_read(run)
     assert "was skipped; it could not be moved: File exists" in note
     assert path.exists()
 
 
 def test_what_was_put_aside_is_recalled_and_never_overwritten(write: Write) -> None:
     run = write([trial_row(0)])
-    for content in (b"first", b"second"):
+    for content in (b"first teststrip.schema", b"second teststrip.schema"):
         (run / "trials" / "0002.parquet").write_bytes(content)
-        load(run)
-    assert put_aside(run) == ["trials-0002.parquet", "trials-0002.parquet.2"]
+        hold_and_read(run)
+    assert quarantine(run) == ["trials-0002.parquet", "trials-0002.parquet.2"]
     (note,) = load(run).notes
     assert "_quarantine holds 2 files put aside earlier; their rows are missing" in note
 
@@ -155,7 +188,7 @@ def test_a_file_without_a_version_is_no_ledger_file(write: Write) -> None:
     assert "no teststrip.schema version" in load(run).notes[0]
 
 
-def test_a_damaged_file_of_costs_is_put_aside_with_a_message(write: Write) -> None:
+def test_a_damaged_file_of_costs_is_skipped_with_a_message(write: Write) -> None:
     net = {"family": "resnet", "kernel": 3, "channels": 16}
     run = write([trial_row(0)], costs=[cost_row(net, 0.25)])
     path = write_rows(run / "costs" / "0002.parquet", [cost_row({**net, "channels": 8}, 0.1)])
@@ -163,4 +196,4 @@ def test_a_damaged_file_of_costs_is_put_aside_with_a_message(write: Write) -> No
     ledger = load(run)
     assert ledger.costs["cost.latency_ratio"].tolist() == [0.25]
     assert ledger.notes[0].startswith("costs/0002.parquet is unreadable")
-    assert put_aside(run) == ["costs-0002.parquet"]
+    assert path.exists()

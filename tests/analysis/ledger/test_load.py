@@ -184,7 +184,7 @@ def test_the_notes_survive_a_refusal(write: Write) -> None:
     (run / "trials" / "0001.parquet").write_bytes(b"no longer Parquet")
     with pytest.raises(LedgerError, match="has ended yet") as refusal:
         load(run)
-    assert "put aside" in refusal.value.notes[0]
+    assert "was skipped" in refusal.value.notes[0]
 
 
 def test_the_notes_of_every_table_survive_a_refusal(write: Write) -> None:

@@ -145,7 +145,7 @@ def test_only_replays_under_the_newest_conditions_are_compared(write: Write) -> 
     assert found == {("none", 0): 1.0, ("pareto", 0): 0.6, ("pareto", 1): 0.7}
 
 
-def test_a_damaged_replay_is_put_aside_and_a_strange_one_refused(
+def test_a_damaged_replay_is_skipped_and_a_strange_one_refused(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = audited_run(write)

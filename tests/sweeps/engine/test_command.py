@@ -63,6 +63,18 @@ def test_what_others_wrote_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFi
     assert shlex.split(load(out).runs["command"][0])[-2:] == ["--out", str(out)]
 
 
+def test_files_of_others_stay_where_they_are_and_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "mine"
+    (out / "trials").mkdir(parents=True)
+    theirs = {out / "trials" / "mydata.parquet": b"PAR1", out / "trials" / ".notes.tmp": b"to be kept"}
+    for path, content in theirs.items():
+        path.write_bytes(content)
+    assert run(SWEEPS["day"], [*HOW, "--out", str(out)]) == 0
+    assert "trials/mydata.parquet is unreadable" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in theirs} == theirs
+    assert not (out / "_quarantine").exists()
+
+
 def test_a_percent_sign_of_the_author_is_no_format(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         run(small_sweep(data="photos:/100%s"), ["--help"])

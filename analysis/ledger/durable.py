@@ -23,7 +23,7 @@ def publish_file(final: Path) -> Iterator[Path]:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove the Parquet temporaries that a killed writer left in `folder`. Only for the process that holds its lock."""
+    """Remove the Parquet temporaries of a killed writer in `folder`. Only for the process that holds its lock."""
     for leftover in folder.glob(".*.parquet.tmp"):
         leftover.unlink()
 

@@ -159,7 +159,9 @@ def saved_by_rung(ledger: Ledger, units: Sequence[str] = ("steps", "seconds")) -
     is what spared trials took beyond the rung that would have stopped them. `units` selects steps, seconds or both.
     """
     rungs = np.asarray(contract(ledger, "rungs"), dtype=np.int64)
-    trials = ledger.read("trials", ["trial", "stage", "ending", "spared", "steps", "time.train_s", "time.eval_s"])
+    trials = ledger.read(
+        "trials", ["trial", "stage", "ending", "spared", "rung", "steps", "time.train_s", "time.eval_s"]
+    )
     trials = trials[trials["stage"] == "search"]
     stopped = trials[trials["ending"] == "stopped"]
     spared = trials[trials["spared"] >= 0]
@@ -170,7 +172,7 @@ def saved_by_rung(ledger: Ledger, units: Sequence[str] = ("steps", "seconds")) -
         {
             "rung": numbers,
             "step": rungs[:-1],
-            "reached": [int((trials["steps"] >= step).sum()) for step in rungs[:-1]],
+            "reached": [int((trials["rung"] >= rung).sum()) for rung in numbers],
             "stopped": [int((at == rung).sum()) for rung in numbers],
             "spared": [int((spared["spared"] == rung).sum()) for rung in numbers],
         }

@@ -32,8 +32,9 @@ class Progress:
 
     `ending` is "" beside a report, else "diverged", "failed" or "refused". `parameters` is the network's number of
     trainable parameters, None if it could not be built; `host` the machine's name; `wall_s` the seconds since this
-    worker began. `state` is what another worker can continue from, None if it was not requested or is too large;
-    `samples` come with the last report.
+    worker began. `steps` are those that the trial has trained, and `unreported_s` the seconds of work since its last
+    report: beside an ending, what was spent for no report. `state` is what another worker can continue from, None if it
+    was not requested or is too large; `samples` come with the last report.
     """
 
     trial: str
@@ -43,6 +44,8 @@ class Progress:
     parameters: int | None
     host: str
     wall_s: float
+    steps: int = 0
+    unreported_s: float = 0.0
     state: Any = None
     samples: tuple[Sample, ...] = ()
 

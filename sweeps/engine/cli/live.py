@@ -145,7 +145,7 @@ class Board:
         return scores + [_short(trial.values.get(name, "")) for name in self.sweep.space]
 
     def _steps(self) -> int:
-        return sum(max(trial.reports, default=0) for trial in self.trials.values())
+        return sum(trial.steps for trial in self.trials.values())
 
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self._started)
@@ -162,7 +162,7 @@ class Board:
         total = budget.trials * budget.seeds
         plan = (expected_steps(budget, self.sweep.stopping) - confirmation_steps(budget)) / total
         # The first trials to end are those stopped early. So the plan counts like `reduction` ended trials.
-        ended_steps = sum(max(trial.reports, default=0) for trial in searched)
+        ended_steps = sum(trial.steps for trial in searched)
         per_trial = (ended_steps + plan * budget.reduction) / (len(searched) + budget.reduction)
         confirmed = sum(max(trial.reports, default=0) for trial in self.trials.values() if trial.stage == "confirm")
         running = sum(max(t.reports, default=0) for t in self._running() if t.stage == "search")

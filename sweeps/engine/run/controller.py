@@ -9,6 +9,7 @@ A run has two stages. The search proposes configurations (`proposals.py`), of wh
 policy (`admission.py`) decides when configurations are asked for and when trials are judged.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +67,7 @@ class RunController:
         self.admission = admission(self.proposals, self.judge)
         self._earlier_confirmations: dict[str, Trial] = {}
         self._confirming = False
+        self._heard_at: dict[str, float] = {}  # by trial, when it was given to a worker or last heard of
 
     @property
     def trials(self) -> dict[str, Trial]:
@@ -104,6 +106,7 @@ class RunController:
                 continue
             if self.costs:
                 self.costs.note_training(trial)
+            self._heard_at[trial.id] = time.monotonic()
             return Assignment(
                 trial=trial.id,
                 config=flatten(trial.config),
@@ -122,6 +125,8 @@ class RunController:
             return False
         trial = self.trials[answer.trial]
         trial.wall_s = trial.wall_before_s + answer.wall_s
+        trial.trained, trial.unreported_s = answer.steps, answer.unreported_s
+        self._heard_at[trial.id] = time.monotonic()
         trial.parameters, trial.host = answer.parameters, answer.host
         goes_on = False
         if answer.report is not None:
@@ -155,6 +160,9 @@ class RunController:
             return
         trial = self.trials[work.trial]
         if not trial.ending:
+            # Nobody is left to say how long it took: the time since its worker was last heard of is the best guess.
+            trial.unreported_s = time.monotonic() - self._heard_at[trial.id]
+            trial.wall_s += trial.unreported_s
             self._end_by_itself(trial, "failed", reason)
 
     def close(self, why: str) -> None:
@@ -249,6 +257,7 @@ class RunController:
         trial.ending, trial.reason, trial.state = ending, reason, None
         self.ledger.commit("trials", [trial_row(trial, self.sweep.name, self.judge.steps, self.context)])
         trial.forget_details()
+        self._heard_at.pop(trial.id, None)
         self.listener(trial)
 
     def _end_by_itself(self, trial: Trial, ending: str, reason: str) -> None:

@@ -58,5 +58,4 @@ class Limits:
 
 
 def _device_s(controller: RunController) -> float:
-    reports = (report for trial in controller.trials.values() for report in trial.reports.values())
-    return sum(report.train_s + report.eval_s for report in reports)
+    return sum(trial.train_s + trial.eval_s for trial in controller.trials.values())

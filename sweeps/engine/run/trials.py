@@ -32,6 +32,7 @@ class Trial:
     enqueued or listed configuration and is "" for a sampler's suggestion. `stage` is "search" or "confirm". `spared` is
     the rung at which the audit saved the trial from being stopped, -1 if there is none. `state` is what a worker
     resumes from, None to start over. `wall_before_s` is the wall time in seconds spent before that state.
+    `trained` counts steps, reported or not, and `unreported_s` is the time spent on work that ended without a report.
     """
 
     id: str
@@ -51,6 +52,23 @@ class Trial:
     host: str = ""
     wall_s: float = 0.0
     wall_before_s: float = 0.0
+    trained: int = 0
+    unreported_s: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        """The steps it has trained, as far as is known: a lost worker's are, up to its last report."""
+        return max(self.trained, *self.reports, 0)
+
+    @property
+    def train_s(self) -> float:
+        """Seconds of training; what ended without a report counts as training."""
+        return sum(report.train_s for report in self.reports.values()) + self.unreported_s
+
+    @property
+    def eval_s(self) -> float:
+        """Seconds of evaluation."""
+        return sum(report.eval_s for report in self.reports.values())
 
     def last(self) -> Report | None:
         """The report at the highest step, or None."""
@@ -82,6 +100,7 @@ def trials_from_rows(
         trial = found[row["trial"]]
         trial.ending, trial.reason, trial.host = row["ending"], row["reason"], row["run.host"]
         trial.wall_s, trial.parameters, trial.spared = row["time.wall_s"], row["cost.parameters"], row["spared"]
+        trial.trained, trial.unreported_s = row["steps"], max(0.0, row["time.train_s"] - trial.train_s)
         trial.forget_details()
     return found
 
@@ -141,12 +160,12 @@ def trial_row(trial: Trial, sweep: str, rung_steps: tuple[int, ...], context: Ru
         "reason": trial.reason,
         "rung": rung_steps.index(last.step) if last else -1,
         "spared": trial.spared,
-        "steps": last.step if last else 0,
+        "steps": trial.steps,
         "cost.parameters": trial.parameters,
         "time.started": trial.started,
         "time.ended": datetime.now(UTC),
-        "time.train_s": sum(report.train_s for report in trial.reports.values()),
-        "time.eval_s": sum(report.eval_s for report in trial.reports.values()),
+        "time.train_s": trial.train_s,
+        "time.eval_s": trial.eval_s,
         "time.wall_s": trial.wall_s,
         "run.host": trial.host,
         **context.columns,

@@ -65,6 +65,7 @@ class Worker:
     def advance(self) -> Answer:
         """Train to the next rung, or measure. Every failure is an answer, not an exception: the process stays warm."""
         assert self._assignment is not None, "advance() before start()"
+        self._advancing_since = time.perf_counter()
         if self.timeout_s is None:
             return self._attempt(self._assignment)
         try:
@@ -165,6 +166,8 @@ class Worker:
             parameters=self._run.parameters if self._run else None,
             host=socket.gethostname(),
             wall_s=time.perf_counter() - self._started,
+            steps=self._run.step if self._run else 0,
+            unreported_s=0.0 if report else time.perf_counter() - self._advancing_since,
             state=state,
             samples=samples,
         )

@@ -20,6 +20,9 @@ CONTEXT = RunContext(
 )
 
 
+UNREPORTED_S = 1800.0
+"""What a pretended trial that ends by itself has spent since its last report."""
+
 OPEN_LEDGERS = contextlib.ExitStack()
 
 
@@ -90,6 +93,8 @@ class PretendedWorker:
             parameters=100,
             host="here",
             wall_s=1.0,
+            steps=step,
+            unreported_s=UNREPORTED_S if ending else 0.0,
         )
 
 

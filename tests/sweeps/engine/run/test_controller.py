@@ -3,6 +3,7 @@
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from optuna.trial import TrialState
@@ -14,9 +15,10 @@ from sweeps.engine.designs import Grid
 from sweeps.engine.ledger.writer import encode
 from sweeps.engine.protocol import Assignment
 from sweeps.engine.run.controller import RunController
+from sweeps.engine.run.shutdown import Limits
 from sweeps.engine.space import Choice, Log, Uniform
 from sweeps.engine.sweep import Budget, Sweep
-from tests.sweeps.engine.pretended import CONTEXT, PretendedWorker, open_ledger, play, small_sweep
+from tests.sweeps.engine.pretended import CONTEXT, UNREPORTED_S, PretendedWorker, open_ledger, play, small_sweep
 
 KEYS = {name: DATASETS[name].key for name in ("starts", "reports", "trials")}
 
@@ -162,6 +164,42 @@ def test_a_lost_trial_ends_as_failed_once(tmp_path: Path, sweep: Sweep) -> None:
     controller.ledger.close()
     trials = load(tmp_path).trials
     assert trials[["ending", "reason"]].values.tolist() == [["failed", "its worker died 4 times"]]
+
+
+@pytest.mark.parametrize("ending", ["diverged", "failed"])
+def test_work_without_a_report_is_counted_in_rows_and_limits(tmp_path: Path, sweep: Sweep, ending: str) -> None:
+    """Trials that never reach a rung: half an hour each, of which one hour and a bit has room for three."""
+    worker, limits = PretendedWorker(lambda assignment, step: ending), Limits(device_hours=1.1)
+    controller = begin(tmp_path, sweep.with_budget(trials=12))
+    while assignment := controller.next_assignment():
+        worker.start(assignment)
+        controller.hear(worker.advance())
+        limits.check(controller)
+    assert "1.1 device hours" in controller.closing
+    controller.ledger.close()
+    trials = load(tmp_path).trials
+    assert trials[["rung", "steps", "time.train_s"]].values.tolist() == [[-1, 10, UNREPORTED_S]] * 3
+
+    resumed = begin(tmp_path, sweep.with_budget(trials=12))
+    limits.check(resumed)
+    assert "1.1 device hours" in resumed.closing  # earlier invocations count
+
+
+def test_a_lost_trial_costs_the_time_since_it_was_heard_of(
+    tmp_path: Path, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([100.0, 160.0, 400.0])
+    monkeypatch.setattr("sweeps.engine.run.controller.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    controller, worker = begin(tmp_path, sweep), PretendedWorker()
+    assignment = controller.next_assignment()
+    assert assignment is not None
+    worker.start(assignment)
+    assert controller.hear(worker.advance())
+    controller.lost(assignment, "its worker died 4 times")
+    controller.ledger.close()
+    row = load(tmp_path).trials.iloc[0]
+    assert (row["steps"], row["rung"]) == (10, 0)
+    assert row["time.train_s"] == pytest.approx(0.1 + 240)  # the report at step 10, and what came after it
 
 
 def test_a_trial_is_named_by_what_decides_its_numbers(tmp_path: Path, sweep: Sweep) -> None:

@@ -21,6 +21,7 @@ def test_a_trial_reports_at_its_rungs(demo: PatchStore) -> None:
     worker = Worker(demo.path, "cpu")
     first = advanced(worker, assignment(PIXEL))
     second = worker.advance()
+    assert [(p.steps, p.unreported_s) for p in (first, second)] == [(2, 0.0), (4, 0.0)]
     assert [p.report.step for p in (first, second) if p.report] == [2, 4]
     assert (first.trial, first.ending, first.reason, first.state) == ("t1", "", "", None)
 
@@ -49,7 +50,10 @@ def test_data_that_do_not_suit_are_a_refusal(demo: PatchStore) -> None:
 def test_divergence_is_an_ending_and_the_worker_goes_on(demo: PatchStore) -> None:
     worker = Worker(demo.path, "cpu")
     wild = {**PIXEL, "loss.pixel_norm": "mse", "loss.tv": 1.0, "optimizer.lr": 1e30, "guard.window_steps": 1}
-    assert advanced(worker, assignment(wild)).ending == "diverged"
+    said = advanced(worker, assignment(wild))
+    assert said.ending == "diverged"
+    assert said.steps >= 1  # it came to no report, and its work is counted all the same
+    assert 0 < said.unreported_s <= said.wall_s
     fresh = advanced(Worker(demo.path, "cpu"), assignment(PIXEL))
     assert numbers(advanced(worker, assignment(PIXEL))) == numbers(fresh)
 

@@ -5,11 +5,12 @@ import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from analysis.ledger.load import load
-from analysis.ledger.schema import ENDINGS
+from analysis.ledger.schema import DATASETS, ENDINGS
 from enhance.config import Config, Scalar, conflicts, domains
 from enhance.nets import build_net, parameter_count
 from sweeps.engine import command
@@ -119,6 +120,9 @@ def test_the_smoke_budget_leaves_a_ledger_of_ended_trials(
     assert set(ledger.trials["trial"]) == set(ledger.starts["trial"])
     assert set(ledger.trials["ending"]) <= set(ENDINGS) - {"failed"}
     assert set(ledger.trials["ending"]) != {"refused"}
+    for dataset in DATASETS:  # what training reports is among the columns that were known before it began
+        schemas = {pq.read_schema(file) for file in (tmp_path / "run" / dataset).glob("*.parquet")}
+        assert len(schemas) <= 1, dataset
     budget = sweep.smoke
     assert (ledger.trials["stage"] == "search").sum() == budget.trials * budget.seeds
 

@@ -28,6 +28,7 @@ from sweeps.engine.run.admission import Immediate
 from sweeps.engine.run.cohorts import Cohorts
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.measuring import NetworkCosts
+from sweeps.engine.run.row_columns import full_rows
 from sweeps.engine.run.samples import Gallery
 from sweeps.engine.run.shutdown import GRACE_S, Limits, signals_close
 from sweeps.engine.run.study import PriorResult
@@ -151,6 +152,7 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
     if runs:
         rows = {name: _own_rows(options.out, name, console) for name in ("starts", "reports", "trials")}
         controller.restore(**rows, other_code=any(row["run.code"] != context.code for row in runs))
+    ledger.promise_columns(full_rows(sweep, context, paired=store.paired))
     ledger.commit("runs", [_run_row(run, sweep, options, contract) | {"accepted": encode(accepted)} | columns])
     return controller
 

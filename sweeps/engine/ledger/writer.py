@@ -61,12 +61,20 @@ class Ledger:
         self.invocation = 1 + max((_invocation(path.name) for path in files(root / "runs")), default=0)
         self._writer = uuid.uuid4().hex[:8]
         self._sequence = 0
+        self._schemas: dict[str, pa.Schema] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def promise_columns(self, full_rows: Mapping[str, Row]) -> None:
+        """Give every later file of a dataset all columns of its row in `full_rows`, null where nothing fills them.
+
+        The values of these rows are not written; they show the type of each column.
+        """
+        self._schemas = {dataset: to_table([row]).schema for dataset, row in full_rows.items()}
 
     def commit(self, dataset: str, rows: Sequence[Row]) -> Location:
         """Write `rows` durably as one new file of `dataset` and return its location.
@@ -78,7 +86,7 @@ class Ledger:
         self._hold.check()
         self._sequence += 1
         final = self.root / dataset / f"part-{self.invocation:05d}-{self._writer}-{self._sequence:07d}.parquet"
-        commit_file(rows, final)
+        commit_file(rows, final, self._schemas.get(dataset))
         return final
 
     def close(self) -> None:
@@ -100,13 +108,13 @@ def check_writable(root: Location) -> None:
         probe.remove()
 
 
-def commit_file(rows: Sequence[Row], final: Location) -> None:
-    """Write `rows` durably as the new file `final`, in an existing folder or in a store.
+def commit_file(rows: Sequence[Row], final: Location, promised: pa.Schema | None = None) -> None:
+    """Write `rows` durably as the new file `final`, in an existing folder or in a store; `promised` as in `to_table`.
 
     Raises OSError if the disk or the store refuses (FileExistsError if a folder already has the file), and RuntimeError
     if the file does not read back as written; in each case nothing becomes visible.
     """
-    table = to_table(rows)
+    table = to_table(rows, promised)
     if isinstance(final, StorePath):
         _put(table, final)
     else:
@@ -145,13 +153,16 @@ def _invocation(name: str) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def to_table(rows: Sequence[Row]) -> pa.Table:
-    """A table of `rows`, its column types chosen by name and value, with the schema version in its metadata."""
-    names: dict[str, None] = {}
-    for row in rows:
-        names.update(dict.fromkeys(row))
-    fields = [pa.field(name, _type(name, [row.get(name) for row in rows])) for name in names]
-    schema = pa.schema(fields, metadata={VERSION_KEY: VERSION.encode()})
+def to_table(rows: Sequence[Row], promised: pa.Schema | None = None) -> pa.Table:
+    """A table of `rows`, its column types chosen by name and value, with the schema version in its metadata.
+
+    It has the `promised` columns, null where no row fills them, and after them any others that the rows have. Raises
+    TypeError if such another column has no values, or values of several kinds.
+    """
+    schema = pa.schema([], metadata={VERSION_KEY: VERSION.encode()}) if promised is None else promised
+    known = set(schema.names)
+    for name in dict.fromkeys(name for row in rows for name in row if name not in known):
+        schema = schema.append(pa.field(name, _type(name, [row.get(name) for row in rows])))
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from enhance.config import Scalar
 from sweeps.engine.ledger.writer import Row
-from sweeps.engine.run.outcome import best, higher_is_better, seed_result
+from sweeps.engine.run.judge import best, higher_is_better, seed_result
 from sweeps.engine.run.study import PriorResult, Search, SeedResult
 from sweeps.engine.run.trials import RunContext, Trial, trial_identity
 from sweeps.engine.run.untried import can_be_listed, draw_points, list_points

@@ -21,6 +21,7 @@ from sweeps.engine.cli.plan import render_plan
 from sweeps.engine.cli.script import StaleCode, check_script, command_of
 from sweeps.engine.cluster.resources import NotReady
 from sweeps.engine.ledger.writer import LedgerBusy, LedgerLost, check_writable
+from sweeps.engine.protocol import CannotStart
 from sweeps.engine.screen import shell_words, terminal
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
@@ -42,6 +43,7 @@ REFUSALS = (
     RunMismatch,
     StaleCode,
     NotReady,
+    CannotStart,
     ConnectionError,
 )
 

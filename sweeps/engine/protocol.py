@@ -9,6 +9,10 @@ from enhance.report import Report
 from enhance.samples import Sample, SampleRequest
 
 
+class CannotStart(RuntimeError):
+    """No worker of this run can start; the message says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """A trial to train: its configuration (flat leaves) and seed, and the step counts at which to report.

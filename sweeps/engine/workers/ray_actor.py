@@ -39,14 +39,21 @@ class WarmWorker(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        from sweeps.engine.workers.worker import Worker  # here, in the actor: the driver does not load torch
-
-        worker_config: WorkerConfig = config["config"]
-        self.unfit = _unfit(worker_config, config["code"])
+        self.unfit = _unfit(config["config"], config["code"])
         self.idle_s = IDLE_S
         if not self.unfit:
-            self.worker = Worker(_store(worker_config), worker_config.device, timeout_s=config["timeout_s"])
+            # An exception would end this process: each trial would be lost with four of them, and none would say why.
+            try:
+                self._start_worker(config["config"], config["timeout_s"])
+            except Exception as error:  # noqa: BLE001 - whatever it is, no trial can be trained here
+                self.unfit = f"no worker can start on {name_of(this_node())}: {type(error).__name__}: {error}"
+        if not self.unfit:
             self._take(config["assignment"])
+
+    def _start_worker(self, config: WorkerConfig, timeout_s: float | None) -> None:
+        from sweeps.engine.workers.worker import Worker  # here, in the actor: the driver does not load torch
+
+        self.worker = Worker(_store(config), config.device, timeout_s=timeout_s)
 
     def _take(self, assignment: Work | None) -> None:
         self.idle_s = IDLE_S if assignment is None else 0.0

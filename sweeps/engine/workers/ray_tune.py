@@ -24,7 +24,7 @@ from ray.tune.search import Searcher
 from sweeps.engine.cluster.nodes import Watch, gpu_share
 from sweeps.engine.cluster.ray_internals import empty_trial, let_actors_reuse_processes
 from sweeps.engine.environment import code_hash
-from sweeps.engine.protocol import Measurement, Work
+from sweeps.engine.protocol import CannotStart, Measurement, Work
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.workers.ray_actor import WarmWorker, WorkerConfig
 
@@ -157,6 +157,8 @@ class _Feed(Searcher):
         if work is not None:
             self._again.append(work)
         if len(self._unfit) >= self._slots() and len(self._unfit) == len(self._given):
+            if self._shared["config"].required is None:  # there is no other machine, so none will join
+                raise CannotStart("; ".join(sorted(set(self._unfit.values()))))
             self._controller.close("no machine is left that may train")
 
     def _next(self) -> Work | None:

@@ -1,12 +1,12 @@
 """How the engine handles Ray Tune's attempts: what is redone and which trial yields, without Ray's processes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sweeps.engine.protocol import Assignment
+from sweeps.engine.protocol import Assignment, CannotStart
 from sweeps.engine.replay.command import MemoryLedger
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.sweep import Sweep
@@ -26,6 +26,7 @@ class Attempt:
     trial_id: str
     status: str = "RUNNING"
     num_failures: int = 0
+    config: dict[str, Any] = field(default_factory=dict)
 
 
 class Tune:
@@ -132,3 +133,15 @@ def test_work_goes_before_waiting_where_a_place_is_free(sweep: Sweep) -> None:
     assert nothing is None
     tune.live = [without, with_work]
     assert tune.rungs.choose_trial_to_run(tune) is with_work
+
+
+def test_workers_that_cannot_start_are_one_error_with_its_cause(sweep: Sweep) -> None:
+    """The only machine there is: no trial is blamed, and the run does not end as if it had been carried out."""
+    controller = RunController(sweep, MemoryLedger(), CONTEXT)
+    tune = Tune(controller, workers=2)
+    unfit = {"unfit": "no worker can start on here: ValueError: timeout_s=-5.0 must be > 0", "progress": None}
+    attempts = [tune.ask()[0] for _ in range(2)]
+    assert tune.rungs.on_trial_result(tune, attempts[0], unfit) == CONTINUE
+    with pytest.raises(CannotStart, match=r"ValueError: timeout_s=-5\.0 must be > 0$"):
+        tune.rungs.on_trial_result(tune, attempts[1], unfit)
+    assert not any(trial.ending for trial in controller.trials.values())

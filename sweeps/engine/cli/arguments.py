@@ -60,6 +60,7 @@ class Arguments:
     out: str | None = None
     resume: str | None = None
     accept_change: Sequence[str] = ()
+    retry: str | None = None
     samples: int = 4
     photo: Sequence[str] = ()
     workers: int | None = None
@@ -207,6 +208,11 @@ def _add_ledger(parser: argparse.ArgumentParser) -> None:
         choices=ACCEPTABLE,
         help="continue a run although this has changed since: code, the code in enhance/. Finished trials are kept, "
         "unfinished ones start over, and the ledger records the change",
+    )
+    add(
+        "--retry",
+        choices=("failed",),
+        help="train these trials of the run again: failed ones, which ran out of memory, hung or lost their worker",
     )
     add(
         "--samples",

@@ -23,6 +23,7 @@ from sweeps.engine.cli.live import Board, aside
 from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder
 from sweeps.engine.ledger.encoding import encode_design, encode_entry
+from sweeps.engine.ledger.retry import set_failed_aside
 from sweeps.engine.ledger.writer import Ledger, encode
 from sweeps.engine.run.admission import Immediate
 from sweeps.engine.run.cohorts import Cohorts
@@ -133,6 +134,8 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
         aside(console, "yellow")(warning(accepted))
     elif options.accept_change:
         aside(console)(f"--accept-change {' '.join(options.accept_change)}: nothing has changed that must be accepted")
+    if options.retry:
+        aside(console)(f"--retry {options.retry}: {set_failed_aside(options.out)} failed trials are tried again")
     run = uuid.uuid4().hex[:12]
     columns = _columns(run, options, store)
     prior = [result for past in options.warm_start for result in _prior_results(past, sweep, store, console)]

@@ -24,7 +24,7 @@ from sweeps.engine.cli.arguments import Arguments, UsageError, read_arguments
 from sweeps.engine.sweep import Sweep
 
 OF_ONE_INVOCATION = (
-    *("out", "resume", "accept_change", "expect_code", "dry_run", "estimate", "price_per_hour"),
+    *("out", "resume", "accept_change", "retry", "expect_code", "dry_run", "estimate", "price_per_hour"),
     *("workers", "address", "insecure", "unshared"),  # the next invocation may run on other machines
     *("max_minutes", "max_device_hours"),  # a limit that ended the run would end it again at once
 )

@@ -25,8 +25,9 @@ class Options:
 
     `address` is the cluster's, None for this machine, and `told_by` says what named it. An `elastic` run has as many
     workers as the cluster has at any time; `workers` is the number at the start. `device_asked` may be "auto".
-    `accept_change` lists the facts of the run's contract that may differ. `in_effect` is what the ledger records: the
-    options given and taken over. `notes` are sentences for the user about what can no longer be taken over.
+    `accept_change` lists the facts of the run's contract that may differ; `retry` is the ending that is tried again.
+    `in_effect` is what the ledger records: the options given and taken over. `notes` are sentences for the user about
+    what can no longer be taken over.
     """
 
     out: Location
@@ -51,6 +52,7 @@ class Options:
     photos: tuple[Photo, ...]
     dry_run: bool
     accept_change: tuple[str, ...]
+    retry: str | None
     in_effect: Mapping[str, Any]
     notes: tuple[str, ...]
     command: str
@@ -96,6 +98,7 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str, cluster: Capacity | N
         photos=sources.photos(),
         dry_run=arguments.dry_run,
         accept_change=tuple(arguments.accept_change),
+        retry=_retry(arguments),
         in_effect=in_effect,
         notes=tuple(sources.notes),
         command=command,
@@ -132,6 +135,16 @@ def _check_machines(arguments: Arguments, address: str | None) -> None:
 def _most_at_once(budget: Budget) -> int:
     """How many trials there can be at a time: further workers would only start, and wait."""
     return max(budget.trials * budget.seeds, budget.confirm * budget.confirm_seeds)
+
+
+def _retry(arguments: Arguments) -> str | None:
+    """Which trials are tried again. Raises UsageError for a run that cannot."""
+    if arguments.retry and arguments.reproducible:
+        raise UsageError(
+            f"--retry {arguments.retry}: a --reproducible run repeats its earlier decisions, which knew of the "
+            "failures; start another run with a new --out"
+        )
+    return arguments.retry
 
 
 def _dtype(asked: str, device: str, here: Capacity) -> str:

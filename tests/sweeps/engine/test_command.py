@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from analysis.ledger.load import load
+from enhance.report import Report
 from sweeps.engine.command import run, run_chosen
 from sweeps.engine.sweep import Budget, SweepError
+from sweeps.engine.workers.worker import Worker
 from tests.sweeps.engine.pretended import small_sweep
 
 SWEEPS = {name: replace(small_sweep(), name=name) for name in ("day", "night")}
@@ -73,6 +75,30 @@ def test_files_of_others_stay_where_they_are_and_are_named(tmp_path: Path, capsy
     assert "trials/mydata.parquet is unreadable" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in theirs} == theirs
     assert not (out / "_quarantine").exists()
+
+
+def test_failed_trials_are_tried_again_only_if_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, resumed = tmp_path / "run", ["--resume", str(tmp_path / "run"), "--workers", "0"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "_advance", _without_memory)
+        assert run(SWEEPS["day"], [*HOW, "--out", str(out)]) == 0
+    failed = load(out).trials
+    assert set(failed["ending"]) == {"failed"}
+    assert run(SWEEPS["day"], resumed) == 0
+    assert set(load(out).trials["ending"]) == {"failed"}
+    assert run(SWEEPS["day"], [*resumed, "--retry", "failed"]) == 0
+    again = load(out)
+    assert set(failed["trial"]) <= set(again.trials["trial"])
+    assert "failed" not in set(again.trials["ending"])
+    assert again.notes == ()
+    assert len(list((out / "_retried").iterdir())) == len(failed)
+    assert run(SWEEPS["day"], resumed) == 0  # it holds for one invocation
+    assert len(load(out).trials) == len(again.trials)
+    assert run(SWEEPS["day"], [*HOW, "--retry", "failed", "--reproducible"]) == 2
+
+
+def _without_memory(*_: object) -> Report:
+    raise MemoryError
 
 
 def test_a_percent_sign_of_the_author_is_no_format(capsys: pytest.CaptureFixture[str]) -> None:

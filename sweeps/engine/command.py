@@ -110,7 +110,8 @@ def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
         return 2
     except OSError as error:
         whole = isinstance(error, (StoreError, LedgerLost))  # these are sentences; others are an errno and a path
-        why = str(error) if whole else f"{error.strerror or error}: {error.filename or 'the ledger'}"
+        where = f": {error.filename}" if error.filename else ""  # without a name nothing is known but the errno
+        why = str(error) if whole else f"{error.strerror or error}{where}"
         print(f"{sweep.name}: {why}", file=sys.stderr)
         print("finished trials are safe in the ledger; fix the cause and repeat the command", file=sys.stderr)
         return 1

@@ -24,7 +24,7 @@ from enhance.json_output import Parser, answer_text
 from sweeps.engine.cluster import shared_folder
 from sweeps.engine.cluster.auth import AccessError, readable_by_others, settle_access, token_source
 from sweeps.engine.cluster.node_check import decisive_versions, facts
-from sweeps.engine.cluster.resources import cluster_address, runs_folder
+from sweeps.engine.cluster.resources import cluster_address, runs_folder, socket_problem
 from sweeps.engine.environment import ENHANCE, code_hash, default_device, has_bf16
 from sweeps.engine.ledger.writer import check_writable
 from sweeps.engine.screen import shell_words, terminal
@@ -62,6 +62,7 @@ def machine() -> Iterator[Finding]:
     yield _space("disk for data", cache_folder(None), DISK_GIB, "name a folder on a larger disk in TESTSTRIP_CACHE")
     yield _space("shared memory", Path("/dev/shm"), SHARED_GIB, "mount -o remount,size=1G /dev/shm")
     yield _open_files()
+    yield _sockets()
 
 
 def _packages() -> Iterator[Finding]:
@@ -115,6 +116,12 @@ def _open_files() -> Finding:
     enough = soft == resource.RLIM_INFINITY or soft >= OPEN_FILES
     mend = "" if enough else f"ulimit -n {OPEN_FILES if hard < 0 else min(hard, 65536)} before `ray start`"
     return Finding("open files", GOOD if enough else POOR, f"at most {soft}", mend)
+
+
+def _sockets() -> Finding:
+    """Check that the temporary folder's path leaves room for the names of Ray's sockets."""
+    problem, _, mend = socket_problem().partition("; ")
+    return Finding("Ray's sockets", MISSING if problem else GOOD, problem or "their paths are short enough", mend)
 
 
 def data(spec: str) -> Finding:

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from sweeps.engine.cluster.ray_internals import JOB_CONFIG, PRELOAD, end_autoscaler
+from sweeps.engine.cluster.resources import socket_problem
 from sweeps.engine.environment import ENHANCE
 
 PACKAGES = ("enhance", "sweeps", "analysis")
@@ -18,7 +19,9 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR
 
 
 def start_ray(workers: int) -> None:
-    """Start Ray on this machine with `workers` slots."""
+    """Start Ray on this machine with `workers` slots. Raises ConnectionError if its sockets cannot be made."""
+    if problem := socket_problem():
+        raise ConnectionError(problem)
     # Ray starts a process per slot at once. They load torch while the driver still waits for Ray and loads Tune.
     os.environ[PRELOAD] = "sweeps.engine.workers.preload"
     _ignore_ray_address()

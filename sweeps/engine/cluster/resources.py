@@ -1,6 +1,7 @@
 """Where a run takes place (this machine or a cluster), what that has, and where results go by default."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -56,3 +57,22 @@ def cluster_address(asked: str | None, workers: int | None, environment: Mapping
 def runs_folder(environment: Mapping[str, str] = os.environ) -> str:
     """The folder or store of runs without --out: TESTSTRIP_RUNS, which a cluster's nodes may export, else `runs`."""
     return os.path.expanduser(environment.get(RUNS) or "runs")
+
+
+SOCKET_BYTES = 103 if sys.platform == "darwin" else 107
+"""The longest path that the system allows for a socket."""
+
+
+def socket_problem(environment: Mapping[str, str] = os.environ) -> str:
+    """Why Ray cannot make its sockets on this machine, with the remedy; "" if it can.
+
+    Ray puts them into a folder per session, in RAY_TMPDIR, else TMPDIR, else /tmp.
+    """
+    folder = environment.get("RAY_TMPDIR") or environment.get("TMPDIR") or "/tmp"
+    longest = f"{folder}/ray/session_2026-01-31_00-00-00_000000_{os.getpid()}/sockets/plasma_store"
+    if len(os.fsencode(longest)) <= SOCKET_BYTES:
+        return ""
+    return (
+        f"the temporary folder {folder} is too long for Ray's sockets: {len(os.fsencode(longest))} bytes in all, and "
+        f"the system allows {SOCKET_BYTES}; set RAY_TMPDIR to a short folder such as /tmp"
+    )

@@ -86,7 +86,13 @@ class Ledger:
         self._hold.check()
         self._sequence += 1
         final = self.root / dataset / f"part-{self.invocation:05d}-{self._writer}-{self._sequence:07d}.parquet"
-        commit_file(rows, final, self._schemas.get(dataset))
+        try:
+            commit_file(rows, final, self._schemas.get(dataset))
+        except OSError as error:
+            # pyarrow's errors do not say which file they are about. Those of a store are sentences that do.
+            if error.filename is None and isinstance(final, Path):
+                error.filename = str(final)
+            raise
         return final
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """A script with several sweeps: run one by name, or all in turn, each in its own folder."""
 
+import errno
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from analysis.ledger.load import load
 from enhance.report import Report
+from sweeps.engine import command
 from sweeps.engine.command import run, run_chosen
+from sweeps.engine.ledger import writer
 from sweeps.engine.sweep import Budget, SweepError
 from sweeps.engine.workers.worker import Worker
 from tests.sweeps.engine.pretended import small_sweep
@@ -99,6 +102,22 @@ def test_failed_trials_are_tried_again_only_if_that_is_asked(tmp_path: Path, mon
 
 def _without_memory(*_: object) -> Report:
     raise MemoryError
+
+
+def test_an_error_without_a_name_blames_nothing_and_one_of_the_ledger_names_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = [*HOW, "--out", str(tmp_path / "run")]
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "render_plan", full)  # as where standard output is full
+        assert run(SWEEPS["day"], out) == 1
+    assert "No space left on device\n" in capsys.readouterr().err
+    monkeypatch.setattr(writer, "commit_file", full)
+    assert run(SWEEPS["day"], out) == 1
+    assert f"No space left on device: {tmp_path / 'run' / 'runs'}/part-" in capsys.readouterr().err
 
 
 def test_a_percent_sign_of_the_author_is_no_format(capsys: pytest.CaptureFixture[str]) -> None:

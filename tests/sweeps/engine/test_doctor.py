@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.engine import doctor
+from sweeps.engine.cluster.ray_session import start_ray
 from sweeps.engine.doctor import GOOD, MISSING, POOR, main
 
 
@@ -70,3 +71,14 @@ def test_few_open_files_are_weak(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.resource, "getrlimit", lambda which: (256, 1024))
     finding = doctor._open_files()
     assert (finding.state, finding.mend) == (POOR, "ulimit -n 1024 before `ray start`")
+
+
+def test_a_temporary_folder_too_long_for_sockets_is_found_before_ray_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", f"/tmp/{'x' * 90}")
+    found = {finding.about: finding for finding in doctor.machine()}["Ray's sockets"]
+    assert found.state == MISSING
+    assert "RAY_TMPDIR" in found.mend
+    with pytest.raises(ConnectionError, match=r"too long for Ray's sockets.*RAY_TMPDIR"):
+        start_ray(1)
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    assert doctor.socket_problem() == ""

@@ -1,25 +1,31 @@
 """Proposals: the configurations that the search has asked for, each with one trial per seed, and the queue of trials.
 
 A configuration is new or it is not tried: where the sampler repeats itself it is answered from what is known, and where
-it does nothing else a random untried point takes the place of its suggestion (`untried.py`).
+it does nothing else a random untried point takes the place of its suggestion.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import optuna
+
 from enhance.config import Scalar
+from sweeps.engine.designs import Grid
 from sweeps.engine.ledger.writer import Row
 from sweeps.engine.run.judge import best, higher_is_better, seed_result
 from sweeps.engine.run.study import PriorResult, Search, SeedResult
 from sweeps.engine.run.trials import RunContext, Trial, trial_identity
-from sweeps.engine.run.untried import can_be_listed, draw_points, list_points
-from sweeps.engine.space import chosen
+from sweeps.engine.space import Space, chosen, suggest
 from sweeps.engine.sweep import Sweep
 
 SAME_AGAIN_LIMIT = 5
 """After this many suggestions in a row that were tried before, a random untried point is taken instead."""
+
+DRAWS = 1000
+"""Draws from a space that cannot be listed. Only one with next to no room has none among them that is new."""
 
 Results = Callable[[Sequence[Trial]], list[SeedResult]]
 """What the search is told about the trials of one configuration."""
@@ -58,7 +64,7 @@ class Proposals:
         self.waiting: deque[Trial] = deque()
         self.exhausted = ""
         self.replaced = 0
-        self._listed = list_points(sweep) if can_be_listed(sweep.space) else None
+        self._listed = _list_points(sweep) if _can_be_listed(sweep.space) else None
 
     @property
     def complete(self) -> bool:
@@ -123,7 +129,7 @@ class Proposals:
 
     def _ask_for_an_untried_point(self, number: int) -> Candidate | None:
         # A sampler that repeats itself has no idea left, which says nothing about how many points the space has.
-        points = draw_points(self.sweep, number) if self._listed is None else self._listed
+        points = _draw_points(self.sweep, number) if self._listed is None else self._listed
         for values in points:
             group = self._seeds(number, values, label="")
             if not any(trial.id in self.trials for trial in group):
@@ -181,3 +187,25 @@ class Proposals:
             candidate = Candidate(ticket, group, told=True)
         self.add(number, candidate)
         self.waiting.extend(unfinished)
+
+
+def _can_be_listed(space: Space) -> bool:
+    """Whether the space has a list of points: it is finite, and not too large."""
+    return not Grid().problems(space)
+
+
+def _list_points(sweep: Sweep) -> Iterator[Mapping[str, Scalar]]:
+    """Every point of a space that can be listed, in a random order."""
+    points = [values for _, values in Grid().points(sweep.space)]
+    order = np.random.default_rng([sweep.search_seed, len(points)]).permutation(len(points))
+    yield from (points[index] for index in order)
+
+
+def _draw_points(sweep: Sweep, number: int) -> Iterator[Mapping[str, Scalar]]:
+    """DRAWS random points of any space. They depend on the configuration's `number`, so that a resumed run, which has
+    forgotten how often it drew, makes the same draws again.
+    """
+    seed = int(np.random.SeedSequence([sweep.search_seed, number]).generate_state(1)[0])
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    for _ in range(DRAWS):
+        yield suggest(study.ask(), sweep.space)

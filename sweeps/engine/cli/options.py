@@ -1,5 +1,6 @@
 """Where and how a sweep is run, resolved from the command line, the run that it resumes, and the machines there are."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -154,6 +155,7 @@ def _dtype(asked: str, device: str, here: Capacity) -> str:
 
 
 def _fresh_folder(name: str) -> Location:
+    # The time alone would give two jobs of an array the same folder, and the second would be refused.
     runs = located("TESTSTRIP_RUNS:", runs_folder())
     assert runs is not None
-    return runs / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    return runs / f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"

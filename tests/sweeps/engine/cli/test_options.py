@@ -53,6 +53,10 @@ def test_what_is_wrong_is_refused_with_the_choices(argv: list[str], said: str) -
     assert said in str(refused.value)
 
 
+def test_two_runs_of_the_same_second_have_folders_of_their_own() -> None:
+    assert len({parse(small_sweep(), [], "x")[1].out for _ in range(5)}) == 5
+
+
 def test_no_more_workers_start_than_there_can_be_trials_at_a_time() -> None:
     def workers(*argv: str) -> int:
         return parse(small_sweep(), ["--workers", "12", *argv], "x")[1].workers

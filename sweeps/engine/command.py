@@ -19,12 +19,14 @@ from sweeps.engine.cli.live import aside
 from sweeps.engine.cli.options import Options, parse
 from sweeps.engine.cli.plan import render_plan
 from sweeps.engine.cli.script import StaleCode, check_script, command_of
+from sweeps.engine.cli.sources import holds
 from sweeps.engine.cluster.resources import NotReady
 from sweeps.engine.ledger.writer import LedgerBusy, LedgerLost, check_writable
 from sweeps.engine.protocol import CannotStart
 from sweeps.engine.screen import shell_words, terminal
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
+from sweeps.engine.workers.watchdog import leave
 
 if TYPE_CHECKING:
     from sweeps.engine.cli.preflight import Cluster
@@ -58,8 +60,8 @@ def main(
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sweeps, Sweep):
-        sys.exit(run(sweeps, arguments))
-    sys.exit(run_chosen(sweeps, switch, default, arguments))
+        leave(run(sweeps, arguments))
+    leave(run_chosen(sweeps, switch, default, arguments))
 
 
 def run_chosen(sweeps: Mapping[str, Sweep], switch: str, default: str, argv: list[str]) -> int:
@@ -108,6 +110,9 @@ def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
     except REFUSALS as error:
         print(f"{sweep.name}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{sweep.name}: interrupted", file=sys.stderr)
+        return 130
     except OSError as error:
         whole = isinstance(error, (StoreError, LedgerLost))  # these are sentences; others are an errno and a path
         where = f": {error.filename}" if error.filename else ""  # without a name nothing is known but the errno
@@ -148,6 +153,9 @@ def _carry_out(sweep: Sweep, options: Options, script: str, cluster: "Cluster | 
     try:
         controller = drive(sweep, options, console, cluster)
     except KeyboardInterrupt:
+        if not holds("--resume", options.out, "runs"):
+            console.print("\ninterrupted before anything was computed; to start again, repeat the command")
+            return 130
         console.print(f"\ninterrupted; every finished trial is in {options.out}; to continue: {again}", soft_wrap=True)
         return 130
     if controller.closing and controller.closing.startswith("SIG"):

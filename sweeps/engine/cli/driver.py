@@ -31,7 +31,7 @@ from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.measuring import NetworkCosts
 from sweeps.engine.run.row_columns import full_rows
 from sweeps.engine.run.samples import Gallery
-from sweeps.engine.run.shutdown import GRACE_S, Limits, signals_close
+from sweeps.engine.run.shutdown import GRACE_S, Limits, interrupt_kept, signals_close
 from sweeps.engine.run.study import PriorResult
 from sweeps.engine.run.trials import RunContext
 from sweeps.engine.sweep import METRICS, Sweep
@@ -48,10 +48,12 @@ def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | 
     NotReady before anything is computed, OSError where the ledger cannot be written.
     """
     grace_s = grace_seconds()
-    if options.workers and cluster is None:
-        from sweeps.engine.cluster.ray_session import start_ray  # here: a run without Ray does not load it
+    with interrupt_kept() as raise_again:
+        if options.workers and cluster is None:
+            from sweeps.engine.cluster.ray_session import start_ray  # here: a run without Ray does not load it
 
-        start_ray(options.workers)
+            start_ray(options.workers)
+        raise_again()
     store = open_data(sweep.data, progress=aside(console))
     sweep.check_data(store.paired, store.spec, store.train_input.shape[1])
     with contextlib.ExitStack() as held:

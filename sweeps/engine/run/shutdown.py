@@ -2,8 +2,9 @@
 
 import contextlib
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -30,6 +31,9 @@ def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
         controller.close(signal.Signals(number).name)
         signal.setitimer(signal.ITIMER_REAL, grace_s)
 
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread can handle signals: they are left to the program that started this one
+        return
     # `nohup` and the background of a script start a process with SIGHUP or SIGINT ignored: it is meant to outlive them.
     heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, hear) for number in (*heard, signal.SIGALRM)}
@@ -39,6 +43,34 @@ def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def interrupt_kept() -> Iterator[Callable[[], None]]:
+    """While it is entered, SIGINT raises KeyboardInterrupt; the function that it gives does so again.
+
+    An interrupt that arrives inside a library's callback, as there are many while Ray starts, is printed by Python and
+    lost. Call the function when the library is done.
+    """
+    heard: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    def raise_again() -> None:
+        if heard:
+            raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield raise_again  # it is ignored, or another program's
+        return
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield raise_again
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass

@@ -5,16 +5,24 @@ for anything else. A call that hangs while it holds the GIL stops the watchdog t
 computes.
 """
 
+import os
 import sys
 import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 LOOKS = 20
 """The watchdog checks for progress this many times within its patience."""
+
+WATCHED = "watched"
+"""The name of every thread that may hang."""
+
+JOIN_S = 1.0
+"""A watched thread that has done its work has ended by then."""
 
 Answer = TypeVar("Answer")
 
@@ -38,7 +46,7 @@ def run_watched(work: Callable[[], Answer], beats: Callable[[], object], patienc
     a process that was suspended (by ^Z, say) has not hung.
     """
     outcome: Future[Answer] = Future()
-    thread = threading.Thread(target=_do, args=(work, outcome), name="watched", daemon=True)
+    thread = threading.Thread(target=_do, args=(work, outcome), name=WATCHED, daemon=True)
     thread.start()
     seen, quiet = beats(), 0
     while not wait([outcome], timeout=patience_s / LOOKS).done:
@@ -64,3 +72,19 @@ def _place(thread: threading.Thread) -> str:
         return "its end"
     last = traceback.extract_stack(frame)[-1]
     return f"{Path(last.filename).name}:{last.lineno}"
+
+
+def leave(status: int) -> NoReturn:
+    """Exit with this status, also where a training thread hangs.
+
+    Python's own exit would take torch's libraries apart under that thread, which aborts the process (status 134).
+    """
+    watched = [thread for thread in threading.enumerate() if thread.name == WATCHED]
+    for thread in watched:
+        thread.join(JOIN_S)
+    if any(thread.is_alive() for thread in watched):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+                stream.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -1,14 +1,16 @@
 """Signals that end a run early, and those that its parent had ignored before it started."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from sweeps.engine.run.controller import RunController
-from sweeps.engine.run.shutdown import SIGNALS, signals_close
+from sweeps.engine.run.shutdown import SIGNALS, interrupt_kept, signals_close
 from tests.patience import PATIENCE_S
 from tests.sweeps.engine.pretended import CONTEXT, open_ledger, small_sweep
 
@@ -45,3 +47,26 @@ def test_a_signal_that_the_parent_had_ignored_stays_ignored(controller: RunContr
         assert signal.getsignal(number) == signal.SIG_IGN
     assert controller.closing == ""
     assert signal.getsignal(number) == signal.SIG_IGN
+
+
+def test_a_run_in_a_thread_leaves_the_signals_to_its_program(tmp_path: Path) -> None:
+    """Only the main thread may handle them: asking for it elsewhere is a ValueError."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+
+    def close() -> list[object]:
+        controller = RunController(small_sweep(), open_ledger(tmp_path), CONTEXT)
+        with signals_close(controller, PATIENCE_S), interrupt_kept():
+            return [signal.getsignal(number) for number in SIGNALS]
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(close).result() == before
+
+
+def test_an_interrupt_that_a_callback_swallowed_is_raised_again() -> None:
+    with interrupt_kept() as raise_again:
+        raise_again()  # nothing was heard yet
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            raise_again()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,0 +1,58 @@
+"""How a driver's process ends: with its status, whatever hangs in it, and without a traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweeps.engine.command import run
+from tests.patience import PATIENCE_S
+from tests.places import ROOT
+from tests.sweeps.engine.pretended import small_sweep
+
+HUNG = """
+import atexit, threading
+from sweeps.engine.workers.watchdog import WATCHED, leave
+atexit.register(print, "torn down")
+threading.Thread(target=threading.Event().wait, args=({seconds},), name=WATCHED, daemon=True).start()
+print("done")
+leave(3)
+"""
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=ROOT
+    )
+
+
+@pytest.mark.parametrize(("seconds", "said"), [("None", "done\n"), ("0", "done\ntorn down\n")])
+def test_a_hung_thread_does_not_change_the_status(seconds: str, said: str) -> None:
+    """Nothing is torn down under a thread that hangs: torch's libraries would abort the process."""
+    done = python(HUNG.format(seconds=seconds))
+    assert (done.returncode, done.stdout, done.stderr) == (3, said, "")
+
+
+def test_an_interrupt_during_imports_is_a_sentence() -> None:
+    done = python("import sweeps; raise KeyboardInterrupt")
+    assert "interrupted" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode != 0
+    assert "Traceback" in python("import sweeps; raise ValueError").stderr
+
+
+def test_an_interrupt_before_the_ledger_exists_names_no_run_to_resume(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sweeps.engine.command.drive", interrupted)
+    assert run(small_sweep(), ["--workers", "0", "--out", str(tmp_path / "run")]) == 130
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert "repeat the command" in last
+    assert "--resume" not in last
+    monkeypatch.setattr("sweeps.engine.command.parse", interrupted)
+    assert run(small_sweep(), []) == 130
+    assert "interrupted" in capsys.readouterr().err

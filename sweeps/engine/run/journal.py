@@ -3,18 +3,24 @@
     JournalStorage(JournalFileBackend("RUN/optuna.journal"))
 
 Optuna's own backend locks the file and waits for the disk at every operation, about ten per trial. We need neither: a
-run resumes from its ledger, and this file is rewritten from it at every start, so it may be torn or missing. A
-dashboard that stays open while a run is resumed must be restarted.
+run resumes from its ledger, and never from this file, which may be torn or missing. A resumed run deletes the study in
+it and appends a new one, so that a dashboard that is open follows: it remembers how far it has read.
 """
 
 import json
+import os
+from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
+from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial, TrialState
+
+MOST_BYTES = 64 << 20
+"""A journal beyond this size is begun anew: a reproducible search of thousands appends its study at every batch."""
 
 
 class Journal(BaseJournalBackend):
@@ -25,22 +31,51 @@ class Journal(BaseJournalBackend):
     """
 
     def __init__(self, path: Path) -> None:
-        path.write_bytes(b"")
         self.path = path
+        self._studies, self._trials = _counts(path)
         self._written = 0
         self._unread: list[bytes] = []
+        if self._studies:
+            deleted = {"op_code": int(JournalOperation.DELETE_STUDY), "worker_id": "", "study_id": self._studies - 1}
+            self._append([deleted])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        lines = [json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs]
+        # Readers count the studies and trials of the whole file, this process those of its own study.
+        before = {"study_id": self._studies, "trial_id": self._trials}
+        self._append([log | {name: log[name] + count for name, count in before.items() if name in log} for log in logs])
+        self._unread += map(_line, logs)
+        self._written += len(logs)
+
+    def _append(self, logs: list[dict[str, Any]]) -> None:
         with self.path.open("ab", buffering=0) as file:
-            file.write(b"".join(lines))
-        self._unread += lines
-        self._written += len(lines)
+            file.write(b"".join(map(_line, logs)))
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """The operations from `log_number_from` on, which the storage has not applied yet; earlier ones are dropped."""
         self._unread = self._unread[len(self._unread) - (self._written - log_number_from) :]
         yield from (json.loads(line) for line in tuple(self._unread))
+
+
+def _line(log: dict[str, Any]) -> bytes:
+    return json.dumps(log, separators=(",", ":")).encode() + b"\n"
+
+
+def _counts(path: Path) -> tuple[int, int]:
+    """How many studies and trials the file has ever held. Removes a torn line at its end, which no reader has taken.
+
+    A file that is too large, or no journal, is replaced by an empty one. Dashboards must be restarted then.
+    """
+    try:
+        content = path.read_bytes() if path.exists() and path.stat().st_size <= MOST_BYTES else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        codes = Counter(json.loads(line)["op_code"] for line in whole.splitlines())
+    except (ValueError, KeyError, TypeError):
+        whole, codes = b"", Counter()
+    if whole:
+        os.truncate(path, len(whole))
+    else:
+        path.write_bytes(b"")
+    return codes[JournalOperation.CREATE_STUDY], codes[JournalOperation.CREATE_TRIAL]
 
 
 class Storage(JournalStorage):

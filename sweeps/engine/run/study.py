@@ -67,7 +67,7 @@ class Search:
         """`known` counts the configurations of earlier invocations: it is part of the seed, so that a resumed sampler
         does not repeat their draws. `remember` or `adopt` each of them before asking for more.
 
-        `journal` is a file that Optuna's tools can open; it is overwritten.
+        `journal` is a file that Optuna's tools can open; an earlier study in it is deleted.
         """
         self.sweep = sweep
         optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -194,6 +194,30 @@ def test_a_torn_journal_of_before_is_written_anew(tmp_path: Path) -> None:
     assert search.study.trials[1].state == TrialState.PRUNED
 
 
+def test_a_dashboard_that_is_open_follows_a_resumed_run(tmp_path: Path) -> None:
+    """It keeps how far it has read of the file, which therefore never becomes another one under it."""
+    path = tmp_path / "journal"
+    first = Search(small_sweep(), path)
+    first.remember(POINT, [SeedResult("completed", FULL)])
+    first.tell(first.ask()[0], [SeedResult("stopped", SHORT)])
+    dashboard = JournalStorage(JournalFileBackend(str(path)))
+    assert len(optuna.load_study(study_name="small", storage=dashboard).trials) == 2
+    with path.open("ab") as file:
+        file.write(b'{"op_code": 4, "torn')  # the driver was killed
+    for resumption in range(2):
+        again = Search(small_sweep(), path)
+        again.remember(POINT, [SeedResult("completed", FULL)])
+        for count in range(3 + resumption):
+            again.tell(again.ask()[0], [SeedResult("stopped" if count else "completed", SHORT if count else FULL)])
+        (study,) = optuna.get_all_study_summaries(storage=dashboard)
+        assert study.study_name == "small"
+        for storage in (dashboard, JournalStorage(JournalFileBackend(str(path)))):
+            shown = optuna.load_study(study_name="small", storage=storage).trials
+            assert [(t.number, t.state, t.params) for t in shown] == [
+                (t.number, t.state, t.params) for t in again.study.trials
+            ]
+
+
 def test_a_design_is_handed_out_in_order_and_then_exhausted() -> None:
     search = Search(small_sweep(design=Ablation(POINT, off={"loss.color": 0.1, "loss.tv": 0.1}), enqueue={}))
     asked = [search.ask()[1:] for _ in range(3)]

@@ -1,7 +1,7 @@
 """`analysis importance`: which parameters mattered, for each objective."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -17,6 +17,7 @@ from analysis.importance.answer import (
     sample_lines,
     shared_space,
     surface,
+    why_none,
 )
 from analysis.importance.figure import contours_figure, importance_figure, parallel_figure, slices_figure
 from analysis.importance.table import importance_table, legend_lines
@@ -49,7 +50,8 @@ def run(options: argparse.Namespace) -> Answer:
     if options.resamples < _FEWEST_RESAMPLES:
         raise LedgerError(f"--resamples {options.resamples} is too few for an interval: at least {_FEWEST_RESAMPLES}")
     ledgers = load_all(options.runs)
-    rung, objectives = _rung(ledgers, options.rung), objectives_named(ledgers[0], options.objectives)
+    rung = _rung(ledgers, options.rung)
+    objectives, left_out = _explainable(ledgers, objectives_named(ledgers[0], options.objectives), rung)
     with progress().status("bootstrap and permutations"):
         frame = importance(ledgers, objectives, rung, options.resamples)
     said = {objective: sample_lines(ledgers, objective, rung) for objective in objectives}
@@ -64,13 +66,32 @@ def run(options: argparse.Namespace) -> Answer:
         "resamples": options.resamples,
         "importances": frame,
         "sample": {objective.metric: lines for objective, lines in said.items()},
+        "left_out": left_out,
         "files": files,
     }
-    return Answer(numbers, lambda: _say(question(ledgers[0]), said, frame, options.resamples, files))
+    return Answer(numbers, lambda: _say(question(ledgers[0]), said, left_out, frame, options.resamples, files))
+
+
+def _explainable(
+    ledgers: list[Ledger], objectives: Sequence[Objective], rung: int
+) -> tuple[tuple[Objective, ...], dict[str, str]]:
+    """The objectives that parameters can account for, and why not for each other one, by its metric.
+
+    Raises LedgerError where there is none.
+    """
+    left_out = {own.metric: why for own in objectives if (why := why_none(ledgers, own, rung))}
+    if len(left_out) == len(objectives):
+        raise LedgerError("; ".join(left_out.values()))
+    return tuple(own for own in objectives if own.metric not in left_out), left_out
 
 
 def _say(
-    asked: str, said: Mapping[Objective, list[str]], frame: pd.DataFrame, resamples: int, files: list[Location]
+    asked: str,
+    said: Mapping[Objective, list[str]],
+    left_out: Mapping[str, str],
+    frame: pd.DataFrame,
+    resamples: int,
+    files: list[Location],
 ) -> None:
     print(f"\n{asked}\n")
     for objective, lines in said.items():
@@ -79,6 +100,8 @@ def _say(
         print("\n".join(lines))
         console().print(importance_table(own))
         print("\n".join(legend_lines(own, best_share(int(own["n"].max())), resamples)), end="\n\n")
+    for metric, why in left_out.items():
+        print(f"{metric_label(metric)}\n\nleft out: {why}\n")
     say_written(files)
 
 

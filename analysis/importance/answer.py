@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.ledger.load import Ledger, LedgerError, Objective, contract
 from analysis.ledger.schema import LOST
 from analysis.ledger.space import Parameter, conditions, conditions_text, counts, space
-from analysis.ledger.units import metric_label
+from analysis.ledger.units import metric_label, metric_text
 from analysis.statistics.importance import (
     FEW_TREES,
     FEWEST,
@@ -84,11 +84,29 @@ def importance(
     conditional parameter: over the part of the space in which it counts) and `ped_anova` (share of what sets the best
     apart, all parameters together 1), both with `_low`, `_high` (95 % interval over configurations), `_p` and `_chance`
     (see `resample_importances`). fANOVA is NaN for a parameter that fewer than FEWEST configurations have.
-    Raises LedgerError for runs that do not belong together and where an objective has fewer than FEWEST configurations.
+    Raises LedgerError for runs that do not belong together and where an objective cannot be explained (`why_none`).
     """
     parameters = shared_space(ledgers)
     rows = [_of_objective(ledgers, parameters, objective, rung, resamples) for objective in objectives]
     return pd.concat(rows, ignore_index=True)
+
+
+def why_none(ledgers: Sequence[Ledger], objective: Objective, rung: int) -> str | None:
+    """Why no parameter can account for the objective at `rung`: too few scores, or all the same. None where one can."""
+    scores = configuration_scores(ledgers, objective, rung)["score"]
+    step = contract(ledgers[0], "rungs")[rung]
+    if len(scores) < FEWEST:
+        return (
+            f"{len(scores)} configurations have a {metric_label(objective.metric)} at step {step}; importance needs "
+            f"{FEWEST}, so that the best {FEWEST // 4} are at most a quarter of them"
+        )
+    if np.ptp(scores) == 0:
+        value = metric_text(objective.metric, float(scores.iloc[0]))
+        return (
+            f"the objective {objective.metric} is {value} in all {len(scores)} configurations at step {step}, so there "
+            "is nothing that a parameter could account for"
+        )
+    return None
 
 
 def leading_pair(frame: pd.DataFrame, scores: pd.DataFrame, metric: str) -> tuple[str, str] | None:
@@ -184,17 +202,10 @@ def _values(first: pd.DataFrame, parameters: Sequence[Parameter]) -> pd.DataFram
 def _of_objective(
     ledgers: Sequence[Ledger], parameters: Sequence[Parameter], objective: Objective, rung: int, resamples: int
 ) -> pd.DataFrame:
+    if why := why_none(ledgers, objective, rung):
+        raise LedgerError(why)
     frame = configuration_scores(ledgers, objective, rung)
     step = contract(ledgers[0], "rungs")[rung]
-    if len(frame) < FEWEST:
-        raise LedgerError(
-            f"{len(frame)} configurations have a score in {metric_label(objective.metric)} at step {step}; importance "
-            f"needs {FEWEST}, so that the best {FEWEST // 4} are at most a quarter of them"
-        )
-    if np.ptp(frame["score"]) == 0:
-        raise LedgerError(
-            f"all {len(frame)} configurations have the same {metric_label(objective.metric)} at step {step}"
-        )
     found = pd.DataFrame({"where": {own.name: conditions_text(conditions(own, parameters)) for own in parameters}})
     found["n"] = frame[list(found.index)].notna().sum()
     found["explained"] = _marginals(frame, parameters, []).explained

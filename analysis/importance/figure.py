@@ -1,6 +1,7 @@
 """The figures of `analysis importance`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def contours_figure(
         across, up = list(dict.fromkeys(surface["x_value"])), list(dict.fromkeys(surface["y_value"]))
         there, unit = scores[scores[[x, y]].notna().all(axis=1)], metric_unit(objective.metric)
         values = there["score"].to_numpy(np.float64) / unit
-        norm = _norm(values, objective)
+        norm = score_norm(values, objective)
         predicted = surface["predicted"].to_numpy(np.float64).reshape(len(across), len(up)) / unit
         points = (known[x].places(list(there[x])), known[y].places(list(there[y])), values)
         plot_surface(one, known[x], known[y], (across, up, predicted), points, norm)
@@ -106,7 +107,7 @@ def parallel_figure(
     for (one,), (objective, scores) in zip(axes, parts, strict=True):
         values = scores["score"].to_numpy(np.float64) / metric_unit(objective.metric)
         heights = np.column_stack([known[own.name].heights(list(scores[own.name])) for own in parameters])
-        norm = _norm(values, objective)
+        norm = score_norm(values, objective)
         plot_parallel(one, list(known.values()), heights, values, norm)
         if len(parameters) > 6:
             one.set_xticks(one.get_xticks(), [t.get_text() for t in one.get_xticklabels()], rotation=20, ha="right")
@@ -135,10 +136,17 @@ def _shares(frame: pd.DataFrame, kind: str, name: str) -> Shares:
     return Shares(name, estimate, low, high, float(free.iloc[0]) if len(free) else float("nan"))
 
 
-def _norm(values: np.ndarray, objective: Objective) -> Normalize:
+class _Falling(Normalize):
+    """From 1 at the low end to 0 at the high one: Normalize itself refuses ends that are the wrong way round."""
+
+    def __call__(self, value: Any, clip: bool | None = None) -> Any:
+        return 1 - super().__call__(value, clip)
+
+
+def score_norm(values: np.ndarray, objective: Objective) -> Normalize:
     """From the worst to the best of most scores (from the 5 % quantile on), so that bright is better."""
     low, high = np.quantile(values, (0.05, 1.0) if objective.maximize else (0.0, 0.95))
-    return Normalize(low, high, clip=True) if objective.maximize else Normalize(high, low, clip=True)
+    return (Normalize if objective.maximize else _Falling)(low, high, clip=True)
 
 
 def _bar(figure: Figure, axes: Axes, norm: Normalize, objective: Objective) -> None:
@@ -146,8 +154,8 @@ def _bar(figure: Figure, axes: Axes, norm: Normalize, objective: Objective) -> N
     width = 0.018
     axes.set_position((box.x0, box.y0, box.width - 0.11, box.height))
     beside = figure.add_axes((box.x1 - 0.09, box.y0, width, box.height))
-    low, high = sorted((norm.vmin or 0.0, norm.vmax or 0.0))
-    figure.colorbar(ScalarMappable(Normalize(low, high), COLORS if objective.maximize else f"{COLORS}_r"), cax=beside)
+    scale = Normalize(norm.vmin, norm.vmax)
+    figure.colorbar(ScalarMappable(scale, COLORS if objective.maximize else f"{COLORS}_r"), cax=beside)
     beside.tick_params(labelsize=7.5)
     beside.set_ylabel(metric_label(objective.metric), fontsize=9)
     style_axes(axes, axes.get_xlabel(), axes.get_ylabel())

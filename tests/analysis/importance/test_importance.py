@@ -11,6 +11,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.importance.answer import common_rung, configuration_scores, curves, importance, leading_pair, surface
+from analysis.importance.figure import score_norm
 from analysis.ledger.load import Ledger, LedgerError, Objective, load
 from analysis.ledger.space import Parameter, counts, space
 from analysis.statistics.importance import Marginals, best_share, fanova, grid, ped_anova, resample_importances
@@ -281,6 +282,42 @@ def test_the_command_prints_and_writes_and_repeats_itself(write: Write, capsys: 
     assert main(["importance", str(run), "--resamples", "20"]) == 0
     for stem in stems:
         assert [(folder / f"{stem}.{kind}").read_bytes() for kind in ("png", "svg", "parquet")] == first[stem], stem
+
+
+THREE = [{"metric": "psnr_db", "direction": "maximize"}, {"metric": "latency_ms", "direction": "minimize"},
+         {"metric": "parameters", "direction": "minimize"}]  # fmt: skip
+
+
+def three_objectives(write: Write, parameters: float = 4000.0) -> Path:
+    """A run with a score to maximize, one to minimize, and one that is the same in every configuration."""
+    trials, reports = searched(24, color, 1)
+    for row in (*trials, *reports):
+        row |= {"metric.latency_ms": 30 - row["metric.psnr_db"], "metric.parameters": parameters}
+    return write(trials, reports, [searched_run() | {"objectives": json.dumps(THREE)}])
+
+
+@pytest.mark.slow
+def test_an_objective_that_is_the_same_everywhere_leaves_the_others_alone(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And one that is minimized has pictures too."""
+    run = three_objectives(write)
+    assert main(["importance", str(run), "--resamples", "20"]) == 0
+    printed = capsys.readouterr().out
+    assert "the objective parameters is 4,000 in all 24 configurations" in printed
+    found = pd.read_parquet(run / "analysis" / "importance.parquet")
+    assert set(found["metric"]) == {"psnr_db", "latency_ms"}
+    assert (run / "analysis" / "importance-contours.png").is_file()
+    assert main(["importance", str(run), "--resamples", "20", "--objectives", "parameters"]) == 2
+    assert "the objective parameters is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_bright_is_better_whichever_way_an_objective_goes(maximize: bool) -> None:
+    scores = np.linspace(20, 30, 101)
+    bright = score_norm(scores, Objective("latency_ms", "maximize" if maximize else "minimize"))(scores)
+    assert (np.diff(bright if maximize else bright[::-1]) >= 0).all()
+    assert (bright.min(), bright.max()) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from analysis.drawing.style import BLUE, GRAY, LINES, PAPER, SKY, VERMILION, scale, style_axes
+from analysis.drawing.style import BLUE, GRAY, LINES, PAPER, RUST, SKY, VERMILION, scale, style_axes
 from analysis.frontier.configurations import staircase
 from analysis.statistics.intervals import Floats
 
@@ -168,7 +168,7 @@ def _untouched(axes: Axes, x: float, y: float) -> None:
               mew=0.8 if inside else 1.6, ls="", clip_on=False, zorder=4.5)  # fmt: skip
     west, south = across < (left + right) / 2, up < (bottom + top) / 2
     axes.annotate(text, (across, up), xytext=(9 if west else -9, 7 if south else -7), textcoords="offset points",
-                  ha="left" if west else "right", va="bottom" if south else "top", fontsize=8.5, color=VERMILION,
+                  ha="left" if west else "right", va="bottom" if south else "top", fontsize=8.5, color=RUST,
                   bbox=PAPER, zorder=4.5)  # fmt: skip
 
 

@@ -38,6 +38,7 @@ from tests.analysis.written_ledgers import (
     sweep_rows,
     trial_row,
 )
+from tests.places import ROOT
 
 Write = Callable[..., Path]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&<!--"
@@ -356,3 +357,20 @@ def test_marks_lie_where_their_values_do_and_say_when_they_are_cut() -> None:
     assert first == (25.0, 12.5, 37.5, True, False)
     assert missing is None
     assert last == (100.0, 50.0, 100.0, False, True)
+
+
+def luminance(color: str) -> float:
+    """The relative luminance of "#rrggbb", 0 to 1 (WCAG 2.2)."""
+    levels = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
+    return sum(weight * level for weight, level in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_every_color_of_text_can_be_read_on_the_paper(theme: int) -> None:
+    css = (ROOT / "analysis/report/assets/style.css").read_text()
+    colors = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", css.split(":root {")[theme + 1].split("}")[0]))
+    for name in ("ink", "soft", "faint", "accent", "untouched"):
+        low, high = sorted((luminance(colors[name]), luminance(colors["paper"])))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, name
+    assert not re.search(r"nav a[^{]*{[^}]*opacity", css)  # which would thin a color that is legible by itself

@@ -68,6 +68,7 @@ def _numbers(store: PatchStore, spent_s: float, picture: Path | None) -> dict[st
         "dtypes": {"input": store.train_input.dtype.name, "target": store.train_target.dtype.name},
         "patches": {name: len(getattr(store, name)) for name in ARRAYS},
         **{what: _by_reason(store.summary[what]) if what in store.summary else None for what in COUNTED},
+        "rejected_windows": store.summary.get("rejected_windows"),
         "fingerprint": store.fingerprint,
         "file": store.path,
         "bytes": store.path.stat().st_size,
@@ -111,6 +112,9 @@ def description(store: PatchStore) -> list[str]:
     for what in COUNTED:
         if what in store.summary:  # not every source counts everything
             lines += _tally_lines(what, store.summary[what])
+    if "rejected_windows" in store.summary:
+        windows = [f"{count} {reason}" for reason, count in store.summary["rejected_windows"].items()]
+        lines.append(f"{'rejected':<12} windows: {', '.join(windows) or 'none'}")
     size_mb = store.path.stat().st_size / 1e6
     return [*lines, f"{'fingerprint':<12} {store.fingerprint}", f"{'file':<12} {store.path} ({size_mb:.1f} MB)"]
 

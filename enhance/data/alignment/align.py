@@ -98,22 +98,30 @@ def _windows(
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Top and left (N, 2) of the windows visible in both pictures, with some margin, and the number of the others.
 
-    The grid covers the bounding box of the overlap; if one picture is rotated, some windows at the rim are outside.
+    The grid covers the bounding box of the overlap and starts where most of its windows fit: rotation and shift take the
+    target beyond its window, so a grid from the very corner would lose its first row and column. If one picture is
+    rotated, some windows at the rim are outside.
     """
     top, bottom, left, right = bounding_box(overlap(homography, phone_shape, dslr_shape))
-    tops, lefts = (
-        range(max(first, _REACH_PX), min(last + 1, side - _REACH_PX) - patch_px + 1, patch_px)
-        for first, last, side in ((top, bottom, phone_shape[0]), (left, right, phone_shape[1]))
-    )
-    grid = np.array(list(itertools.product(tops, lefts)), dtype=np.int64).reshape(-1, 2)
     # How far rotation and shift can move a corner of the target, plus the pixels that bicubic sampling needs.
     margin_px = patch_px / math.sqrt(2) * math.sin(math.radians(MAX_ANGLE_DEG)) + 3
     near, far = -margin_px, patch_px - 1 + margin_px
     corners = np.array([(near, near), (near, far), (far, near), (far, far)])
-    shown = within(homography, grid[:, None, ::-1] + corners, dslr_shape).all(axis=1)
-    if not shown.any():
+    best = np.zeros((0, 2), np.int64), 0
+    for down, aside in itertools.product(range(math.ceil(margin_px) + 1), repeat=2):
+        tops, lefts = (
+            range(max(first + step, _REACH_PX), min(last + 1, side - _REACH_PX) - patch_px + 1, patch_px)
+            for first, step, last, side in ((top, down, bottom, phone_shape[0]), (left, aside, right, phone_shape[1]))
+        )
+        grid = np.array(list(itertools.product(tops, lefts)), dtype=np.int64).reshape(-1, 2)
+        shown = within(homography, grid[:, None, ::-1] + corners, dslr_shape).all(axis=1)
+        if shown.sum() > len(best[0]):
+            best = grid[shown], int((~shown).sum())
+        if len(grid) and shown.all():  # no later start gives more
+            break
+    if not len(best[0]):
         raise AlignmentError("overlap too small", f"it has no room for a window of {patch_px}x{patch_px} px")
-    return grid[shown], int((~shown).sum())
+    return best
 
 
 @dataclass(frozen=True, eq=False, slots=True)

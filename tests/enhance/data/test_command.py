@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from enhance.data import KINDS, open_data
-from enhance.data.__main__ import contact_sheet, main
+from enhance.data.__main__ import contact_sheet, description, main
 from tests.patience import PATIENCE_S
 from tests.places import ROOT
 
@@ -62,6 +62,12 @@ def test_says_when_sides_do_not_belong_together(tmp_path: Path, capsys: pytest.C
     assert f"python sweeps/unpaired.py --data unpaired:{tmp_path}@32" in said
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (2 * 8 * 36 + 16, 72)
+
+
+def test_rejected_windows_are_said(own: Path, tmp_path: Path) -> None:
+    store = open_data(f"deblur:{own}", cache=tmp_path)
+    store.summary["rejected_windows"] = {"flat": 3, "displaced too far": 1}
+    assert "rejected     windows: 3 flat, 1 displaced too far" in description(store)
 
 
 def test_the_picture_has_inputs_over_targets(own: Path, tmp_path: Path) -> None:

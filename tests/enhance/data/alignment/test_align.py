@@ -8,7 +8,7 @@ from skimage import transform
 from skimage.registration import phase_cross_correlation
 
 from enhance.data.alignment import homography as geometry
-from enhance.data.alignment.align import MAX_SHIFT_PX, Aligned, align, cut
+from enhance.data.alignment.align import MAX_SHIFT_PX, Aligned, _windows, align, cut
 from enhance.data.alignment.correlation import best_shift, correlations
 from enhance.data.alignment.homography import AlignmentError, check_plausible, find_homography
 from enhance.data.degradations.camera import Camera
@@ -164,6 +164,20 @@ def test_windows_outside_the_other_picture_are_counted() -> None:
     aligned = align(whole, photograph[:, :600], PX)
     assert aligned.corners[:, 1].max() + PX < 600 * 0.6 + 15
     assert aligned.rejected["outside the overlap"] > 0
+
+
+@pytest.mark.parametrize("shape", [(720, 1220, 3), (714, 1214, 3)])
+def test_a_picture_of_the_same_frame_loses_no_row_and_no_column(shape: tuple[int, int, int]) -> None:
+    """12 x 7 windows of 100 px, with room on all sides for what a turn of the target takes."""
+    windows, outside = _windows(shape, shape, np.eye(3), 100)
+    assert len(windows) == 12 * 7
+    assert outside == 0
+
+
+def test_where_all_windows_fit_the_grid_starts_at_the_corner() -> None:
+    windows, outside = _windows((300, 300, 3), (400, 400, 3), np.array([[1.0, 0, 50], [0, 1, 50], [0, 0, 1]]), PX)
+    assert windows[0].tolist() == [6, 6]
+    assert outside == 0
 
 
 def test_unrelated_photographs_are_refused() -> None:

@@ -98,8 +98,8 @@ def _windows(
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Top and left (N, 2) of the windows visible in both pictures, with some margin, and the number of the others.
 
-    The grid covers the bounding box of the overlap and starts where most of its windows fit: rotation and shift take the
-    target beyond its window, so a grid from the very corner would lose its first row and column. If one picture is
+    The grid covers the bounding box of the overlap and starts where most of its windows fit: rotation and shift take
+    the target beyond its window, so a grid from the very corner would lose its first row and column. If one picture is
     rotated, some windows at the rim are outside.
     """
     top, bottom, left, right = bounding_box(overlap(homography, phone_shape, dslr_shape))

@@ -2,19 +2,42 @@
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from enhance.data.storage.errors import DataError
 
+EXAMPLES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The files of one folder: pictures, sorted by number and then by name, and all others."""
+    """The contents of one folder: pictures, sorted by number and then by name, other files, and subfolders."""
 
     folder: Path
     pictures: tuple[str, ...]
     others: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+
+    def none_of(self, sought: str) -> DataError:
+        """The error for a folder without `sought`; it says what the folder has instead."""
+        return DataError(f"there is no {sought} in {self.folder}; the folder has {self.contents()}")
+
+    def contents(self) -> str:
+        """A phrase that counts the files by suffix and names the subfolders."""
+        suffixes = Counter(self._kind(name) for name in (*self.pictures, *self.others))
+        parts = [f"{count} {suffix}" for suffix, count in suffixes.most_common(EXAMPLES)]
+        if self.folders:
+            more = ", ..." if len(self.folders) > EXAMPLES else ""
+            names = printable(", ".join(self.folders[:EXAMPLES]))
+            parts.append(f"{len(self.folders)} subfolders, which are not searched ({names}{more})")
+        return ", ".join(parts) or "nothing"
+
+    def _kind(self, name: str) -> str:
+        if is_special(self.folder / name):
+            return "special file"
+        return printable(Path(name).suffix.lower()) or "without a suffix"
 
     def state(self) -> list[tuple[str, int, int]]:
         """Name, size and modification time of each picture, to tell whether the folder has changed."""
@@ -26,9 +49,17 @@ def list_pictures(folder: Path, suffixes: tuple[str, ...]) -> Listing:
 
     Raises DataError if the folder does not exist or cannot be read.
     """
-    names = [name for name in names_in(folder) if not os.path.isdir(folder / name)]
-    pictures = [name for name in names if name.lower().endswith(suffixes)]
-    return Listing(folder, tuple(sorted(pictures, key=by_number)), tuple(sorted(set(names) - set(pictures))))
+    inside = names_in(folder)
+    folders = [name for name in inside if os.path.isdir(folder / name)]
+    names = sorted(set(inside) - set(folders))
+    pictures = [name for name in names if name.lower().endswith(suffixes) and not is_special(folder / name)]
+    others = sorted(set(names) - set(pictures))
+    return Listing(folder, tuple(sorted(pictures, key=by_number)), tuple(others), tuple(sorted(folders)))
+
+
+def is_special(path: Path) -> bool:
+    """Whether `path` exists but is not a regular file. Reading one, such as a named pipe, could block forever."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -49,11 +80,22 @@ def names_in(folder: Path) -> list[str]:
 
 
 def absolute(folder: Path) -> Path:
-    """`folder` with ~ and links resolved, so that each folder has one name. Raises DataError for an unknown ~user."""
+    """`folder` with ~ and links resolved, so that each folder has one name.
+
+    Raises DataError for an unknown ~user, and for a name that is not UTF-8, which a ledger cannot store.
+    """
     try:
-        return folder.expanduser().resolve()
+        found = folder.expanduser().resolve()
     except (RuntimeError, OSError) as error:
-        raise DataError(f"cannot find the folder {folder}: {error}") from None
+        raise DataError(printable(f"cannot find the folder {folder}: {error}")) from None
+    if printable(str(found)) != str(found):
+        raise DataError(f"the name of the folder {printable(str(found))} is not UTF-8; rename it")
+    return found
+
+
+def printable(text: str) -> str:
+    r"""`text` with bytes that are not UTF-8 escaped as \xe9: such names can be neither printed nor stored."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def format_spec(kind: str, where: Path | str | None, size_px: int | None) -> str:

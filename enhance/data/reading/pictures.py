@@ -14,21 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from enhance.data.reading.colors import ColorError, to_srgb
+from enhance.data.reading.folders import EXAMPLES, is_special, printable
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Patches, Pixels
 
 CODE = ("reading/pictures.py", "reading/colors.py", "reading/srgb.py")  # what determines the pixels of a file
 MAX_PIXELS = 80_000_000  # more than common phones and cameras take; decoded, that is 240 MB
-EXAMPLES = 5
 
 # What Pillow raises for broken files, and its warnings if a program has made them errors.
 _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, MemoryError,
     struct.error, zlib.error, Warning, Image.DecompressionBombError,
 )  # fmt: skip
+
+
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF or raw",
+    b"MM\0*": "TIFF or raw", b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"%PDF": "PDF",
+}  # fmt: skip
 
 
 class PictureError(ValueError):
@@ -141,6 +147,8 @@ def _refuse_transparency(values: Patches, image: Image.Image) -> None:
 @contextlib.contextmanager
 def _open_picture(path: Path, *formats: str) -> Iterator[ImageFile.ImageFile]:
     """The picture, checked but not decoded; errors while decoding it inside the context become PictureErrors too."""
+    if is_special(path):
+        raise PictureError("unreadable", "not a regular file")
     try:
         with Image.open(path, formats=formats) as image:
             image.verify()  # checks a PNG's checksums, which decoding does not, but leaves the image unusable
@@ -152,10 +160,23 @@ def _open_picture(path: Path, *formats: str) -> Iterator[ImageFile.ImageFile]:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError("too large", f"more than {MAX_PIXELS:,} pixels") from None
+    except UnidentifiedImageError:
+        raise PictureError("unreadable", f"{_format_of(path)}, not {' or '.join(formats)}") from None
     except _BROKEN as error:
         raise PictureError(
             "unreadable", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         ) from error
+
+
+def _format_of(path: Path) -> str:
+    """The format of a file by its first bytes, whatever its name says."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start[4:8] == b"ftyp":  # ISO media: the brand says which
+        return {b"avif": "AVIF", b"avis": "AVIF"}.get(start[8:12], "HEIC or another ISO media file")
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), "an unknown format")
 
 
 class Tally:
@@ -170,7 +191,7 @@ class Tally:
         self._counts[reason] += 1
         examples = self._examples.setdefault(reason, [])
         if len(examples) < EXAMPLES:
-            examples.append(name)
+            examples.append(printable(name))
 
     def add_all(self, reasons: Iterable[str], name: str) -> None:
         """Count `name` under each of `reasons`."""

@@ -51,7 +51,10 @@ class Dped:
         if "training_data" not in inside:
             phones = [name for name in inside if os.path.isdir(folder / name / "training_data")]
             if not phones:
-                raise DataError(f"there is no training_data in {folder} or in its subfolders")
+                raise DataError(
+                    f"there is no training_data in {folder} or in its subfolders; "
+                    f"the folder has {list_pictures(folder, ()).contents()}"
+                )
             if len(phones) > 1:
                 choices = ", ".join(f"dped:{given / phone}" for phone in phones)
                 raise DataError(f"{folder} has several phones; choose from {choices}")
@@ -103,7 +106,10 @@ class Dped:
         phone, target = self._listings(split)
         names = sorted({*phone.pictures, *target.pictures}, key=by_number)
         if not names:
-            raise DataError(f"there is no N.jpg in {phone.folder} and {target.folder}")
+            raise DataError(
+                f"there is no N.jpg in {phone.folder} and {target.folder}; "
+                f"they have {phone.contents()} and {target.contents()}"
+            )
         excluded = Tally()
         for done, (name, read) in enumerate(self._read_all(names, phone, target)):
             place = f"{FOLDERS[split]}/{name}"

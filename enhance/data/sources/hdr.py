@@ -55,7 +55,11 @@ class Hdr:
         """The scenes in `given`. Raises DataError if a folder is missing or there are fewer than two scenes."""
         found = cls(absolute(given), patch_px)
         if len(found._scenes()) < 2:
-            raise DataError(f"{found.folder} must have at least two scenes: {TARGETS}/HDR_NNN.hdr with LDR_NNN.jpg")
+            has = ", ".join(f"{name} {listing.contents()}" for name, listing in found._listings().items())
+            raise DataError(
+                f"{found.folder} must have at least two scenes: {TARGETS}/HDR_NNN.hdr with LDR_NNN.jpg; "
+                f"its subfolders have {has}"
+            )
         return found
 
     @property

@@ -81,7 +81,8 @@ class Pairs:
         if pairs.phone == pairs.dslr:
             raise DataError(f"the two cameras' photographs must be in two folders, not both in {pairs.phone}")
         if not pairs._stems(Tally()):
-            raise DataError(f"{pairs.phone} and {pairs.dslr} have no pictures of equal name")
+            has = " and ".join(list_pictures(folder, SUFFIXES).contents() for folder in (pairs.phone, pairs.dslr))
+            raise DataError(f"{pairs.phone} and {pairs.dslr} have no pictures of equal name; they have {has}")
         _kornia_version()  # fail now rather than in the workers
         return pairs
 

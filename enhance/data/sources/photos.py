@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from enhance.data.reading.folders import Listing, absolute, list_pictures
 from enhance.data.reading.pictures import Picture, Tally, read_picture
-from enhance.data.storage.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 APART_FROM = 5  # with fewer photographs, reserving whole ones for validation would leave too few on one side
@@ -32,7 +31,7 @@ class Folder:
         """The photographs in `given`. Raises DataError if the folder does not exist or has none."""
         found = cls(absolute(given))
         if not found.names():
-            raise DataError(f"there is no {', '.join('*' + s for s in SUFFIXES)} in {found.folder}")
+            raise found._listing().none_of(", ".join("*" + suffix for suffix in SUFFIXES))
         return found
 
     @property

@@ -17,7 +17,6 @@ from enhance.data.reading.folders import Listing, absolute, format_spec, list_pi
 from enhance.data.reading.pictures import CODE as READING
 from enhance.data.reading.pictures import PictureError, Tally, read_picture, strict_pillow
 from enhance.data.storage.cache import code_digest
-from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Pixels
 from enhance.data.storage.store_writer import StoreWriter
 
@@ -28,6 +27,7 @@ FOLDERS = {
     ("val", "target"): "testB",
 }
 PATCH_PX = 286  # CycleGAN resizes to 286 px and takes random crops of 256 px during training
+MAX_ENLARGEMENT = 2  # CycleGAN's own pictures of 256 px become 286 px; beyond twice, most pixels would be made up
 MAX_EXCLUDED_SHARE = 0.5  # as for one's own photographs
 
 _PROGRESS_EVERY = 100
@@ -52,7 +52,7 @@ class Unpaired:
         found = cls(absolute(given), patch_px)
         for listing in found._listings().values():
             if not listing.pictures:
-                raise DataError(f"there is no *.jpg or *.jpeg in {listing.folder}")
+                raise listing.none_of("*.jpg or *.jpeg")
         return found
 
     @property
@@ -121,6 +121,9 @@ class Unpaired:
     def _square(self, pixels: Pixels) -> Pixels:
         image = Image.fromarray(pixels)
         shorter_px = min(image.size)
+        if shorter_px * MAX_ENLARGEMENT < self.patch_px:
+            detail = f"{image.width}x{image.height} px, its shorter side enlarged more than {MAX_ENLARGEMENT} times"
+            raise PictureError("too small", detail)
         width_px, height_px = (round(side_px * self.patch_px / shorter_px) for side_px in image.size)
         resized = image.resize((width_px, height_px), Image.Resampling.BICUBIC)
         left, top = (width_px - self.patch_px) // 2, (height_px - self.patch_px) // 2

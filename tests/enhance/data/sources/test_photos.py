@@ -1,12 +1,14 @@
 """Own photographs: the right ones taken, the right way up, split without a leak."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from enhance.data import DataError, PatchStore, open_data
+from enhance.data.reading.pictures import PictureError, read_picture
 
 
 def picture(seed: int, width_px: int = 420, height_px: int = 260) -> Image.Image:
@@ -118,3 +120,52 @@ def test_a_folder_without_photographs_is_named(tmp_path: Path) -> None:
         load(tmp_path / "own", tmp_path)
     with pytest.raises(DataError, match="there is no folder"):
         load(tmp_path / "absent", tmp_path)
+
+
+def test_a_folder_without_photographs_says_what_it_holds(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    for name in ("2012", "2013"):
+        (folder / name).mkdir(parents=True)
+    for name in ("a.HEIC", "b.heic", "c.dng", "README"):
+        (folder / name).touch()
+    os.mkfifo(folder / "x.jpg")
+    with pytest.raises(DataError) as caught:
+        load(folder, tmp_path)
+    for fact in ("2 .heic", "1 .dng", "1 without a suffix", "1 special file", "2 subfolders", "(2012, 2013)"):
+        assert fact in str(caught.value)
+
+
+def test_a_named_pipe_is_not_read(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "own", 1)
+    os.mkfifo(folder / "x.jpg")
+    assert load(folder, tmp_path).summary["ignored"]["not a JPEG or PNG file"]["examples"] == ["x.jpg"]
+    with pytest.raises(PictureError, match="not a regular file"):
+        read_picture(folder / "x.jpg")
+
+
+def test_a_folder_whose_name_is_not_utf8_is_refused_by_name(tmp_path: Path) -> None:
+    folder = fill(tmp_path / os.fsdecode(b"caf\xe9"), 1)
+    for link in (folder, tmp_path / "link"):
+        if link != folder:
+            link.symlink_to(folder)
+        with pytest.raises(DataError, match=r"caf\\xe9 is not UTF-8; rename it") as caught:
+            load(link, tmp_path)
+        str(caught.value).encode()  # can be printed
+
+
+def test_a_file_whose_name_is_not_utf8_is_used_and_named(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "own", 1)
+    picture(0).save(folder / os.fsdecode(b"caf\xe9.png"))
+    assert load(folder, tmp_path).summary["excluded"]["copy"]["examples"][0] in (
+        r"caf\xe9.png (of IMG_00.png)",
+        r"IMG_00.png (of caf\xe9.png)",
+    )
+
+
+@pytest.mark.parametrize("form", ["AVIF", "WEBP", "GIF", "TIFF", "BMP"])
+def test_another_format_under_a_photographs_name_is_named(tmp_path: Path, form: str) -> None:
+    if form == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
+    picture(0).save(tmp_path / "a.jpg", format=form)
+    with pytest.raises(PictureError, match=rf"unreadable: (?i:{form}).*, not JPEG or PNG"):
+        read_picture(tmp_path / "a.jpg")

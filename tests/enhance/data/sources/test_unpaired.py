@@ -54,6 +54,9 @@ def test_each_folder_is_a_side_of_a_split(tree: Path, tmp_path: Path) -> None:
 
 
 def test_the_usual_size_is_cyclegans(tree: Path, tmp_path: Path) -> None:
+    for start, (name, (count, width_px, height_px)) in enumerate(FOLDERS.items()):
+        for number in range(count):
+            save(tree / name / f"2013-{number}.jpg", 100 * start + number, 5 * width_px, 5 * height_px)
     store = load(tree, tmp_path, "")
     assert store.train_input.shape == (6, 286, 286, 3)
     assert store.spec == f"unpaired:{tree}"
@@ -109,6 +112,22 @@ def test_a_missing_and_an_empty_folder_are_named(tree: Path, tmp_path: Path, nam
         load(tree, tmp_path)
     (tree / name).mkdir()
     with pytest.raises(DataError, match=rf"there is no \*\.jpg or \*\.jpeg in .*{name}"):
+        load(tree, tmp_path)
+
+
+def test_a_picture_is_enlarged_no_more_than_twice(tree: Path, tmp_path: Path) -> None:
+    save(tree / "trainA" / "2013-0.jpg", 1, 2000, 9)
+    save(tree / "trainA" / "2013-1.jpg", 2, 30, 10)
+    store = load(tree, tmp_path)
+    assert store.summary["excluded"]["too small"]["count"] == 1
+    assert store.summary["excluded"]["too small"]["examples"][0].startswith("trainA/2013-0.jpg (2000x9 px")
+    assert len(store.train_input) == FOLDERS["trainA"][0] - 1
+
+
+def test_folders_of_another_format_say_so(tree: Path, tmp_path: Path) -> None:
+    for path in (tree / "testB").iterdir():
+        path.rename(path.with_suffix(".png"))
+    with pytest.raises(DataError, match=r"testB; the folder has 5 \.png"):
         load(tree, tmp_path)
 
 

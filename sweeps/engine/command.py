@@ -23,7 +23,7 @@ from sweeps.engine.cli.sources import holds
 from sweeps.engine.cluster.resources import NotReady
 from sweeps.engine.ledger.writer import LedgerBusy, LedgerLost, check_writable
 from sweeps.engine.protocol import CannotStart
-from sweeps.engine.screen import shell_words, terminal
+from sweeps.engine.screen import prepare_streams, shell_words, terminal
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
 from sweeps.engine.workers.watchdog import leave
@@ -58,6 +58,7 @@ def main(
     Of several `sweeps` by name, the option `switch` ("--task") chooses one, or ALL in turn, each in its own folder
     inside --out; `default` is the choice without that option.
     """
+    prepare_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sweeps, Sweep):
         leave(run(sweeps, arguments))

@@ -46,6 +46,8 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     """The plan as tables: question, budget, where it will run, search space, fixed parameters."""
     budget = sweep.budget
     facts = Table.grid(padding=(0, 2))
+    for _ in range(2):
+        facts.add_column(overflow="fold")  # in a narrow terminal nothing is cut off: a path may be all one needs
     facts.add_row("question", sweep.question)
     facts.add_row("known", sweep.found)
     facts.add_row("data", sweep.data)
@@ -78,11 +80,11 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     without = " (without optuna.journal: an object store cannot append to a file)"
     facts.add_row("ledger", f"{options.out}{without if isinstance(options.out, StorePath) else ''}")
     space = Table(title="varies", title_justify="left", box=None, padding=(0, 2))
-    space.add_column("parameter")
-    space.add_column("range")
+    space.add_column("parameter", overflow="fold")
+    space.add_column("range", overflow="fold")
     shown = sweep.enqueue if len(sweep.enqueue) <= COLUMNS else {}
     for label in shown:
-        space.add_column(label, justify="right")
+        space.add_column(label, justify="right", overflow="fold")
     for name, entry in sweep.space.items():
         space.add_row(
             name, recorded_text(encode_entry(entry)), *(_short(values.get(name, "")) for values in shown.values())

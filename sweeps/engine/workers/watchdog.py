@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from sweeps.engine.screen import BROKEN_PIPE, silence_stdout
+
 LOOKS = 20
 """The watchdog checks for progress this many times within its patience."""
 
@@ -79,6 +81,11 @@ def leave(status: int) -> NoReturn:
 
     Python's own exit would take torch's libraries apart under that thread, which aborts the process (status 134).
     """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
+        status = BROKEN_PIPE
     watched = [thread for thread in threading.enumerate() if thread.name == WATCHED]
     for thread in watched:
         thread.join(JOIN_S)

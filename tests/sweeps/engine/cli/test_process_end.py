@@ -1,15 +1,21 @@
 """How a driver's process ends: with its status, whatever hangs in it, and without a traceback."""
 
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from sweeps.engine.cli.options import parse
+from sweeps.engine.cli.plan import render_plan
 from sweeps.engine.command import run
 from tests.patience import PATIENCE_S
 from tests.places import ROOT
 from tests.sweeps.engine.pretended import small_sweep
+from tests.sweeps.engine.whole_runs import SCRIPT
 
 HUNG = """
 import atexit, threading
@@ -56,3 +62,43 @@ def test_an_interrupt_before_the_ledger_exists_names_no_run_to_resume(
     monkeypatch.setattr("sweeps.engine.command.parse", interrupted)
     assert run(small_sweep(), []) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_text_that_the_terminal_cannot_show_is_shown_as_its_code(encoding: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--dry-run", "--workers", "0", "--out", str(tmp_path / "\u6587")],
+        capture_output=True, timeout=PATIENCE_S, check=False, cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\u6587" in done.stdout
+    assert b"loss.color" in done.stdout
+
+
+def test_a_closed_output_is_no_fault() -> None:
+    closed = f"{sys.executable} {SCRIPT} --dry-run --workers 0 >&-"
+    done = subprocess.run(["sh", "-c", closed], capture_output=True, timeout=PATIENCE_S, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_reader_that_has_gone_ends_the_process_like_sigpipe() -> None:
+    """As `| head` does. The pipe is closed before anything is written, so that no buffer hides it."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--dry-run", "--workers", "0"],
+        stdout=writing, stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False, cwd=ROOT,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("width", [20, 40])
+def test_a_narrow_terminal_cuts_nothing_off(width: int) -> None:
+    wanted, options = parse(small_sweep(), ["--workers", "0"], "x")
+    printed = io.StringIO()
+    Console(file=printed, width=width, markup=False).print(render_plan(wanted, options))
+    said = "".join(printed.getvalue().split())
+    assert "\u2026" not in said
+    assert str(options.out) in said

@@ -147,6 +147,8 @@ class _Feed(Searcher):
 
     def take_back(self, trial: Any, why: str) -> None:
         """The attempt's worker is on a machine that must not train: another one gets its work."""
+        if self._shared["config"].required is None:  # the only machine there is, and none will join
+            raise CannotStart(why)
         if trial.trial_id in self._unfit:
             return
         if why not in self._unfit.values():
@@ -157,8 +159,6 @@ class _Feed(Searcher):
         if work is not None:
             self._again.append(work)
         if len(self._unfit) >= self._slots() and len(self._unfit) == len(self._given):
-            if self._shared["config"].required is None:  # there is no other machine, so none will join
-                raise CannotStart("; ".join(sorted(set(self._unfit.values()))))
             self._controller.close("no machine is left that may train")
 
     def _next(self) -> Work | None:

@@ -38,7 +38,7 @@ def test_runs_lie_where_the_node_says() -> None:
 def test_the_cluster_decides_about_workers_device_and_dtype() -> None:
     """What this machine has counts for nothing there, and a number of workers that was given stays."""
     cluster = Capacity(workers=12, device="cuda", bf16=False, cores=3)
-    sweep, options = parse(small_sweep(), ["--address", "auto"], "x", cluster)
+    sweep, options = parse(small_sweep().with_budget(trials=40), ["--address", "auto"], "x", cluster)
     assert (options.workers, options.elastic, options.device, options.dtype) == (12, True, "cuda", "bf16")
     _, options = parse(small_sweep(), ["--address", "auto", "--workers", "2"], "x", cluster)
     assert (options.workers, options.elastic) == (2, False)

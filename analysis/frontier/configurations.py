@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pandas.core.groupby import DataFrameGroupBy
 
 from analysis.ledger.costs import with_latency_intervals
-from analysis.ledger.load import Ledger, LedgerError, Objective
+from analysis.ledger.load import Ledger, LedgerError, Objective, contract_facts
 from analysis.ledger.schema import LOST
 from analysis.ledger.units import COSTS, short_names, value_text
 from analysis.statistics.intervals import Floats, mean_interval_from_spread
@@ -38,7 +38,7 @@ def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     codes, digests = pd.factorize(trials[_ID], sort=True)
     grouped = trials.groupby(codes, sort=True)
     frame = pd.DataFrame({"stage": grouped["stage"].first()}).set_axis(pd.Index(digests, name=_ID))
-    frame.insert(0, "label", labels(ledger.settings.reset_index()).reindex(frame.index))
+    frame.insert(0, "label", settings_labels(ledger).reindex(frame.index))
     frame["n_seeds"] = grouped.size().to_numpy()
     told = ledger.read("trials", [_ID, "stage", "ending"])
     told = told[told["stage"] == "search"] if search else told
@@ -145,14 +145,23 @@ def staircase(x: Floats, y: Floats, maximize_x: bool) -> tuple[Floats, Floats]:
     return (across[:-1], up[1:]) if maximize_x else (across[1:], up[:-1])
 
 
-def labels(trials: pd.DataFrame) -> pd.Series:
+def settings_labels(ledger: Ledger) -> pd.Series:
+    """The `labels` of a run's configurations; of a single one, what the sweep varies."""
+    searched = contract_facts(ledger).get("space")
+    return labels(ledger.settings.reset_index(), tuple(searched) if isinstance(searched, dict) else ())
+
+
+def labels(trials: pd.DataFrame, searched: Sequence[str] = ()) -> pd.Series:
     """A short text for each configuration (the index): the parameters that vary between them (`varying_parameters`).
 
     `trials` are a ledger's, or one row of each configuration. A configuration that the sweep named starts with that
-    name. Labels that would be equal get the digest's first digits.
+    name. Labels that would be equal get the digest's first digits. Where nothing varies, as with one configuration,
+    the `searched` parameters are named.
     """
     unique = trials.drop_duplicates(_ID).set_index(_ID)
-    names = varying_parameters(unique)
+    there = {f"config.{name}": name for name in searched if f"config.{name}" in unique}
+    short = short_names(there.values())
+    names = varying_parameters(unique) or {column: short[name] for column, name in there.items()}
     rows = zip(*(unique[column] for column in names), strict=True) if names else ((),) * len(unique)
     texts = [" ".join(f"{n}={value_text(v)}" for n, v in zip(names.values(), row, strict=True) if pd.notna(v))
              for row in rows]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.frontier.configurations import configurations, labels, rank, results
+from analysis.frontier.configurations import configurations, rank, results, settings_labels
 from analysis.images.numbers import picture_numbers
 from analysis.ledger.load import Ledger, LedgerError
 from analysis.ledger.names import run_names
@@ -159,7 +159,7 @@ def _not_shown(ledger: Ledger, front: _Front, count: int) -> list[str]:
 def _named(ledger: Ledger, scores: pd.DataFrame, run: str) -> pd.DataFrame:
     """Every completed trial with samples, as a network named by the first digits of the trial's identity."""
     trials = ledger.read("trials", ["*"], set(scores["trial"]))
-    label = trials["configuration"].map(labels(ledger.settings.reset_index()))
+    label = trials["configuration"].map(settings_labels(ledger))
     return trials.assign(name=trials["trial"].str[:8], run=run, label=label)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frontier.configurations import labels, untouched, varying_parameters
+from analysis.frontier.configurations import settings_labels, untouched, varying_parameters
 from analysis.ledger.units import COSTS, metric_decimals, metric_label, metric_unit
 from analysis.report.pictures import crops
 from analysis.report.reading import Reading
@@ -94,7 +94,7 @@ def _parameters(reading: Reading) -> dict[str, str]:
 
 def _trials(reading: Reading, metrics: list[str]) -> dict[str, Any]:
     shown = reading.trials
-    known = labels(reading.ledger.settings.reset_index())
+    known = settings_labels(reading.ledger)
     return {
         "id": shown["trial"].tolist(),
         "configuration": shown["configuration"].tolist(),

@@ -342,6 +342,13 @@ def test_labels_that_would_be_equal_are_told_apart_by_digest() -> None:
     assert list(labels(trials.head(1))) == ["aaaaaaaa"]
 
 
+def test_a_single_configuration_is_labeled_by_what_the_sweep_varies(write: Write) -> None:
+    space = {"loss.color": {"kind": "log", "low": 0.1, "high": 10.0}}
+    contract = json.dumps({"space": space, "rungs": [600], "reduction": 2, "audit_share": 0.0, "stopping": "none"})
+    run = write([trial_row(3)], runs=[run_row(contract=contract)])
+    assert list(configurations(load(run))["label"]) == ["color=0.75"]
+
+
 def test_the_order_of_the_files_changes_nothing(write: Write) -> None:
     trials, _ = sweep_rows(60, seed=3)
     trials += confirmed(trials, {row["configuration"]: 3 for row in trials if row["ending"] == "completed"}, seed=1)

@@ -40,7 +40,7 @@ def test_a_valid_space_has_no_problem() -> None:
         ({"loss.color": Uniform(2, 1)}, "low=2 must be below high=1"),
         ({"loss.color": Uniform(-1, 1)}, "it must be a number of at least 0"),
         ({"loss.color": Uniform(0, float("inf"))}, "must be finite"),
-        ({"net.kernel": Integer(15, 17)}, "net.kernel must be a whole number >= 1 and <= 15"),
+        ({"net.kernel": Integer(15, 17)}, "net.kernel=16 is not allowed: it must be a whole number from 1 to 15"),
         ({"net.blocks": Integer(1, 4, step=2)}, "divide high - low = 3"),
         ({"net.norm": Choice("instance", "nothing")}, "choose from instance, batch, none"),
         ({"net.norm": Choice()}, "at least one value"),

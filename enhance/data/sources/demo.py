@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from enhance.data.reading.pictures import Picture, PictureError, Tally, read_photograph, strict_pillow
+import numpy as np
+from PIL import Image
+
+from enhance.data.reading.pictures import Picture, PictureError, Tally, strict_pillow
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Pixels
 
@@ -57,15 +60,21 @@ class Bundled:
 
 
 def bundled_photograph(name: str, max_side_px: int = 1600) -> Pixels:
-    """Read one of PHOTOGRAPHS as (H, W, 3) uint8 from the installed package. Raises DataError if it is not there."""
+    """Read one of PHOTOGRAPHS as (H, W, 3) uint8 from the installed package. Raises DataError if it is not there.
+
+    The values are the stored ones, whatever color profile the file carries (rocket.jpg says Adobe RGB): the demo is a
+    fixed data set, and runs of earlier versions on it must stay comparable.
+    """
     found = importlib.util.find_spec("skimage")  # not imported: only the files are needed
     folders = list(found.submodule_search_locations or ()) if found else []
     if not folders:
         raise DataError(_NO_PHOTOGRAPHS)
     try:
-        with strict_pillow():
-            return read_photograph(Path(folders[0]) / "data" / name, max_side_px)
-    except PictureError as error:
+        with strict_pillow(), Image.open(Path(folders[0]) / "data" / name) as image:
+            if max(image.size) > max_side_px:
+                image.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
+            return np.asarray(image.convert("RGB"))
+    except (OSError, PictureError) as error:
         raise DataError(f"the {name} of scikit-image {_version()} cannot be read: {error}") from error
 
 

@@ -89,8 +89,9 @@ class Ledger:
         try:
             commit_file(rows, final, self._schemas.get(dataset))
         except OSError as error:
-            # pyarrow's errors do not say which file they are about. Those of a store are sentences that do.
-            if error.filename is None and isinstance(final, Path):
+            # pyarrow's errors do not say which file they are about. Those of a store are sentences that do. An error
+            # without a number is a sentence already, which Python would replace by the name of the file.
+            if error.errno is not None and error.filename is None and isinstance(final, Path):
                 error.filename = str(final)
             raise
         return final

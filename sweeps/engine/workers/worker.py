@@ -158,6 +158,7 @@ class Worker:
         samples: tuple[Sample, ...] = (),
     ) -> Progress:
         assert isinstance(self._assignment, Assignment)
+        now_s = time.perf_counter()
         return Progress(
             trial=self._assignment.trial,
             report=report,
@@ -165,9 +166,9 @@ class Worker:
             reason=reason,
             parameters=self._run.parameters if self._run else None,
             host=socket.gethostname(),
-            wall_s=time.perf_counter() - self._started,
+            wall_s=now_s - self._started,
             steps=self._run.step if self._run else 0,
-            unreported_s=0.0 if report else time.perf_counter() - self._advancing_since,
+            unreported_s=0.0 if report else now_s - self._advancing_since,
             state=state,
             samples=samples,
         )

@@ -144,12 +144,6 @@ def test_every_kind_of_trouble_is_an_ending(tmp_path: Path, environment: dict[st
     trials = load(out).trials
     assert set(trials["ending"]) == {"diverged"}
     assert trials["reason"].str.contains("nan by step").all()
-    finish(
-        tmp_path / "no", environment, "--trials", "1", "--steps", "9", "--workers", "0", "--set", "train.crop_px=512"
-    )
-    refused = load(tmp_path / "no").trials
-    assert refused["ending"].tolist() == ["refused"]
-    assert "train.crop_px=512 is larger than the pictures of demo: 100 px" in refused["reason"][0]
 
 
 @pytest.mark.parametrize(("workers", "number"), [("0", signal.SIGINT), ("2", signal.SIGTERM)])

@@ -44,7 +44,8 @@ def test_a_value_outside_its_law_is_refused(demo: PatchStore) -> None:
 def test_data_that_do_not_suit_are_a_refusal(demo: PatchStore) -> None:
     said = advanced(Worker(demo.path, "cpu"), assignment({**PIXEL, "train.crop_px": 128}))
     assert said.ending == "refused"
-    assert said.reason == "train.crop_px=128 is larger than the pictures of demo: 100 px"
+    assert "train.crop_px=128" in said.reason
+    assert "100 px" in said.reason
 
 
 def test_divergence_is_an_ending_and_the_worker_goes_on(demo: PatchStore) -> None:

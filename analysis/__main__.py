@@ -11,13 +11,15 @@ from analysis.commands import COMMANDS
 from analysis.json_output import FLAG, Parser, answer_text, error_text, kind_of
 from analysis.ledger.load import LedgerError
 from analysis.output import say_notes
+from analysis.screen import BROKEN_PIPE, prepare_streams, silence_stdout
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m analysis") -> int:
     """Run one command. The exit code: 0, or 2 with one sentence on standard error (with --json: an object on stdout).
 
-    `program` is what the help calls it.
+    It is 141 where the reader of the output has gone, as behind `| head`. `program` is what the help calls the command.
     """
+    prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser(words, program).parse_args(words)
     try:
@@ -27,6 +29,10 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m analy
                 print(answer_text(options.name, answer.numbers))
             else:
                 answer.say()
+            sys.stdout.flush()  # here, where a reader that has gone is no traceback
+    except BrokenPipeError:
+        silence_stdout()
+        return BROKEN_PIPE
     except (LedgerError, OSError) as error:
         say_notes(getattr(error, "notes", ()))
         if options.json:

@@ -7,28 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from analysis.drawing.sheet import save
 from analysis.ledger.load import LedgerError
 from analysis.ledger.location import Location, local_folder_for
-
-_PIPED_WIDTH = 120
-
-
-def console() -> Console:
-    """The terminal, or a wide page where the output goes elsewhere."""
-    return _plain(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-
-
-def progress() -> Console:
-    """Where progress is shown: on standard error, since standard output may be read by a program."""
-    return _plain(stderr=True)
-
-
-def _plain(*, width: int | None = None, stderr: bool = False) -> Console:
-    """Prints letter by letter: labels and paths may hold what rich would take for a style (`[bold]`) or an emoji."""
-    return Console(markup=False, emoji=False, highlight=False, width=width, stderr=stderr)
 
 
 def write(frame: pd.DataFrame, figure: Figure, folder: Location, stem: str) -> list[Location]:

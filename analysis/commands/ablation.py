@@ -1,7 +1,6 @@
 """`analysis ablation`: what each part of a configuration contributes, with and without it on the same seeds."""
 
 import argparse
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -9,13 +8,14 @@ import pandas as pd
 from analysis.ablation.answer import ablation
 from analysis.ablation.figure import ablation_figure
 from analysis.ablation.table import ablation_table, legend_lines
-from analysis.commands.answer import Answer, described_one, load_all, places_to_write, question
+from analysis.commands.answer import Answer, answer_each, described_one, question
 from analysis.commands.arguments import add_out, add_runs
 from analysis.frontier.confirmation import luck_lines
 from analysis.ledger.design import design_of
 from analysis.ledger.load import Ledger
 from analysis.ledger.location import Location
-from analysis.output import console, say_written, write
+from analysis.output import say_written, write
+from analysis.screen import terminal
 
 
 class _Found(NamedTuple):
@@ -32,10 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Answer each run separately. Raises LedgerError."""
-    ledgers = load_all(options.runs)
-    places = places_to_write("ablation", ledgers, options.out)
-    found = [_one(ledger, *place) for ledger, place in zip(ledgers, places, strict=True)]
-    return Answer({"runs": [_numbers(one) for one in found]}, lambda: _say(found))
+    return answer_each("ablation", options, _one, _numbers, _say)
 
 
 def _one(ledger: Ledger, folder: Location, stem: str) -> _Found:
@@ -49,14 +46,9 @@ def _numbers(found: _Found) -> dict[str, object]:
     return {**described_one(found.ledger), "design": design, "effects": found.frame, "files": found.files}
 
 
-def _say(found: Sequence[_Found]) -> None:
-    for one in found:
-        _say_one(one)
-
-
-def _say_one(found: _Found) -> None:
+def _say(found: _Found) -> None:
     print(f"\n{question(found.ledger)}\n")
-    screen = console()
+    screen = terminal()
     for metric in found.frame["metric"].drop_duplicates():
         screen.print(ablation_table(found.frame[found.frame["metric"] == metric]))
     lines = legend_lines(found.ledger, found.frame)

@@ -1,12 +1,15 @@
 """What commands share: their answer (numbers for `--json`, text for people), and how they load runs."""
 
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from analysis.ledger.load import Ledger, load
 from analysis.ledger.location import Location
 from analysis.ledger.names import file_names, run_names
 from analysis.output import say_notes
+
+T = TypeVar("T")
 
 
 class Answer(NamedTuple):
@@ -22,6 +25,28 @@ def load_all(runs: Sequence[Location]) -> list[Ledger]:
     ledgers = [load(run) for run in runs]
     say_notes(note for ledger in ledgers for note in ledger.notes)
     return ledgers
+
+
+def answer_each(
+    command: str,
+    options: Namespace,
+    find: Callable[[Ledger, Location, str], T],
+    numbers: Callable[[T], dict[str, object]],
+    say: Callable[[T], None],
+) -> Answer:
+    """The answer of a `command` that treats its runs separately.
+
+    `find` answers one run and writes its files, named by a folder and a stem. Raises LedgerError.
+    """
+    ledgers = load_all(options.runs)
+    places = places_to_write(command, ledgers, options.out)
+    found = [find(ledger, *place) for ledger, place in zip(ledgers, places, strict=True)]
+
+    def say_all() -> None:
+        for one in found:
+            say(one)
+
+    return Answer({"runs": [numbers(one) for one in found]}, say_all)
 
 
 def places_to_write(stem: str, ledgers: Sequence[Ledger], out: Location | None) -> list[tuple[Location, str]]:

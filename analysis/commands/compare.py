@@ -11,7 +11,8 @@ from analysis.compare.table import endings_table, latency_table, scores_table, s
 from analysis.compare.words import best_line, discordant_line, legend_lines, made_line, verdict_lines
 from analysis.ledger.load import load
 from analysis.ledger.location import Location
-from analysis.output import console, say_notes, say_written, write, write_numbers
+from analysis.output import say_notes, say_written, write, write_numbers
+from analysis.screen import terminal
 
 _MOST = 15
 
@@ -71,16 +72,16 @@ def _numbers(found: Comparison, files: list[Location], most: int | None) -> dict
 def _say(found: Comparison, files: list[Location], most: int | None) -> None:
     print(f"\n{found.title}\n\nA: {found.a.path}\nB: {found.b.path}")
     if len(found.setup):
-        console().print(setup_table(found.setup))
+        terminal().print(setup_table(found.setup))
     else:
         print("\nnothing differs in how they were made\n")
     if not found.sameness.whole:
         _say_scores(found, most)
-    console().print(endings_table(found.endings))
+    terminal().print(endings_table(found.endings))
     print("rates: Newcombe's intervals over trials, not corrected for their number; bold: the interval excludes 0")
     print("\n".join(discordant_line(found.discordant)), end="\n" if found.discordant.both else "")
     if len(timed := found.latency):
-        console().print(latency_table(timed, most))
+        terminal().print(latency_table(timed, most))
         conditions = "; ".join(timed["conditions"].drop_duplicates())
         print(f"latency: {conditions}; not corrected for their number; bold: the interval excludes 1")
     print("\n".join(["", *_lines(found), *(f"not compared: {line}" for line in found.refused)]))
@@ -93,7 +94,7 @@ def _say(found: Comparison, files: list[Location], most: int | None) -> None:
 def _say_scores(found: Comparison, most: int | None) -> None:
     for objective in found.scored:
         if (found.scores["metric"] == objective.metric).any():
-            console().print(scores_table(found.scores, objective, most))
+            terminal().print(scores_table(found.scores, objective, most))
     if len(found.scores):
         print("\n".join(legend_lines(found.scores)))
 

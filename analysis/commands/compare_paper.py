@@ -9,10 +9,11 @@ from analysis.commands.answer import Answer, described, load_all
 from analysis.commands.arguments import add_out, add_runs
 from analysis.ledger.load import Ledger
 from analysis.ledger.location import Location
-from analysis.output import console, say_written, write
+from analysis.output import say_written, write
 from analysis.paper.answer import TABLES, compare_networks, comparison_lines, conventions, correlations
 from analysis.paper.figure import comparison_figure
 from analysis.paper.table import comparison_table
+from analysis.screen import terminal
 
 _TABLE_NAMES = {"fpie1": "Table 1", "fpie2": "Table 2", "all": "Tables 1 and 2"}
 
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _say(title: str, ledgers: Sequence[Ledger], frame: pd.DataFrame, files: list[Location]) -> None:
     print(f"\n{title}\n")
-    console().print(comparison_table(frame))
+    terminal().print(comparison_table(frame))
     print("time: in units of the DPED baseline's, in brackets its interval; front: the sides on which it is not beaten")
     differing = (f"not the same: {note}" for note in conventions(ledgers, frame))
     print("\n".join(["", *comparison_lines(frame), "", *differing]))

@@ -22,8 +22,9 @@ from analysis.frontier.table import (
 )
 from analysis.ledger.load import Ledger
 from analysis.ledger.location import Location
-from analysis.output import console, say_notes, say_written, write
+from analysis.output import say_notes, say_written, write
 from analysis.paper.answer import TABLES, paper_points
+from analysis.screen import terminal
 from analysis.stopping.answer import stopping_lines
 
 _OTHERS = 15
@@ -89,7 +90,7 @@ def _say(found: Frontier, files: list[Location], others: int | None, pirm: bool)
     frame, objectives = found.frame, found.objectives
     on, rest = int(frame["front"].sum()), int((~frame["front"]).sum())
     print(f"\n{question(found.ledgers[0])}\n")
-    screen = console()
+    screen = terminal()
     screen.print(frontier_table(frame, objectives, others))
     print("\n".join([*legend_lines(frame, objectives), *hidden_line(found.hidden), *found.chance_lines]))
     if pirm:

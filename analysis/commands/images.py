@@ -16,7 +16,8 @@ from analysis.images.table import images_table
 from analysis.ledger.load import Ledger
 from analysis.ledger.location import Location
 from analysis.ledger.samples import picture_name
-from analysis.output import console, say_notes, say_written, write_all
+from analysis.output import say_notes, say_written, write_all
+from analysis.screen import terminal
 
 _MOST = 4
 
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> Answer:
 def _say(ledgers: Sequence[Ledger], found: Gallery, summary: pd.DataFrame | None, files: list[Location]) -> None:
     print(f"\n{_question(ledgers)}\n")
     if summary is not None:
-        console().print(images_table(summary))
+        terminal().print(images_table(summary))
         print("PSNR: mean, worst and best (which picture) of the validation pictures of this one seed, not of several.")
         print(f"L1, colors: of the {len(found.crops)} crops that all share, in levels of 255: the mean absolute error,")
         print("and how far the levels of a channel are from the target's, wherever in the picture they are.")

@@ -24,7 +24,8 @@ from analysis.importance.table import importance_table, legend_lines
 from analysis.ledger.load import Ledger, LedgerError, Objective, contract, objectives_named
 from analysis.ledger.location import Location
 from analysis.ledger.units import metric_label
-from analysis.output import console, progress, say_written, write
+from analysis.output import say_written, write
+from analysis.screen import terminal
 from analysis.statistics.importance import FEWEST, best_share
 
 _SLICES = 6
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> Answer:
     ledgers = load_all(options.runs)
     rung = _rung(ledgers, options.rung)
     objectives, left_out = _explainable(ledgers, objectives_named(ledgers[0], options.objectives), rung)
-    with progress().status("bootstrap and permutations"):
+    with terminal(stderr=True).status("bootstrap and permutations"):
         frame = importance(ledgers, objectives, rung, options.resamples)
     said = {objective: sample_lines(ledgers, objective, rung) for objective in objectives}
     folder = options.out or options.runs[0] / "analysis"
@@ -98,7 +99,7 @@ def _say(
         own = frame[frame["metric"] == objective.metric]
         print(f"{metric_label(objective.metric)}\n")
         print("\n".join(lines))
-        console().print(importance_table(own))
+        terminal().print(importance_table(own))
         print("\n".join(legend_lines(own, best_share(int(own["n"].max())), resamples)), end="\n\n")
     for metric, why in left_out.items():
         print(f"{metric_label(metric)}\n\nleft out: {why}\n")

@@ -7,7 +7,8 @@ import pandas as pd
 from analysis.commands.answer import Answer, described, load_all, question
 from analysis.commands.arguments import add_out, add_runs
 from analysis.ledger.location import Location
-from analysis.output import console, say_written, write, write_numbers
+from analysis.output import say_written, write, write_numbers
+from analysis.screen import terminal
 from analysis.stability.answer import MOST_CONFIGURATIONS
 from analysis.stability.curves import DIAGNOSTICS, diagnostics_by
 from analysis.stability.factors import Factor
@@ -83,7 +84,7 @@ def _diagnostics(found: Study) -> pd.DataFrame:
 
 def _say(found: Study, files: list[Location]) -> None:
     print(f"\n{question(found.ledgers[0])}\n")
-    screen = console()
+    screen = terminal()
     screen.print(divergence_table(found.divergence))
     counted = ", ".join(f"{count} {kind}" for kind, count in found.kinds.items())
     print("\n".join([f"diverged by kind: {counted or 'none'}", *found.onsets]))

@@ -1,14 +1,14 @@
 """`analysis stopping`: whether stopping trials early was right, and what it saved."""
 
 import argparse
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from analysis.commands.answer import Answer, described_one, load_all, places_to_write, question
+from analysis.commands.answer import Answer, answer_each, described_one, question
 from analysis.commands.arguments import add_out, add_runs
 from analysis.ledger.load import Ledger, contract
 from analysis.ledger.location import Location
-from analysis.output import console, say_notes, say_written, write
+from analysis.output import say_notes, say_written, write
+from analysis.screen import terminal
 from analysis.stopping.audit import Audit, audit, foot_lines, numbers
 from analysis.stopping.figure import stopping_figure
 from analysis.stopping.replays import replay_command
@@ -29,10 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Answer each run separately. Raises LedgerError."""
-    ledgers = load_all(options.runs)
-    places = places_to_write("stopping", ledgers, options.out)
-    found = [_one(ledger, *place) for ledger, place in zip(ledgers, places, strict=True)]
-    return Answer({"runs": [_numbers(one) for one in found]}, lambda: _say(found))
+    return answer_each("stopping", options, _one, _numbers, _say)
 
 
 def _one(ledger: Ledger, folder: Location, stem: str) -> _Found:
@@ -57,16 +54,11 @@ def _numbers(found: _Found) -> dict[str, object]:
     }
 
 
-def _say(found: Sequence[_Found]) -> None:
-    for one in found:
-        _say_one(one)
-
-
-def _say_one(found: _Found) -> None:
+def _say(found: _Found) -> None:
     ledger, own = found.ledger, found.audit
     more = [] if len(own.arms) else [f"no replays of other rules yet; make them with: {replay_command(ledger.path)}"]
     print(f"\n{question(ledger)}\n")
-    screen = console()
+    screen = terminal()
     for cells in audit_cells(own):
         screen.print(cells.to_table())
     print("\n".join([*legend_lines(), "", *own.said, *more]))

@@ -1,21 +1,21 @@
 """The tables of `analysis compare`."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from analysis.compare.words import p_text, signed_text
 from analysis.ledger.load import Objective
 from analysis.ledger.units import metric_label, metric_text
+from analysis.screen import bare_table
 
 
 def setup_table(frame: pd.DataFrame) -> Table:
     """Table of the differences in setup, from `setup.setup_differences`."""
-    table = _table("differs in", "name", "A", "B", right=())
+    table = bare_table("differs in", "name", "A", "B", right=())
     before = None
     for row in frame.to_dict("records"):
         table.add_row(*map(Text, ("" if row["part"] == before else row["part"], row["name"], row["a"], row["b"])))
@@ -27,7 +27,7 @@ def scores_table(frame: pd.DataFrame, objective: Objective, most: int | None) ->
     """Averages and at most `most` configurations (None: all) of one objective, from `scores.score_differences`."""
     arrow = "\N{UPWARDS ARROW}" if objective.maximize else "\N{DOWNWARDS ARROW}"
     names = ("seeds", "A", "B", "B minus A", "p")
-    table = _table(f"{metric_label(objective.metric)} {arrow}", "method", right=names)
+    table = bare_table(f"{metric_label(objective.metric)} {arrow}", "method", right=names)
     rows = frame[frame["metric"] == objective.metric]
     each = rows[rows["kind"] == "each"]
     shown = pd.concat([rows[rows["kind"] == "average"], each if most is None else each.head(most)])
@@ -39,7 +39,7 @@ def scores_table(frame: pd.DataFrame, objective: Objective, most: int | None) ->
 
 def endings_table(frame: pd.DataFrame) -> Table:
     """Rates of endings, from `endings.ending_differences`; bold: the interval excludes 0."""
-    table = _table("ending", right=("A", "B", "B minus A", "95 % interval"))
+    table = bare_table("ending", right=("A", "B", "B minus A", "95 % interval"))
     for row in frame.to_dict("records"):
         sides = [f"{row[f'count_{side}']} of {row[f'n_{side}']}" for side in "ab"]
         known = not pd.isna(row["mean"])
@@ -52,7 +52,7 @@ def endings_table(frame: pd.DataFrame) -> Table:
 
 def latency_table(frame: pd.DataFrame, most: int | None) -> Table:
     """Networks that both runs timed, from `latency.latency_differences`; bold: more than noise."""
-    table = _table("network", right=("A (\N{MULTIPLICATION SIGN} DPED)", "B", "B / A", "95 % interval"))
+    table = bare_table("network", right=("A (\N{MULTIPLICATION SIGN} DPED)", "B", "B / A", "95 % interval"))
     for row in (frame if most is None else frame.head(most)).to_dict("records"):
         ends = f"{row['low']:.3f} to {row['high']:.3f}" if row["again"] else "the same measurement"
         cells = [metric_text("latency_ratio", row[side]) for side in "ab"]
@@ -70,12 +70,3 @@ def _score_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
     ends = "" if pd.isna(row["low"]) else f" ({signed_text(metric, row['low'])} to {signed_text(metric, row['high'])})"
     means = [metric_text(metric, row[side]) for side in "ab"]
     return [seeds, *means, signed_text(metric, row["mean"]) + ends, p_text(row["p_holm"])]
-
-
-def _table(*left: str, right: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in left:
-        table.add_column(name, overflow="fold")
-    for name in right:
-        table.add_column(name, justify="right")
-    return table

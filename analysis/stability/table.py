@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from analysis.ledger.units import metric_text
+from analysis.screen import bare_table
 from analysis.stability.curves import DIAGNOSTICS
 
 
 def divergence_table(frame: pd.DataFrame) -> Table:
     """Rates by factor and level; `frame` as `answer.divergence` gives it."""
-    table = _table("factor", "level", right=("trials", "diverged", "rate", "95 % interval"))
+    table = bare_table("factor", "level", right=("trials", "diverged", "rate", "95 % interval"))
     before = None
     for row in frame.to_dict("records"):
         name = "" if row["factor"] == before else str(row["factor"])
@@ -29,7 +29,7 @@ def divergence_table(frame: pd.DataFrame) -> Table:
 def spreads_table(frame: pd.DataFrame, metric: str) -> Table:
     """Spread over seeds and interquartile means; `frame` as `answer.spreads` gives it."""
     names = ("configurations", "seeds", "diverged", "sd over seeds", "interquartile mean")
-    table = _table("level", right=names)
+    table = bare_table("level", right=names)
     for row in frame.to_dict("records"):
         counts = [str(row[name]) for name in ("configurations", "seeds", "lost")]
         estimates = [spread_cell(row, name, metric) for name in ("sd", "iqm")]
@@ -39,7 +39,7 @@ def spreads_table(frame: pd.DataFrame, metric: str) -> Table:
 
 def diagnostics_table(frame: pd.DataFrame) -> Table:
     """Medians of the diagnostics of curves; `frame` as `curves.diagnostics_by` gives it."""
-    table = _table("curves of", right=("trials", *(name.replace("_", " ") for name in DIAGNOSTICS)))
+    table = bare_table("curves of", right=("trials", *(name.replace("_", " ") for name in DIAGNOSTICS)))
     for row in frame.to_dict("records"):
         values = ["" if pd.isna(row[name]) else f"{row[name]:.3g}" for name in DIAGNOSTICS]
         table.add_row(Text(str(row["line"])), str(row["n"]), *values)
@@ -59,12 +59,3 @@ def spread_cell(row: dict[Hashable, Any], name: str, metric: str) -> str:
 
 def _end(metric: str, value: float) -> str:
     return "none" if np.isinf(value) else metric_text(metric, value)
-
-
-def _table(*left: str, right: tuple[str, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in left:
-        table.add_column(name, overflow="fold")
-    for name in right:
-        table.add_column(name, justify="right")
-    return table

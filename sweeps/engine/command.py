@@ -10,6 +10,7 @@ from rich.console import Console
 
 from analysis.ledger.files import LedgerError
 from analysis.ledger.location import Location, StoreError
+from analysis.screen import prepare_streams, shell_words, terminal
 from enhance.config import ConfigError
 from enhance.data import DataError, open_data
 from sweeps.engine.cli.arguments import UsageError
@@ -23,7 +24,6 @@ from sweeps.engine.cli.sources import holds
 from sweeps.engine.cluster.resources import NotReady
 from sweeps.engine.ledger.writer import LedgerBusy, LedgerLost, check_writable
 from sweeps.engine.protocol import CannotStart
-from sweeps.engine.screen import prepare_streams, shell_words, terminal
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError
 from sweeps.engine.workers.watchdog import leave

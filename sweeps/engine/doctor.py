@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.text import Text
 
 from analysis.ledger.location import KINDS, LocationError, StoreError, locate
+from analysis.screen import shell_words, terminal
 from enhance.data import DataError, open_data
 from enhance.data.storage.cache import cache_folder
 from enhance.json_output import Parser, answer_text
@@ -27,7 +28,6 @@ from sweeps.engine.cluster.node_check import decisive_versions, facts
 from sweeps.engine.cluster.resources import cluster_address, runs_folder, socket_problem
 from sweeps.engine.environment import ENHANCE, code_hash, default_device, has_bf16
 from sweeps.engine.ledger.writer import check_writable
-from sweeps.engine.screen import shell_words, terminal
 
 GOOD, POOR, MISSING = "ok", "weak", "missing"
 STYLES = {GOOD: "green", POOR: "yellow", MISSING: "red"}

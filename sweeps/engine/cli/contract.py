@@ -10,8 +10,8 @@ from typing import Any
 
 from analysis.ledger.location import Location
 from analysis.ledger.units import recorded_text
+from analysis.screen import shell_words
 from sweeps.engine.cli.arguments import ACCEPTABLE
-from sweeps.engine.screen import shell_words
 
 
 class RunMismatch(ValueError):

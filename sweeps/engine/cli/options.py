@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from analysis.ledger.location import Location
+from analysis.screen import shell_words
 from enhance.data import check_spec
 from enhance.samples import Photo
 from sweeps.engine.cli.arguments import Arguments, UsageError, read_arguments
@@ -16,7 +17,6 @@ from sweeps.engine.cli.script import check_code
 from sweeps.engine.cli.sources import Sources, holds, located
 from sweeps.engine.cluster.resources import ADDRESS, Capacity, cluster_address, runs_folder, this_machine
 from sweeps.engine.environment import default_device
-from sweeps.engine.screen import shell_words
 from sweeps.engine.sweep import Budget, Sweep
 
 

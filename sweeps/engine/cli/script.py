@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 
 import sweeps
+from analysis.screen import shell_words
 from sweeps.engine.cluster.resources import ADDRESS
 from sweeps.engine.environment import code_hash, python_command
-from sweeps.engine.screen import shell_words
 
 INSTALLED = Path(sweeps.__file__).parent
 SHORTEST_HASH = 6

@@ -11,10 +11,10 @@ from analysis.frontier.table import endings_line, frontier_table, hidden_line, l
 from analysis.ledger.load import Ledger, LedgerError, load
 from analysis.ledger.location import Location
 from analysis.ledger.units import metric_label, metric_text
+from analysis.screen import shell_words
 from analysis.stopping.answer import stopping_lines
 from sweeps.engine.cli.answers import print_answer
 from sweeps.engine.environment import analysis_command
-from sweeps.engine.screen import shell_words
 
 OTHERS = 5
 

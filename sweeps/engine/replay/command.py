@@ -19,6 +19,7 @@ from rich.console import Console
 
 from analysis.ledger.files import LedgerError
 from analysis.ledger.location import Location, LocationError, StoreError, locate
+from analysis.screen import shell_words, terminal
 from enhance.conditions import Conditions
 from enhance.config import Scalar, flatten
 from enhance.json_output import answer_text, error_text
@@ -32,7 +33,6 @@ from sweeps.engine.replay.simulation import Simulation, Trouble, TroubleError
 from sweeps.engine.replay.volume import Volume
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.trials import RunContext
-from sweeps.engine.screen import shell_words, terminal
 from sweeps.engine.space import Space, chosen, contains
 from sweeps.engine.sweep import Sweep, SweepError
 

@@ -173,7 +173,7 @@ class RunController:
     def finished(self) -> bool:
         """Whether everything that the budget asks for has ended."""
         proposals = self.proposals
-        return proposals.ended and proposals.complete and (self._confirming or not proposals.best())
+        return proposals.complete and proposals.ended and (self._confirming or not proposals.best())
 
     def restore(
         self, starts: Sequence[Row], reports: Sequence[Row], trials: Sequence[Row], *, other_code: bool = False

@@ -158,7 +158,7 @@ class _Feed(Searcher):
         work, self._given[trial.trial_id] = self._given[trial.trial_id], None
         if work is not None:
             self._again.append(work)
-        if len(self._unfit) >= self._slots() and len(self._unfit) == len(self._given):
+        if len(self._unfit) >= self._slots():  # they hold every place: what waits for one would wait for ever
             self._controller.close("no machine is left that may train")
 
     def _next(self) -> Work | None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from sweeps.engine.screen import BROKEN_PIPE, silence_stdout
+from analysis.screen import BROKEN_PIPE, silence_stdout
 
 LOOKS = 20
 """The watchdog checks for progress this many times within its patience."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from enhance.data.storage.delivery import StoreTransfer
+from sweeps.engine.cluster.node_check import Requirements
 from sweeps.engine.protocol import Assignment, CannotStart
 from sweeps.engine.replay.command import MemoryLedger
 from sweeps.engine.run.controller import RunController
@@ -15,6 +17,7 @@ from sweeps.engine.workers.ray_actor import WorkerConfig
 from sweeps.engine.workers.ray_tune import LOST_WORKER_RETRIES, _Feed, _Rungs
 from tests.sweeps.engine.pretended import CONTEXT
 
+REQUIRED = Requirements("c0de", {}, "cpu", (), None, StoreTransfer(Path("store"), "f00d", 1), "sender")
 IDLE = {"unfit": "", "progress": None}
 CONTINUE, STOP = _Rungs.CONTINUE, _Rungs.STOP
 
@@ -32,9 +35,10 @@ class Attempt:
 class Tune:
     """Its controller, as far as a scheduler sees it: attempts that are asked for and end."""
 
-    def __init__(self, controller: RunController, workers: int) -> None:
+    def __init__(self, controller: RunController, workers: int, required: Requirements | None = None) -> None:
         failures: list[Exception] = []
-        shared = {"config": WorkerConfig(workers, "cpu", Path("store"))}
+        self.controller = controller
+        shared = {"config": WorkerConfig(workers, "cpu", Path("store"), required=required)}
         self.feed = _Feed(controller, shared, failures, lambda: workers, lambda sentence: None)
         self.rungs = _Rungs(controller, self.feed, failures)
         self.live: list[Attempt] = []
@@ -45,7 +49,7 @@ class Tune:
     def ask(self, status: str = "RUNNING") -> tuple[Attempt, Any]:
         """A new attempt and what it is at."""
         attempt = Attempt(f"attempt {len(self.live)}", status)
-        config = self.feed.suggest(attempt.trial_id)
+        config = attempt.config = self.feed.suggest(attempt.trial_id)
         self.live.append(attempt)
         return attempt, config["assignment"]
 
@@ -133,6 +137,17 @@ def test_work_goes_before_waiting_where_a_place_is_free(sweep: Sweep) -> None:
     assert nothing is None
     tune.live = [without, with_work]
     assert tune.rungs.choose_trial_to_run(tune) is with_work
+
+
+def test_a_run_ends_when_unfit_machines_hold_every_place(sweep: Sweep) -> None:
+    """On a cluster other machines may join, so an unfit worker is no error. Another attempt then waits for a place."""
+    tune = Tune(RunController(sweep, MemoryLedger(), CONTEXT), workers=2, required=REQUIRED)
+    unfit = {"unfit": "this machine has other code", "progress": None}
+    first, second = tune.ask()[0], tune.ask()[0]
+    assert tune.rungs.on_trial_result(tune, first, unfit) == CONTINUE
+    tune.ask("PENDING")
+    assert tune.rungs.on_trial_result(tune, second, unfit) == STOP
+    assert tune.controller.closing == "no machine is left that may train"
 
 
 def test_workers_that_cannot_start_are_one_error_with_its_cause(sweep: Sweep) -> None:

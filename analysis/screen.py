@@ -8,9 +8,12 @@ import io
 import os
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+import rich.box
 import rich.console
+import rich.table
 
 PIPED_WIDTH = 120
 """Columns where there is no terminal; in rich's default of 80 a configuration does not fit on a line."""
@@ -52,8 +55,19 @@ class Console(rich.console.Console):
 def terminal(piped_width: int = PIPED_WIDTH, *, stderr: bool = False) -> Console:
     """A console that prints every text, in sentences and in cells of tables, letter by letter."""
     prepare_streams()
-    width = None if sys.stdout.isatty() else piped_width
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else piped_width
     return Console(markup=False, emoji=False, highlight=False, width=width, stderr=stderr)
+
+
+def bare_table(*left: str, right: Iterable[str]) -> rich.table.Table:
+    """A table without frames: the columns `left` fold their texts, the columns `right` hold numbers."""
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    for name in left:
+        table.add_column(name, overflow="fold")
+    for name in right:
+        table.add_column(name, justify="right")
+    return table
 
 
 def shell_words(*words: object) -> str:

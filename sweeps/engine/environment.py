@@ -1,6 +1,7 @@
 """The environment of a run, as recorded in its ledger: code hash, versions, host, device."""
 
 import functools
+import hashlib
 import importlib.metadata
 import platform
 import shlex
@@ -26,6 +27,18 @@ def code_hash() -> str:
     Docstrings and comments do not count (`source_digest`). Cached, because parsing takes a few tenths of a second.
     """
     return source_digest(ENHANCE, ENHANCE.rglob("*.py"))[:16]
+
+
+def file_hash() -> str:
+    """A hash of the files of `enhance/`, byte by byte: another one after any edit, and two milliseconds' work.
+
+    Where it is equal the code is, without parsing anything.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(ENHANCE.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(ENHANCE).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from ray import tune
 from enhance.data.storage.delivery import open_delivered
 from sweeps.engine.cluster.node_check import Requirements, problems
 from sweeps.engine.cluster.nodes import fetch_from, name_of, this_node
-from sweeps.engine.environment import code_hash
+from sweeps.engine.environment import code_hash, file_hash
 from sweeps.engine.protocol import Work
 
 IDLE_S, LONGEST_IDLE_S = 0.05, 1.0
@@ -39,7 +39,7 @@ class WarmWorker(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        self.unfit = _unfit(config["config"], config["code"])
+        self.unfit = _unfit(config["config"], config["code"], config["files"])
         self.idle_s = IDLE_S
         if not self.unfit:
             # An exception would end this process: each trial would be lost with four of them, and none would say why.
@@ -76,12 +76,12 @@ class WarmWorker(tune.Trainable):
         return True
 
 
-def _unfit(config: WorkerConfig, code: str) -> str:
+def _unfit(config: WorkerConfig, code: str, files: str) -> str:
     """Why this machine must not train, "" if it may. It may have joined after the cluster was checked."""
     if config.required is not None:
         wrong = problems(config.required, this_node(), fetch_from(config.required.sender), thorough=False)
         return f"{name_of(this_node())} is given no trials: {'; '.join(wrong)}" if wrong else ""
-    if code_hash() != code:
+    if file_hash() != files and code_hash() != code:  # parsing takes tenths of a second of every worker's start
         return f"enhance/ has changed since the run began (it was {code}, and is {code_hash()}): start it again"
     return ""
 

@@ -23,7 +23,7 @@ from ray.tune.search import Searcher
 
 from sweeps.engine.cluster.nodes import Watch, gpu_share
 from sweeps.engine.cluster.ray_internals import empty_trial, let_actors_reuse_processes
-from sweeps.engine.environment import code_hash
+from sweeps.engine.environment import code_hash, file_hash
 from sweeps.engine.protocol import CannotStart, Measurement, Work
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.workers.ray_actor import WarmWorker, WorkerConfig
@@ -64,7 +64,7 @@ def run_on_ray(
     share = 1.0 if config.elastic else gpu_share(config.workers, sum(node.gpus for node in watch.nodes))
     slots = {"CPU": 1.0, "GPU": share} if config.device == "cuda" else {"CPU": 1.0}
     failures: list[Exception] = []
-    shared = {"config": config, "timeout_s": timeout_s, "code": code_hash()}
+    shared = {"config": config, "timeout_s": timeout_s, "code": code_hash(), "files": file_hash()}
     feed = _Feed(controller, shared, failures, lambda: watch.slots(config.device, share), notice)
 
     def each_step() -> None:

@@ -21,6 +21,16 @@ def fresh_hash() -> str:
     return environment.code_hash.__wrapped__()
 
 
+def test_the_hash_of_the_files_sees_every_edit_that_the_code_hash_may_see(copy_of_enhance: Path) -> None:
+    before = environment.file_hash()
+    assert environment.file_hash() == before
+    training = copy_of_enhance / "config" / "training.py"
+    training.write_text(f"{training.read_text()}# a comment\n")
+    commented = environment.file_hash()
+    training.rename(training.with_name("trainings.py"))
+    assert len({before, commented, environment.file_hash()}) == 3
+
+
 def test_a_mended_docstring_and_a_comment_keep_the_name_of_the_code(copy_of_enhance: Path) -> None:
     before = fresh_hash()
     assert before == environment.code_hash()

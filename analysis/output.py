@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.drawing.fonts import choose_fonts
 from analysis.drawing.sheet import save
 from analysis.ledger.load import LedgerError
 from analysis.ledger.location import Location, local_folder_for
@@ -23,6 +24,10 @@ def write_all(frame: pd.DataFrame, figures: Mapping[str, Figure], folder: Locati
 
     Raises LedgerError where it cannot.
     """
+    missing = sorted(set("".join(choose_fonts(figure) for figure in figures.values())))
+    if missing:
+        characters = " ".join(missing)
+        say_notes([f"no installed font has {characters}, so the PNG shows boxes; install one, or use the SVG"])
     with writing(folder) as local:
         pictures = [path.name for name, figure in figures.items() for path in save(figure, local, name)]
         frame.to_parquet(local / f"{stem}.parquet", index=False)

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from analysis.ledger.load import Ledger, load
 from analysis.ledger.location import Location
-from analysis.ledger.names import file_names, run_names
+from analysis.ledger.names import file_names, refuse_copies, run_names
 from analysis.output import say_notes
 
 T = TypeVar("T")
@@ -23,6 +23,7 @@ def load_all(runs: Sequence[Location]) -> list[Ledger]:
     """Load the ledgers of different runs and print their notes on standard error. Raises LedgerError."""
     run_names(runs)  # refuses a run named twice before reading anything
     ledgers = [load(run) for run in runs]
+    refuse_copies(ledgers)
     say_notes(note for ledger in ledgers for note in ledger.notes)
     return ledgers
 

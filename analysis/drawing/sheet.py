@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.drawing.fonts import choose_fonts, quiet_about_fonts
 from analysis.drawing.style import INK
 
 PLOT_IN = 4.4
@@ -110,12 +111,16 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     """Write STEM.png and STEM.svg, reproducible byte for byte, and return their paths. Raises OSError."""
     png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
     # By default the file records the version of matplotlib.
-    figure.savefig(png, dpi=160, metadata={"Software": None})
+    choose_fonts(figure)
+    with quiet_about_fonts():
+        figure.savefig(png, dpi=160, metadata={"Software": None})
     _save_svg(figure, svg)
     return [png, svg]
 
 
 def _save_svg(figure: Figure, where: Path | io.StringIO) -> None:
-    # Ids are random without a salt; text as paths needs no fonts where the file is read.
-    with matplotlib.rc_context({"svg.hashsalt": "teststrip", "svg.fonttype": "path"}):
+    # Ids are random without a salt. Text as paths needs no fonts where the file is read; but a character that has no
+    # font here may have one there.
+    text_as = "none" if choose_fonts(figure) else "path"
+    with matplotlib.rc_context({"svg.hashsalt": "teststrip", "svg.fonttype": text_as}), quiet_about_fonts():
         figure.savefig(where, format="svg", metadata={"Date": None, "Creator": None})

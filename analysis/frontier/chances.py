@@ -24,8 +24,9 @@ class Chances:
 
     `front` (n,) is the chance (0 to 1) of each row to be on the true front, NaN for rows that were not drawn; `knee` is
     the row of the knee (None: no knee) and `knee_chance` the chance that it is the knee of the true front.
-    `hypervolume` is in units of the box between the front's best values and a tenth of its range beyond its worst; None
-    where the front has no range.
+    `hypervolume` is in units of the box between the front's best values and a tenth of its range beyond its worst. It
+    is None if the front has no range, and if it is `narrow`: its points lie so close together that the interval would
+    be wider than the box itself.
     """
 
     front: Floats
@@ -33,6 +34,7 @@ class Chances:
     knee_chance: float
     hypervolume: Interval | None
     why: str = ""
+    narrow: bool = False
 
 
 def chances(
@@ -61,7 +63,9 @@ def chances(
     hit = float("nan")
     if row is not None:
         hit = float(np.mean([_knee(one, on, maximize, near) == row for one, on in zip(points, mask, strict=True)]))
-    return Chances(share, row, hit, _volume(values[own_front], points, maximize))
+    volume = _volume(values[own_front], points, maximize)
+    narrow = volume is not None and volume.high - volume.low > 1
+    return Chances(share, row, hit, None if narrow else volume, narrow=narrow)
 
 
 def chance_lines(found: Chances, frame: pd.DataFrame) -> list[str]:
@@ -73,6 +77,8 @@ def chance_lines(found: Chances, frame: pd.DataFrame) -> list[str]:
     if found.hypervolume is not None:
         mean, low, high = (f"{value:.{_decimals(found.hypervolume)}f}" for value in found.hypervolume)
         lines.append(f"hypervolume of the front: {mean} (95 % interval {low} to {high}) of the box around it")
+    if found.narrow:
+        lines.append("hypervolume of the front: unknown, since its points differ by less than their uncertainty")
     return lines
 
 

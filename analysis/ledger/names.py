@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from analysis.ledger.files import LedgerError
+from analysis.ledger.load import Ledger
 from analysis.ledger.location import Location
 
 
@@ -22,6 +23,16 @@ def run_names(runs: Sequence[Location]) -> list[str]:
         seen[real] = run
     paths = [_parts(run) for run in runs]
     return [_shortest(own, paths) for own in paths]
+
+
+def refuse_copies(ledgers: Iterable[Ledger]) -> None:
+    """Raise LedgerError if two of `ledgers` record the same invocation: together they would count its trials twice."""
+    seen: dict[str, Location] = {}
+    for ledger in ledgers:
+        for invocation in ledger.runs["run"]:
+            if invocation in seen:
+                raise LedgerError(f"{seen[invocation]} and {ledger.path} are copies of one run; give only one of them")
+        seen |= dict.fromkeys(ledger.runs["run"], ledger.path)
 
 
 def file_names(stem: str, names: Iterable[str]) -> list[str]:

@@ -66,6 +66,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Strip:
+    """Photographs side by side, each a data URL with the words below it."""
+
+    caption: str
+    photographs: Sequence[tuple[str, str]]
+    kind: str = field(default="strip", init=False)
+
+
+@dataclass(frozen=True)
 class Interactive:
     """A placeholder that a script fills from the data of the run: one of the `PARTS` of `main.js`."""
 
@@ -82,7 +91,7 @@ class Folded:
     kind: str = field(default="folded", init=False)
 
 
-Block = Text | Facts | Table | Shares | Code | Picture | Interactive | Folded
+Block = Text | Facts | Table | Shares | Code | Picture | Strip | Interactive | Folded
 
 
 class Content(NamedTuple):

@@ -1,4 +1,4 @@
-"""Crops of the networks' outputs, embedded in the page as small JPEGs."""
+"""Crops and photographs of the networks' outputs, embedded in the page as small JPEGs."""
 
 import base64
 import io
@@ -10,12 +10,16 @@ from PIL import Image
 from analysis.images.answer import Gallery
 from analysis.images.figure import spread
 from analysis.ledger.samples import Pixels, picture_name
+from analysis.report.blocks import Strip
 
 MOST_NETWORKS, MOST_CROPS = 10, 3
 """At most this many networks of a front are shown, with this many crops each."""
 
-MOST_PX = 192
-"""Longer side of a crop on the page; larger ones are scaled down."""
+MOST_PHOTOS, MOST_PHOTO_NETWORKS = 3, 4
+"""At most this many photographs are shown, each as this many networks enhance it."""
+
+MOST_PX, MOST_PHOTO_PX = 192, 640
+"""Longer side of a crop and of a photograph on the page; larger ones are scaled down."""
 
 # JPEG without color subsampling: off by 1.2 to 1.6 of 255 levels on average, at a third of the bytes of a PNG.
 _QUALITY = 92
@@ -44,12 +48,27 @@ def crops(found: Gallery | None) -> dict[str, Any] | None:
     }
 
 
-def data_url(pixels: Pixels) -> str:
-    """A picture (H, W, 3) as a JPEG in a data URL, at most MOST_PX high and wide."""
+def photo_strips(found: Gallery) -> list[Strip]:
+    """A strip for each photograph: as it was taken, and as the networks enhance it."""
+    return [_strip(found, photo) for photo in spread(found.photos, MOST_PHOTOS)]
+
+
+def data_url(pixels: Pixels, most_px: int = MOST_PX) -> str:
+    """A picture (H, W, 3) as a JPEG in a data URL, at most `most_px` high and wide."""
     picture, packed = Image.fromarray(pixels), io.BytesIO()
-    picture.thumbnail((MOST_PX, MOST_PX), Image.Resampling.LANCZOS)
+    picture.thumbnail((most_px, most_px), Image.Resampling.LANCZOS)
     picture.save(packed, "JPEG", quality=_QUALITY, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode()}"
+
+
+def _strip(found: Gallery, photo: str) -> Strip:
+    every = [(row, found.picture(row["name"], photo)) for row in found.networks.to_dict("records")]
+    kept = [(f"network {row['name']}", picture) for row, picture in every if picture is not None]
+    names = spread([name for name, _ in kept], MOST_PHOTO_NETWORKS)
+    shown = [("phone", kept[0][1]["input"]), *((name, own["output"]) for name, own in kept if name in names)]
+    few = f" by {len(names)} of {len(kept)} networks" if len(names) < len(kept) else ""
+    caption = f"{picture_name(photo)}, as it was taken and as enhanced{few}."
+    return Strip(caption, [(data_url(pixels, MOST_PHOTO_PX), name) for name, pixels in shown])
 
 
 def _original(found: Gallery, network: str, image: str) -> dict[str, Any]:

@@ -40,8 +40,13 @@ class Reading:
     pictures_why: str
 
     def without_path(self, text: str) -> str:
-        """`text` with the run's name in place of its path, which means nothing to a reader on another machine."""
-        return text.replace(str(self.ledger.path), self.name)
+        """`text` with the run's name in place of its path, which means nothing to a reader on another machine.
+
+        Commands, which stand in backticks, keep the path: without it they would not work on this machine either.
+        """
+        parts = text.split("`")
+        parts[::2] = [prose.replace(str(self.ledger.path), self.name) for prose in parts[::2]]
+        return "`".join(parts)
 
 
 def read_all(runs: Sequence[Location]) -> list[Reading]:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 Row = dict[str, Any]
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+RUN0 = "run0"
 RUNGS = (150, 300, 450, 600)
 TWO = ({"metric": "psnr_db", "direction": "maximize"}, {"metric": "ms_ssim", "direction": "maximize"})
 _TYPES = {
@@ -42,7 +43,7 @@ def _type(name: str) -> pa.DataType | None:
 def run_row(**changes: Any) -> Row:
     """The row of one invocation."""
     row: Row = {
-        "run": "run0",
+        "run": RUN0,
         "sweep": "loss_weights",
         "question": "Which weights of the loss terms give the best picture?",
         "command": "python sweeps/loss_weights.py",
@@ -96,7 +97,7 @@ def trial_row(number: int, psnr_db: float | None = 20.0, ms_ssim: float | None =
         "time.train_s": 25.0,
         "time.eval_s": 4.0,
         "time.wall_s": 30.0,
-        "run.run": "run0",
+        "run.run": RUN0,
         "run.threads": 1,
         **_where(),
     }
@@ -174,8 +175,13 @@ def write_run(
     runs: Sequence[Row] | None = None,
     costs: Sequence[Row] = (),
 ) -> Path:
-    """A whole ledger in the folder `run`, one file per table; every trial has its start."""
-    write_rows(run / "runs" / "0001.parquet", [run_row()] if runs is None else runs)
+    """A whole ledger in the folder `run`, one file per table; every trial has its start.
+
+    An invocation that is not named otherwise is this folder's own, so that no two folders are copies of one run.
+    """
+    told = [run_row()] if runs is None else runs
+    own = {"run": f"the run of {run}"}
+    write_rows(run / "runs" / "0001.parquet", [{**row, **own} if row["run"] == RUN0 else row for row in told])
     kept = ("trial", "number", "configuration", "seed")
     starts = [{**{name: row[name] for name in kept}, "started": row["time.started"]} for row in trials]
     for name, rows in (("trials", trials), ("reports", reports), ("starts", starts), ("costs", costs)):

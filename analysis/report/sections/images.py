@@ -4,30 +4,36 @@ from analysis.images.answer import Gallery
 from analysis.images.numbers import picture_summary
 from analysis.images.table import picture_cells
 from analysis.ledger.units import sentence
-from analysis.report.blocks import Block, Content, Interactive, Table, Text
-from analysis.report.pictures import MOST_CROPS
+from analysis.report.blocks import Content, Interactive, Table, Text
+from analysis.report.pictures import MOST_CROPS, MOST_PHOTOS, photo_strips
 from analysis.report.reading import Reading
+
+_MORE = "For error maps, color histograms, best and worst cases and whole photographs, run teststrip images."
 
 
 def images(reading: Reading) -> Content:
-    """Crops side by side, and statistics over all validation pictures."""
+    """Crops side by side, statistics over all validation pictures, and photographs."""
     found = reading.pictures
     if found is None:
         return Content(f"There are no pictures to show: {reading.without_path(reading.pictures_why)}.")
+    strips = photo_strips(found)
     if not found.crops:
-        return Content("The networks on the front have no crop in common; teststrip images shows their photographs.")
+        lead = "The networks on the front have no crop in common, so only photographs are shown."
+        return Content(lead, [*strips, Text([*_notes(reading, found), _MORE])])
     count = len(found.crops)
     some = f"{MOST_CROPS} of {count} crops" if count > MOST_CROPS else "Crops" if count > 1 else "A crop"
     lead = (
         f"{some} of the validation set, chosen before training and the same for all networks. "
         "Click a network's picture to see its trial."
     )
-    blocks: list[Block] = [Interactive("pictures")]
-    if found.paired:
-        blocks.append(_table(found))
-    notes = [f"{sentence(reading.without_path(note))}." for note in found.notes]
-    more = "For error maps, color histograms, best and worst cases and whole photographs, run teststrip images."
-    return Content(lead, [*blocks, Text([*notes, more])])
+    table = [_table(found)] if found.paired else []
+    return Content(lead, [Interactive("pictures"), *table, *strips, Text([*_notes(reading, found), _MORE])])
+
+
+def _notes(reading: Reading, found: Gallery) -> list[str]:
+    more = len(found.photos) - MOST_PHOTOS
+    left_out = [f"{more} more photographs are not shown here."] if more > 0 else []
+    return [*(f"{sentence(reading.without_path(note))}." for note in found.notes), *left_out]
 
 
 def _table(found: Gallery) -> Table:

@@ -1,4 +1,4 @@
-"""Encode the space and design of a run as plain JSON objects that carry their `kind`, and decode them.
+"""Encode the space and design of a run as plain JSON objects that carry their `kind`.
 
     Log(0.1, 10.0)                                {"kind": "log", "low": 0.1, "high": 10.0}
     When("optimizer.name", "sgd", Choice(0, 1))   {"kind": "when", "name": "optimizer.name", "value": "sgd",
@@ -10,7 +10,7 @@ The kinds are those of `analysis.ledger.schema`, because analysis reads the same
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, cast
+from typing import Any
 
 from sweeps.engine.designs import Ablation, Design, Factorial, Fraction, Grid, OneAtATime
 from sweeps.engine.space import Choice, Integer, Log, Range, Uniform, When
@@ -34,26 +34,9 @@ def encode_entry(entry: Range | When) -> Recorded:
     return {"kind": _kind(RANGES, entry), **_fields(entry)}
 
 
-def decode_entry(recorded: Mapping[str, Any]) -> Range | When:
-    """The inverse of `encode_entry`. Raises KeyError or TypeError for any other object."""
-    values = dict(recorded)
-    kind = values.pop("kind")
-    if kind == "when":
-        return When(values["name"], values["value"], cast(Range, decode_entry(values["range"])))
-    return Choice(*values["values"]) if kind == "choice" else RANGES[kind](**values)
-
-
 def encode_design(design: Design | None) -> Recorded | None:
     """The JSON object of a design; None for a search, which has no design."""
     return None if design is None else {"kind": _kind(DESIGNS, design), **_fields(design)}
-
-
-def decode_design(recorded: Mapping[str, Any] | None) -> Design | None:
-    """The inverse of `encode_design`. Raises KeyError or TypeError for any other object."""
-    if recorded is None:
-        return None
-    values = dict(recorded)
-    return DESIGNS[values.pop("kind")](**values)
 
 
 def _kind(kinds: Mapping[str, type], own: object) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,17 @@ def test_the_same_run_twice_is_refused(command: str, write: Write, capsys: pytes
     run = write([trial_row(0)])
     assert main([command, str(run), os.path.join(run, "..", run.name)]) == 2
     assert "named twice" in capsys.readouterr().err
+
+
+# The chapters of a report are not pooled, so a copy does no harm there.
+@pytest.mark.parametrize("command", [command for command in SEVERAL if command != "report"])
+def test_a_copy_of_a_run_is_refused(
+    command: str, write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write([trial_row(0)])
+    copy = shutil.copytree(run, tmp_path / "copy")
+    assert main([command, str(run), str(copy)]) == 2
+    assert f"{run} and {copy} are copies of one run; give only one of them" in capsys.readouterr().err
 
 
 # --- the names ---------------------------------------------------------------------------------------------------

@@ -62,6 +62,12 @@ def test_what_is_far_apart_is_sure_and_what_is_close_is_not(write: Write) -> Non
     assert said == ["knee", "hypervolume"]
 
 
+def test_a_front_narrower_than_its_uncertainty_has_no_hypervolume(write: Write) -> None:
+    frame, sure = found(load(write(seeded((25.0, 0.8), (24.99999, 0.8000001), (22.0, 0.7)))))
+    assert sure.hypervolume is None
+    assert "hypervolume of the front: unknown" in chance_lines(sure, frame)[-1]
+
+
 def test_the_same_ledger_has_the_same_chances(write: Write) -> None:
     ledger = load(write(seeded((25.0, 0.8), (22.0, 0.9), (23.0, 0.85))))
     np.testing.assert_array_equal(found(ledger)[1].front, found(ledger)[1].front)

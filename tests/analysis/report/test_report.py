@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from analysis.__main__ import main
+from analysis.images.answer import gallery
 from analysis.importance.answer import importance
 from analysis.ledger.load import Objective, load
 from analysis.report.blocks import Table
@@ -23,6 +24,7 @@ from analysis.report.data import run_data
 from analysis.report.embed import script_json
 from analysis.report.marks import Marks
 from analysis.report.page import page
+from analysis.report.pictures import photo_strips
 from analysis.report.reading import read
 from analysis.report.sampling import sample_configurations, shown_reports, shown_trials
 from analysis.report.sections import PARTS, sections
@@ -335,6 +337,27 @@ def test_crops_of_the_front_are_small_pictures_of_what_the_ledger_holds(write: W
             seen = np.asarray(Image.open(io.BytesIO(packed)), dtype=float)
             assert np.abs(seen - expected).mean() < 4
     assert len(report_of(run)) < 400_000
+
+
+def test_a_path_is_replaced_by_the_name_but_not_in_commands(write: Write) -> None:
+    reading = read(write([trial_row(0)], name="mine"))
+    path = reading.ledger.path
+    assert reading.without_path(f"in {path}; ask `teststrip x {path}`") == f"in mine; ask `teststrip x {path}`"
+
+
+def test_photographs_are_shown_before_and_after(write: Write) -> None:
+    photo = scene(7, 480, 960)
+    shifts = {f"trial0000{number}": [10.0 + number] * 12 for number in range(2)}
+    run = add_samples(write([trial_row(0, 20.0, 0.95), trial_row(1, 21.0, 0.9)]), shifts, photo)
+    (strip,) = photo_strips(gallery([load(run)], 10))
+    assert strip.caption.startswith("garden.jpg, ")
+    assert [words for _, words in strip.photographs] == ["phone", "network 1", "network 2"]
+    seen = [np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))) for url, _ in strip.photographs]
+    assert {own.shape for own in seen} == {(320, 640, 3)}
+    assert np.mean(seen[0].astype(float) - seen[1]) > 5
+    page_of = Page(report_of(run))
+    assert strip.photographs[1][0] in {own.get("src") for tag, own in page_of.tags if tag == "img"}
+    assert strip.caption in page_of.text
 
 
 def test_importance_of_a_large_run_is_of_a_sample_that_is_the_same_every_time(write: Write) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from analysis.ledger.space import space
 from enhance.config import Scalar
 from sweeps.engine.designs import Ablation, Design, Factorial, Fraction, Grid, OneAtATime
 from sweeps.engine.ledger import encoding
-from sweeps.engine.ledger.encoding import decode_design, decode_entry, encode_design, encode_entry
+from sweeps.engine.ledger.encoding import Recorded, encode_design, encode_entry
 from sweeps.engine.space import Choice, Integer, Log, Range, Uniform, When
 from tests.analysis.written_ledgers import run_row, trial_row, write_run
 
@@ -37,6 +37,23 @@ DESIGNS: st.SearchStrategy[Design] = st.one_of(
     st.builds(OneAtATime, base=POINTS, levels=LEVELS),
     st.builds(Ablation, base=POINTS, off=POINTS),
 )
+
+
+def decode_entry(recorded: Recorded) -> Range | When:
+    """The inverse of `encode_entry`."""
+    values = dict(recorded)
+    kind = values.pop("kind")
+    if kind == "when":
+        return When(values["name"], values["value"], cast(Range, decode_entry(values["range"])))
+    return Choice(*values["values"]) if kind == "choice" else encoding.RANGES[kind](**values)
+
+
+def decode_design(recorded: Recorded | None) -> Design | None:
+    """The inverse of `encode_design`."""
+    if recorded is None:
+        return None
+    values = dict(recorded)
+    return encoding.DESIGNS[values.pop("kind")](**values)
 
 
 def through_json(recorded: object) -> Any:

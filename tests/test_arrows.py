@@ -59,8 +59,8 @@ SHARED = {"analysis.ledger", "analysis.screen"}
 """What the engine takes of `analysis` everywhere: the one reader of ledgers, and the one way to print others' texts."""
 
 ANSWERS = {
-    "sweeps/engine/cli/summary.py": {"analysis.frontier", "analysis.stopping"},
-    "sweeps/engine/cli/answers.py": {"analysis.stability", "analysis.ablation"},
+    "sweeps/engine/cli/display/summary.py": {"analysis.frontier", "analysis.stopping"},
+    "sweeps/engine/cli/display/answers.py": {"analysis.stability", "analysis.ablation"},
     "sweeps/engine/cli/console.py": {"analysis.commands", "analysis.__main__"},
 }
 """What the engine prints of `analysis` at the end of a run, and the console command, which puts one name before the

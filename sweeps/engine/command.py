@@ -15,10 +15,10 @@ from enhance.config import ConfigError
 from enhance.data import DataError, open_data
 from sweeps.engine.cli.arguments import UsageError
 from sweeps.engine.cli.contract import RunMismatch
+from sweeps.engine.cli.display.live import aside
+from sweeps.engine.cli.display.plan import render_plan
 from sweeps.engine.cli.driver import drive
-from sweeps.engine.cli.live import aside
 from sweeps.engine.cli.options import Options, parse
-from sweeps.engine.cli.plan import render_plan
 from sweeps.engine.cli.script import StaleCode, check_script, command_of
 from sweeps.engine.cli.sources import holds
 from sweeps.engine.cluster.resources import NotReady
@@ -166,7 +166,7 @@ def _carry_out(sweep: Sweep, options: Options, script: str, cluster: "Cluster | 
             soft_wrap=True,
         )
         return 130
-    from sweeps.engine.cli.summary import print_summary  # here: pandas and moocore are not needed until the end
+    from sweeps.engine.cli.display.summary import print_summary  # here: pandas and moocore are not needed until the end
 
     print_summary(options.out, sweep.answered_by, controller.search_notes, console)
     if controller.closing:

@@ -19,7 +19,7 @@ from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
 from sweeps.engine.cli.arguments import MOST_S, UsageError
 from sweeps.engine.cli.contract import check_contract, warning
-from sweeps.engine.cli.live import Board, aside
+from sweeps.engine.cli.display.live import Board, aside
 from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder
 from sweeps.engine.ledger.encoding import encode_design, encode_entry

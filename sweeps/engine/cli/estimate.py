@@ -8,7 +8,7 @@ import statistics
 from dataclasses import dataclass
 
 from enhance.data import PatchStore
-from sweeps.engine.cli.plan import expected_steps, most_steps
+from sweeps.engine.cli.display.plan import expected_steps, most_steps
 from sweeps.engine.environment import THREADS
 from sweeps.engine.space import corner_points
 from sweeps.engine.sweep import Sweep

@@ -126,7 +126,7 @@ class _Feed(Searcher):
             return {**self._shared, "assignment": None}
         if assignment is None:
             # The last trials are running and a slot is idle: import now what the summary needs (0.5 s).
-            importlib.import_module("sweeps.engine.cli.summary")
+            importlib.import_module("sweeps.engine.cli.display.summary")
             return Searcher.FINISHED
         self._given[trial_id] = assignment
         return {**self._shared, "assignment": assignment}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sweeps.engine.cli.display.plan import render_plan
 from sweeps.engine.cli.options import parse
-from sweeps.engine.cli.plan import render_plan
 from sweeps.engine.command import run
 from tests.patience import PATIENCE_S
 from tests.places import ROOT

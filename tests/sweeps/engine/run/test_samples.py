@@ -13,9 +13,9 @@ from rich.console import Console
 from enhance.data import PatchStore
 from enhance.samples import Photo, Sample, read_photo
 from sweeps.engine.cli.arguments import UsageError
+from sweeps.engine.cli.display.plan import render_plan
 from sweeps.engine.cli.driver import read_rows
 from sweeps.engine.cli.options import parse
-from sweeps.engine.cli.plan import render_plan
 from sweeps.engine.ledger.writer import Ledger
 from sweeps.engine.protocol import Assignment, Progress
 from sweeps.engine.run.controller import RunController

@@ -13,7 +13,7 @@ from analysis.ledger.location import Location
 from analysis.ledger.units import metric_label, metric_text
 from analysis.screen import shell_words
 from analysis.stopping.answer import stopping_lines
-from sweeps.engine.cli.answers import print_answer
+from sweeps.engine.cli.display.answers import print_answer
 from sweeps.engine.environment import analysis_command
 
 OTHERS = 5

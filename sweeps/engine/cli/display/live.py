@@ -12,7 +12,7 @@ from rich.text import Text
 
 from analysis.ledger.schema import ENDINGS
 from enhance.config import Scalar
-from sweeps.engine.cli.plan import confirmation_steps, expected_steps
+from sweeps.engine.cli.display.plan import confirmation_steps, expected_steps
 from sweeps.engine.run.judge import best
 from sweeps.engine.run.trials import Trial
 from sweeps.engine.sweep import METRICS, Budget, Sweep

@@ -1,0 +1,1 @@
+"""What a sweep shows on the terminal: its plan, its progress, and the closing summary."""

@@ -1,6 +1,16 @@
 """The configuration of one trial; see `enhance.config.config`."""
 
-from enhance.config.config import VARIANTS, Config, canonical_json, digest, domains, flatten, from_flat, unknown_leaf
+from enhance.config.config import (
+    VARIANTS,
+    Config,
+    canonical_json,
+    digest,
+    domains,
+    flatten,
+    from_flat,
+    unknown_leaf,
+    variants_with,
+)
 from enhance.config.conflicts import conflicts
 from enhance.config.domain import ConfigError, Domain, Scalar, choice, join_names, leaf
 
@@ -20,4 +30,5 @@ __all__ = [
     "join_names",
     "leaf",
     "unknown_leaf",
+    "variants_with",
 ]

@@ -153,8 +153,21 @@ def _curve_leaves(leaves: dict[str, Any], base: type[NetConfig]) -> dict[str, An
 
 def unknown_leaf(name: str, known: Mapping[str, Domain]) -> str:
     """The message for a name this configuration lacks; it says which variant would have it, if one does."""
-    for key, (part, table, default) in VARIANTS.items():
-        owners = [variant for variant, cls in table.items() if name in {f"{part}.{leaf.name}" for leaf in _leaves(cls)}]
-        if owners:
-            return f"{name} does not exist here: it belongs to {key}={' | '.join(owners)} (default: {default})"
+    key, owners = variants_with(name)
+    if owners:
+        return f"{name} does not exist here: it belongs to {key}={' | '.join(owners)} (default: {VARIANTS[key][2]})"
     return unknown_name(name, known)
+
+
+def variants_with(name: str) -> tuple[str, tuple[str, ...]]:
+    """The leaf that selects a variant with the leaf `name`, and those of its values that do; ("", ()) if there is none.
+
+    A curve has its base's leaves too; it is not named for these.
+    """
+    if name == "net.base":
+        return "net.family", ("curve",)
+    for key, (part, table, _) in VARIANTS.items():
+        owners = tuple(own for own, cls in table.items() if name in {f"{part}.{leaf.name}" for leaf in _leaves(cls)})
+        if owners:
+            return key, owners
+    return "", ()

@@ -12,7 +12,8 @@ Conditions (`When`) are respected: a leaf whose condition does not hold has no v
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
@@ -57,6 +58,10 @@ class Design(ABC):
     def problems(self, space: Space) -> list[str]:
         """Every reason why the design does not fit `space`; empty if it does."""
 
+    def within(self, space: Space) -> Self:
+        """The same design for a `space` of which some leaves were fixed, and some left with one value."""
+        return self
+
     @abstractmethod
     def _points(self, space: Space) -> Iterator[Labelled]: ...
 
@@ -98,6 +103,9 @@ class Grid(_Combinations):
     """
 
     levels: int = field(default=0, kw_only=True)
+
+    def within(self, space: Space) -> Self:
+        return replace(super().within(space), levels=_levels_within(space, self.levels))
 
     def _values(self, own: Range) -> Sequence[Scalar]:
         return levels_of(own, self.levels)
@@ -146,6 +154,9 @@ class _Around(Design):
     def problems(self, space: Space) -> list[str]:
         return _base_problems(space, self.base) or self._other_problems(space)
 
+    def within(self, space: Space) -> Self:
+        return replace(self, base=_values_within(space, self.base))
+
     @abstractmethod
     def _other_problems(self, space: Space) -> list[str]: ...
 
@@ -169,6 +180,9 @@ class OneAtATime(_Around):
 
     levels: int = field(default=0, kw_only=True)
 
+    def within(self, space: Space) -> Self:
+        return replace(super().within(space), levels=_levels_within(space, self.levels))
+
     def _other_problems(self, space: Space) -> list[str]:
         return _level_problems(space, self.levels)
 
@@ -186,6 +200,9 @@ class Ablation(_Around):
     """
 
     off: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def within(self, space: Space) -> Self:
+        return replace(super().within(space), off=_values_within(space, self.off))
 
     def _other_problems(self, space: Space) -> list[str]:
         found = [
@@ -261,6 +278,18 @@ def _count(space: Space, values: Mapping[str, Sequence[Scalar]]) -> int:
         return len(values[name]) + sum(below(name, value) - 1 for value in named if value in values[name])
 
     return math.prod(combinations(name) for name, entry in space.items() if not isinstance(entry, When))
+
+
+def _levels_within(space: Space, levels: int) -> int:
+    """No levels where no infinite range is left that they would be values of."""
+    return levels if any(endless(inner(entry)) for entry in space.values()) else 0
+
+
+def _values_within(space: Space, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The values of leaves that are left, each the only one of a range that has one."""
+    ranges = {name: inner(space[name]) for name in values if name in space}
+    only = {name: own.values[0] for name, own in ranges.items() if isinstance(own, Choice) and len(own.values) == 1}
+    return {name: only.get(name, values[name]) for name in ranges}
 
 
 def _level_problems(space: Space, levels: int) -> list[str]:

@@ -15,7 +15,7 @@ the domain of the leaf before anything runs.
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import optuna
@@ -194,7 +194,7 @@ def space_problems(space: Space, fixed: Mapping[str, Scalar]) -> list[str]:
 
 def _domain_problems(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[str]:
     found = []
-    for given in _variants(name, space, fixed):
+    for given in variants(name, space, fixed):
         try:
             known = domains(given)
         except ConfigError as error:
@@ -206,8 +206,11 @@ def _domain_problems(name: str, space: Space, fixed: Mapping[str, Scalar]) -> li
     return found
 
 
-def _variants(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[dict[str, Scalar]]:
-    """The choices of variants under which `name` is searched: fixed, by its conditions, or each that is searched."""
+def variants(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[dict[str, Scalar]]:
+    """The choices of variants under which `name` is searched: fixed, by its conditions, or each that is searched.
+
+    For a name outside the space there are no conditions.
+    """
     given = {key: fixed[key] for key in VARIANTS if key in fixed} | _reached(name, space)
     part = name.split(".")[0]
     free = [key for key in space if key in VARIANTS and key not in given and key.split(".")[0] == part]
@@ -227,7 +230,7 @@ def corner_points(space: Space) -> Iterator[dict[str, Scalar]]:
 def _reached(name: str, space: Space) -> dict[str, Scalar]:
     """The values of other entries under which `name` is searched."""
     needed: dict[str, Scalar] = {}
-    entry: Range | When | None = space[name]
+    entry: Range | When | None = space.get(name)
     while isinstance(entry, When):
         needed[entry.name] = entry.value
         entry = space.get(entry.name)
@@ -267,6 +270,17 @@ def without(space: Space, name: str, value: Scalar) -> Space:
                 kept[leaf] = entry.range
         elif not isinstance(entry, When) or entry.name in kept:
             kept[leaf] = entry
+    return kept
+
+
+def pinned(space: Space, name: str, value: Scalar) -> Space:
+    """The space with `value` as the only one of `name`, whose condition stays: others that stand on it are resolved."""
+    kept: dict[str, Range | When] = {}
+    for leaf, entry in space.items():
+        if isinstance(entry, When) and (entry.name not in kept or (entry.name == name and entry.value != value)):
+            continue
+        only = Choice(value)
+        kept[leaf] = entry if leaf != name else replace(entry, range=only) if isinstance(entry, When) else only
     return kept
 
 

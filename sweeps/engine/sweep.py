@@ -238,7 +238,8 @@ class Sweep:
         if not found:
             found |= dict.fromkeys(clashes[0] if all(clashes) else ())
             for name, values in self.enqueue.items():
-                found |= {f"enqueue[{name!r}]: {problem}": None for problem in conflicts(self.config(values))}
+                more = [problem for problem in conflicts(self.config(values)) if problem not in found]
+                found |= {f"enqueue[{name!r}]: {problem}": None for problem in more}
         return list(found)
 
     def config(self, values: Mapping[str, Scalar]) -> Config:

@@ -27,8 +27,8 @@ class Options:
     `address` is the cluster's, None for this machine, and `told_by` says what named it. An `elastic` run has as many
     workers as the cluster has at any time; `workers` is the number at the start. `device_asked` may be "auto".
     `accept_change` lists the facts of the run's contract that may differ; `retry` is the ending that is tried again.
-    `in_effect` is what the ledger records: the options given and taken over. `notes` are sentences for the user about
-    what can no longer be taken over.
+    `settings` says what --set changes beside its values. `in_effect` is what the ledger records: the options given and
+    taken over. `notes` are sentences for the user about what can no longer be taken over.
     """
 
     out: Location
@@ -54,6 +54,7 @@ class Options:
     dry_run: bool
     accept_change: tuple[str, ...]
     retry: str | None
+    settings: str
     in_effect: Mapping[str, Any]
     notes: tuple[str, ...]
     command: str
@@ -73,7 +74,7 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str, cluster: Capacity | N
     _check_machines(arguments, address)
     here = cluster or this_machine(default_device())
     device = here.device if arguments.device == "auto" else arguments.device
-    sweep = override(sweep, arguments, device, _dtype(arguments.dtype, device, here), here.cores)
+    sweep, settings = override(sweep, arguments, device, _dtype(arguments.dtype, device, here), here.cores)
     check_spec(sweep.data)
     sources = Sources(arguments, given)
     return sweep, Options(
@@ -100,6 +101,7 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str, cluster: Capacity | N
         dry_run=arguments.dry_run,
         accept_change=tuple(arguments.accept_change),
         retry=_retry(arguments),
+        settings=settings,
         in_effect=in_effect,
         notes=tuple(sources.notes),
         command=command,

@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from enhance.config import VARIANTS, Domain, Scalar, domains, unknown_leaf
+from enhance.config import Scalar
 from enhance.config.files import pin_digest
 from sweeps.engine.cli.arguments import Arguments, UsageError
-from sweeps.engine.space import Choice, Range, When, inner, without
+from sweeps.engine.cli.settings import apply_settings
+from sweeps.engine.space import Choice, Range, When, inner
 from sweeps.engine.sweep import Sweep
 
 BUDGET = ("trials", "steps", "seeds", "confirm", "confirm_seeds", "audit_share")
@@ -16,41 +17,17 @@ SMOKE_COST: Mapping[str, Any] = {"width_px": 160, "height_px": 96, "min_rounds":
 """A smoke run times a small image, briefly: its latencies show that measuring works, and nothing else."""
 
 
-def override(sweep: Sweep, arguments: Arguments, device: str, dtype: str, cores: int) -> Sweep:
-    """The sweep with everything that the arguments change. `cores` is how many threads a latency is measured with.
+def override(sweep: Sweep, arguments: Arguments, device: str, dtype: str, cores: int) -> tuple[Sweep, str]:
+    """The sweep with everything that the arguments change, and what --set changes beside its values, in words.
 
-    Raises UsageError, ConfigError or SweepError.
+    `cores` is how many threads a latency is measured with. Raises UsageError, ConfigError or SweepError.
     """
-    sweep = sweep.at(arguments.budget)
-    for setting in arguments.set:
-        sweep = _fix(sweep, setting)
+    sweep, said = apply_settings(sweep.at(arguments.budget), arguments.set)
     sweep = _fix_dtype(sweep, arguments.dtype, dtype)
     sweep = _change_search(sweep, arguments)
     if sweep.cost is not None:
         sweep = _change_cost(sweep, arguments, device, cores)
-    return _pin_files(sweep)
-
-
-def _fix(sweep: Sweep, setting: str) -> Sweep:
-    """Fix one parameter. It leaves the space, and so do those that are searched only for other values of it."""
-    name, found, text = setting.partition("=")
-    if not found:
-        raise UsageError(f"--set {setting}: write NAME=VALUE, for example --set net.channels=32")
-    known = domains({key: sweep.fixed[key] for key in VARIANTS if key in sweep.fixed})
-    if name not in known:
-        raise UsageError(f"--set {setting}: {unknown_leaf(name, known)}")
-    value = _value(name, text, known[name])
-    space = without(sweep.space, name, value)
-    enqueue = {label: {n: v for n, v in values.items() if n in space} for label, values in sweep.enqueue.items()}
-    return dataclasses.replace(sweep, fixed={**sweep.fixed, name: value}, space=space, enqueue=enqueue)
-
-
-def _value(name: str, text: str, domain: Domain) -> Scalar:
-    value = domain.parse(text)
-    problem = domain.problem(name, value)
-    if problem:
-        raise UsageError(f"--set {name}={text}: {problem}")
-    return value
+    return _pin_files(sweep), said
 
 
 def _fix_dtype(sweep: Sweep, asked: str, dtype: str) -> Sweep:

@@ -67,14 +67,14 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
         seeds = f"{budget.confirm_seeds} fresh seed(s)"
         facts.add_row("confirmed", f"the best {budget.confirm} at the end, retrained to the full budget on {seeds}")
     facts.add_row("steps", f"about {expected_steps(budget, sweep.stopping):,}, at most {most_steps(budget):,}")
-    if sweep.cost is not None:
-        facts.add_row("measured", _measured(sweep.cost))
-    if options.samples or options.photos:
-        facts.add_row("pictures", _pictures(budget, options))
-    limits = [f"{options.max_minutes:g} minutes"] if options.max_minutes is not None else []
-    limits += [f"{options.max_device_hours:g} device hours"] if options.max_device_hours is not None else []
-    if limits:
-        facts.add_row("limits", f"no trial starts after {' or '.join(limits)}")
+    for name, words in (
+        ("set", options.settings),
+        ("measured", _measured(sweep.cost)),
+        ("pictures", _pictures(budget, options)),
+        ("limits", _limits(options)),
+    ):
+        if words:
+            facts.add_row(name, words)
     facts.add_row("runs on", f"{_where(options)}, {options.device}, {options.dtype}")
     facts.add_row("code", f"{code_hash()} ({ENHANCE})")
     without = " (without optuna.journal: an object store cannot append to a file)"
@@ -108,14 +108,23 @@ def _where(options: Options) -> str:
     return f"Ray at {options.address} (from {options.told_by}), {workers}"
 
 
-def _measured(cost: Conditions) -> str:
+def _measured(cost: Conditions | None) -> str:
+    """What is measured before training, and how; "" if nothing is."""
+    if cost is None:
+        return ""
     size = f"{cost.width_px}x{cost.height_px}"
     how = f"{size} on {cost.device}, {cost.threads} thread(s), {cost.dtype}, {cost.memory_format}"
     return f"latency of every network before training ({how}), also relative to DPED's; up to {cost.max_s:g} s each"
 
 
+def _limits(options: Options) -> str:
+    limits = [f"{options.max_minutes:g} minutes"] if options.max_minutes is not None else []
+    limits += [f"{options.max_device_hours:g} device hours"] if options.max_device_hours is not None else []
+    return f"no trial starts after {' or '.join(limits)}" if limits else ""
+
+
 def _pictures(budget: Budget, options: Options) -> str:
-    """The output pictures that are saved, and how much disk space they take."""
+    """The output pictures that are saved, and how much disk space they take; "" if there are none."""
     said = []
     if options.samples:
         trials = budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds

@@ -40,6 +40,7 @@ def encode_design(design: Design | None) -> Recorded | None:
 
 
 def _kind(kinds: Mapping[str, type], own: object) -> str:
+    # Not isinstance: a Log range is also a Uniform one.
     return next(kind for kind, known in kinds.items() if type(own) is known)
 
 
@@ -48,7 +49,7 @@ def _fields(own: Any) -> Recorded:
 
 
 def _plain(value: Any) -> Any:
-    """`value` as it comes back from JSON, so that recorded and newly encoded values compare equal."""
+    """`value` as it comes back from JSON (lists for tuples), so that recorded and new values compare equal."""
     if isinstance(value, Mapping):
         return {name: _plain(own) for name, own in value.items()}
     return [_plain(own) for own in value] if isinstance(value, list | tuple) else value

@@ -31,10 +31,15 @@ from analysis.ledger.location import Location, StoreError, StorePath
 
 BEAT_S = 10.0
 STALE_S = 60.0
-"""A driver without a beat for this long counts as dead; after half of it, it must itself look for a successor."""
+"""A driver without a beat for this long counts as dead. After half of it, a driver must look for a successor before it
+writes: the other half is the time that its write may take."""
 
 LOOK_S = 1.0
+"""How often a waiting driver looks at the other claims, and the longest random delay before another try."""
+
 TRIES = 5
+"""How often a driver claims a run before it gives up because others keep claiming it at the same moment."""
+
 DRIVERS = "_drivers"
 
 _ADVICE = "wait for it, end it, or choose another --out"
@@ -59,7 +64,7 @@ class Hold(Protocol):
 
 
 def hold(run: Location, notice: Callable[[str], None]) -> Hold:
-    """Lock `run`, or raise LedgerBusy. `notice` hears of a wait to find out whether another driver is alive."""
+    """Lock `run`, or raise LedgerBusy. `notice` gets a sentence if we must wait to see whether another driver lives."""
     return Lease(run, notice) if isinstance(run, StorePath) else Flock(run)
 
 
@@ -74,10 +79,12 @@ class Flock:
 
     def release(self) -> None:
         """Release the folder for the next driver."""
+        # The file stays. If it were deleted, a driver that had just opened it would lock a file that nobody else sees.
         self._file.close()
 
 
 def _lock(path: Path) -> IO[str]:
+    # "a+" does not truncate: until the lock is ours, the file holds the name of the driver that has it.
     file = path.open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,6 +114,7 @@ class Claim:
         begun = _begun(self.process)
         if self.machine != _machine() or begun is None:
             return "unknown"
+        # A process with this ID that began at another time is a later one: the system reuses IDs.
         return "alive" if begun == self.begun else "dead"
 
 
@@ -127,6 +135,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise LedgerLost if another driver has taken over the run, StoreError if the store does not answer."""
+        # A recent beat is proof enough: nobody may replace this driver yet. That saves two requests before each commit.
         if not self._lost and _now_s() - self._beaten_s > STALE_S / 2:
             self._beat()
         if self._lost:
@@ -135,6 +144,7 @@ class Lease:
     def release(self) -> None:
         """Withdraw the claim. If the store does not answer, it stays, and the next driver waits until it is stale."""
         self._ended.set()
+        # First let a beat in flight finish: it would write the claim again after its removal.
         self._thread.join()
         with suppress(StoreError):
             self._file().remove()
@@ -145,7 +155,10 @@ class Lease:
             self._wait_for_death(found)
             self._term = 1 + max(map(_term, found), default=0)
             self._say()
+            # Only now list again: of two drivers that do so, at least one sees the other's claim. A claim found before
+            # counts too if it has changed since, because then its driver is alive after all.
             if not any(claim != found.get(name) for name, claim in self._others().items()):
+                # The dead drivers' claims go last, when ours is there, so that the run always shows a claim.
                 for name in found:
                     (self._folder / name).remove()
                 return
@@ -162,6 +175,7 @@ class Lease:
             doubtful = {name: claim for name, claim in doubtful.items() if claim.fate() != "dead"}
             alive = [claim.holder for claim in doubtful.values() if claim.fate() == "alive"]
             now = self._others()
+            # A beat changes a claim. One that has vanished was withdrawn, which is no sign of life.
             alive += [claim.holder for name, claim in doubtful.items() if now.get(name, claim) != claim]
             if alive:
                 raise LedgerBusy(f"another driver is writing to {self._run} ({alive[0]}); {_ADVICE}")
@@ -185,11 +199,13 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._ended.wait(BEAT_S) and not self._lost:
-            with suppress(StoreError):  # the next beat may succeed; `check` notices when none has for too long
+            # The next beat may succeed; `check` notices when none has for too long.
+            with suppress(StoreError):
                 self._beat()
 
     def _beat(self) -> None:
         """Renew the claim, unless it is gone or another claim has a higher term. Raises StoreError."""
+        # The thread and a commit may both want to beat. One after the other, so that beats count up in the store.
         with self._at_work:
             names = [file.name for file in self._folder.files()]
             later = [name for name in names if _term(name) > self._term]
@@ -199,11 +215,12 @@ class Lease:
             self._say()
 
     def _say(self) -> None:
+        # The time before the request, which may take long: others see the beat no earlier than that.
         now_s = _now_s()
         self._beats += 1
         claim = asdict(replace(self._claim, beat=self._beats))
         self._file().write(json.dumps(claim).encode())
-        self._beaten_s = now_s  # the time before the request, which may have taken long
+        self._beaten_s = now_s
 
     def _file(self) -> StorePath:
         return self._folder / f"{self._term:06d}-{self._name}.json"
@@ -227,14 +244,18 @@ def _machine() -> str:
 def _begun(process: int) -> str | None:
     """The start time of a local process in ticks; empty if there is none, None if it is hidden from us."""
     try:
+        # The program's name comes first, in parentheses; it may contain spaces and parentheses itself.
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:
+        # With `hidepid`, /proc does not show the processes of other users.
         return None if _exists(process) else ""
+    # Field 3 of proc(5) is the state: a zombie or a dead process drives nothing. Field 22 is the start time.
     return "" if fields[0] in "ZX" else fields[19]
 
 
 def _exists(process: int) -> bool:
     try:
+        # Signal 0 is not delivered; the system only checks that there is somebody to deliver it to.
         os.kill(process, 0)
     except ProcessLookupError:
         return False

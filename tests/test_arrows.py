@@ -190,6 +190,7 @@ def test_no_script_in_sweeps_shadows_a_module() -> None:
     assert found.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_driver_starts_without_torch() -> None:
     """The driver's start is on every user's clock; torch takes longer to load than everything else together."""
     code = (

@@ -117,6 +117,7 @@ def valid(text: str) -> Any:
 
 
 @pytest.mark.parametrize("command", COMMAND_LINES)
+@pytest.mark.slow
 def test_every_command_prints_the_documented_keys(
     command: str, write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

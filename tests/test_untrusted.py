@@ -42,6 +42,7 @@ def dangers(source: str) -> Iterator[str]:
             yield from (f"{node.lineno}: {called}({name}=)" for name in NEVER if given.get(name) == str(NEVER[name]))
 
 
+@pytest.mark.slow
 def test_nothing_in_the_project_runs_what_it_reads() -> None:
     sources = [path for folder in ("enhance", "sweeps", "analysis") for path in sorted((ROOT / folder).rglob("*.py"))]
     assert len(sources) > 100

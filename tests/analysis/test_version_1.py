@@ -57,6 +57,7 @@ def test_the_whole_ledger_is_read(run: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.slow
 def test_the_numbers_are_those_of_version_1(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(GOLDEN)  # some numbers stand beside the path of their run
     monkeypatch.setattr(output, "save", lambda *_: [])  # no picture is looked at here

@@ -146,6 +146,7 @@ def run_command(words: Sequence[str], patch: pytest.MonkeyPatch) -> None:
         if not command.block.why_not
     ],
 )
+@pytest.mark.slow
 def test_a_command_runs(command: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(place, command.words)
     run_command(command.words, monkeypatch)

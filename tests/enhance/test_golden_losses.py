@@ -22,6 +22,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_the_first_losses_are_those_that_were_recorded(case: str, store: PatchStore) -> None:
     """Bit by bit on a kind of machine that was recorded, elsewhere up to the order of sums."""
     losses, kind = first_losses(CASES[case], store), machine_kind()

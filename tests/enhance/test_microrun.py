@@ -64,11 +64,13 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=["pixel", "dped", "conte
 
 
 @every_kind
+@pytest.mark.slow
 def test_the_same_trial_gives_the_same_bits(demo: PatchStore, kind: dict[str, object]) -> None:
     assert run(config(**kind), demo, 3, 4) == run(config(**kind), demo, 3, 4)
 
 
 @every_kind
+@pytest.mark.slow
 def test_a_trial_after_another_in_the_same_process_is_as_if_fresh(demo: PatchStore, kind: dict[str, object]) -> None:
     fresh = run(config(**kind), demo, 5)
     for other in KINDS:
@@ -79,6 +81,7 @@ def test_a_trial_after_another_in_the_same_process_is_as_if_fresh(demo: PatchSto
 
 
 @every_kind
+@pytest.mark.slow
 def test_a_resumed_trial_goes_on_bit_for_bit(demo: PatchStore, kind: dict[str, object], tmp_path: Path) -> None:
     micro = MicroRun(config(**kind, guard__window_steps=4), 0, demo)
     micro.advance(3)
@@ -91,6 +94,7 @@ def test_a_resumed_trial_goes_on_bit_for_bit(demo: PatchStore, kind: dict[str, o
 
 
 @every_kind
+@pytest.mark.slow
 def test_where_a_trial_reports_does_not_change_its_training(demo: PatchStore, kind: dict[str, object]) -> None:
     whole, parts = MicroRun(config(**kind), 0, demo), MicroRun(config(**kind), 0, demo)
     whole.advance(6)
@@ -104,6 +108,7 @@ def test_seeds_differ_in_weights_and_in_batches(demo: PatchStore) -> None:
     assert run(config(loss__pixel=1.0), demo, 2, seed=0) != run(config(loss__pixel=1.0), demo, 2, seed=1)
 
 
+@pytest.mark.slow
 def test_a_pixel_loss_brings_the_output_closer_to_the_target(demo: PatchStore) -> None:
     learner = config(loss__pixel=1.0, net__channels=8, net__init="he", net__norm="none", optimizer__lr=2e-3)
     micro = MicroRun(learner, 0, demo)

@@ -68,6 +68,7 @@ def test_kept_outputs_are_those_of_the_network_in_eight_bits(demo: PatchStore) -
 
 
 @pytest.mark.parametrize("kind", [PIXEL, CYCLE], ids=["paired", "cycle"])
+@pytest.mark.slow
 def test_samples_are_the_same_bits_alone_after_others_and_resumed(demo: PatchStore, kind: dict[str, object]) -> None:
     def samples(*stretches: int, between: bool = False) -> list[object]:
         micro = MicroRun(config(**kind), 0, demo)

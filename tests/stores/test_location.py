@@ -72,6 +72,7 @@ def test_a_ledger_in_a_store_is_the_one_in_a_folder(local: Path, run: StorePath)
     assert (here.objectives, here.notes, str(there.path)) == (there.objectives, there.notes, str(run))
 
 
+@pytest.mark.slow
 def test_figures_go_beside_the_run_or_home(
     local: Path, run: StorePath, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

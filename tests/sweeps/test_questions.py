@@ -77,6 +77,7 @@ def test_a_file_is_short_in_the_readme_and_starts_its_sweep_only_as_a_script(
 
 @every_scale
 @every_question
+@pytest.mark.slow
 def test_every_corner_is_a_configuration_with_a_network(name: str, scale: str) -> None:
     sweep = QUESTIONS[name].at(scale)
     points = [*corner_points(sweep.space), *sweep.enqueue.values()]

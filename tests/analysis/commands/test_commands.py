@@ -30,6 +30,7 @@ def written_sweep(write: Write, **changes: object) -> Path:
     return write(trials + confirmed(trials, {last: 3}, seed=1), reports, [run_row(**changes)])
 
 
+@pytest.mark.slow
 def test_frontier_prints_the_table_and_writes_three_files(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = written_sweep(write)
     assert frontier(run) == 0
@@ -254,6 +255,7 @@ def test_a_question_with_dollar_signs_and_brackets_is_shown_as_it_is(
 # --- arrows ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_analysis_imports_nothing_that_trains() -> None:
     code = "import sys, analysis.__main__; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()

@@ -77,6 +77,7 @@ READING = [command for command in COMMANDS if command != "fetch"]  # which only 
 
 @pytest.mark.parametrize("command", READING)
 @pytest.mark.parametrize("wrong", LEDGERS, ids=lambda wrong: wrong.__name__)
+@pytest.mark.slow
 def test_every_command_says_what_is_wrong(
     command: str, wrong: Callable[[Path], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

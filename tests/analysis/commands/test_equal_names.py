@@ -45,6 +45,7 @@ def pictured(write: Write, name: str) -> Path:
         ("stopping", lambda write, name: audited_run(write, name=name)),
     ],
 )
+@pytest.mark.slow
 def test_each_run_has_its_own_files(command: str, make: Callable[..., Path], write: Write, tmp_path: Path) -> None:
     runs, out = [make(write, f"{folder}/run") for folder in "AB"], tmp_path / "out"
     assert main([command, *map(str, runs), "--out", str(out)]) == 0
@@ -52,6 +53,7 @@ def test_each_run_has_its_own_files(command: str, make: Callable[..., Path], wri
     assert {path.name for path in out.iterdir()} == {f"{command}-{own}-run.{end}" for own in "AB" for end in endings}
 
 
+@pytest.mark.slow
 def test_a_legend_has_both(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(write([trial_row(n, 20.0 + n + place, trial=f"{folder}{n}") for n in range(3)], name=f"{folder}/run"))
             for place, folder in enumerate("AB")]  # fmt: skip
@@ -72,6 +74,7 @@ def test_a_legend_has_both(write: Write, tmp_path: Path, capsys: pytest.CaptureF
     assert all(name in page for name in ("A/run", "B/run"))
 
 
+@pytest.mark.slow
 def test_pictures_of_both_are_shown(write: Write, tmp_path: Path) -> None:
     runs = [str(pictured(write, f"{folder}/run")) for folder in "AB"]
     assert main(["images", *runs, "--out", str(tmp_path / "out")]) == 0

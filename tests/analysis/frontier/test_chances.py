@@ -144,6 +144,7 @@ def test_the_papers_points_are_drawn_and_none_lies_outside(write: Write) -> None
         assert low <= min(values) < max(values) <= high
 
 
+@pytest.mark.slow
 def test_the_report_says_how_sure_the_front_is(write: Write) -> None:
     points = [(20 + n / 5, 0.95 - n / 500) for n in range(45)]
     reading = read(write(seeded(*points)))

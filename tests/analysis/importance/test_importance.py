@@ -40,6 +40,7 @@ def test_fanova_finds_nine_tenths_where_nine_tenths_were_planted() -> None:
     assert found["c"] < 0.02
 
 
+@pytest.mark.slow
 def test_a_range_in_the_logarithm_counts_by_its_factors() -> None:
     """As a plain number 0.01 to 1 would be a hundredth of the axis; half of the variance lies there."""
     rng = np.random.default_rng(1)
@@ -229,6 +230,7 @@ def test_a_condition_is_assessed_where_it_holds(write: Write) -> None:
     assert np.diff(line["predicted"]).min() > 0.3
 
 
+@pytest.mark.slow
 def test_too_few_under_a_condition_are_left_out_of_fanova_alone(write: Write) -> None:
     frame = importance([written(write, n=22)], [PSNR], 0, resamples=2).set_index("parameter")
     assert frame.loc["net.blocks", "n"] < 20

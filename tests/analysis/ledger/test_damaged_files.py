@@ -132,6 +132,7 @@ def changed_unseen(path: Path) -> bytes:
     raise AssertionError("every flipped bit was an error")
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_anywhere_changes_a_row_unseen(tmp_path: Path) -> None:
     """The footer has no checksum, so this goes through it byte by byte: same rows, or refused, or skipped."""
     columns = ("trial", "metric.psnr_db", "time.ended")

@@ -136,6 +136,7 @@ def test_large_datasets_are_packed_into_several_files(
 
 
 @pytest.mark.parametrize("after", range(0, 49, 6))
+@pytest.mark.slow
 def test_a_killed_fetch_leaves_a_ledger_and_can_be_continued(
     after: int, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

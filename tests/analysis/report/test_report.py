@@ -92,6 +92,7 @@ def report_of(*runs: Path) -> str:
     return page([read(run) for run in runs])
 
 
+@pytest.mark.slow
 def test_the_command_writes_one_file_and_names_it(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = written_sweep(write, found="DPED (2017) weighs texture highest")
     assert main(["report", str(run)]) == 0
@@ -120,6 +121,7 @@ def test_every_section_is_there_and_an_empty_one_says_why(write: Write) -> None:
     assert "front" not in absent
 
 
+@pytest.mark.slow
 def test_the_page_loads_nothing_and_is_small(write: Write) -> None:
     text = report_of(written_sweep(write))
     assert len(text) < 300_000
@@ -163,6 +165,7 @@ def test_embedded_json_reads_back_and_cannot_end_its_script() -> None:
     assert json.loads(text) == {"a": HOSTILE, "b": [1, 2.5, None, True, None, None], "c": "\u2028"}
 
 
+@pytest.mark.slow
 def test_the_same_ledger_gives_the_same_bytes(write: Write, tmp_path: Path) -> None:
     run = written_sweep(write)
     for seed, name in (("1", "one"), ("2", "two")):
@@ -173,6 +176,7 @@ def test_the_same_ledger_gives_the_same_bytes(write: Write, tmp_path: Path) -> N
     assert (tmp_path / "one" / "report.html").read_bytes() == (tmp_path / "two" / "report.html").read_bytes()
 
 
+@pytest.mark.slow
 def test_several_runs_are_chapters_with_ids_of_their_own(write: Write) -> None:
     first = written_sweep(write, n=20)
     second = write([trial_row(0), trial_row(1, 21.0)], [], [run_row(question="And another one?")], name="second")
@@ -245,6 +249,7 @@ def test_a_large_run_is_sampled_and_says_so(write: Write) -> None:
     assert len(whole) == len(curves)  # a curve is shown whole or not at all
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_a_sample_where_everything_is_shown(write: Write) -> None:
     reading = read(written_sweep(write))
     assert reading.trials_note == reading.reports_note == ""
@@ -297,6 +302,7 @@ def searched_run(write: Write, n: int = 40) -> Path:
     return write(trials, reports, [run_row(contract=json.dumps(said))])
 
 
+@pytest.mark.slow
 def test_stability_and_importance_have_their_tables(write: Write) -> None:
     reading = read(searched_run(write))
     told = {section.key: section for section in sections(reading)}
@@ -314,6 +320,7 @@ def test_stability_and_importance_have_their_tables(write: Write) -> None:
     assert live["stability"].blocks
 
 
+@pytest.mark.slow
 def test_figures_have_words_and_load_nothing(write: Write) -> None:
     images = [own for tag, own in Page(report_of(searched_run(write))).tags if tag == "img"]
     assert images
@@ -345,6 +352,7 @@ def test_a_path_is_replaced_by_the_name_but_not_in_commands(write: Write) -> Non
     assert reading.without_path(f"in {path}; ask `teststrip x {path}`") == f"in mine; ask `teststrip x {path}`"
 
 
+@pytest.mark.slow
 def test_photographs_are_shown_before_and_after(write: Write) -> None:
     photo = scene(7, 480, 960)
     shifts = {f"trial0000{number}": [10.0 + number] * 12 for number in range(2)}
@@ -360,6 +368,7 @@ def test_photographs_are_shown_before_and_after(write: Write) -> None:
     assert strip.caption in page_of.text
 
 
+@pytest.mark.slow
 def test_importance_of_a_large_run_is_of_a_sample_that_is_the_same_every_time(write: Write) -> None:
     ledger = load(searched_run(write, 120))
     some, said = sample_configurations(ledger, 30)

@@ -81,6 +81,7 @@ def test_a_point_shows_its_configuration_and_a_click_its_trial(opened: webdriver
     assert one(opened, HIGHLIGHTED).get_attribute("data-trial") in one(opened, ".panel").text
 
 
+@pytest.mark.slow
 def test_a_point_of_the_front_shows_its_crop(opened: webdriver.Chrome, write: Callable[..., Path]) -> None:
     levels = [float(4 + place) for place in range(12)]
     trials = [trial_row(0, 21.0, 0.90), trial_row(1, 20.0, 0.95)]
@@ -142,6 +143,7 @@ def test_the_keyboard_reaches_the_points_and_their_trials(opened: webdriver.Chro
     assert opened.switch_to.active_element.get_attribute("data-configuration") == chosen
 
 
+@pytest.mark.slow
 def test_no_two_ticks_of_an_axis_read_the_same(opened: webdriver.Chrome, write: Callable[..., Path]) -> None:
     """From 18 to 21.5 dB, whole numbers would do for a narrow chart, and a wide one has a tick at every half."""
     narrow = {"spread.psnr_db": 0.1}
@@ -160,6 +162,7 @@ def test_no_two_ticks_of_an_axis_read_the_same(opened: webdriver.Chrome, write: 
         assert len(set(ticks)) == len(ticks), (width, ticks)
 
 
+@pytest.mark.slow
 def test_nothing_is_wider_than_a_phone_and_the_dark_page_is_dark(opened: webdriver.Chrome) -> None:
     sized(opened, 390, 844, "dark")
     width, inner = opened.execute_script("return [document.documentElement.scrollWidth, innerWidth]")

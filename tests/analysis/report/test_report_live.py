@@ -100,6 +100,7 @@ def test_a_run_that_is_no_folder_is_refused(tmp_path: Path, capsys: pytest.Captu
     assert "is not a folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_it(write: Write) -> None:
     command = [sys.executable, "-W", "error", "-m", "analysis", "report", "--live", str(write([trial_row(0)]))]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -253,6 +253,7 @@ def test_several_runs_are_one_more_factor(write: Write, capsys: pytest.CaptureFi
     assert "48" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_search_without_divergence_or_seeds_is_told_too(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     trials, reports = sweep_rows(40, seed=1)
     run = write([row for row in trials if row["ending"] == "completed"], reports, [RUN])

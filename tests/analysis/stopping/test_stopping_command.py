@@ -46,6 +46,7 @@ def replay_rows(rule: str, shares: list[float], replay: str = "a", **changes: ob
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_and_writes_files(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = audited_run(write)
     assert main(["stopping", str(run)]) == 0
@@ -72,6 +73,7 @@ def test_a_run_without_an_audit_says_so_and_still_what_was_saved(
     assert "steps saved" in printed
 
 
+@pytest.mark.slow
 def test_where_nothing_was_stopped_every_end_is_known(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [report_row(n, step, 20.0 + n, 0.9) for n in range(6) for step in (150, 300, 450, 600)]
     assert main(["stopping", str(write([trial_row(n, 20.0 + n) for n in range(6)], rows))]) == 0
@@ -109,6 +111,7 @@ def test_several_runs_have_files_of_their_own(write: Write, tmp_path: Path, caps
 # --- replays -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_arms_of_replays_are_medians_and_quartiles(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = audited_run(write)
     shares = [0.4, 0.1, 0.3, 0.2, 0.7]
@@ -145,6 +148,7 @@ def test_only_replays_under_the_newest_conditions_are_compared(write: Write) -> 
     assert found == {("none", 0): 1.0, ("pareto", 0): 0.6, ("pareto", 1): 0.7}
 
 
+@pytest.mark.slow
 def test_a_damaged_replay_is_skipped_and_a_strange_one_refused(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

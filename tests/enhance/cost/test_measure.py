@@ -19,6 +19,7 @@ from tests.enhance.cost.small_networks import SMALL, TINY, net
 from tests.places import ROOT
 
 
+@pytest.mark.slow
 def test_a_cost_says_everything() -> None:
     beats = 0
 

@@ -102,6 +102,7 @@ def coordinates(count: int, size_px: int) -> np.ndarray:
 
 
 @given(st.integers(0, 1000), st.integers(1, 40), st.booleans())
+@pytest.mark.slow
 def test_gather_takes_the_planned_pixels(step: int, crop_px: int, flips: bool) -> None:
     chosen = plan(step=step, crop_px=crop_px, flips=flips)
     batch = gather(coordinates(50, 40), chosen)

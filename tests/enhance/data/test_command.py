@@ -101,6 +101,7 @@ def test_without_a_spec_the_kinds_are_listed(capsys: pytest.CaptureFixture[str])
         (["demo", "--picture", "a.jpg"], "'a.jpg' must end in .png"),
     ],
 )
+@pytest.mark.slow
 def test_errors_come_without_a_traceback_and_with_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
     command = [sys.executable, "-m", "enhance.data", *arguments, "--cache", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)

@@ -80,6 +80,7 @@ def test_a_folder_may_be_named_like_a_size_or_like_the_demo(own: Path, monkeypat
 
 
 @given(name=st.from_regex(r"/[a-z@0-9:/]{0,12}[a-z0-9@]", fullmatch=True), size=st.none() | st.integers(16, 1024))
+@pytest.mark.slow
 def test_what_is_spelled_is_read_back(name: str, size: int | None) -> None:
     """Read by the rule in words: only digits after the last @ are a size."""
     spec = format_spec("photos", name, size)

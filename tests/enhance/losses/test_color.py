@@ -131,6 +131,7 @@ def is_well_below_mse(ratios: dict[int, float]) -> bool:
     return all(ratios[shift] >= 5 for shift in (3, 4, 5)) and ratios[5] <= 10
 
 
+@pytest.mark.slow
 def test_color_forgives_small_shifts_as_the_paper_says(sharp: Tensor) -> None:
     """DPED, the figure of the color loss: flat up to 2 px, 5 to 10 times below MSE at 3 to 5 px, comparable beyond."""
     colors, ratios = curves(sharp, code_taps())
@@ -150,6 +151,7 @@ TOO_NARROW = {"mse": [1.0], "paper": paper_taps(), "3 px": gaussian_taps(3)}
 
 
 @pytest.mark.parametrize("taps", TOO_NARROW.values(), ids=TOO_NARROW)
+@pytest.mark.slow
 def test_too_narrow_a_blur_does_not_forgive(taps: list[float], sharp: Tensor) -> None:
     colors, ratios = curves(sharp, taps)
     assert not is_nearly_flat(colors)

@@ -16,6 +16,7 @@ from tests.enhance.losses.vgg_oracle import CUTS, normalized
 
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("normalization", INPUTS)
+@pytest.mark.slow
 def test_content_agrees_with_torchvision(
     layer: str, normalization: str, reference: nn.Sequential, weights_file: str
 ) -> None:

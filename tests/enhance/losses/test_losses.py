@@ -127,6 +127,7 @@ def test_a_zero_weight_builds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             Losses(LossConfig(**{"pixel": 1.0, name: 1e-9}), "cpu")
 
 
+@pytest.mark.slow
 def test_torchvision_is_not_imported_without_its_weights() -> None:
     code = (
         "import sys; from enhance.config.training import LossConfig; from enhance.losses import Losses;"

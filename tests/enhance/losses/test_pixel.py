@@ -7,6 +7,7 @@ from enhance.losses import pixel
 from tests.enhance.losses.pictures import images
 
 
+@pytest.mark.slow
 def test_pixel_norms() -> None:
     x, y = images(seed=0), images(seed=1)
     difference = (x - y).double().numpy()

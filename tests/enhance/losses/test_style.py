@@ -19,6 +19,7 @@ def test_gram_by_hand() -> None:
         assert gram(x)[n, i, j].item() == pytest.approx((f[n, i] * f[n, j]).sum() / (3 * 4 * 5), rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_style_agrees_with_torchvision(reference: nn.Sequential, weights_file: str) -> None:
     x, y = images(seed=0), images(seed=1)
     expected, values = 0.0, {}

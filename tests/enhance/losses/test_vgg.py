@@ -23,6 +23,7 @@ def test_layers_are_the_choices_of_the_configuration(leaf: str, choices: dict[st
 
 
 @pytest.mark.parametrize("normalization", INPUTS)
+@pytest.mark.slow
 def test_features_agree_with_torchvision(normalization: str, reference: nn.Sequential, weights_file: str) -> None:
     x = images(2, 47, 38)  # every pool meets an odd size
     maps = VGG19Features(LAYERS, weights_file, normalization)(x)

@@ -21,6 +21,7 @@ def counts() -> dict[str, int]:
     return full | {f"small {name}": count(build_net(config, seed=0)) for name, config in VARIANTS.items()}
 
 
+@pytest.mark.slow
 def test_parameter_counts_are_the_golden_ones() -> None:
     assert counts() == json.loads(COUNTS.read_text()), "regenerate with `python -m tests.enhance.nets.test_counts`"
 

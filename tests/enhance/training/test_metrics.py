@@ -260,6 +260,7 @@ def image_pairs(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
 
 @settings(max_examples=60, derandomize=True)
 @given(image_pairs())
+@pytest.mark.slow
 def test_bounds_symmetry_and_self_identity(pair: tuple[Tensor, Tensor]) -> None:
     x, y = pair
     for metric in PER_IMAGE:

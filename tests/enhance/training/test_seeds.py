@@ -78,6 +78,7 @@ def test_initialisation_changes_the_first_weights_and_nothing_that_is_drawn_late
 
 
 @every_kind
+@pytest.mark.slow
 def test_data_changes_what_is_drawn_later_and_no_first_weight(demo: PatchStore, kind: str) -> None:
     one, other = (started(demo, kind, "data", seed) for seed in (3, 5))
     assert same_weights(one, other)

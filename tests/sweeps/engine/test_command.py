@@ -20,6 +20,7 @@ SWEEPS = {name: replace(small_sweep(), name=name) for name in ("day", "night")}
 HOW = ["--smoke", "--workers", "0", "--set", "train.val_images=2"]
 
 
+@pytest.mark.slow
 def test_all_sweeps_of_a_script_run_in_turn_inside_the_folder(tmp_path: Path) -> None:
     assert run_chosen(SWEEPS, "--task", "all", [*HOW, "--out", str(tmp_path / "run")]) == 0
     for name in SWEEPS:
@@ -80,6 +81,7 @@ def test_files_of_others_stay_where_they_are_and_are_named(tmp_path: Path, capsy
     assert not (out / "_quarantine").exists()
 
 
+@pytest.mark.slow
 def test_failed_trials_are_tried_again_only_if_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, resumed = tmp_path / "run", ["--resume", str(tmp_path / "run"), "--workers", "0"]
     with monkeypatch.context() as patch:

@@ -58,6 +58,7 @@ def taught(
 
 @every_objective
 @pytest.mark.parametrize("kind", CRITICS)
+@pytest.mark.slow
 def test_every_critic_learns_by_every_objective(name: str, kind: str) -> None:
     config, objective = CRITICS[kind], build_objective(CONFIGS[name])
     if name == "wasserstein_gp" and config.norm == "batch":

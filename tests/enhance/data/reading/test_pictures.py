@@ -30,6 +30,7 @@ def outcome(path: Path, content: bytes) -> np.ndarray | None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
+@pytest.mark.slow
 def test_a_truncated_picture_is_never_taken_for_another(form: str, tmp_path: Path) -> None:
     whole = encoded(form)
     right = outcome(tmp_path / "a", whole)
@@ -43,6 +44,7 @@ def test_a_truncated_picture_is_never_taken_for_another(form: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
+@pytest.mark.slow
 def test_a_flipped_byte_is_refused_or_read_never_a_traceback(form: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

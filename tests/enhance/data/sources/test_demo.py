@@ -91,6 +91,7 @@ def _edited(share_kept: float, keep: str) -> Callable[[str, int], np.ndarray]:
     return load
 
 
+@pytest.mark.slow
 def test_no_pixel_of_a_photograph_influences_both_splits(
     store: PatchStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(image)
 
 
+@pytest.mark.slow
 def test_pairs_by_name_in_the_order_of_their_numbers(tree: Path, tmp_path: Path) -> None:
     store = load(tree, tmp_path)
     assert len(store.train_input) == 20

@@ -66,6 +66,7 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     assert belongs(store.train_target[0], np.rot90(np.asarray(lying), k=-1))
 
 
+@pytest.mark.slow
 def test_large_photographs_are_reduced(tmp_path: Path) -> None:
     folder = tmp_path / "own"
     folder.mkdir()

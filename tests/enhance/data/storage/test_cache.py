@@ -142,6 +142,7 @@ ON_PHOTOGRAPHS = {"sources/photographs.py", "degradations/patches.py", *READING}
     ],
     ids=["demo", "photos", "deblur", "exposures", "dped", "hdr", "unpaired"],
 )
+@pytest.mark.slow
 def test_code_that_prepares_the_pixels_is_part_of_the_key(
     source: Source, files: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +215,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     assert stores(tmp_path) == temporaries(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_many_processes_at_once_end_with_one_store(
     tmp_path: Path, opener: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
@@ -226,6 +228,7 @@ def test_many_processes_at_once_end_with_one_store(
     assert temporaries(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_killed_builder_blocks_nobody_and_leaves_nothing(
     tmp_path: Path, opener: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
@@ -241,6 +244,7 @@ def test_a_killed_builder_blocks_nobody_and_leaves_nothing(
     assert fingerprint == open_data("demo", cache=tmp_path).fingerprint
 
 
+@pytest.mark.slow
 def test_who_waited_takes_what_the_other_packed(tmp_path: Path, opener: Callable[..., "subprocess.Popen[str]"]) -> None:
     first = opener(tmp_path / "first", tmp_path / "go")
     wait_for(tmp_path / "first", "packing")

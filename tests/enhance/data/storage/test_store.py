@@ -171,6 +171,7 @@ def _sum_in_child(store: PatchStore, queue: "multiprocessing.Queue[int]") -> Non
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+@pytest.mark.slow
 def test_is_read_in_a_child_process(store: PatchStore, method: str) -> None:
     context = multiprocessing.get_context(method)
     queue = context.Queue()
@@ -180,6 +181,7 @@ def test_is_read_in_a_child_process(store: PatchStore, method: str) -> None:
     child.join()
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_is_detected(store: PatchStore) -> None:
     whole = store.path.read_bytes()
     broken = store.path.with_name("broken.patches")

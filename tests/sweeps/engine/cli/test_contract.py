@@ -33,6 +33,7 @@ def test_a_change_of_code_is_refused_with_the_override(changed: Path, capsys: py
     assert len(load(changed).runs) == 1
 
 
+@pytest.mark.slow
 def test_an_accepted_change_is_recorded_and_what_ended_counts(
     changed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,6 +36,7 @@ def resume(out: Path, *argv: str) -> tuple[Sweep, Options]:
     return parse(small_sweep(), ["--resume", str(out), *argv], "x")
 
 
+@pytest.mark.slow
 def test_an_extension_survives_an_interruption(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Start with 2 trials, extend to 4, interrupt, follow the printed command: there are 4, not 2."""
     out = tmp_path / "run"

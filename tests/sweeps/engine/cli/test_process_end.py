@@ -65,6 +65,7 @@ def test_an_interrupt_before_the_ledger_exists_names_no_run_to_resume(
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.slow
 def test_a_text_that_the_terminal_cannot_show_is_shown_as_its_code(encoding: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, SCRIPT, "--dry-run", "--workers", "0", "--out", str(tmp_path / "\u6587")],
@@ -76,12 +77,14 @@ def test_a_text_that_the_terminal_cannot_show_is_shown_as_its_code(encoding: str
     assert b"loss.color" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_closed_output_is_no_fault() -> None:
     closed = f"{sys.executable} {SCRIPT} --dry-run --workers 0 >&-"
     done = subprocess.run(["sh", "-c", closed], capture_output=True, timeout=PATIENCE_S, check=False, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_gone_ends_the_process_like_sigpipe() -> None:
     """As `| head` does. The pipe is closed before anything is written, so that no buffer hides it."""
     reading, writing = os.pipe()

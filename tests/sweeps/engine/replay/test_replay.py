@@ -163,6 +163,7 @@ def test_lost_work_is_paid_for(grid: Recording, volume: Volume) -> None:
     assert slow.time_s > calm.time_s
 
 
+@pytest.mark.slow
 def test_a_trial_has_the_same_fate_under_every_rule(grid: Recording, volume: Volume) -> None:
     trouble = Trouble(nan=0.5)
     ends = [
@@ -203,6 +204,7 @@ def test_trials_that_are_put_aside_go_on_from_their_state(grid: Recording) -> No
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
 def test_the_curves_of_a_ledger_can_be_replayed(tmp_path: Path) -> None:
     sweep = small_sweep(objectives=("ms_ssim", "psnr_db"), stopping="first").with_budget(trials=30)
     objectives = [{"metric": name, "direction": "maximize"} for name in sweep.objectives]
@@ -277,6 +279,7 @@ def test_rungs_that_were_not_recorded_are_refused_with_those_that_were(tmp_path:
         load(GRID, [(2, 3)], ["ssim"])
 
 
+@pytest.mark.slow
 def test_the_command_prints_every_arm(capsys: pytest.CaptureFixture[str]) -> None:
     main([str(GRID), "--samplers", "each", "--stopping", "pareto,none", "--rungs", "3,4", "--seeds", "1"])
     printed = capsys.readouterr().out

@@ -40,6 +40,7 @@ def run_row() -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_every_ending_is_in_the_ledger_with_its_reason(tmp_path: Path, sweep: Sweep) -> None:
     def trouble(assignment: Assignment, step: int) -> str:
         color = float(assignment.config["loss.color"])
@@ -229,6 +230,7 @@ def test_a_finite_space_is_tried_to_its_last_point(tmp_path: Path, sampler: str)
     assert len({tuple(trial.values.items()) for trial in controller.trials.values()}) == 3 * 4 * 2
 
 
+@pytest.mark.slow
 def test_a_sampler_without_ideas_does_not_end_the_search_of_an_endless_space(tmp_path: Path) -> None:
     """NSGA-II repeats itself long before its budget is spent; untried points take the place of what it repeats."""
     space = {"loss.color": Log(0.1, 10.0), "loss.tv": Uniform(0.1, 10.0), "optimizer.name": Choice("adam", "sgd")}

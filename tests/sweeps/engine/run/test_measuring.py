@@ -100,6 +100,7 @@ def play_at_once(controller: RunController, workers: int, seed: int, messages: i
 
 
 @pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.slow
 def test_every_network_is_measured_once_and_alone(tmp_path: Path, workers: int) -> None:
     controller, said = begin(tmp_path, measuring_sweep()), []
     controller.costs.notice = said.append
@@ -117,6 +118,7 @@ def test_every_network_is_measured_once_and_alone(tmp_path: Path, workers: int) 
 _CHANNELS = ["trial", "config.net.channels"]
 
 
+@pytest.mark.slow
 def test_latency_counts_from_the_first_rung(tmp_path: Path) -> None:
     """With equal quality only speed is left: whatever was let past a rung was among the fast."""
     controller = begin(tmp_path, measuring_sweep(objectives=("latency_ratio",), design=None, sampler="random"))
@@ -143,6 +145,7 @@ def test_a_failure_does_not_hide_the_measurement_that_came_after_it(tmp_path: Pa
     assert begin(tmp_path, measuring_sweep()).costs.known == {"n": cost(4)}
 
 
+@pytest.mark.slow
 def test_what_another_run_has_measured_is_offered_and_told_where_it_is_from(tmp_path: Path) -> None:
     play_at_once(begin(tmp_path / "past", measuring_sweep()), 1, seed=0)
     rows = read_rows(tmp_path / "past", "costs", DATASETS["costs"].key)[0]
@@ -161,6 +164,7 @@ def test_what_another_run_has_measured_is_offered_and_told_where_it_is_from(tmp_
     [{"run.code": "other"}, {"cost.width_px": 128}, {"cost.failure": "out of memory"}, {"cost.contended": True}],
     ids=lambda c: next(iter(c)),
 )
+@pytest.mark.slow
 def test_a_cost_of_other_code_or_conditions_or_that_was_disturbed_is_not_offered(
     tmp_path: Path, change: dict[str, object]
 ) -> None:

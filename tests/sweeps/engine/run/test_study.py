@@ -155,6 +155,7 @@ def test_every_sampler_asks_on_after_every_ending(
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.slow
 def test_a_resumed_sampler_knows_what_was_tried(sampler: str) -> None:
     """With the same seed it draws something else than one that knows nothing (but for those that never learn)."""
     sweep = sampling(sampler, 1)

@@ -22,6 +22,7 @@ def measurement(**net: Scalar) -> Measurement:
     return Measurement(network="n", config={**PIXEL, **net}, conditions=conditions)
 
 
+@pytest.mark.slow
 def test_a_measurement_is_answered_with_a_cost_and_leaves_no_trace_in_the_next_trial(demo: PatchStore) -> None:
     alone, after = Worker(demo.path, "cpu"), Worker(demo.path, "cpu", timeout_s=PATIENCE_S)
     after.start(measurement())
@@ -67,6 +68,7 @@ def test_a_measurement_that_hangs_is_a_failure(demo: PatchStore, monkeypatch: py
     assert worker.tainted
 
 
+@pytest.mark.slow
 def test_a_bug_in_a_measurement_is_a_failure_of_that_network_alone(
     demo: PatchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

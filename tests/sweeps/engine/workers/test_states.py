@@ -21,6 +21,7 @@ def unpacked(state: bytes) -> Any:
 
 @every_kind
 @pytest.mark.parametrize("timeout_s", [None, 600.0])
+@pytest.mark.slow
 def test_a_trial_goes_on_in_another_worker_bit_for_bit(
     demo: PatchStore, kind: dict[str, Scalar], timeout_s: float | None
 ) -> None:

@@ -1,34 +1,26 @@
 """The report file: its content, that nothing escapes its markup, and that it is reproducible."""
 
-import base64
-import io
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from analysis.__main__ import main
-from analysis.images.answer import gallery
 from analysis.importance.answer import importance
 from analysis.ledger.load import Objective, load
 from analysis.report.blocks import Table
 from analysis.report.data import run_data
 from analysis.report.embed import script_json
 from analysis.report.marks import Marks
-from analysis.report.page import page
-from analysis.report.pictures import photo_strips
 from analysis.report.reading import read
 from analysis.report.sampling import sample_configurations, shown_reports, shown_trials
 from analysis.report.sections import PARTS, sections
-from tests.analysis.images.pictured_ledgers import FIXED, add_samples, darker, scene
+from tests.analysis.report.pages import Page, report_of
 from tests.analysis.written_ledgers import (
     TWO,
     Row,
@@ -46,50 +38,10 @@ Write = Callable[..., Path]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&<!--"
 
 
-class Page(HTMLParser):
-    """A page as a browser's parser sees it: tags with their attributes, visible text, and the data of the runs."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.data: list[Any] = []
-        self._inside = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        own = dict(attrs)
-        self.tags.append((tag, own))
-        if tag in ("script", "style"):
-            self._inside = own.get("class") or tag
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("script", "style"):
-            self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "data":
-            self.data.append(json.loads(data))
-        elif not self._inside:
-            self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.texts))
-
-    def ids(self) -> list[str]:
-        return [own["id"] or "" for _, own in self.tags if "id" in own]
-
-
 def written_sweep(write: Write, n: int = 40, **changes: Any) -> Path:
     trials, reports = sweep_rows(n, seed=3)
     *_, last = (row["configuration"] for row in trials if row["ending"] == "completed")
     return write(trials + confirmed(trials, {last: 3}, seed=1), reports, [run_row(**changes)])
-
-
-def report_of(*runs: Path) -> str:
-    return page([read(run) for run in runs])
 
 
 @pytest.mark.slow
@@ -329,43 +281,10 @@ def test_figures_have_words_and_load_nothing(write: Write) -> None:
         assert any(word in (own["alt"] or "") for word in ("optimizer", "learning rate", "curves", "rung"))
 
 
-def test_crops_of_the_front_are_small_pictures_of_what_the_ledger_holds(write: Write) -> None:
-    levels = [float(4 + place) for place in range(12)]
-    run = add_samples(
-        write([trial_row(0, 20.0, 0.95), trial_row(1, 21.0, 0.9)]), {"trial00000": levels, "trial00001": levels}
-    )
-    crops = run_data(read(run))["crops"]
-    assert [image["name"] for image in crops["images"]] == [f"picture {index}" for index in FIXED]
-    assert {network["trial"] for network in crops["networks"]} == {"trial00000", "trial00001"}
-    for place, index in enumerate(FIXED):
-        expected = darker(scene(index), levels[index])
-        for network in crops["networks"]:
-            packed = base64.b64decode(network["outputs"][place].removeprefix("data:image/jpeg;base64,"))
-            seen = np.asarray(Image.open(io.BytesIO(packed)), dtype=float)
-            assert np.abs(seen - expected).mean() < 4
-    assert len(report_of(run)) < 400_000
-
-
 def test_a_path_is_replaced_by_the_name_but_not_in_commands(write: Write) -> None:
     reading = read(write([trial_row(0)], name="mine"))
     path = reading.ledger.path
     assert reading.without_path(f"in {path}; ask `teststrip x {path}`") == f"in mine; ask `teststrip x {path}`"
-
-
-@pytest.mark.slow
-def test_photographs_are_shown_before_and_after(write: Write) -> None:
-    photo = scene(7, 480, 960)
-    shifts = {f"trial0000{number}": [10.0 + number] * 12 for number in range(2)}
-    run = add_samples(write([trial_row(0, 20.0, 0.95), trial_row(1, 21.0, 0.9)]), shifts, photo)
-    (strip,) = photo_strips(gallery([load(run)], 10))
-    assert strip.caption.startswith("garden.jpg, ")
-    assert [words for _, words in strip.photographs] == ["phone", "network 1", "network 2"]
-    seen = [np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))) for url, _ in strip.photographs]
-    assert {own.shape for own in seen} == {(320, 640, 3)}
-    assert np.mean(seen[0].astype(float) - seen[1]) > 5
-    page_of = Page(report_of(run))
-    assert strip.photographs[1][0] in {own.get("src") for tag, own in page_of.tags if tag == "img"}
-    assert strip.caption in page_of.text
 
 
 @pytest.mark.slow

@@ -35,10 +35,12 @@ class Conditions:
     memory_format: str = choice("contiguous", "channels_last")
     compiled: bool = leaf(False)
     threads: int = leaf(1, minimum=1)
+    # With two rounds, Student's t would make the interval 12.7 standard errors wide to each side; with three, 4.3.
     min_rounds: int = leaf(5, minimum=3)
     max_s: float = leaf(60.0, above=0)
     precision: float = leaf(0.05, above=0, maximum=1)
 
+    # A Config is checked by `from_flat`; conditions are built directly, so they check themselves.
     def __post_init__(self) -> None:
         problems = [
             p for name, domain in condition_domains().items() if (p := domain.problem(name, getattr(self, name)))

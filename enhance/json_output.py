@@ -31,6 +31,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """As `parse_args`, which does not tell `error` what was typed."""
+        # When parsing fails there is no namespace yet to ask for --json.
         self._words = sys.argv[1:] if arguments is None else arguments
         return self.parse_args(arguments)
 
@@ -58,9 +59,11 @@ def plain(value: object) -> Any:
 
     Raises TypeError for a type that nobody thought of.
     """
+    # First, because most of numpy's scalars are no instances of Python's types.
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
+        # JSON knows neither NaN nor infinity, though Python's encoder writes them by default.
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):
         return value

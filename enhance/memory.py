@@ -57,6 +57,7 @@ def _peak_on_cpu(work: Callable[[], object]) -> int | None:
     except OSError:  # not Linux, or a sandbox that forbids the write
         return None
     work()
+    # Linux counts resident pages only approximately (proc(5)): a call that takes next to none may come out below 0.
     return max(0, _status_bytes("VmHWM") - before)
 
 

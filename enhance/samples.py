@@ -22,12 +22,16 @@ PHOTO_PX = 1280
 """The longest side of a photograph. DPED's network needs 1 to 2 GB for 1280x720 in float32, and processing in tiles
 would change the output, since instance norms and U-Nets see the whole picture."""
 
+# The highest that Pillow's documentation advises: above it, files grow for hardly any gain.
 JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A whole photograph to enhance: `image` names it by file name and content, `jpeg` is the encoded picture."""
+    """A whole photograph to enhance: `image` names it by file name and content, `jpeg` is the encoded picture.
+
+    Networks are given `pixels`, which are decoded from `jpeg`: the picture that the ledger keeps as the original.
+    """
 
     image: str
     jpeg: bytes
@@ -83,13 +87,14 @@ def read_photo(path: Path) -> Photo:
     """Read the photograph at `path`, upright, its longest side at most `PHOTO_PX`. Raises PictureError."""
     with strict_pillow():
         encoded = jpeg(read_photograph(path, PHOTO_PX))
+    # With a digest, because photographs of one name may lie in different folders.
     return Photo(f"photo/{path.name}#{hashlib.sha256(encoded).hexdigest()[:8]}", encoded)
 
 
 def fixed_places(count: int, fixed: int) -> set[int]:
     """The indices of the pictures that every trial keeps: `fixed` of `count`, spread evenly."""
     fixed = min(fixed, count)
-    # The middle of each of `fixed` equal parts, in whole numbers.
+    # The middle of each of `fixed` equal parts, in whole numbers. With `fixed` 0 the set is empty: nothing is divided.
     return {(2 * part + 1) * count // (2 * fixed) for part in range(fixed)}
 
 
@@ -100,6 +105,7 @@ def extreme_places(psnr_db: list[float]) -> set[int]:
 
 def png(pixels: Pictures) -> bytes:
     """Encode (H, W, 3) uint8 or uint16 as an 8-bit PNG, cropped to the center `SAMPLE_PX` if larger."""
+    # Cropped, not reduced: resampling would change the errors that the picture is kept to show.
     height, width = pixels.shape[:2]
     down, right = (max(0, size - SAMPLE_PX) // 2 for size in (height, width))
     middle = pixels[down : down + SAMPLE_PX, right : right + SAMPLE_PX]

@@ -28,11 +28,13 @@ class DPEDCriticConfig(CriticConfig):
     """DPED's discriminator (its texture loss): grayscale pictures of one fixed size; see `enhance.critics.dped`."""
 
     family: str = choice("dped")
-    norm: str = choice("instance", "batch")  # "instance" as in the authors' code, "batch" as in their paper
+    # "instance" as in the authors' code, "batch" as in their paper.
+    norm: str = choice("instance", "batch")
 
     @property
     def minimum_px(self) -> int:
         """Below 17 px the last map is a single pixel, and instance norm maps a single pixel to a constant."""
+        # Strides of 4, 2 and 2, each rounding up, take 17 px to 5, 3 and 2, but 16 px to 4, 2 and 1.
         return 17
 
 
@@ -53,6 +55,7 @@ class PatchCriticConfig(CriticConfig):
     @property
     def minimum_px(self) -> int:
         """The strided layers must leave 3 pixels: each of the two 4x4 layers of stride 1 that follow takes one."""
+        # int(), because a type checker cannot rule out a negative exponent, which would give a float.
         return 3 * int(2**self.layers)
 
     @property
@@ -68,8 +71,8 @@ CRITIC_CONFIGS: dict[str, type[CriticConfig]] = {"dped": DPEDCriticConfig, "patc
 class ObjectiveConfig:
     """What all adversarial objectives have in common; see `enhance.critics.objectives`.
 
-    shown: what one critic step shows of each sample: "both", the real and the enhanced picture, or "coin", one of the
-        two, picked by a seeded coin (DPED's code).
+    shown: what the critic sees of each sample in one step: "both" the real and the enhanced picture, or one of the two,
+        chosen by the toss of a seeded "coin" (DPED's code).
     critic_steps: critic steps per generator step.
     pretrain_steps: critic steps before the first generator step (DPED's paper pretrains the critic, its code does not).
     """
@@ -116,6 +119,7 @@ class WassersteinGPConfig(ObjectiveConfig):
     """Difference of mean scores, with a penalty on the norm of the critic's gradient (Gulrajani et al. 2017)."""
 
     objective: str = choice("wasserstein_gp")
+    # The paper's lambda.
     penalty: float = leaf(10.0, above=0)
 
 

@@ -32,6 +32,7 @@ from enhance.config.training import AugmentConfig, CycleConfig, GuardConfig, Los
 class Config:
     """Everything that determines what a trial computes, except the seed, the data and the code."""
 
+    # The defaults of parts with variants are given a second time in VARIANTS; the two must agree.
     net: NetConfig = field(default_factory=ResNetConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     critic: CriticConfig = field(default_factory=DPEDCriticConfig)
@@ -55,6 +56,8 @@ VARIANTS: dict[str, tuple[str, Mapping[str, type], str]] = {
 }
 """Each leaf that selects a variant: the part it belongs to, the dataclasses to choose from, the default."""
 
+# `type` is the class itself only because annotations are evaluated here: with `from __future__ import annotations` it
+# would be its name.
 _PARTS = {part.name: part.type for part in dataclasses.fields(Config)}
 
 
@@ -69,11 +72,12 @@ def domains(values: Mapping[str, Scalar] | None = None) -> dict[str, Domain]:
         for leaf in _leaves(chosen.get(part, _PARTS[part])):
             found[f"{part}.{leaf.name}"] = leaf.metadata["domain"]
         # A curve's base network shares the prefix "net." with it; both have a "family", so the base's becomes net.base.
+        # It is left out by [1:]: NetConfig declares it, and inherited fields come first.
         if chosen.get(part) is CurveConfig:
             found["net.base"] = _variant_domain("net.base")
             found |= {f"net.{leaf.name}": leaf.metadata["domain"] for leaf in _leaves(chosen["base"])[1:]}
+    # A variant declares its own name as the only choice; here it may be any key of the table.
     found |= {name: _variant_domain(name) for name in VARIANTS if name in found}
-    # What selects a variant is declared as a plain string, since its choices are the keys of a table.
     return found
 
 
@@ -95,6 +99,7 @@ def from_flat(values: Mapping[str, Scalar]) -> Config:
     Raises ConfigError listing every problem: unknown names (with the nearest known ones), wrong types, values outside
     their domain. Whether the parts are compatible is checked separately, by `enhance.config.conflicts`.
     """
+    # An unknown variant raises right here, alone: without it nobody knows which other names exist.
     known = domains(values)
     problems = [unknown_leaf(name, known) for name in values if name not in known]
     problems += [p for name, v in values.items() if name in known and (p := known[name].problem(name, v))]
@@ -118,6 +123,7 @@ def canonical_json(config: Config) -> str:
 
 def digest(config: Config) -> str:
     """16 hexadecimal digits that identify the configuration, independent of the order it was built in."""
+    # 64 bits: the chance that any two of a million configurations share a digest is 3e-8.
     return hashlib.sha256(canonical_json(config).encode()).hexdigest()[:16]
 
 
@@ -141,6 +147,7 @@ def _variant_domain(name: str) -> Domain:
 
 
 def _leaves(part: Any) -> list[dataclasses.Field[Any]]:
+    # A curve's `base` has no domain: the leaves inside it take its place.
     return [leaf for leaf in dataclasses.fields(part) if "domain" in leaf.metadata]
 
 
@@ -162,10 +169,11 @@ def unknown_leaf(name: str, known: Mapping[str, Domain]) -> str:
 def variants_with(name: str) -> tuple[str, tuple[str, ...]]:
     """The leaf that selects a variant with the leaf `name`, and those of its values that do; ("", ()) if there is none.
 
-    A curve has its base's leaves too; it is not named for these.
+    A curve also has its base's leaves, but is not named as their owner.
     """
     if name == "net.base":
         return "net.family", ("curve",)
+    # Families come before bases in VARIANTS, so a leaf that both tables have is reported under net.family.
     for key, (part, table, _) in VARIANTS.items():
         owners = tuple(own for own, cls in table.items() if name in {f"{part}.{leaf.name}" for leaf in _leaves(cls)})
         if owners:

@@ -13,6 +13,7 @@ from enhance.config.nets import CurveConfig
 from enhance.config.optimizers import SGDConfig
 from enhance.config.training import CycleConfig, PhasesConfig
 
+# The names of `enhance.losses`, given again because that package loads torch; a test keeps the two equal.
 PAIRED_TERMS = ("pixel", "color", "content", "style")
 CYCLE_TERMS = ("cycle", "identity")
 TERMS = (*PAIRED_TERMS, "tv", "adversarial", *CYCLE_TERMS)
@@ -23,6 +24,7 @@ def conflicts(config: Config) -> list[str]:
     return [problem for check in _CHECKS for problem in check(config)]
 
 
+# That a crop fits into the pictures is checked where these are known, in `enhance.training.feed`.
 def _net(config: Config) -> Iterator[str]:
     net, train = config.net, config.train
     if train.crop_px < net.minimum_px or train.crop_px % net.multiple_of:
@@ -40,6 +42,8 @@ def _losses(config: Config) -> Iterator[str]:
     weights = {term: getattr(config.loss, term) for term in TERMS}
     if not any(weights.values()):
         yield f"all loss weights are 0; at least one must be above 0: {', '.join(f'loss.{term}' for term in TERMS)}"
+    # The form of a term that is off (loss.color_blur, say) is no conflict: a sweep may search the weight, 0 included,
+    # and fix the form.
     wrong, why = (
         (PAIRED_TERMS, "these terms compare with a target, and this rule has none")
         if config.train.rule == "cycle"
@@ -51,6 +55,7 @@ def _losses(config: Config) -> Iterator[str]:
 
 
 def _critic(config: Config) -> Iterator[str]:
+    # No critic is built without the term, and the weight may be searched, 0 included, while the critic is fixed.
     if not config.loss.adversarial:
         return
     critic, objective = config.critic, config.adversarial
@@ -99,6 +104,7 @@ def _optimizers(config: Config) -> Iterator[str]:
             yield f"{part}.nesterov=True needs {part}.momentum above 0"
         if optimizer.schedule == "constant" and optimizer.hold_share:
             yield f"{part}.hold_share={optimizer.hold_share:g} has no effect with {part}.schedule=constant"
+        # hold_share=0 goes with every warm-up: the rate starts to fall where the warm-up ends.
         if optimizer.schedule != "constant" and 0 < optimizer.hold_share < optimizer.warmup_share:
             yield (
                 f"{part}.hold_share={optimizer.hold_share:g} must not be less than {part}.warmup_share="

@@ -50,16 +50,19 @@ class Domain:
             # 1 == 1.0 == True, so membership alone would let values of another type through.
             if value in self.choices and type(value) is self.kind:
                 return None
+            # The prefix alone names nothing.
             if self.prefix and isinstance(value, str) and value.startswith(self.prefix) and value != self.prefix:
                 return None
             more = f", {self.prefix}..." if self.prefix else ""
             return f"{name}={value!r} is not a choice; choose from {join_names(self.choices)}{more}"
+        # `type`, not isinstance, which takes True and False for ints.
         if self.kind is float and type(value) is int:
             value = float(value)
         if type(value) is not self.kind:
             return f"{name}={value!r} must be {_A[self.kind]}, not {type(value).__name__}"
         if isinstance(value, float) and not math.isfinite(value):
             return f"{name}={value!r} must be finite"
+        # Ahead of the range below, which would apply to a bool as well.
         if isinstance(value, bool | str):
             return None
         if isinstance(value, int | float) and self.allows(value):

@@ -1,4 +1,4 @@
-"""Files named by a configuration, here those of pretrained weights: "file:PATH" or "file:PATH#DIGEST".
+"""Files that a configuration names, which hold pretrained weights: "file:PATH" or "file:PATH#DIGEST".
 
 A path does not say what the file holds. `pin_digest` therefore appends the first 16 hexadecimal digits of the file's
 sha256, so that the configuration identifies the weights by their content. A file that no longer matches its digest is
@@ -15,7 +15,7 @@ FILE = "file:"
 def pin_digest(weights: str) -> str:
     """Append the digest of the file that `weights` names; without a file, or with a digest already, leave it alone.
 
-    The path becomes absolute. Raises OSError if the file cannot be read.
+    The path becomes absolute, since a worker may run in another folder. Raises OSError if the file cannot be read.
     """
     if not weights.startswith(FILE):
         return weights

@@ -13,6 +13,7 @@ from enhance.config.domain import choice, leaf, weights
 class NetConfig:
     """What all families have in common."""
 
+    # The first field, so also the first of every family: `enhance.config.config` skips it by its place.
     family: str
 
     @property
@@ -23,6 +24,7 @@ class NetConfig:
     @property
     def minimum_px(self) -> int:
         """The smallest H and W, in pixels, that the network can be trained on."""
+        # torch's instance norm refuses to train on a map of a single pixel.
         return 2
 
     @property
@@ -36,7 +38,8 @@ class SRCNNConfig(NetConfig):
     """SRCNN, one of DPED's comparison networks: three convolutions, 9-5-5; see `enhance.nets.srcnn`."""
 
     family: str = choice("srcnn")
-    channels: int = leaf(64, minimum=2, maximum=1024)  # the second layer has half as many
+    # The second layer has half as many, hence at least 2.
+    channels: int = leaf(64, minimum=2, maximum=1024)
     init: str = choice("dped", "he")
 
 
@@ -114,6 +117,7 @@ class UNetConfig(NetConfig):
     @property
     def multiple_of(self) -> int:
         """Every level halves the picture."""
+        # int(), because a type checker cannot rule out a negative exponent, which would give a float.
         return int(2**self.levels)
 
     @property
@@ -168,6 +172,8 @@ class ShuffleConfig(NetConfig):
 
     family: str = choice("shuffle")
     factor: int = leaf(4, minimum=2, maximum=8)
+    # Odd, because an even kernel pads unevenly: the result would lie half a pixel off the input it is added to.
+    # StridedConfig allows even kernels all the same, because FPIE's Table 2 has them.
     kernel: int = leaf(3, minimum=1, maximum=15, odd=True)
     channels: int = leaf(32, minimum=1, maximum=1024)
     blocks: int = leaf(2, minimum=0, maximum=64)
@@ -192,6 +198,7 @@ class SeparableConfig(NetConfig):
     """A residual network of depthwise-separable convolutions; see `enhance.nets.separable`."""
 
     family: str = choice("separable")
+    # Odd for the reason that ShuffleConfig gives.
     kernel: int = leaf(3, minimum=1, maximum=15, odd=True)
     channels: int = leaf(32, minimum=1, maximum=1024)
     blocks: int = leaf(4, minimum=0, maximum=64)
@@ -211,6 +218,7 @@ class CurveConfig(NetConfig):
 
     family: str = choice("curve")
     degree: int = leaf(3, minimum=1, maximum=8)
+    # No leaf: in flat names its family is net.base, and its leaves are those of the curve.
     base: NetConfig = field(default_factory=UNetResNet34Config)
 
     @property

@@ -15,6 +15,7 @@ class OptimizerConfig:
     """
 
     name: str
+    # The rate in DPED's code.
     lr: float = leaf(5e-4, above=0)
     schedule: str = choice("constant", "cosine", "linear")
     warmup_share: float = leaf(0.0, minimum=0, maximum=0.5)
@@ -24,9 +25,10 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdamConfig(OptimizerConfig):
-    """Adam with the betas of DPED's code (TensorFlow's defaults). pix2pix uses 0.5 and 0.999 (paper 001: 0.99)."""
+    """Adam with the betas of DPED's code (TensorFlow's defaults). pix2pix uses 0.5 and 0.999 (Jain et al.: 0.99)."""
 
     name: str = choice("adam")
+    # torch refuses a beta of 1, and `maximum` is inclusive.
     beta1: float = leaf(0.9, minimum=0, maximum=0.9999)
     beta2: float = leaf(0.999, minimum=0, maximum=0.99999)
 
@@ -46,6 +48,7 @@ class RMSpropConfig(OptimizerConfig):
     """RMSprop, the usual choice for Wasserstein critics (EnhanceGAN: lr 5e-5)."""
 
     name: str = choice("rmsprop")
+    # torch's default; TensorFlow's is 0.9.
     alpha: float = leaf(0.99, minimum=0, maximum=0.9999)
     momentum: float = leaf(0.0, minimum=0, maximum=0.9999)
 
@@ -68,6 +71,7 @@ class MuonConfig(OptimizerConfig):
     """
 
     name: str = choice("muon")
+    # The authors' default, and torch's.
     momentum: float = leaf(0.95, minimum=0, maximum=0.9999)
     weight_decay: float = leaf(0.0, minimum=0, maximum=1)
     adamw_lr: float = leaf(5e-4, above=0)

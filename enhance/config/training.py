@@ -14,6 +14,7 @@ class LossConfig:
     DPED's texture loss is the adversarial term with the critic "dped" and the objective "bce".
     """
 
+    # All off by default: every sweep must say what it trains on, and a configuration without a term is refused.
     pixel: float = leaf(0.0, minimum=0)
     color: float = leaf(0.0, minimum=0)
     content: float = leaf(0.0, minimum=0)
@@ -50,6 +51,8 @@ class TrainConfig:
     """
 
     rule: str = choice("paired", "phased", "cycle")
+    # Steps, batch and crop suit minutes on two CPU cores. DPED's are 20,000 steps of 50 crops of 100 px, as sweeps have
+    # them with --budget full.
     steps: int = leaf(600, minimum=1)
     batch_size: int = leaf(8, minimum=1)
     crop_px: int = leaf(32, minimum=2)

@@ -90,6 +90,7 @@ def refuse(net: NetConfig, conditions: Conditions) -> None:
     if conditions.dtype not in net.dtypes:
         choices = join_names(net.dtypes)
         problems.append(f"dtype={conditions.dtype} is not tested with net.family={net.family}; choose from {choices}")
+    # The affinity respects taskset and cpusets, which cpu_count ignores; not every system has it.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # More threads than cores would time-slice with themselves, and what is timed would be the scheduler.
     if conditions.threads > cores:
@@ -139,6 +140,7 @@ def _statistics(times: Times) -> dict[str, float | int]:
 
 def _failure(error: BaseException) -> str:
     """The message for an error that the network's size or torch.compile explains; empty for any other."""
+    # On one line: it becomes a column of the ledger and a line of a table.
     said = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, TorchDynamoException):
         return f"cannot be compiled: {said}"
@@ -155,6 +157,7 @@ def _device_name(device: str) -> str:
 
 # --- how long a measurement will take --------------------------------------------------------------------------------
 
+# An eighth of each side is a 64th of the work: 160x90 instead of 1280x720.
 SHRINK = 8
 CANDIDATE_PASSES, BASELINE_PASSES = 3, 1
 """Uncounted passes of a slow network: one before the memory measurement, one for it, one to warm up."""
@@ -167,6 +170,7 @@ def expected_s(net: NetConfig, conditions: Conditions) -> float:
     WeightsUnavailable. Call `refuse` first.
     """
     width_px, height_px = (max(1, px // SHRINK) for px in (conditions.width_px, conditions.height_px))
+    # Not compiled: compiling can take longer than everything that is estimated here.
     small = dataclasses.replace(conditions, width_px=width_px, height_px=height_px, compiled=False)
     total_s = 0.0
     for network, uncounted in ((net, CANDIDATE_PASSES), (BASELINE, BASELINE_PASSES)):

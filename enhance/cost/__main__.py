@@ -21,9 +21,11 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.co
     `program` is the name of the command in its help.
     """
     arguments = _parser(program).parse(argv)
+    # With --json, standard output holds the object and nothing else.
     told = sys.stderr if arguments.json else sys.stdout
     try:
         net = network(arguments.net, arguments.set)
+        # Conditions checks the ranges; argparse checks only types and choices.
         conditions = Conditions(
             width_px=arguments.size[0],
             height_px=arguments.size[1],
@@ -65,7 +67,7 @@ def network(family: str, settings: Sequence[str]) -> NetConfig:
             problems.append(f"--set {setting}: choose the family with --net")
         else:
             texts[name] = text
-    # What a network's variants are called decides which other names exist, so those come first.
+    # Its variants decide which other leaves a network has, so they are read first.
     known = domains({name: text for name, text in texts.items() if name in VARIANTS})
     values: dict[str, Scalar] = {}
     for name, text in texts.items():

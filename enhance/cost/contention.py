@@ -66,6 +66,7 @@ def signs_of_contention(before: Snapshot, after: Snapshot, threads: int, baselin
 
 def _others(before: Snapshot, after: Snapshot, threads: int) -> list[str]:
     if before.busy_s is None or after.busy_s is None or before.stolen_s is None or after.stolen_s is None:
+        # The larger one: an average over a minute is slow to show load that has just begun.
         load = max(before.load_1min, after.load_1min)
         limit = threads + LOAD_SHARE * after.cores
         return [f"the load average was {load:.2f} with {threads} threads in use"] if load > limit else []
@@ -100,7 +101,8 @@ def _cpu_seconds() -> tuple[float | None, float | None]:
     """Busy and stolen seconds, summed over all cores."""
     if not STAT.exists():
         return None, None
-    # proc(5): user nice system idle iowait irq softirq steal. Waiting for a disk (iowait) leaves the core free.
+    # proc(5): user nice system idle iowait irq softirq steal. Waiting for a disk (iowait) leaves the core free. The two
+    # that follow, guest and guest_nice, are contained in user and nice.
     ticks = [int(word) for word in STAT.read_text().split("\n", 1)[0].split()[1:9]]
     user, nice, system, _, _, irq, softirq, steal = ticks
     per_second = os.sysconf("SC_CLK_TCK")
@@ -108,4 +110,5 @@ def _cpu_seconds() -> tuple[float | None, float | None]:
 
 
 def _clock_mhz() -> float | None:
+    # Of the fastest core: the others may be idle, with their clocks low.
     return max(map(float, cpu_field("cpu MHz")), default=None)

@@ -49,6 +49,7 @@ def build_for(net: NetConfig, conditions: Conditions) -> Network:
 def image(conditions: Conditions) -> Tensor:
     """Uniform noise in [0, 1], (1, 3, H, W), on the device and in the memory format asked for."""
     shape = (1, 3, conditions.height_px, conditions.width_px)
+    # Drawn on the CPU, so that every device is given the same picture.
     noise = torch.rand(shape, generator=torch.Generator().manual_seed(SEED))
     return noise.to(device=conditions.device, memory_format=_FORMATS[conditions.memory_format])
 
@@ -72,6 +73,7 @@ def stopwatch(network: Network, picture: Tensor) -> Stopwatch:
             apply(network, picture)
         last.record()
         torch.cuda.synchronize()
+        # elapsed_time is in ms.
         return float(first.elapsed_time(last)) / 1000
 
     return on_cuda if picture.is_cuda else on_cpu

@@ -77,6 +77,7 @@ def enough(candidate_s: list[float], baseline_s: list[float], elapsed_s: float, 
     """
     if len(candidate_s) < conditions.min_rounds:
         return False
+    # Asked second: a slow network gets its minimum of rounds, however long they take.
     if elapsed_s >= conditions.max_s:
         return True
     found = ratio_interval(candidate_s, baseline_s)

@@ -42,6 +42,7 @@ class DPEDCritic(Critic):
             layers += strided_conv(inputs, outputs, kernel, stride, size_px, generator)
             layers += [nn.LeakyReLU(_SLOPE)]
             # The norm comes after the activation, unlike in most networks; that is the authors' order.
+            # `inputs` is 1 for the first layer only, the one without a norm.
             layers += [norm(config.norm, outputs)] if inputs > 1 else []
             inputs, size_px = outputs, same_size(size_px, stride)
         self.features = nn.Sequential(*layers)
@@ -74,6 +75,7 @@ def same_size(size_px: int, stride: int) -> int:
 
 def same_padding(size_px: int, kernel: int, stride: int) -> tuple[int, int]:
     """TensorFlow's SAME padding in pixels, (before, after); if the total is odd, the extra pixel comes after."""
+    # Unlike in `enhance.nets.layers`, sizes need not be multiples of the stride, so the padding depends on them.
     total = max((same_size(size_px, stride) - 1) * stride + kernel - size_px, 0)
     return total // 2, total - total // 2
 

@@ -104,6 +104,7 @@ class BCE(Objective):
 
     def generator_loss(self, scores: Tensor) -> Tensor:
         if self.saturating:
+            # Where the clamp acts there is no gradient, as in DPED's code.
             return F.logsigmoid(-scores).clamp(min=_LOWEST).mean()
         return -F.logsigmoid(scores).mean()
 
@@ -183,6 +184,7 @@ class Wasserstein(WassersteinDistance):
 
     @torch.no_grad()
     def after_step(self, critic: nn.Module) -> None:
+        # parameters(), not the state dict: running statistics of a batch norm are not weights.
         for parameter in critic.parameters():
             parameter.clamp_(-self.clip, self.clip)
 

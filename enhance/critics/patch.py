@@ -43,6 +43,7 @@ class PatchCritic(Critic):
         super().__init__(config, size_px)
         widths = [config.channels * min(2**index, _WIDEST) for index in range(config.layers + 1)]
         first = _conv(6 if config.conditional else 3, widths[0], stride=2)
+        # No sigmoid at the end: objectives take scores of any size.
         last = _conv(widths[-1], 1)
         self.layers = nn.Sequential(first, nn.LeakyReLU(_SLOPE), *_hidden(widths, config.norm), last)
         initialize_all(self, "pix2pix", generator)

@@ -110,7 +110,8 @@ def description(store: PatchStore) -> list[str]:
     ]
     lines += [f"{split:<12} {_count(store, split)}" for split in SPLITS]
     for what in COUNTED:
-        if what in store.summary:  # not every source counts everything
+        # Not every source counts everything.
+        if what in store.summary:
             lines += _tally_lines(what, store.summary[what])
     if "rejected_windows" in store.summary:
         windows = [f"{count} {reason}" for reason, count in store.summary["rejected_windows"].items()]

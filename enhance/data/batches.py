@@ -17,6 +17,7 @@ Pictures = npt.NDArray[Any]  # (N, H, W, 3), uint8 or uint16
 class Stream(IntEnum):
     """The uses of random numbers; for one seed, each use has an independent stream."""
 
+    # The values are part of the generators' keys: add new ones at the end, or every trial's numbers change.
     GENERATOR = 0
     CRITIC = 1
     COIN = 2
@@ -72,6 +73,7 @@ def batch_plan(
         raise ValueError(f"crop_px={crop_px} is larger than the patches: it must be from 1 to {size_px}")
     # One call draws everything, always five rows: a setting must not shift the numbers of another.
     uniform = generator_at(seed, step, stream=stream).random((5, batch_size))
+    # Scaled and rounded down: `Generator.integers` may reject a draw and take another, which shifts all later ones.
     corners = size_px - crop_px + 1
     return BatchPlan(
         crop_px=crop_px,
@@ -89,6 +91,7 @@ def gather(patches: Pictures, plan: BatchPlan) -> Pictures:
     Gathering inputs and targets with the same plan keeps them aligned.
     """
     crop_px = plan.crop_px
+    # Every crop is copied once, flipped on the way: torch.from_numpy refuses the negative strides of a flipped view.
     batch = np.empty((len(plan.indices), crop_px, crop_px, patches.shape[3]), patches.dtype)
     samples = zip(plan.indices, plan.tops, plan.lefts, plan.flip_horizontal, plan.flip_vertical, strict=True)
     for out, (index, top, left, horizontal, vertical) in zip(batch, samples, strict=True):

@@ -42,10 +42,12 @@ def source_of(spec: str) -> Source:
     Only digits after the last @ are a size. For a folder whose name itself ends in @ and digits, add a slash; for one
     that is named demo, write ./demo.
     """
+    # DOTALL, because a folder's name may contain a line break.
     found = re.fullmatch(r"(.*?)(?:@(\d+))?", spec, re.DOTALL)
     assert found  # the pattern matches everything
     name, colon, where = found[1].partition(":")
     kind = KINDS.get(name)
+    # A kind with a colon in its form needs something after it; the others take none.
     if kind is None or bool(colon) != (":" in kind.form) or bool(colon) != bool(where):
         raise DataError(f"data={spec!r} is not a choice; choose from {_forms()}; for example {_example(kind)}")
     return kind.build(where, _patch_px(spec, kind, found[2]))

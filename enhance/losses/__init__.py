@@ -47,6 +47,7 @@ class Losses:
         if not active:
             raise ValueError(f"all loss weights are 0; at least one must be above 0: {', '.join(names)}")
         device = torch.device(device)
+        # Tensors on the device, so that a phase can overwrite a weight without making the host wait.
         self.weights = {name: torch.tensor(w, dtype=torch.float32, device=device) for name, w in active.items()}
         self._paired = {name: build(config, device) for name, build in PAIRED_TERMS.items() if name in active}
         self._of_output = {name: build(config) for name, build in OUTPUT_TERMS.items() if name in active}
@@ -75,6 +76,7 @@ class Losses:
         if output.shape != target.shape:
             raise ValueError(f"output {tuple(output.shape)} and target {tuple(target.shape)} must have the same shape")
         seen = self._view(output)
+        # Only the output's pass through VGG-19 must be kept for the backward pass.
         with torch.no_grad():
             wanted = self._view(target)
         return {name: term(seen, wanted) for name, term in self._paired.items()}
@@ -85,6 +87,7 @@ class Losses:
 
 def _features(config: LossConfig, device: torch.device, channels_last: bool) -> VGG19Features | None:
     """An extractor for every layer that some active term needs; None if none does."""
+    # Layers may repeat: the extractor keeps each one once.
     layers = [config.content_layer] if config.content > 0 else []
     layers += style_layers(config.style_layer) if config.style > 0 else []
     if not layers:

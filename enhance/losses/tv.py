@@ -23,6 +23,7 @@ def tv_paper(output: Tensor) -> Tensor:
     one image. It shrinks with larger patches, as 1 / sqrt(C H W).
     """
     output = output.float()
+    # dx ends a column early and dy a row early; each is cut where the other one ends.
     dx, dy = output[:, :, :-1].diff(dim=3), output[:, :, :, :-1].diff(dim=2)
     norms: Tensor = torch.linalg.vector_norm(dx + dy, dim=(1, 2, 3))
     return norms.mean() / output[0].numel()

@@ -70,6 +70,7 @@ class VGG19Features:
         return maps
 
 
+# Two networks at most, because each takes up to 80 MB.
 @lru_cache(maxsize=2)
 def vgg19(last: int, weights: str, device: str, channels_last: bool) -> nn.Sequential:
     """Modules 0 to `last` of VGG-19's `features`, frozen, in evaluation mode; the rest is never built.
@@ -97,8 +98,10 @@ def _empty(last: int) -> nn.Sequential:
             continue
         # Allocated without initialization, which would draw from torch's global generator.
         conv = nn.Conv2d(channels, outputs, 3, padding=1, device="meta").to_empty(device="cpu")
+        # In place, which saves a map per layer: the gradient of a convolution does not need its output.
         layers += [conv, nn.ReLU(inplace=True)]
         channels = outputs
+        # `last` is a ReLU, so it is reached here and never after a pool.
         if len(layers) > last:
             break
     return nn.Sequential(*layers)

@@ -108,6 +108,7 @@ def build(family: str, *, seed: int, **parameters: Scalar) -> Network:
     Raises ConfigError (a ValueError) with every problem at once: an unknown family or parameter, a value outside its
     domain.
     """
+    # Through `from_flat`, so that names and values are checked as in a sweep.
     flat = {"net.family": family, **{f"net.{name}": value for name, value in parameters.items()}}
     return build_net(from_flat(flat).net, seed)
 

@@ -43,6 +43,7 @@ class Curve(Network):
         base = FAMILIES[config.base.family].build(config.base, generator)
         super().__init__(config, deep_channels=base.deep_channels)
         self.base = base
+        # Built after the base, so that the base draws what it would draw alone.
         self.block = CurveBlock(base.deep_channels, config.degree, generator)
         self.enabled = True
         self._control_point: Tensor | None = None

@@ -64,6 +64,7 @@ def same_transposed(in_channels: int, out_channels: int, kernel: int, *, stride:
 
 
 def _same_padding(kernel: int, stride: int) -> tuple[int, int]:
+    # For sizes that are multiples of the stride, as `multiple_of` ensures.
     total = kernel - stride
     return total // 2, total - total // 2
 
@@ -120,6 +121,7 @@ def start_near_input(last: nn.Module) -> None:
 
 def initialize(layer: Weighted, generator: torch.Generator) -> None:
     """Initialize the weights and bias of `layer` in place, as DPED's code does."""
+    # trunc_normal_ takes absolute bounds, and by default cuts at 2, not at two deviations.
     bound = 2 * WEIGHT_STD
     nn.init.trunc_normal_(layer.weight, std=WEIGHT_STD, a=-bound, b=bound, generator=generator)
     if layer.bias is not None:
@@ -132,6 +134,8 @@ def initialize_all(module: nn.Module, init: str, generator: torch.Generator) -> 
     init: "dped": see the module. "he": normal with a deviation that preserves the scale of activations (He et al.
     2015), biases 0. "pix2pix": normal with deviation 0.02, norm scales likewise around 1, biases 0; also CycleGAN's.
     """
+    # For "dped" and "he", norms and PReLUs already hold the right values: their constructors, which draw nothing, have
+    # run. Only layers from `blank` come without values.
     for layer in module.modules():
         if isinstance(layer, Weighted):
             _INITS[init](layer, generator)

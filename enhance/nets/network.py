@@ -42,6 +42,7 @@ def apply(net: Network, images: Tensor) -> Tensor:
     if not (down or right):
         output: Tensor = net(images)
         return output
+    # Not "reflect", which cannot pad a picture by its own size or more.
     output = net(F.pad(images, (0, right, 0, down), mode="replicate"))
     return output[..., :height, :width]
 
@@ -88,6 +89,7 @@ def reseed(net: nn.Module, seed: int) -> None:
     """Restart the noise of every Dropout in `net`, each from a different seed derived from `seed`."""
     layers = [layer for layer in net.modules() if isinstance(layer, Dropout)]
     for index, layer in enumerate(layers):
+        # Networks of one rule have neighboring seeds; the factor exceeds any number of layers, so they share no noise.
         layer.reseed(seed * 1_000_003 + index)
 
 

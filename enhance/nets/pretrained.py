@@ -15,7 +15,9 @@ from enhance.config.files import FILE, content_digest, path_and_digest
 
 State = Mapping[str, Tensor]
 
+# Raised if the file, the network or torchvision is missing, or a checksum is wrong.
 _FAILED = (OSError, HTTPException, ImportError, RuntimeError)
+# Raised by `torch.load` for files of another kind.
 _UNREADABLE = (EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError)
 
 
@@ -39,6 +41,7 @@ def load_state(network: str, weights: str, imagenet: Callable[[], State]) -> Sta
     except _FAILED as error:
         raise WeightsUnavailable(network, weights, f"{type(error).__name__}: {error}") from error
     except _UNREADABLE as error:  # not torch's own text, which recommends loading the file unsafely
+        # A ValueError itself, raised by `_read`.
         if isinstance(error, WeightsUnavailable):
             raise
         reason = f"the file cannot be read safely as a state dict ({type(error).__name__})"
@@ -57,6 +60,7 @@ def fill(module: torch.nn.Module, network: str, weights: str, state: State, pref
     try:
         module.load_state_dict(found)  # strict about missing entries, except for those counters
     except (RuntimeError, TypeError) as error:
+        # torch names every missing entry: 4,700 characters for a ResNet-34.
         reason = f"not a state dict of {network}: {' '.join(str(error).split())[:200]}"
         raise WeightsUnavailable(network, weights, reason) from error
 

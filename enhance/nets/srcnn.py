@@ -28,4 +28,5 @@ class SRCNN(Network):
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
         deep = self.features(images)
+        # float: under autocast a convolution returns bfloat16, which is too coarse for pixels.
         return self.last(deep).float(), deep

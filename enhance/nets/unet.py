@@ -52,6 +52,7 @@ class UNet(Network):
                 widths[level + 1] * (1 if level == last else 2),
                 widths[level],
                 config.norm if level > 0 else "none",
+                # last - level counts the up-layers from the innermost, which is 0.
                 config.dropout if last - level < dropout_layers(config.levels) else 0.0,
             )
             for level in reversed(range(config.levels))
@@ -64,6 +65,7 @@ class UNet(Network):
         for layer in self.down:
             x = layer(x)
             skips.append(x)
+        # The innermost map has no partner on the way up.
         deep = skips.pop()
         x = self.up[0](deep)
         for layer in self.up[1:]:

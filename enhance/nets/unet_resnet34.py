@@ -108,8 +108,10 @@ def _empty_encoder() -> Any:
 
     with torch.device("meta"):  # so that the constructor draws nothing from torch's global generator
         net = resnet34()
+    # Neither is used here, and fc would bring weights that nobody trains.
     net.avgpool = net.fc = nn.Identity()
     net.to_empty(device="cpu")
+    # to_empty leaves running statistics uninitialized too; convolutions are drawn by `initialize_all`.
     for layer in net.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()

@@ -100,6 +100,7 @@ def _align(job: Job) -> tuple[Pixels, Pixels, Report]:
 
 def write_result(path: Path, inputs: Pixels, targets: Pixels, report: Report) -> None:
     """Save a result at `path`, preceded by its sha256. The file appears complete or not at all."""
+    # In memory first, because the digest stands before what it covers.
     file = io.BytesIO()
     np.savez(file, inputs=inputs, targets=targets, report=np.array(json.dumps(report)))
     raw = file.getvalue()
@@ -120,6 +121,7 @@ def read_result(path: Path) -> tuple[Pixels, Pixels, Report] | None:
         raw = path.read_bytes()
     except FileNotFoundError:
         return None
+    # Before np.load, which may fail in many ways on damaged bytes.
     if hashlib.sha256(raw[_DIGEST_BYTES:]).digest() != raw[:_DIGEST_BYTES]:
         return None
     with np.load(io.BytesIO(raw[_DIGEST_BYTES:]), allow_pickle=False) as arrays:

@@ -1,4 +1,6 @@
-"""Two degradations from paper 001 (pix2pix): Gaussian blur, and exposures by a camera with little dynamic range."""
+"""Two degradations from Jain et al. ("Pix2Pix based Image Enhancement"): Gaussian blur, and exposures by a camera with
+little dynamic range.
+"""
 
 import math
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ class Blur:
 
     def degrade(self, photograph: Pixels, rng: np.random.Generator) -> tuple[Pixels, ...]:
         """Blur a (H, W, 3) photograph; nothing is random."""
+        # 0 along the last axis, which is color.
         sigma_px = (self.sigma_px, self.sigma_px, 0)
         blurred = ndimage.gaussian_filter(photograph.astype(np.float32), sigma_px, mode="reflect", truncate=_BLUR_REACH)
         return (np.rint(blurred).astype(np.uint8),)

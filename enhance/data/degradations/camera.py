@@ -108,6 +108,7 @@ class Camera:
         if not self.shift_px or not self.max_shift_px:
             return light
         shifts = nodes * self.shift_px
+        # Longer shifts are shortened and keep their direction; 1e-9 keeps a shift of 0 from dividing by 0.
         shifts *= np.minimum(1, self.max_shift_px / np.maximum(np.hypot(*shifts), 1e-9))
         here = np.mgrid[: light.shape[0], : light.shape[1]].astype(np.float32)
         # Linear interpolation: an average of shifts is never longer than the longest, so max_shift_px holds in between.

@@ -30,13 +30,13 @@ _STRIP_ROWS = 256  # converted at a time: as floats, a whole photograph would fi
 
 
 class ColorError(ValueError):
-    """The colors of a file that cannot be known."""
+    """Raised for a file whose colors cannot be determined."""
 
 
 def to_srgb(values: Patches, image: Image.Image) -> tuple[Pixels, str]:
-    """The (H, W, 3) uint8 or uint16 `values` of an opened `image` as 8-bit sRGB, and the space they came from.
+    """Convert the (H, W, 3) uint8 or uint16 `values` of an opened `image` to 8-bit sRGB; also name their own space.
 
-    That name is "" where the values are sRGB already; those are only rounded. Colors outside of sRGB are clipped, white
+    The name is "" if the values are sRGB already; those are only rounded. Colors outside sRGB are clipped, and white
     stays white (relative colorimetric). Raises ColorError.
     """
     profile = image.info.get("icc_profile")
@@ -49,13 +49,13 @@ def to_srgb(values: Patches, image: Image.Image) -> tuple[Pixels, str]:
 
 
 def eight_bits(values: Patches) -> Pixels:
-    """uint8 or uint16 values as uint8: rounded, where the high byte alone would be up to a level too low."""
+    """uint8 or uint16 values as uint8, rounded: the high byte alone would be up to a level too low."""
     return np.asarray(values if values.dtype == np.uint8 else (values.astype(np.uint32) + 128) // 257, np.uint8)
 
 
 @functools.lru_cache(maxsize=16)  # the pictures of one folder share a few profiles
 def _transform_of(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
-    """The profile's name and what takes its colors to sRGB; None where they are sRGB's."""
+    """The profile's name, and the transform from its colors to sRGB, or None if they are sRGB already."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
@@ -63,6 +63,7 @@ def _transform_of(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | Non
         name = " ".join(ImageCms.getProfileDescription(source).split())
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         raise ColorError(f"its ICC profile is no profile of RGB colors: {error}") from error
+    # A profile's name says little. Whether it is sRGB shows in where it takes 729 colors from the whole cube.
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     lattice = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
     moved = np.abs(_applied(transform, lattice).astype(int) - lattice).max()
@@ -94,14 +95,14 @@ class _Space:
 
 
 def _space_of(image: Image.Image) -> _Space | None:
-    """What the file says without a profile; None for sRGB."""
+    """The space that a file without a profile declares; None for sRGB."""
     info = image.info
     if "srgb" in info:  # PNG: it overrides gAMA and cHRM
         return None
     if "gamma" in info or "chromaticity" in info:
         return _png_space(info.get("gamma", 1 / USUAL_EXPONENT), info.get("chromaticity", SRGB))
     exif = image.getexif()
-    # The rule of DCF 2.0 for Adobe RGB; some cameras write no profile beside it. Others write 2 for the color space.
+    # DCF 2.0 marks Adobe RGB by "R03", and some cameras add no profile. Others write 2 for the color space.
     if exif.get_ifd(_INTEROP_IFD).get(_INTEROP_INDEX) == "R03" or exif.get_ifd(_EXIF_IFD).get(_COLOR_SPACE) == 2:
         return _Space("Adobe RGB (EXIF)", ADOBE_EXPONENT, ADOBE_RGB)
     return None

@@ -50,6 +50,7 @@ def list_pictures(folder: Path, suffixes: tuple[str, ...]) -> Listing:
     Raises DataError if the folder does not exist or cannot be read.
     """
     inside = names_in(folder)
+    # os.path's tests answer False where Path's raise, as for names in a folder that may be listed but not entered.
     folders = [name for name in inside if os.path.isdir(folder / name)]
     names = sorted(set(inside) - set(folders))
     pictures = [name for name in names if name.lower().endswith(suffixes) and not is_special(folder / name)]
@@ -111,6 +112,7 @@ def format_spec(kind: str, where: Path | str | None, size_px: int | None) -> str
 def by_number(name: str) -> tuple[int, int, str]:
     """Sort key that puts 2.jpg before 10.jpg, and names that are not numbers after all others, alphabetically."""
     stem = name.rpartition(".")[0]
+    # isdecimal, because isdigit is true of "²" too, which int() refuses.
     return (0, int(stem), name) if stem.isdecimal() else (1, 0, name)
 
 

@@ -75,7 +75,7 @@ def strict_pillow() -> Iterator[None]:
 
 
 def read_patch(path: Path, size_px: int) -> Picture:
-    """A square RGB JPEG of exactly `size_px`, converted to sRGB. Raises PictureError."""
+    """Read a square RGB JPEG of exactly `size_px` and convert it to sRGB. Raises PictureError."""
     with _open_picture(path, "JPEG") as image:
         if image.size != (size_px, size_px):
             raise PictureError("wrong size", f"{image.width}x{image.height} px, not {size_px}x{size_px}")
@@ -85,10 +85,10 @@ def read_patch(path: Path, size_px: int) -> Picture:
 
 
 def read_picture(path: Path, max_side_px: int | None = None) -> Picture:
-    """A JPEG or PNG photograph the right way up (EXIF), as sRGB of 8 bits, no side above `max_side_px`.
+    """Read a JPEG or PNG photograph: the right way up (EXIF), 8-bit sRGB, no side longer than `max_side_px`.
 
-    An alpha channel or a transparent color is dropped where the picture is opaque everywhere. Raises PictureError;
-    "not RGB" for grayscale (it has no color to learn), palettes and the like.
+    An alpha channel or a transparent color is dropped if the picture is opaque everywhere. Raises PictureError, with
+    "not RGB" for palettes and for grayscale, which has no color to learn.
     """
     with _open_picture(path, "JPEG", "PNG") as image:
         if image.mode not in ("RGB", "RGBA"):
@@ -97,6 +97,7 @@ def read_picture(path: Path, max_side_px: int | None = None) -> Picture:
         _refuse_transparency(values, image)
         picture = _in_srgb(values[..., :3], image)
         upright = Image.fromarray(picture.pixels)
+        # exif_transpose finds the orientation in `info`, which fromarray leaves empty.
         upright.info = image.info
         upright = ImageOps.exif_transpose(upright)
         changes = picture.changes
@@ -139,7 +140,8 @@ def _refuse_transparency(values: Patches, image: Image.Image) -> None:
     top = np.iinfo(values.dtype).max
     if values.shape[2] == 4 and values[..., 3].min() < top:
         raise PictureError("transparent", "its alpha channel is not opaque")
-    color = image.info.get("transparency")  # PNG's tRNS
+    # PNG's tRNS: one color, of the file's depth, whose pixels are transparent.
+    color = image.info.get("transparency")
     if color is not None and (values[..., :3] == np.asarray(color)).all(axis=-1).any():
         raise PictureError("transparent", f"its color {color} marks transparent pixels")
 
@@ -158,6 +160,7 @@ def _open_picture(path: Path, *formats: str) -> Iterator[ImageFile.ImageFile]:
             yield image
     except PictureError:
         raise
+    # Raised by Image.open itself, whose limit of 89,478,485 pixels lies a little above ours.
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError("too large", f"more than {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:

@@ -11,6 +11,7 @@ def encode(light: Light) -> Light:
     return np.asarray(np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055))
 
 
+# A table of 256 powers instead of one power per pixel: what is converted has 8 bits.
 def _linear_light() -> Light:
     encoded = np.arange(256) / 255
     light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

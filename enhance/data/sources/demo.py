@@ -14,7 +14,9 @@ from enhance.data.reading.pictures import Picture, PictureError, Tally, strict_p
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import Pixels
 
-# All are part of the installed package. "motorcycle_right" is left out: with the left one it forms a stereo pair.
+# All are part of the installed package. "motorcycle_right" is left out: with the left one it forms a stereo pair. The
+# order is part of the data: a photograph's place seeds its degradation, and if patches are large, the last is for
+# validation.
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 
 

@@ -102,7 +102,7 @@ class Dped:
         trained: dict[bytes, str],
         progress: Callable[[str], None],
     ) -> None:
-        """Adds one split; `trained` maps the digests of all training patches so far to their pairs."""
+        """Add one split; `trained` maps the digests of all training patches so far to their pairs."""
         phone, target = self._listings(split)
         names = sorted({*phone.pictures, *target.pictures}, key=by_number)
         if not names:
@@ -143,6 +143,7 @@ class Dped:
             except PictureError as error:
                 return error
 
+        # Threads are enough: Pillow gives up the interpreter's lock while it decodes.
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             for start in range(0, len(names), _CHUNK):  # pool.map alone would decode everything at once
                 chunk = names[start : start + _CHUNK]
@@ -156,9 +157,10 @@ def _whole(read: "_Pair | PictureError") -> _Pair:
 
 
 def _refuse_trained(split: str, pair: _Pair, place: str, trained: dict[bytes, str]) -> None:
-    """Raises PictureError where a patch of a test pair has the very pixels of a training patch, of either side."""
+    """Raise PictureError if a patch of a test pair has exactly the pixels of a training patch of either side."""
     for picture in pair:
         digest = hashlib.sha256(picture.pixels.tobytes()).digest()
+        # SPLITS has "train" first, so all training patches are known when the first test pair comes.
         if split == "train":
             trained.setdefault(digest, place)
         elif digest in trained:

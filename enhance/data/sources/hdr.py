@@ -1,4 +1,6 @@
-"""LDR-HDR pairs in the layout of HanbyolJang's LDR-HDR-pair_Dataset, the data of paper 001's task C (section 3.4).
+"""LDR-HDR pairs in the layout of HanbyolJang's LDR-HDR-pair_Dataset, the data of task C in Jain et al. (section 3.4).
+
+Below, "the paper" is theirs, "Pix2Pix based Image Enhancement".
 
 HDR/HDR_NNN.hdr is a scene; LDR_exposure_-2/LDR_NNN.jpg, LDR_exposure_0/... and LDR_exposure_+2/... are a camera's
 pictures of it at three exposures, each of which forms a pair of its own, as in the paper. Scene numbers have gaps.
@@ -83,6 +85,7 @@ class Hdr:
     def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
         """Add all usable pairs. Raises DataError if too many had to be left out, or OpenCV is not installed."""
         scenes, excluded, changed, seen = self._scenes(), Tally(), Tally(), dict[str, str]()
+        # `find` has made sure of two scenes, so one is left for training.
         val_count = max(1, round(len(scenes) * VAL_SHARE))
         with strict_pillow():
             for done, number in enumerate(scenes):
@@ -110,6 +113,7 @@ class Hdr:
             for name in listing.pictures:
                 if number := _NUMBER[folder].fullmatch(name):
                     scenes.setdefault(number[1], {})[folder] = listing.folder / name
+        # By value, then by text, since a folder may hold both 7 and 007.
         return {number: scenes[number] for number in sorted(scenes, key=lambda number: (int(number), number))}
 
     def _ignored(self) -> Tally:
@@ -181,6 +185,7 @@ def read_radiance(path: Path) -> Light:
         read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise PictureError("unreadable", f"{path.name}: {error}") from error
+    # OpenCV returns None for most files that it cannot read, instead of raising.
     if read is None or read.dtype != np.float32 or read.ndim != 3 or read.shape[2] != 3:
         raise PictureError("unreadable", f"{path.name} is not a complete Radiance file")
     if not np.isfinite(read).all() or read.min() < 0:

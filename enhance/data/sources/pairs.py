@@ -83,7 +83,8 @@ class Pairs:
         if not pairs._stems(Tally()):
             has = " and ".join(list_pictures(folder, SUFFIXES).contents() for folder in (pairs.phone, pairs.dslr))
             raise DataError(f"{pairs.phone} and {pairs.dslr} have no pictures of equal name; they have {has}")
-        _kornia_version()  # fail now rather than in the workers
+        # Fail now rather than in the workers.
+        _kornia_version()
         return pairs
 
     @property
@@ -144,6 +145,7 @@ class Pairs:
 
     def _alignment(self) -> dict[str, object]:
         """Everything that determines the patches, except for the photographs."""
+        # kornia's SIFT and RANSAC decide which patches there are, so its version counts like our code.
         code = code_digest(*CODE)
         return {"patch_px": self.patch_px, "kornia": _kornia_version(), "code": code}
 
@@ -164,6 +166,7 @@ class Pairs:
         for folder, side, other in zip((self.phone, self.dslr), sides, reversed(sides), strict=True):
             for stem in side.keys() - other.keys():
                 ignored.add("no partner", str(folder / side[stem]))
+        # by_number takes file names and cuts them at their last dot.
         common = sorted(sides[0].keys() & sides[1].keys(), key=lambda stem: by_number(f"{stem}."))
         return {stem: (sides[0][stem], sides[1][stem]) for stem in common}
 
@@ -201,6 +204,7 @@ class Pairs:
             reports[report["stem"]] = report
             patches = sum(report["kept"] for report in reports.values())
             windows = sum(sum(report["rejected"].values()) for report in reports.values())
+            # At the pace of this attempt: pairs kept from an earlier one took it no time.
             left_s = (time.monotonic() - began) / (len(reports) - before) * (len(jobs) - len(reports))
             progress(
                 f"aligning {self.spec}: {len(reports)} of {len(jobs)} pairs of photographs, {patches} patches kept, "
@@ -224,6 +228,7 @@ class Pairs:
 def _usable(jobs: list[Job], reports: dict[str, Report], excluded: Tally) -> list[Job]:
     usable, seen = [], dict[str, str]()
     for job in jobs:
+        # In the order of the jobs, not in that in which workers finished, so that the first of two copies stays.
         report = reports[job.stem]
         copies = [seen[digest] for digest in report["digests"] if digest in seen]
         if report["excluded"]:

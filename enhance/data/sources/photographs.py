@@ -90,10 +90,12 @@ class PhotographPairs:
         """Add the pairs of all usable photographs. Raises DataError if too many cannot be used."""
         excluded, changed = Tally(), Tally()
         with strict_pillow():
+            # Each photograph is read twice, to check it and to pack it, so that they need not all be in memory.
             names = self._usable(excluded, changed, progress)
             val_count = self.photographs.val_count(len(names), self.cut.patch_px)
             photographs = self._read(names, progress)
             if val_count:
+                # One generator: the first call takes the training photographs from it, the second the rest.
                 train_count = len(names) - val_count
                 self.pairing.add(writer, "train", itertools.islice(photographs, train_count))
                 self.pairing.add(writer, "val", photographs, first_index=train_count)

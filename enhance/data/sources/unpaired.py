@@ -1,7 +1,7 @@
 """Two unpaired image sets in the layout of CycleGAN's datasets: folders trainA, trainB, testA, testB of JPEGs.
 
-In iphone2dslr_flower, used by paper 004, A is the phone and B the DSLR. Here A becomes the inputs and B the targets;
-the train folders are for training, the test folders for validation.
+In iphone2dslr_flower, which Keras' CycleGAN example uses, A is the phone and B the DSLR. Here A becomes the inputs and
+B the targets; the train folders are for training, the test folders for validation.
 """
 
 import hashlib
@@ -38,9 +38,9 @@ class Unpaired:
     """The four folders. Each picture's shorter side is resized to `patch_px` (bicubic, as in CycleGAN's code), then the
     central square is cut out.
 
-    A test picture with exactly the pixels of a training picture of either side is left out: paper 000 reused its split
-    folders without clearing them, so all of its test pairs were also training pairs. A copy saved with a different JPEG
-    quality has different pixels and goes unnoticed.
+    A test picture with exactly the pixels of a training picture of either side is left out: the EnhanceGAN
+    re-implementation (Kwan 2025) reused its split folders without clearing them, so all of its test pairs were training
+    pairs too. A copy saved with a different JPEG quality has different pixels and goes unnoticed.
     """
 
     folder: Path
@@ -106,6 +106,7 @@ class Unpaired:
                 read = read_picture(listing.folder / name)
                 picture = self._square(read.pixels)
                 digest = hashlib.sha256(picture.tobytes()).hexdigest()
+                # Both train folders come first in FOLDERS, so every training picture is known here.
                 if split == "train":
                     trained.setdefault(digest, place)
                 elif digest in trained:

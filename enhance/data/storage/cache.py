@@ -110,6 +110,7 @@ def _open_whole(path: Path) -> PatchStore | None:
 @contextlib.contextmanager
 def exclusive_lock(path: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock file at `path`, waiting for it if necessary."""
+    # The file stays behind: if it were removed, one process could lock the old file and another a new one of its name.
     with path.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -53,6 +53,7 @@ def open_delivered(
     found in the cache is verified too. Any number of processes may call this at once: one fetches, the others wait.
     Raises DataError with a message for the user if the store is not available.
     """
+    # Not verified again: the machine that packed it has done so.
     shared = _same(transfer.path, transfer, verify=False)
     if shared is not None:
         return shared
@@ -91,9 +92,12 @@ def _fetch(path: Path, transfer: StoreTransfer, fetch: Callable[[int], bytes]) -
         store = PatchStore.open(temporary, verify=True)
         if store.fingerprint != transfer.fingerprint:
             raise DataError(f"the file received as {path.name} has other data ({store.fingerprint})")
+        # Not linked like a packed store: a damaged file may stand in the way, and this one is known to be whole. Nor is
+        # the folder synced: a name that a crash loses is fetched again.
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    # Opened anew, because a store knows its path, and pickles as that.
     return PatchStore.open(path)
 
 

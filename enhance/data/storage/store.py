@@ -28,7 +28,9 @@ from enhance.data.storage.errors import DataError
 Pixels = npt.NDArray[np.uint8]
 Patches = npt.NDArray[np.uint8 | np.uint16]  # value / 255 or value / 65535 is in [0, 1]
 
+# The line end, as in PNG's magic, shows a file that was transferred as text.
 MAGIC = b"TSTRIP\r\n"
+# Version 2: two sides with a dtype of their own, paired or not.
 VERSION = 2
 SPLITS = ("train", "val")
 SIDES = ("input", "target")
@@ -36,6 +38,7 @@ ARRAYS = ("train_input", "train_target", "val_input", "val_target")
 DTYPES: dict[str, np.dtype[Any]] = {"uint8": np.dtype(np.uint8), "uint16": np.dtype("<u2")}
 
 PREAMBLE = struct.Struct("<8sQQQ32s")  # magic, version, header offset, header length, sha256 of the header
+# Read at a time, to bound the memory.
 _HASH_BYTES = 1 << 24
 _BLOCK_ALIGNMENT = 8  # bytes
 
@@ -156,6 +159,7 @@ def _map(path: Path) -> mmap.mmap:
             length = os.fstat(file.fileno()).st_size
             if length < PREAMBLE.size:
                 raise StoreError(f"{path} is damaged: {length} bytes are too few for a store")
+            # The mapping stays valid when the file is closed, and even when it is deleted.
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:
         raise DataError(f"there is no packed data at {path} on this machine") from None

@@ -86,6 +86,7 @@ class StoreWriter:
         counts = {split: self.counts[f"{split}_input"] for split in SPLITS} if self._paired else self.counts
         header = {
             "spec": self._spec,
+            # Of the pixels and their layout alone: it identifies the data of a trial, wherever they came from.
             "fingerprint": hashlib.sha256(f"{layout_text} {payload_sha256}".encode()).hexdigest()[:16],
             "payload_sha256": payload_sha256,
             "layout": dataclasses.asdict(layout),
@@ -101,6 +102,7 @@ class StoreWriter:
         if self._paired not in (None, paired):
             raise ValueError("a store holds either pairs (add) or two unpaired sides (add_side), not both")
         for side, patch in patches.items():
+            # The first patch decides the shape, and the first of each side its dtype.
             shape, dtype = self._shape or patch.shape, self._dtypes.get(side, patch.dtype.name)
             alike = (patch.shape, patch.dtype.name) == (shape, dtype)
             if not alike or dtype not in DTYPES or shape[2:] != (3,) or 0 in shape:

@@ -155,7 +155,7 @@ def test_parts_that_do_not_go_together_are_named_with_the_reason(values: dict[st
 
 
 def test_batch_norm_under_a_gradient_penalty_is_refused_with_the_reason() -> None:
-    """Paper 000's critic was a pretrained network full of batch norms, under a penalty on each sample's gradient."""
+    """The EnhanceGAN re-implementation had a pretrained critic full of batch norms, under such a penalty."""
     values: dict[str, Scalar] = {
         "loss.adversarial": 1.0,
         "critic.family": "patch",

@@ -74,7 +74,7 @@ def test_generator_and_critic_learn_in_turns_and_leave_each_other_alone(demo: Pa
 
 @pytest.mark.parametrize("weight", [0.5, 1.0, 5.0])
 def test_the_adversarial_weight_is_the_configured_one(demo: PatchStore, weight: float) -> None:
-    """Paper 000's micro-runs weighed the adversarial term with 1.0 whatever the configuration said."""
+    """The EnhanceGAN re-implementation weighed the term with 1.0, whatever its configuration said."""
     stats = rule(demo, loss__pixel=3.0, loss__adversarial=weight).train_step(0)  # type: ignore[attr-defined]
     expected = 3.0 * stats.terms["pixel"] + weight * stats.terms["adversarial"]
     torch.testing.assert_close(stats.total, expected)

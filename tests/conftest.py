@@ -1,4 +1,9 @@
-"""Settings for all tests: property tests have no deadline, and the demo data are packed once."""
+"""Settings for all tests: one temporary folder, no deadlines, and the demo data, packed once."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -7,6 +12,34 @@ from enhance.data import PatchStore, open_data
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+TEMPORARY = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the suite, with all its processes, a temporary folder of its own, so that leavings are seen."""
+    if not hasattr(config, "workerinput"):  # the processes of xdist inherit it
+        config.stash[TEMPORARY] = Path(tempfile.mkdtemp(prefix="ts-"))  # short: Ray puts sockets there
+        os.environ["TMPDIR"] = str(config.stash[TEMPORARY])
+        tempfile.tempdir = None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail if a test left something behind. The folder of a suite that failed is kept to be looked at."""
+    folder = session.config.stash.get(TEMPORARY, None)
+    if folder is None:
+        return
+    # pytest's own folders go with the whole one, and so do the logs that Ray keeps of every session.
+    names = sorted(path.name for path in folder.iterdir())
+    left = [name for name in names if name != "ray" and not name.startswith("pytest-of-")]
+    if left:
+        print(f"\n\ntests left behind: {', '.join(left)}")
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+    if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        shutil.rmtree(folder)
+    else:
+        print(f"\n\ntemporary files are kept in {folder}")
 
 
 @pytest.fixture(scope="session")

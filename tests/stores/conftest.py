@@ -57,6 +57,7 @@ def s3_server() -> Iterator[Server]:
             *("-s3", f"-s3.port={port}", f"-s3.port.grpc={port_rpc}", f"-s3.localSocket={folder}/s3", "-iam=false"),
             *("-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={folder / 's3.json'}"),
         ]
+        stack.callback(_remove_sockets, (master_rpc, volume_rpc, filer_rpc, port_rpc))
         stack.enter_context(running([_program("weed"), *arguments], folder / "log", port))
         address = f"http://127.0.0.1:{port}"
         keys = {"access_key": WRITER[0], "secret_key": WRITER[1]}
@@ -113,6 +114,13 @@ def _identity(who: tuple[str, str], actions: Sequence[str]) -> dict[str, object]
     return {"name": name, "credentials": [{"accessKey": name, "secretKey": secret}], "actions": list(actions)}
 
 
+def _remove_sockets(ports: Sequence[int]) -> None:
+    """SeaweedFS puts these into /tmp, whatever TMPDIR is, and a killed server leaves them there."""
+    for port in ports:
+        for socket_file in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):
+            socket_file.unlink()
+
+
 def _program(name: str) -> str:
     """A program that came with a package of the extra `test`."""
     found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
@@ -122,8 +130,12 @@ def _program(name: str) -> str:
 
 @contextlib.contextmanager
 def running(arguments: Sequence[str], log: Path, port: int) -> Iterator[None]:
-    """A server, from when its port answers until the end of the block."""
-    with log.open("w") as out, subprocess.Popen(arguments, stdout=out, stderr=out, stdin=subprocess.DEVNULL) as process:
+    """A server, from when its port answers until the end of the block. Its temporary files lie beside its log."""
+    own = {**os.environ, "TMPDIR": str(log.parent)}
+    with (
+        log.open("w") as out,
+        subprocess.Popen(arguments, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=own) as process,
+    ):
         try:
             wait_until(lambda: process.poll() is not None or _answers(port), log.read_text)
             assert process.poll() is None, log.read_text()

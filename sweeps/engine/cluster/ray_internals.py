@@ -5,6 +5,7 @@ the one that was read. To raise the cap, read the parts again and run test_ray_i
 where they are used: a process that asks a cluster one question does not load Tune.
 """
 
+from pathlib import Path
 from typing import Any
 
 VERSION = "2.60"
@@ -32,6 +33,15 @@ def cluster_nodes(address: str) -> tuple[str, dict[str, str]]:
     resolved = str(canonicalize_bootstrap_address_or_die(address))
     known = GcsClient(address=resolved).get_all_node_info()
     return resolved, {key.hex(): node.node_manager_address for key, node in known.items() if node.state == NODE_ALIVE}
+
+
+def session_folder() -> Path:
+    """The folder of this machine in which Ray keeps the logs and sockets of its session. Ray must have been started."""
+    from ray._private import worker
+
+    node = worker._global_node
+    assert node is not None, "Ray has not been started"
+    return Path(node.get_session_dir_path())
 
 
 def end_autoscaler() -> None:

@@ -22,7 +22,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from sweeps.engine.cluster.nodes import Watch, gpu_share
-from sweeps.engine.cluster.ray_internals import empty_trial, let_actors_reuse_processes
+from sweeps.engine.cluster.ray_internals import empty_trial, let_actors_reuse_processes, session_folder
 from sweeps.engine.environment import code_hash, file_hash
 from sweeps.engine.protocol import CannotStart, Measurement, Work
 from sweeps.engine.run.controller import RunController
@@ -72,7 +72,9 @@ def run_on_ray(
             notice(change)
         tick()
 
-    with tempfile.TemporaryDirectory(prefix="teststrip-tune-") as scratch:
+    # Tune insists on a folder, although nothing reads it again. A killed driver cannot remove it, so it lies with what
+    # Ray leaves behind anyway.
+    with tempfile.TemporaryDirectory(prefix="teststrip-tune-", dir=session_folder()) as scratch:
         try:
             # tune.run, not Tuner: Tuner pickles the searcher (and with it the ledger) for a restore that never happens.
             tune.run(

@@ -1,6 +1,8 @@
 """The report in a real browser, from disk and offline. Skipped, with the reason, if there is no browser."""
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,11 +36,13 @@ def browser() -> Iterator[webdriver.Chrome]:
     for switch in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "host-resolver-rules=MAP * ~NOTFOUND"):
         options.add_argument(f"--{switch}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
+    # Chromium leaves a folder behind when it is ended.
+    with tempfile.TemporaryDirectory(prefix="ts-") as folder:
+        driver = webdriver.Chrome(options=options, service=Service(DRIVER, env={**os.environ, "TMPDIR": folder}))
+        try:
+            yield driver
+        finally:
+            driver.quit()
 
 
 @pytest.fixture

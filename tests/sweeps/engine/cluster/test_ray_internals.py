@@ -25,6 +25,7 @@ ROOT = Path(ray_internals.__file__).parents[3]
         (InnerGcsClient, "get_all_node_info"),
         (worker, "_global_node"),
         (node.Node, "kill_monitor"),
+        (node.Node, "get_session_dir_path"),
         (class_cache, "DEFAULT_ENV_VARS"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -20,6 +20,24 @@ def publish_file(final: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     _fsync(final.parent)  # without this, a power failure can lose the new name
+
+
+def make_folder(folder: Path, *inside: str) -> None:
+    """Make `folder`, the missing ones above it, and those named `inside` it, so that a power failure loses none.
+
+    Without this, a file can be durable in a folder whose own name is not. Raises OSError.
+    """
+    folder = folder.absolute()
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in inside:
+        (folder / name).mkdir(exist_ok=True)
+    if inside:
+        _fsync(folder)
+    # The name of a folder that exists is synced too: whoever made it may have been killed before doing so.
+    for made in missing or [folder]:
+        with suppress(PermissionError):  # a folder may be entered without being readable
+            _fsync(made.parent)
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.ledger.durable import publish_file, remove_temporaries
+from analysis.ledger.durable import make_folder, publish_file, remove_temporaries
 from analysis.ledger.files import (
     REQUESTS,
     Content,
@@ -109,7 +109,7 @@ def _check_empty(folder: Path) -> None:
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Hold the folder for this process alone, with the lock that drivers use."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with (folder / ".lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -166,7 +166,7 @@ def _copy_missing(lacking: Listed, folder: Path, there: set[str], done: Fetched,
     """Copy the files of one dataset in the order of their names, many at a time."""
     groups = _groups(lacking) if compact else [list(lacking.items())] if lacking else []
     for group in groups:
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         one_by_one = not compact or len(group) == 1
         work: Callable[[Location, int], Any] = partial(_copy, folder=folder, there=there) if one_by_one else _content
         with ThreadPoolExecutor(REQUESTS) as requests:

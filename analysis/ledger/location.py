@@ -19,6 +19,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
+from analysis.ledger.durable import make_folder
+
 SCHEMES = ("s3", "gs")
 KINDS = "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
 
@@ -206,7 +208,7 @@ def move(path: Location, target: Location) -> None:
         path.move(target)
     else:
         assert isinstance(target, Path), "a file stays where it is, in a folder or in a store"
-        target.parent.mkdir(exist_ok=True)
+        make_folder(target.parent)
         path.rename(target)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.ledger.durable import publish_file, remove_temporaries
+from analysis.ledger.durable import make_folder, publish_file, remove_temporaries
 from analysis.ledger.location import Location, StorePath, files
 from analysis.ledger.schema import DATASETS, VERSION, VERSION_KEY, column_type
 from sweeps.engine.ledger.lock import LedgerBusy, LedgerLost, hold
@@ -53,8 +53,7 @@ class Ledger:
         self.root = root
         # Before the lock, which is a file in the folder. A store needs no folders: they are prefixes of names.
         if isinstance(root, Path):
-            for dataset in DATASETS:
-                (root / dataset).mkdir(parents=True, exist_ok=True)
+            make_folder(root, *DATASETS)
         self._hold = hold(root, notice)
         # After the lock: until we hold it, a temporary may belong to a living writer, and others may add to `runs`.
         self._remove_temporaries()

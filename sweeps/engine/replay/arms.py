@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from analysis.ledger.durable import make_folder
 from analysis.ledger.location import Location
 from analysis.ledger.schema import ENDINGS, REPLAY
 from sweeps.engine.ledger.writer import Row, commit_file, encode
@@ -97,7 +98,7 @@ def keep(rows: Sequence[Row], run: Location) -> Location:
     started = rows[0]["started"].strftime("%Y%m%dT%H%M%S")
     folder = run / REPLAY.name
     if isinstance(folder, Path):
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
     final = folder / f"{started}-{rows[0]['replay']}.parquet"
     commit_file(rows, final)
     return final

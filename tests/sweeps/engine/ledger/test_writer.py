@@ -112,3 +112,21 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     leftover.write_bytes(b"half")
     Ledger(tmp_path).close()
     assert not leftover.exists()
+
+
+def test_the_names_of_new_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power failure may otherwise lose the folder of an acknowledged file."""
+    synced: set[str] = set()
+    fsync = os.fsync
+
+    def note(number: int) -> None:
+        synced.add(os.readlink(f"/proc/self/fd/{number}"))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", note)
+    root = tmp_path / "runs" / "run"
+    Ledger(root).close()
+    assert {str(tmp_path), str(root.parent), str(root)} <= synced
+    synced.clear()
+    Ledger(root).close()
+    assert {str(root.parent), str(root)} <= synced  # the one before may have been killed before it did so

@@ -18,7 +18,7 @@ from analysis.ledger.schema import DATASETS
 from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
 from sweeps.engine.cli.arguments import MOST_S, UsageError
-from sweeps.engine.cli.contract import check_contract, warning
+from sweeps.engine.cli.contract import RunMismatch, check_contract, warning
 from sweeps.engine.cli.display.live import Board, aside
 from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder
@@ -82,13 +82,15 @@ def grace_seconds() -> float:
 
 
 def read_rows(
-    run: Location, dataset: str, key: Sequence[str], *, held: bool = False
+    run: Location, dataset: str, key: Sequence[str], *, held: bool = False, keys_only: bool = False
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of a dataset in the order of their commits, the first of each key; and notes about damaged files.
 
-    Those of a run that this driver has `held` are put aside; those of other runs are skipped.
+    Those of a run that this driver has `held` are put aside; those of other runs are skipped. `keys_only` leaves out
+    every other column, since pictures are large.
     """
-    table, notes = read_table(run, dataset, key, refuse=put_aside if held else None)
+    each = (lambda table: table.select(list(key))) if keys_only else (lambda table: table)
+    table, notes = read_table(run, dataset, key, each, refuse=put_aside if held else None)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in table.to_pylist() if table is not None else []:
         rows.setdefault(tuple(row[name] for name in key), row)
@@ -152,19 +154,41 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
         history=prior,
     )
     if options.samples or options.photos:
-        recorded = {row["image"] for row in _own_rows(options.out, "originals", console)}
-        controller.gallery = Gallery(store, options.samples, options.photos, bool(sweep.budget.confirm), recorded)
-    if runs:
-        rows = {name: _own_rows(options.out, name, console) for name in ("starts", "reports", "trials")}
-        controller.restore(**rows, other_code=any(row["run.code"] != context.code for row in runs))
+        controller.gallery = _gallery(sweep, options, store, console)
+    _restore(controller, options, runs, console)
     ledger.promise_columns(full_rows(sweep, context, paired=store.paired))
     ledger.commit("runs", [_run_row(run, sweep, options, contract) | {"accepted": encode(accepted)} | columns])
     return controller
 
 
-def _own_rows(run: Location, name: str, console: Console) -> list[dict[str, Any]]:
+def _restore(controller: RunController, options: Options, runs: Sequence[dict[str, Any]], console: Console) -> None:
+    """Take up what earlier invocations have written, also where no file of `runs` is left to say how they were started.
+
+    Raises RunMismatch where their trials are not ones that this command would make.
+    """
+    rows = {name: _own_rows(options.out, name, console) for name in ("starts", "reports", "trials")}
+    try:
+        controller.restore(**rows, other_code=any(row["run.code"] != controller.context.code for row in runs))
+    except ValueError as error:
+        raise RunMismatch(f"{options.out} holds a run that this command cannot continue: {error}") from None
+    if not runs and any(rows.values()):
+        aside(console, "yellow")(
+            f"note: no readable file in {options.out / 'runs'} says how this run was started; its trials count, since "
+            "their configurations, seeds, data and code are those of this command"
+        )
+
+
+def _gallery(sweep: Sweep, options: Options, store: PatchStore, console: Console) -> Gallery:
+    """What is recorded beside numbers, and what of it the ledger has."""
+    originals = _own_rows(options.out, "originals", console, keys_only=True)
+    kept = frozenset((row["trial"], row["image"]) for row in _own_rows(options.out, "samples", console, keys_only=True))
+    recorded = {row["image"] for row in originals}
+    return Gallery(store, options.samples, options.photos, bool(sweep.budget.confirm), recorded, kept)
+
+
+def _own_rows(run: Location, name: str, console: Console, *, keys_only: bool = False) -> list[dict[str, Any]]:
     """The rows of one dataset of the run that this driver holds; damaged and foreign files are named."""
-    rows, notes = read_rows(run, name, DATASETS[name].key, held=True)
+    rows, notes = read_rows(run, name, DATASETS[name].key, held=True, keys_only=keys_only)
     for note in notes:
         aside(console, "yellow")(f"note: {note}")
     return rows

@@ -67,6 +67,7 @@ class RunController:
         self.admission = admission(self.proposals, self.judge)
         self._earlier_confirmations: dict[str, Trial] = {}
         self._confirming = False
+        self._reported: frozenset[tuple[str, int]] = frozenset()  # trial and step, in earlier invocations
         self._heard_at: dict[str, float] = {}  # by trial, when it was given to a worker or last heard of
 
     @property
@@ -184,6 +185,7 @@ class RunController:
         ledger, and is not written twice. Raises ValueError for a trial whose identity would be another one today,
         unless `other_code` says that earlier invocations had other code (see `other_code.py`).
         """
+        self._reported = frozenset((row["trial"], row["step"]) for row in reports)
         recorded = trials_from_rows(starts, reports, trials, self.proposals.trial_from_start)
         read = by_identity(recorded, other_code=other_code, start_over=self.proposals.start_over)
         self._earlier_confirmations = {name: trial for name, trial in read.items() if trial.stage == "confirm"}
@@ -224,10 +226,10 @@ class RunController:
         # They are committed before the report that they came with: where the ledger has that, it has them too.
         if self.gallery is None or not samples or step in trial.reports:
             return
-        originals = self.gallery.new_originals(samples)
-        if originals:
+        if originals := self.gallery.new_originals(samples):
             self.ledger.commit("originals", originals)
-        self.ledger.commit("samples", sample_rows(trial.id, step, samples))
+        if new := self.gallery.new_samples(trial.id, samples):
+            self.ledger.commit("samples", sample_rows(trial.id, step, new))
 
     def _hear_report(self, trial: Trial, report: Report) -> None:
         if report.step in trial.reports:  # made again, after a lost worker or driver: bit-equal, and in the ledger
@@ -235,7 +237,8 @@ class RunController:
         if self.costs:
             report = self.costs.add_to(report, trial)
         trial.reports[report.step] = report
-        self.ledger.commit("reports", [report_row(trial, report)])
+        if (trial.id, report.step) not in self._reported:  # it is there if a damaged file hid that the trial had begun
+            self.ledger.commit("reports", [report_row(trial, report)])
         self.judge.record(trial, report)
 
     def _hear_cost(self, measured: Measured) -> None:

@@ -17,7 +17,8 @@ class Gallery:
     """The images to record: `fixed` as in `SampleRequest`, and `photos`.
 
     Confirmations enhance the `photos`; in a sweep without confirmations (`confirms`) every trial does. `recorded` names
-    the originals that the ledger already has.
+    the originals that the ledger already has, `kept` the trials and images of its samples: if a driver was killed after
+    a trial's samples and before its report, the trial gives the same samples again.
     """
 
     store: PatchStore
@@ -25,6 +26,7 @@ class Gallery:
     photos: tuple[Photo, ...]
     confirms: bool
     recorded: set[str] = field(default_factory=set)
+    kept: frozenset[tuple[str, str]] = frozenset()
 
     def wanted(self, stage: str) -> SampleRequest:
         """The samples that a trial of this stage ("search" or "confirm") hands over when it completes."""
@@ -35,6 +37,10 @@ class Gallery:
         new = [sample.image for sample in samples if sample.output is not None and sample.image not in self.recorded]
         self.recorded.update(new)
         return [self._original(image) for image in new]
+
+    def new_samples(self, trial: str, samples: Iterable[Sample]) -> list[Sample]:
+        """Those of a trial's samples that the ledger does not have."""
+        return [sample for sample in samples if (trial, sample.image) not in self.kept]
 
     def _original(self, image: str) -> Row:
         index = validation_index(image)

@@ -90,9 +90,18 @@ def trial_identity(config: Config, seed: int, context: RunContext) -> str:
 def trials_from_rows(
     starts: Sequence[Row], reports: Sequence[Row], trials: Sequence[Row], build: Callable[[Row], Trial]
 ) -> dict[str, Trial]:
-    """The trials of earlier invocations by ID, with their reports and endings; `build` makes one from its start row."""
+    """The trials of earlier invocations by ID, with their reports and endings; `build` makes one from its start row.
+
+    A trial whose start is missing, as a file of `starts` was damaged, is made from the row of its ending. If it had not
+    ended nobody knows its configuration, and its reports are left out.
+    """
     found = {row["trial"]: build(row) for row in starts}
+    for row in trials:
+        if row["trial"] not in found:
+            found[row["trial"]] = build({**row, "started": row["time.started"]})
     for row in sorted(reports, key=lambda row: int(row["step"])):
+        if row["trial"] not in found:
+            continue
         trial = found[row["trial"]]
         trial.reports[row["step"]] = report_from_row(row)
         trial.parameters, trial.spared, trial.host = row["cost.parameters"], row["spared"], row["run.host"]

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # What `make check` leaves out of `make test`: runs in separate processes, and tests that take seconds of CPU time.
 FAST := not engine and not slow and not simulation and not endurance and not cluster
 
-.PHONY: sweep check test simulation endurance cluster lint bench bench-analysis bench-scaling report
+.PHONY: sweep check test simulation endurance chaos cluster lint bench bench-analysis bench-scaling report
 
 sweep: $(VENV)/ready
 	$(BIN)/python sweeps/loss_weights.py $(ARGS)
@@ -29,6 +29,10 @@ simulation: $(VENV)/ready
 # Tests that take many minutes: drivers killed twenty times in a row, thousands of trials.
 endurance: $(VENV)/ready
 	$(BIN)/python -m pytest -m endurance --timeout 3600 $(ARGS)
+
+# What a run survives, counted; docs/reliability.md has the counts. Hours, or CHAOS=MINUTES; goes on where it was stopped.
+chaos: $(VENV)/ready
+	$(BIN)/python -m tests.chaos $(if $(CHAOS),--minutes $(CHAOS)) $(ARGS)
 
 # Ray's launcher on several virtual hosts; takes minutes, and needs root and openssh-server, rsync, iproute2 (Debian).
 cluster: $(VENV)/ready

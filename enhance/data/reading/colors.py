@@ -62,7 +62,7 @@ def _transform_of(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | Non
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB", intent)
         name = " ".join(ImageCms.getProfileDescription(source).split())
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        raise ColorError(f"its ICC profile is no profile of RGB colors: {error}") from error
+        raise ColorError(f"its ICC profile does not describe RGB colors: {error}") from error
     # A profile's name says little. Whether it is sRGB shows in where it takes 729 colors from the whole cube.
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     lattice = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
@@ -110,10 +110,10 @@ def _space_of(image: Image.Image) -> _Space | None:
 
 def _png_space(gamma: float, chromaticities: Chromaticities) -> _Space | None:
     if gamma <= 0 or min(chromaticities[1::2]) <= 0:
-        raise ColorError(f"gAMA {gamma}, cHRM {chromaticities}: all must be above 0")
+        raise ColorError(f"gAMA {gamma}, cHRM {chromaticities}: gamma and every y must be above 0")
     off = np.abs(np.subtract(chromaticities, SRGB))
     if off[:2].max() > SAME_CHROMATICITY:
-        raise ColorError(f"cHRM has another white, {chromaticities[:2]}, than sRGB's {SRGB[:2]}")
+        raise ColorError(f"the white in its cHRM is {chromaticities[:2]}, not sRGB's {SRGB[:2]}")
     usual_colors = bool(off.max() <= SAME_CHROMATICITY)
     if usual_colors and abs(gamma * USUAL_EXPONENT - 1) <= SAME_GAMMA:
         return None

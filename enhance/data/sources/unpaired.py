@@ -123,7 +123,7 @@ class Unpaired:
         image = Image.fromarray(pixels)
         shorter_px = min(image.size)
         if shorter_px * MAX_ENLARGEMENT < self.patch_px:
-            detail = f"{image.width}x{image.height} px, its shorter side enlarged more than {MAX_ENLARGEMENT} times"
+            detail = f"{image.width}x{image.height} px; it would be enlarged more than {MAX_ENLARGEMENT} times"
             raise PictureError("too small", detail)
         width_px, height_px = (round(side_px * self.patch_px / shorter_px) for side_px in image.size)
         resized = image.resize((width_px, height_px), Image.Resampling.BICUBIC)

@@ -28,13 +28,15 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
 class Columns:
     """The table `name` of a run, with unique keys: the first of several rows with the same key counts.
 
-    Only the key columns are read at the start. `say` receives a sentence about everything that is left out, as soon as
-    it is known: damaged files, which are skipped, and repeated rows. A file found damaged later is left out from then
-    on. Raises LedgerError, here and in every method, as `files.read_files` does.
+    Only the key columns are read at the start. `say` receives a sentence about whatever is left out, as soon as it is
+    known: damaged files and repeated rows. A file that turns out damaged later is left out from then on. Raises
+    LedgerError, here and in every method, as `files.read_files` does.
     """
 
     def __init__(self, run: Location, name: str, key: Sequence[str], say: Callable[[str], None]) -> None:
         self.run, self.name, self.key, self._say = run, name, list(key), say
+        # The columns read so far of each file, in the order of the file names. The mask `_unique` has an entry for each
+        # row of all parts in this order, so a part may gain columns but never rows.
         self._parts: dict[Location, pa.Table] = {}
         self._schemas: dict[Location, pa.Schema] = {}
         for path, part in self._read(self._files(), self.key):
@@ -51,6 +53,7 @@ class Columns:
     def table(self, patterns: Sequence[str]) -> pa.Table:
         """The columns that match `patterns`, merged by name; null where a file lacks one."""
         wanted = matching(self.names, patterns)
+        # Keeps the order of the parts. If a file turns out damaged here, `_forget` has already dropped it and its rows.
         self._parts.update(self._with(list(self._parts), wanted))
         table = self._concat([part.select(_present(wanted, part)) for part in self._parts.values()])
         return table if self._unique is None else table.filter(pa.array(self._unique))
@@ -67,6 +70,7 @@ class Columns:
 
         Holds these columns of few files in memory at a time.
         """
+        # For its effect: every part now holds the column `by`.
         self.table([by])
         wanted, seen = [by, *matching(self.names, patterns)], pa.array([], pa.string())
         new: dict[Location, NDArray[np.intp]] = {}
@@ -85,6 +89,7 @@ class Columns:
         known = pa.array(list(trials), pa.string())
         wanted = [pc.is_in(part["trial"], value_set=known).to_numpy() for part in self._parts.values()]
         if self._unique is not None:
+            # The mask runs over all files; cut it where the files end.
             ends = np.cumsum([len(own) for own in wanted])
             wanted = [own & first for own, first in zip(wanted, np.split(self._unique, ends[:-1]), strict=True)]
         return {path: np.flatnonzero(own) for path, own in zip(self._parts, wanted, strict=True)}
@@ -95,8 +100,9 @@ class Columns:
         for paths in _batches([path for path, own in rows.items() if own.size], REQUESTS):
             for path, part in self._with(paths, wanted).items():
                 found.append(part.select(_present(wanted, part)).take(rows[path]))
+        # Files without a chosen row may have more columns: an empty table brings those, with their types.
         everything = self._unify(pa.unify_schemas, list(dict.fromkeys(self._schemas.values())))
-        none = _with_floats(everything.empty_table().select(wanted))  # files without a chosen row may have more columns
+        none = _with_floats(everything.empty_table().select(wanted))
         return self._concat([none, *found])
 
     # --- the files -----------------------------------------------------------------------------------------------
@@ -114,6 +120,7 @@ class Columns:
 
     def _with(self, paths: Sequence[Location], wanted: Sequence[str]) -> dict[Location, pa.Table]:
         """The columns of these files that are in memory, plus those `wanted` that must be read first."""
+        # Files may differ in their columns: a trial of another family has other leaves.
         missing: dict[Location, list[str]] = {}
         for path in paths:
             lacking = set(wanted) & set(self._schemas[path].names) - set(self._parts[path].column_names)
@@ -145,6 +152,7 @@ class Columns:
     def _forget(self, path: Location) -> None:
         self._schemas.pop(path, None)
         if self._parts.pop(path, None) is not None:
+            # A row that repeated one of the lost file is now the first with its key.
             self._unique = self._first_of_each_key(said=True)
 
     def _concat(self, tables: Sequence[pa.Table]) -> pa.Table:
@@ -170,13 +178,15 @@ class Columns:
 
 
 def _present(wanted: Sequence[str], part: pa.Table) -> list[str]:
-    held = set(part.column_names)  # pyarrow builds a new list on every access
+    # pyarrow builds a new list on every access.
+    held = set(part.column_names)
     return [name for name in wanted if name in held]
 
 
 def _first_rows(values: pa.Array, seen: pa.Array) -> NDArray[np.intp]:
     """The row where each of the `values` first occurs, leaving out values already `seen`."""
     rows = np.flatnonzero(pc.invert(pc.is_in(values, seen)).to_numpy(zero_copy_only=False))
+    # Codes, since `np.unique` would sort the strings; its index is that of the first occurrence.
     codes = values.take(pa.array(rows)).dictionary_encode().indices.to_numpy(zero_copy_only=False)
     return rows[np.sort(np.unique(codes, return_index=True)[1])]
 
@@ -200,19 +210,7 @@ def _join(part: pa.Table, more: pa.Table) -> pa.Table:
 
 
 def repeats(keys: pa.Table) -> NDArray[np.bool_]:
-    """A mask (n,) of the rows that repeat an earlier row's key; nulls equal each other, as in pandas."""
-    place = np.zeros(keys.num_rows, dtype=np.int64)
-    for name in keys.column_names:
-        codes = _codes(keys[name])
-        width = int(codes.max(initial=0)) + 1
-        place = place * width + codes
-        if len(place) and int(place.max()) > 2**31:  # the next column must not overflow
-            place = pd.factorize(place)[0].astype(np.int64)
-    return pd.Series(place).duplicated().to_numpy()
-
-
-def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Number the distinct values from 0 on; null counts as a value."""
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    codes: NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
+    """A mask (n,) of the rows that repeat an earlier row's key; nulls equal each other."""
+    # As categories, a million trials are a million integers and not Python strings.
+    frame: pd.DataFrame = keys.to_pandas(strings_to_categorical=True)
+    return frame.duplicated().to_numpy()

@@ -50,7 +50,9 @@ def comparable(costs: pd.DataFrame, keys: pd.Series) -> pd.DataFrame:
     known = known[known["key"].isin(keys) & np.isfinite(known[LATENCY_RATIO[0]].astype("float64"))]
     if known.empty:
         return known.set_index("key")
+    # By default pandas would drop the rows in which a condition is null.
     groups = [group for _, group in known.groupby(list(CONDITIONS), dropna=False, sort=False)]
+    # `max` returns the first of equals, here the one measured last.
     best = max(reversed(groups), key=lambda group: (group["key"].nunique(), _pixels(group)))
     return best.drop_duplicates("key", keep="last").set_index("key")
 
@@ -81,6 +83,7 @@ def _text(row: dict[Hashable, Any]) -> str:
 
 
 def _leaf(value: Any) -> str:
+    # In Python a bool is an int, and True would become 1.0.
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
     return repr(float(value)) if number else str(value)
 

@@ -48,10 +48,13 @@ def scores(ledger: Ledger, objective: Objective, settings: Sequence[Parameter]) 
     """
     columns = ["configuration", "label", "seed", "stage", "ending", "time.ended", objective.column]
     trials = ledger.read("trials", [*columns, *(setting.column for setting in settings)])
+    # A refused trial was never trained, so it counts neither as a score nor as a lost one.
     trials = trials[(trials["stage"] == "search") & (trials["ending"] != "refused")]
     trials = trials.sort_values("time.ended").drop_duplicates(["configuration", "seed"], keep="last")
+    # A stopped trial has the score of its last rung, not of the full training.
     known = trials[objective.column].where(trials["ending"] == "completed").astype("float64")
     table = known.where(np.isfinite(known)).groupby([trials["configuration"], trials["seed"]]).last().unstack()
+    # Settings are the same for all seeds, so any trial of a configuration has them.
     first = trials.drop_duplicates("configuration").set_index("configuration").reindex(table.index)
     texts = pd.DataFrame({"label": first["label"].fillna("") if "label" in first.columns else ""}, index=table.index)
     for setting in settings:
@@ -65,6 +68,7 @@ def canonical_text(value: Any) -> str:
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return ""
     if isinstance(value, bool | np.bool_):
+        # Before the numbers: a bool is an int in Python.
         return str(bool(value))
     return repr(float(value)) if isinstance(value, int | float | np.number) else str(value)
 

@@ -16,10 +16,12 @@ def publish_file(final: Path) -> Iterator[Path]:
     try:
         yield temporary
         _fsync(temporary)
-        os.link(temporary, final)  # unlike a rename, never replaces a file
+        # Unlike a rename, a link never replaces a file.
+        os.link(temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
-    _fsync(final.parent)  # without this, a power failure can lose the new name
+    # Without this, a power failure can lose the new name.
+    _fsync(final.parent)
 
 
 def make_folder(folder: Path, *inside: str) -> None:
@@ -47,6 +49,7 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def _fsync(path: Path) -> None:
+    # Folders can be opened for reading only, and Linux syncs through any descriptor.
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

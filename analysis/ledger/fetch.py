@@ -49,7 +49,7 @@ _PACKED = {"compression": "zstd", "write_statistics": False, "write_page_checksu
 
 @dataclass
 class Fetched:
-    """What a fetch did: how many files it copied of each dataset, their bytes, and how many were there or damaged."""
+    """What a fetch did: files copied per dataset, their size, and how many files were already there or damaged."""
 
     files: dict[str, int] = field(default_factory=dict)
     size_bytes: int = 0
@@ -73,8 +73,11 @@ def fetch(run: Location, folder: Path, *, compact: bool = False) -> Fetched:
     check_place(run)
     if isinstance(run, Path) and run.resolve() == folder.resolve():
         raise LedgerError(f"{folder} is the run itself; name another folder")
+    # All listings come before any copying, the trials first: whatever a listed row refers to is older, so it is listed
+    # too.
     listed = {dataset: _listed(run / dataset) for dataset in reversed(DATASETS)}
     done = Fetched(notes=earlier_quarantine(run))
+    # Before `_held`, which creates the folder and a lock in it.
     _check_empty(folder)
     with _held(folder):
         there = {dataset: _there(folder, dataset, listed[dataset], done) for dataset in DATASETS}
@@ -110,6 +113,7 @@ def _check_empty(folder: Path) -> None:
 def _held(folder: Path) -> Iterator[None]:
     """Hold the folder for this process alone, with the lock that drivers use."""
     make_folder(folder)
+    # Not "w": the file says which driver holds the folder, and that must survive our attempt.
     with (folder / ".lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,8 +130,11 @@ def _there(folder: Path, dataset: str, listed: Listed, done: Fetched) -> set[str
     expected = {path.name: size for path, size in listed.items()}
     here, key = _listed(folder / dataset), DATASETS[dataset].key
     names: set[str] = set()
+    # Each file was verified as a whole when it was copied. The key columns show that it is of this dataset and not cut
+    # off.
     for path, found in zip(here, read_files(list(here), key, key), strict=True):
         if isinstance(found, Damaged):
+            # A packed file has the name of its last part. Whatever the run does not know by name is not ours to move.
             ours = path.name.replace("-packed.parquet", ".parquet") in expected
             done.notes.append((move_aside if ours else skip)(folder, path, str(found)))
             continue
@@ -164,6 +171,7 @@ def _invocations(paths: Sequence[Location]) -> set[str]:
 
 def _copy_missing(lacking: Listed, folder: Path, there: set[str], done: Fetched, compact: bool) -> None:
     """Copy the files of one dataset in the order of their names, many at a time."""
+    # Without `compact`, all files form one group, whose copies run in parallel.
     groups = _groups(lacking) if compact else [list(lacking.items())] if lacking else []
     for group in groups:
         make_folder(folder)
@@ -176,6 +184,7 @@ def _copy_missing(lacking: Listed, folder: Path, there: set[str], done: Fetched,
             if isinstance(own, Damaged):
                 done.damaged += 1
                 done.notes.append(f"{path} is unreadable ({own}) and was not fetched")
+            # From `_copy`: `run` is itself a packed copy, and the parts are already here.
             elif own is False:
                 done.there += 1
             else:
@@ -241,6 +250,7 @@ def _pack(intact: Sequence[tuple[Location, Content]], folder: Path) -> None:
         table = pa.concat_tables([own.table for _, own in intact], promote_options="permissive").combine_chunks()
     except pa.ArrowException as error:
         raise LedgerError(f"the files of {intact[0][0].parent} do not fit together: {error}") from error
+    # A packed file may be packed again; the names of its own parts stay known.
     parts = [name for path, own in intact for name in (path.name, *own.parts)]
     metadata = {VERSION_KEY: VERSION.encode(), PARTS_KEY: json.dumps(parts).encode()}
     final = folder / f"{intact[-1][0].name.removesuffix('.parquet')}-packed.parquet"

@@ -1,7 +1,7 @@
 """Read one table of a ledger from its Parquet files: complete files are read, damaged and foreign ones reported.
 
-Readers move nothing. The driver that holds the run puts its damaged files aside, so that they do not stop other readers
-of Parquet. A file that lacks the ledger's mark is not ours, and stays even then.
+Readers move nothing. Only the driver that holds the run puts damaged files aside, so that other Parquet readers do not
+fail on them; a file without the ledger's mark is not ours and stays where it is.
 
 A run is in a folder or in an object store (`location.py`). Objects in a store are downloaded whole, many at a time: an
 error while downloading is the store's, an error after that is damage.
@@ -34,7 +34,8 @@ REQUESTS = 16
 WHOLE_BYTES = 2**20
 """Files up to this size are read whole, whichever columns are asked for."""
 
-# What pyarrow raises on damaged bytes. An OSError with an errno comes from the file system and is not damage.
+# What pyarrow raises on damaged bytes; a damaged length, for one, asks for more memory than there is. An OSError with
+# an errno comes from the file system and is not damage.
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError, ValueError)
 
 
@@ -97,6 +98,7 @@ def read_table(
     if not tables:
         return None, notes
     try:
+        # Permissive, since a column that is empty in one file has the type null there.
         return pa.concat_tables(tables, promote_options="permissive"), notes
     except pa.ArrowException as error:
         raise LedgerError(f"the files of {run / name} do not fit together: {_first_line(error)}", notes) from error
@@ -118,6 +120,7 @@ def read_files(
         except Damaged as damage:
             return damage
 
+    # Threads hide the response time of a store; local files have none.
     if not any(isinstance(path, StorePath) for path in paths):
         yield from map(content, paths)
         return
@@ -136,10 +139,13 @@ def parse_file(
     try:
         size = data.size if isinstance(data, pa.Buffer) else data.stat().st_size
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
-            schema = file.schema_arrow  # pyarrow builds it on every access
+            # Kept, since pyarrow builds it again on every access.
+            schema = file.schema_arrow
+            # Before any value is read: pyarrow may crash on a damaged footer.
             _check_footer(file, schema, key)
             version = _check_version(path, schema)
             names = None if size <= WHOLE_BYTES or columns is None else _stored_names(version, columns)
+            # Starting threads takes longer than reading a file of one row and a hundred columns.
             table = file.read(columns=names, use_threads=False)
             if table.num_rows != file.metadata.num_rows:
                 raise Damaged("it does not have the number of rows that was written")
@@ -148,6 +154,7 @@ def parse_file(
             if version == "1":
                 table, schema = version_1.upgrade_table(table), version_1.upgrade_schema(schema)
             return Content(table, schema, tuple(parts))
+    # Both are ValueErrors, which count as damage below.
     except (LedgerError, Damaged):
         raise
     except _DAMAGE as error:
@@ -162,6 +169,7 @@ def _check_footer(file: pq.ParquetFile, schema: pa.Schema, key: Sequence[str]) -
     if stored is None:
         raise Damaged("it lacks the schema that pyarrow writes")
     written = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(stored)))
+    # The footer describes the columns twice, for Parquet and for Arrow; a flipped bit changes only one of the two.
     if not written.equals(schema):
         raise Damaged("its columns are not the ones that were written")
     strange = [f"{field.name} ({field.type})" for field in written if field.type not in TYPES]
@@ -199,6 +207,7 @@ def put_aside(run: Location, path: Location, reason: str) -> str:
 
     Only for the driver that holds the run. Returns a sentence that says what happened to the file.
     """
+    # The mark is searched for in the bytes: a file this damaged may not open as Parquet.
     held = path.read().to_pybytes() if isinstance(path, StorePath) else path.read_bytes()
     return move_aside(run, path, reason) if VERSION_KEY in held else skip(run, path, reason)
 

@@ -65,6 +65,7 @@ class Notes:
             logging.getLogger(__name__).warning(text)
 
 
+# No ==, since that of two frames is a frame. `cached_property` works on a frozen class: it writes to __dict__ directly.
 @dataclass(frozen=True, eq=False)
 class Ledger:
     """The tables of a run, each with unique keys, read when they are first needed.
@@ -91,6 +92,7 @@ class Ledger:
         if others:
             raise TypeError(f"a ledger has no table {', '.join(others)}; it has {', '.join(TABLES)}")
         ledger = cls(locate("(in memory)"), frames["runs"], frames["costs"], tuple(objectives), {}, Notes(()))
+        # In place of the cached properties, which would read files.
         vars(ledger).update(trials=trials, reports=frames["reports"], starts=frames["starts"])
         return ledger
 
@@ -129,6 +131,7 @@ class Ledger:
         With `trials`, only their rows. Columns that the table lacks are left out, except that `spared` and the
         objectives' columns are always there.
         """
+        # Once a property has cached the whole table, its columns are taken from there.
         if name not in vars(self):
             return self._read(name, patterns, trials)
         frame = self._chosen(name, patterns)
@@ -148,6 +151,7 @@ class Ledger:
         table = self.tables[name]
         frame = table.frame(patterns, trials) if table.names else _empty(name)
         if name in ("trials", "reports"):
+            # Where no trial was ever evaluated these columns are missing; with NaN no analysis needs a case for that.
             promised = [f"{part}.{own.metric}" for own in self.objectives for part in ("metric", "spread")]
             for column in matching(promised, patterns):
                 if column not in frame.columns:
@@ -202,6 +206,7 @@ def contract(ledger: Ledger, name: str) -> Any:
 
 def contract_facts(ledger: Ledger) -> dict[str, Any]:
     """All facts of the run's contract by name; empty if it has no contract."""
+    # The newest invocation: a resumed run may have been extended.
     text = ledger.runs["contract"].iloc[-1] if "contract" in ledger.runs.columns else None
     facts: dict[str, Any] = {} if pd.isna(text) else json.loads(text)
     return facts
@@ -268,13 +273,14 @@ def _files(count: int) -> str:
 
 def _load(run: Location, notes: Notes) -> Ledger:
     tables = _Tables(run, notes)
+    # The name breaks ties, so that the newest invocation is always the same one.
     runs = _whole(tables["runs"]).sort_values(["started", "run"], ignore_index=True)
     trials = tables["trials"]
     if not len(trials):
         started = len(tables["starts"])
-        raise LedgerError(f"no trial of {run} has ended yet ({started} started), so there is nothing to analyse")
+        raise LedgerError(f"no trial of {run} has ended yet ({started} started), so there is nothing to analyze")
     if runs.empty:
-        raise LedgerError(f"{run} does not tell its objectives: no readable file in {run / 'runs'}")
+        raise LedgerError(f"{run} does not record its objectives: there is no readable file in {run / 'runs'}")
     objectives = _objectives(runs, notes)
     _check_endings(trials)
     _check_metrics(trials.names, objectives)
@@ -313,6 +319,7 @@ def _check_endings(trials: Columns) -> None:
 
 def _check_metrics(names: Sequence[str], objectives: Iterable[Objective]) -> None:
     """Raise LedgerError if an objective has no column, unless the run never measured any metric."""
+    # A run whose trials all diverged before their first report has no metric, but endings to analyze.
     there = [name for name in names if name.startswith("metric.")]
     for objective in objectives:
         if there and objective.column not in there:
@@ -325,6 +332,7 @@ def _check_metrics(names: Sequence[str], objectives: Iterable[Objective]) -> Non
 def _objectives(runs: pd.DataFrame, notes: Notes) -> tuple[Objective, ...]:
     texts = list(runs["objectives"])
     objectives = _parse_objectives(texts[-1])
+    # Compared as parsed: different JSON texts may mean the same objectives.
     if any(_parse_objectives(text) != objectives for text in set(texts[:-1])):
         notes.add("the invocations of this run had different objectives; the newest one's are used")
     return objectives

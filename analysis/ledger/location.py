@@ -27,6 +27,7 @@ KINDS = "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
 GCS_RETRY_S = 30
 """How long a request to GCS is retried; pyarrow's default is 15 minutes. Requests to S3 are tried three times."""
 
+# pyarrow has no error codes for stores: what went wrong can only be told from the text of the AWS or Google client.
 _MISSING = ("NO_SUCH_BUCKET", "NOT_FOUND", "Path does not exist")
 _REFUSED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "PERMISSION_DENIED")
 _ANONYMOUS = ("EXPIRED_TOKEN", "INVALID_CLIENT_TOKEN", "UNAUTHENTICATED", "OAuth2 access token")
@@ -34,7 +35,7 @@ _SILENT = ("NETWORK_CONNECTION", "UNAVAILABLE", "REQUEST_TIMEOUT", "DEADLINE_EXC
 
 
 class LocationError(ValueError):
-    """An address that cannot be that of a run."""
+    """An address at which no run can be stored."""
 
 
 class StoreError(OSError):
@@ -92,6 +93,7 @@ class StorePath:
     def sizes(self) -> dict["StorePath", int]:
         """Like `files`, with the size of each object in bytes."""
         with self._explained():
+            # A store has no empty folders: a dataset without a file yet is not there at all.
             found = self.filesystem.get_file_info(fs.FileSelector(self.key, allow_not_found=True))
         objects = [info for info in found if info.type == fs.FileType.File]
         return {self / info.base_name: info.size for info in sorted(objects, key=lambda info: info.base_name)}
@@ -127,12 +129,15 @@ class StorePath:
     def check(self) -> None:
         """Raise StoreError if the bucket does not exist, does not answer, or may not be listed."""
         with self._explained():
+            # An empty answer proves nothing: `allow_not_found` hides a missing bucket just as it hides a missing
+            # prefix.
             selector = fs.FileSelector(self.key, allow_not_found=True)
             if self.filesystem.get_file_info(selector):
                 return
         try:
             found = self.filesystem.get_file_info(self.bucket)
-        except OSError:  # we may list this prefix but not inspect the bucket: that is enough
+        except OSError:
+            # We may list this prefix but not inspect the bucket: that is enough.
             return
         if found.type == fs.FileType.NotFound:
             raise StoreError(f"{self}: there is no bucket {self.bucket}; create it first")
@@ -147,6 +152,7 @@ class StorePath:
             raise StoreError(f"{self}: {_cause(error)}") from error
 
 
+# Also a FileNotFoundError, so that callers treat a missing object and a missing file alike.
 class _Absent(StoreError, FileNotFoundError):
     """An object that does not exist, or no longer does."""
 
@@ -170,6 +176,8 @@ def locate(address: str | Location) -> Location:
     key = key.rstrip("/")
     if not key or key.startswith("/"):
         raise LocationError(f"{address} names no bucket; write {scheme}://BUCKET/PREFIX")
+    # pyarrow reads the address as a URI: options follow a `?`, credentials precede an `@`, `%` begins an escape. The
+    # ledger records the command line, so a key in the address would be published with the run.
     if any(sign in key for sign in "?#@% \\") or "//" in key:
         raise LocationError(
             f"{address}: an address holds no settings, keys or escapes; set them in the environment"
@@ -179,6 +187,7 @@ def locate(address: str | Location) -> Location:
 
 
 def _folder(address: str | Path) -> Path:
+    # Path("") would be the current folder, as from an empty variable in `--out=$RUN`.
     if not str(address):
         raise LocationError(f"'' names no place; a run is stored in {KINDS}")
     try:
@@ -224,6 +233,7 @@ def local_folder_for(folder: Location) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="teststrip-") as scratch:
         yield Path(scratch)
+        # Only after the block: if it raises, the store gets no file at all.
         for path in files(Path(scratch)):
             (folder / path.name).write(path.read_bytes())
 
@@ -247,6 +257,7 @@ def _filesystem(scheme: str, key: str) -> fs.FileSystem:
 
 def _emulated(bucket: str) -> str:
     """The rest of a gs:// address, which leads to an emulator if STORAGE_EMULATOR_HOST names one."""
+    # Google's other clients read this variable; pyarrow does not.
     host = os.environ.get("STORAGE_EMULATOR_HOST")
     if not host:
         return f"{bucket}?"
@@ -255,7 +266,7 @@ def _emulated(bucket: str) -> str:
 
 
 def _cause(error: OSError) -> str:
-    """What went wrong, in words for somebody who does not read C++, with the store's own message in parentheses."""
+    """What went wrong in plain words, with the message of the store's C++ client in parentheses."""
     said = str(error)
     for signs, words in (
         (_REFUSED, "access is refused; do the credentials in the environment have permission to do this?"),

@@ -16,7 +16,8 @@ def run_names(runs: Sequence[Location]) -> list[str]:
     """
     seen: dict[Location, Location] = {}
     for run in runs:
-        real = run.resolve() if isinstance(run, Path) else run  # a link to a run is the same run
+        # A link to a run is the same run.
+        real = run.resolve() if isinstance(run, Path) else run
         if real in seen:
             other = "" if str(seen[real]) == str(run) else f" (the first time as {seen[real]})"
             raise LedgerError(f"{run} is named twice{other}; name each run once")
@@ -32,6 +33,7 @@ def refuse_copies(ledgers: Iterable[Ledger]) -> None:
         for invocation in ledger.runs["run"]:
             if invocation in seen:
                 raise LedgerError(f"{seen[invocation]} and {ledger.path} are copies of one run; give only one of them")
+        # After the inner loop, so that a ledger is not a copy of itself.
         seen |= dict.fromkeys(ledger.runs["run"], ledger.path)
 
 

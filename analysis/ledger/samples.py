@@ -1,8 +1,7 @@
 """The scores of completed trials on single pictures, and the few output pictures that a ledger keeps, decoded."""
 
 import io
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,7 @@ def sample_scores(ledger: Ledger) -> pd.DataFrame:
     picture (photographs have none), `fixed` (every trial keeps this picture), `kept` (there is an output to show),
     `failure` (why a photograph has no output). Raises LedgerError if the run has no samples.
     """
-    table = _table(ledger, lambda part: _without_output(part))
+    table = _table(ledger, _without_output)
     frame: pd.DataFrame = table.to_pandas().drop_duplicates(_KEY, ignore_index=True)
     return frame
 
@@ -42,6 +41,7 @@ def sample_pictures(ledger: Ledger, trials: Collection[str]) -> pd.DataFrame:
     wanted = pa.array(sorted(trials), pa.string())
 
     def outputs(part: pa.Table) -> pa.Table:
+        # Rows are dropped file by file, before the next is read: encoded pictures fill most of a ledger.
         part = part.select([*_KEY, "fixed", "output"])
         return part.filter(pc.and_(pc.is_in(part["trial"], wanted), pc.is_valid(part["output"])))
 
@@ -57,6 +57,7 @@ def sample_pictures(ledger: Ledger, trials: Collection[str]) -> pd.DataFrame:
 def picture_name(image: str) -> str:
     """The name of a picture for people: "picture 17", or the file name of a photograph."""
     kind, _, name = image.partition("/")
+    # The digest tells apart two photographs with the same file name.
     return f"picture {name}" if kind == "validation" else name.rpartition("#")[0]
 
 
@@ -65,7 +66,7 @@ def is_photo(image: str) -> bool:
     return image.startswith("photo/")
 
 
-def _table(ledger: Ledger, each: Any) -> pa.Table:
+def _table(ledger: Ledger, each: Callable[[pa.Table], pa.Table]) -> pa.Table:
     table, notes = read_table(ledger.path, "samples", _KEY, each)
     if table is None:
         damaged = f" ({len(notes)} damaged files were skipped)" if notes else ""

@@ -25,7 +25,7 @@ import pyarrow as pa
 # --- the version -------------------------------------------------------------------------------------------------
 
 VERSION = "2"
-"""The version that the writer writes. `version_1.py` says how version 1 differs."""
+"""The version of newly written files. `version_1.py` says how version 1 differs."""
 
 KNOWN_VERSIONS = ("1", VERSION)
 """The versions that the reader accepts; it upgrades every file to the newest."""

@@ -48,6 +48,7 @@ class Parameter:
     def value(self, there: Any) -> Value:
         """`there` as the space spells it: pandas turns 3 into 3.0 beside nulls. Raises ValueError if outside."""
         if self.choices:
+            # In Python True == 1, so a choice of 1 would match a recorded true.
             same = [own for own in self.choices if own == there and isinstance(own, bool) == _is_bool(there)]
             if not same:
                 raise ValueError(f"{self.name}={there!r} is none of {', '.join(map(str, self.choices))}")
@@ -65,6 +66,7 @@ def space(ledger: Ledger) -> tuple[Parameter, ...]:
     entries = contract(ledger, "space")
     try:
         found = [_parameter(name, entry) for name, entry in entries.items()]
+        # `sorted` is stable, so the contract's order remains among equals.
         return tuple(sorted(found, key=lambda own: len(conditions(own, found))))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LedgerError(f"the space in the contract of {ledger.path} cannot be read: {error}") from error
@@ -75,6 +77,7 @@ def counts(frame: pd.DataFrame, parameter: Parameter, parameters: Sequence[Param
     mask = np.ones(len(frame), dtype=np.bool_)
     for name, value in conditions(parameter, parameters):
         column = f"config.{name}"
+        # A column that is missing from all trials cannot fulfill a condition.
         mask &= (frame[column] == value).to_numpy(dtype=np.bool_) if column in frame.columns else False
     return mask
 
@@ -105,6 +108,7 @@ def _parameter(name: str, entry: Mapping[str, Any]) -> Parameter:
     if entry.get("kind") == WHEN:
         condition, own = (entry["name"], entry["value"]), entry["range"]
     kind = own["kind"]
+    # A field more than expected could change what the range means, so it is not ignored.
     if kind not in RANGES or set(own) != {"kind", *RANGES[kind]}:
         raise ValueError(f"{name}: {dict(entry)} is none of {', '.join(RANGES)}, or one of them under {WHEN!r}")
     if kind == "choice":

@@ -50,6 +50,7 @@ def value_text(value: object) -> str:
     if not isinstance(value, float | np.floating):
         return str(value)
     number = float(value)
+    # An integer column with a null in it comes back as floats: 64 channels, not 64.0.
     return str(int(number)) if number.is_integer() and abs(number) < 1e6 else f"{number:.3g}"
 
 

@@ -43,6 +43,7 @@ def upgrade_table(table: pa.Table) -> pa.Table:
     """The rows of a version-1 file, as version 2 has them."""
     table = table.rename_columns([_column_now(name) for name in table.column_names])
     if "contract" in table.column_names:
+        # Only `runs` has this column, with a row per invocation, so Python is fast enough.
         texts = [upgrade_contract(text) for text in table["contract"].to_pylist()]
         table = table.set_column(table.column_names.index("contract"), "contract", pa.array(texts, pa.string()))
     return table
@@ -73,12 +74,14 @@ def _column_now(name: str) -> str:
 def _upgrade_repr(text: Any) -> Any:
     try:
         return _value(ast.parse(text, mode="eval").body)
+    # `ast.parse` raises the last two for deeply nested text.
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
         return text
 
 
 def _value(node: ast.AST) -> Any:
     """The value of an expression. Raises ValueError or KeyError for anything but literals and known classes."""
+    # Parsed, never evaluated: a ledger may come from anybody.
     if not isinstance(node, ast.Call):
         return ast.literal_eval(node)
     if not isinstance(node.func, ast.Name) or node.args:

@@ -16,6 +16,7 @@ def weighted_spearman(x: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
     where x or y does not vary among the pairs of positive weight.
     """
     w = np.asarray(weights, dtype=np.float64)
+    # Spearman's correlation is Pearson's of the ranks.
     ranks = [_weighted_ranks(np.unique(np.asarray(values), return_inverse=True)[1], w) for values in (x, y)]
     return _correlation(ranks[0], ranks[1], w)
 
@@ -35,6 +36,7 @@ def spearman_interval(
     y does not vary have no correlation and are skipped; both ends are NaN where no resample has one.
     """
     w = np.asarray(weights, dtype=np.float64)
+    # Sorted once: weights change the ranks, but not the order of the values.
     places = [np.unique(np.asarray(values), return_inverse=True)[1] for values in (x, y)]
     member = np.unique(np.asarray(groups), return_inverse=True)[1]
     count = int(member.max()) + 1

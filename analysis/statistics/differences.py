@@ -67,6 +67,7 @@ def unpaired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) ->
         parts = np.asarray([side.var(ddof=1) / side.size for side in several])
         error, method = float(np.sqrt(parts.sum())), WELCH
         below = float(sum(part**2 / (side.size - 1) for part, side in zip(parts, several, strict=True)))
+        # Satterthwaite's approximation: the degrees of freedom of a sum of two independent variances.
         # If neither side varies, the interval has width 0 whatever the degrees of freedom.
         degrees = float(parts.sum() ** 2 / below) if below > 0 else float(n - 2)
     half = float(stdtrit(degrees, 0.5 + confidence / 2)) * error
@@ -111,4 +112,5 @@ def mcnemar_p(only_a: int, only_b: int) -> float:
 
     `only_a` and `only_b` count the discordant pairs, in which the event happened on one side alone. 1 without any.
     """
+    # Twice the smaller tail of a fair coin. At a tie the middle is in both tails, so that the sum exceeds 1.
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))

@@ -27,12 +27,14 @@ def paired_effects(differences: ArrayLike, confidence: float = 0.95) -> Effects:
     """
     rows = np.atleast_2d(np.asarray(differences, dtype=np.float64))
     n = rows.shape[1]
+    # numpy would warn of an empty mean and of a spread without degrees of freedom.
     mean = rows.mean(axis=1) if n else np.full(len(rows), np.nan)
     spread = rows.std(axis=1, ddof=1) if n >= 2 else np.full(len(rows), np.nan)
     low, high = mean_interval_from_spread(mean, spread, n, confidence)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(mean) / (spread / np.sqrt(n))
-    t = np.where((spread == 0) & (mean == 0), 0.0, t)  # 0 / 0: no effect at all, not an unknown one
+    # 0 / 0: no effect at all, not an unknown one.
+    t = np.where((spread == 0) & (mean == 0), 0.0, t)
     p = 2 * stdtr(n - 1, -t) if n >= 2 else np.full(len(rows), np.nan)
     return Effects(mean, low, high, p)
 

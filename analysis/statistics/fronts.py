@@ -92,6 +92,7 @@ def draw_true_means(
 
 def on_front(points: Floats, maximize: Sequence[bool]) -> NDArray[np.bool_]:
     """Which points of each draw (draws, k, p) no other point of the same draw dominates: (draws, k)."""
+    # `keep_weakly`: equal points do not dominate each other, so all of them are on the front.
     return np.stack([moocore.is_nondominated(one, maximise=list(maximize), keep_weakly=True) for one in points])
 
 
@@ -106,6 +107,7 @@ def knee(points: Floats, maximize: Sequence[bool]) -> int | None:
     span = np.ptp(better, axis=0)
     shares = (better - better.min(axis=0)) / np.where(span > 0, span, 1.0)
     sums = shares.sum(axis=1)
+    # The shares of a point on the plane add up to 1, as do those of the front's ends, but for rounding.
     return int(np.argmax(sums)) if sums.max(initial=0.0) > 1 + 1e-9 else None
 
 
@@ -149,6 +151,7 @@ def _inverse_wishart(degrees: float, scale: Floats, generator: np.random.Generat
     """One draw per matrix of `scale` (..., p, p), by Bartlett's decomposition; scipy's accepts a single matrix only."""
     p = scale.shape[-1]
     root = np.linalg.cholesky(_symmetric(_inverse(scale)))
+    # The factor of a standard Wishart matrix: normal below the diagonal, chi with falling degrees of freedom on it.
     lower = np.tril(generator.normal(size=scale.shape), -1)
     lower[..., range(p), range(p)] = np.sqrt(generator.chisquare(degrees - np.arange(p), (*scale.shape[:-2], p)))
     half = root @ lower

@@ -55,6 +55,7 @@ def mean_interval_from_spread(
     if (deviation < 0).any():
         raise ValueError(f"a spread must be >= 0, got {deviation[deviation < 0][0]}")
     known = np.isfinite(center) & np.isfinite(deviation) & (count >= 2)
+    # Any valid number of degrees of freedom will do here: where `known` is false, the NaN deviation decides.
     safe = np.where(known, count, 2.0)
     half = stdtrit(safe - 1, 0.5 + confidence / 2) * np.where(known, deviation, np.nan) / np.sqrt(safe)
     middle = np.where(known, center, np.nan)
@@ -83,6 +84,7 @@ def rate_intervals(counts: ArrayLike, n: ArrayLike, confidence: float = 0.95) ->
     count, size = np.broadcast_arrays(np.asarray(counts, dtype=np.float64), np.asarray(n, dtype=np.float64))
     if ((count < 0) | (count > size)).any():
         raise ValueError("rates need 0 <= count <= n")
+    # The textbook interval, rate +- z standard errors, has no width at 0 of n, the very case that stability asks about.
     z = float(ndtri(0.5 + confidence / 2))
     total = np.where(size > 0, size, np.nan)
     center = (count + z**2 / 2) / (total + z**2)
@@ -104,7 +106,8 @@ def spread_interval(spread: ArrayLike, degrees: ArrayLike, confidence: float = 0
     if (deviation < 0).any():
         raise ValueError(f"a spread must be >= 0, got {deviation[deviation < 0][0]}")
     known = np.where(df >= 1, df, np.nan)
-    tail = (1 - confidence) / 2  # chdtri inverts the upper tail
+    # chdtri inverts the upper tail, so the small tail gives the large quantile and with it the low end.
+    tail = (1 - confidence) / 2
     return deviation * np.sqrt(known / chdtri(known, tail)), deviation * np.sqrt(known / chdtri(known, 1 - tail))
 
 

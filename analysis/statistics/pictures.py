@@ -34,6 +34,7 @@ def histogram_distance(first: NDArray[np.int64], second: NDArray[np.int64]) -> F
     distributions are equal, wherever the colors lie in the picture; c where one picture is the other brightened by c.
     """
     shares = [histogram.cumsum(axis=1) / histogram.sum(axis=1, keepdims=True) for histogram in (first, second)]
+    # In one dimension this distance is the area between the two cumulative distributions.
     distance: Floats = np.abs(shares[0] - shares[1]).sum(axis=1)
     return distance
 
@@ -45,8 +46,10 @@ def detailed_window(picture: Pixels, side_px: int) -> tuple[int, int]:
     window is one window.
     """
     gray = picture.astype(np.float64).mean(axis=-1)
+    # Each without the line that the other lacks, so that the shapes agree.
     detail = np.abs(np.diff(gray, axis=0))[:, :-1] + np.abs(np.diff(gray, axis=1))[:-1]
-    sums = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))  # summed-area table: any window in four look-ups
+    # A summed-area table, in which any window takes four look-ups.
+    sums = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     height, width = sums.shape
     rows, columns = (np.arange(0, max(1, size - side_px), max(1, side_px // 4)) for size in (height, width))
     ends = [np.minimum(starts + side_px, size - 1) for starts, size in ((rows, height), (columns, width))]

@@ -15,13 +15,16 @@ def draw_predictions(x: Floats, y: Floats, at: Floats, generator: np.random.Gene
     if len(x) < 3:
         raise ValueError(f"a regression with residuals needs at least 3 pairs, got {len(x)}")
     center, sloped = x.mean(), bool(np.ptp(x) > 0)
+    # `sloped` counts as 0 or 1: without a slope only the column of ones is left.
     inside, outside = (np.column_stack([np.ones(len(v)), v - center])[:, : 1 + sloped] for v in (x, at))
     coefficients = np.linalg.lstsq(inside, y, rcond=None)[0]
     residual = y - inside @ coefficients
     free = len(x) - inside.shape[1]
     # The posterior of the residual variance is a scaled inverse chi-squared distribution.
     scatter = np.sqrt((residual @ residual) / generator.chisquare(free, size=draws))
-    lengths = np.sqrt((inside**2).sum(axis=0))  # the columns are orthogonal: x is centered
+    # Since x is centered, the columns are orthogonal and the coefficients independent.
+    lengths = np.sqrt((inside**2).sum(axis=0))
     lines = coefficients + scatter[:, None] * generator.normal(size=(draws, inside.shape[1])) / lengths
+    # Around the line drawn, since a single new value is predicted and not a mean.
     drawn: Floats = lines @ outside.T + scatter[:, None] * generator.normal(size=(draws, len(at)))
     return drawn

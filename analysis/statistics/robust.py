@@ -47,6 +47,7 @@ def interquartile_interval(
     counts = np.bincount(member)
     if numbers.size - counts.size < FEWEST_DEGREES or counts.min() < 2:
         return Interval(mean, float("nan"), float("nan"))
+    # Each stratum in one piece, as `_resample` expects.
     ordered = numbers[np.argsort(member, kind="stable")]
     drawn = np.concatenate(list(_resample(ordered, counts, generator, resamples)))
     # The normal tail area of the t quantile: percentiles farther out than 2.5 % with few values.
@@ -60,6 +61,7 @@ def _resample(
     ordered: Floats, counts: NDArray[np.intp], generator: np.random.Generator, resamples: int
 ) -> list[Floats]:
     """The interquartile mean of each resample, in batches that fit in memory."""
+    # For each of the k - 1 draws of a stratum: where the stratum begins, and how many values it has.
     first = np.repeat(np.cumsum(counts) - counts, counts - 1)
     size = np.repeat(counts, counts - 1)
     weight = size / (size - 1.0)
@@ -73,6 +75,7 @@ def _resample(
 
 def _row_means(rows: Floats, weight: Floats | None = None) -> Floats:
     """The interquartile mean of each row (r, n), with weights (n,); without, n // 4 values are cut off at each end."""
+    # Equal weights are the common case, and sorting alone is several times faster.
     if weight is None or np.ptp(weight) == 0:
         cut = rows.shape[1] // 4
         middle = np.sort(rows, axis=1)[:, cut : rows.shape[1] - cut]
@@ -82,6 +85,7 @@ def _row_means(rows: Floats, weight: Floats | None = None) -> Floats:
     ranked = np.take_along_axis(rows, order, axis=1)
     upper = np.cumsum(weight[order], axis=1) / weight.sum()
     lower = upper - weight[order] / weight.sum()
+    # How much of each value lies in the middle half of the total weight.
     share = np.clip(np.minimum(upper, 0.75) - np.maximum(lower, 0.25), 0, None)
     # Lost runs are infinite, and infinity times a share of 0 would be NaN.
     parts = np.multiply(ranked, share, where=share > 0, out=np.zeros_like(ranked))

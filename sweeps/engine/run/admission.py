@@ -46,6 +46,7 @@ class Immediate:
             groups.setdefault(trial.number, []).append(trial)
             for step in sorted(trial.reports):
                 self._judge.record(trial, trial.reports[step])
+        # Another seed than before: a sampler with the first one would repeat draws that are already in the ledger.
         self._proposals.restart_search(known=len(groups))
         for number in sorted(groups):
             self._proposals.restore(number, groups[number])
@@ -53,6 +54,7 @@ class Immediate:
     def fill(self) -> None:
         proposals = self._proposals
         queued = 0
+        # An `ask` that finds nothing new makes the proposals complete, so this ends.
         while queued < proposals.ahead and not proposals.complete:
             number = proposals.next_number()
             if candidate := proposals.ask(number):
@@ -67,7 +69,9 @@ class Immediate:
         if step == self._judge.steps[-1]:
             self._judge.end(trial, "completed", "")
         elif step < max(trial.reports) or trial.spared >= 0:
-            return True  # it is trained again after an interruption and had been let through here, or it is spared
+            # Either it is trained again after an interruption, and this rung has let it through before. Or the audit
+            # has spared it: then it runs to its end.
+            return True
         elif self._judge.apply(self._judge.rungs.judge(trial.id, step), trial, step):
             return True
         self.note_end(trial)

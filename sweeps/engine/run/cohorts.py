@@ -28,12 +28,15 @@ class Cohorts:
 
     def __init__(self, proposals: Proposals, judge: Judge) -> None:
         self._proposals, self._judge = proposals, judge
-        self._members: list[Trial] = []  # those of the batch that are still in it
-        self._level = 0  # the index of the rung that they are on their way to
-        self._earlier: Mapping[str, Trial] = {}  # by id, trials of earlier invocations
+        # Those of the batch that are still in it, and the index of the rung that they are on their way to.
+        self._members: list[Trial] = []
+        self._level = 0
+        self._earlier: Mapping[str, Trial] = {}
 
     def restore(self, trials: Mapping[str, Trial]) -> None:
-        self._earlier = trials  # each takes the place of the same trial when its batch is asked for again
+        # Nothing is restored yet: the batches are asked for again, and each earlier trial then takes the place of the
+        # new one with its id.
+        self._earlier = trials
 
     def fill(self) -> None:
         # Where an earlier invocation has finished a whole batch, there is nothing to train until the next one.
@@ -45,17 +48,21 @@ class Cohorts:
         return self._level < len(self._judge.steps) - 1
 
     def arrive(self, trial: Trial, step: int, state: Any) -> bool:
+        # Its state was not kept, so it was trained again from the beginning, and this rung is already decided.
         if step < self._judge.steps[self._level]:
-            return True  # trained again from the beginning: this rung is decided
+            return True
         trial.state, trial.wall_before_s = state, trial.wall_s
         self._decide()
         return False
 
     def note_end(self, trial: Trial) -> None:
-        self._decide()  # the others may have waited only for this one
+        # The others may have waited only for this one.
+        self._decide()
 
     def _ask_batch(self) -> None:
         proposals, budget = self._proposals, self._proposals.sweep.budget
+        # A sampler that hears results as they come depends on their order, and its draws cannot be repeated after a
+        # resume. So each batch gets a new one, seeded by its place and told everything in the order of the numbers.
         proposals.restart_search(known=len(proposals.candidates))
         for _, candidate in sorted(proposals.candidates.items()):
             first = candidate.trials[0]
@@ -67,6 +74,7 @@ class Cohorts:
             if new is not None:
                 new.trials = [self._earlier.get(trial.id, trial) for trial in new.trials]
                 proposals.add(number, new)
+                # Those that have ended too: the others were compared with them, and must be again.
                 self._members += new.trials
         self._level = 0
         self._queue_members()
@@ -84,6 +92,7 @@ class Cohorts:
 
     def _decide(self) -> None:
         """Decide every rung to which all members have come."""
+        # A loop, because a resumed run may find the reports of several rungs in the ledger.
         while self._members:
             step = self._judge.steps[self._level]
             if any(step not in trial.reports and not trial.ending for trial in self._members):
@@ -104,16 +113,20 @@ class Cohorts:
                 self._judge.end(trial, "completed", "")
 
     def _cut(self, arrived: Sequence[Trial], step: int) -> list[Trial]:
-        """Judge the trials that came to a rung; those that go on."""
+        """Judge the trials that came to a rung; returns those that go on."""
+        # A trial that was spared at an earlier rung no longer counts. One that an earlier invocation spared here, or at
+        # a later rung, does, as it did then.
         compared = [t for t in arrived if t.spared < 0 or self._judge.steps[t.spared] >= step]
         for trial in compared:
             self._judge.record(trial, trial.reports[step])
         verdicts = self._judge.rungs.cohort([trial.id for trial in compared], step)
         going = []
         for trial in arrived:
+            # Stopped here by an earlier invocation: the same verdict again would end it, and write its row, twice.
             if trial.ending == "stopped" and max(trial.reports) == step:
-                continue  # an earlier invocation had decided so far
-            verdict = verdicts.get(trial.id)  # None: it was spared at an earlier rung
+                continue
+            # There is no verdict on a trial that was spared at an earlier rung.
+            verdict = verdicts.get(trial.id)
             if verdict is None or self._judge.apply(verdict, trial, step):
                 going.append(trial)
         return going
@@ -122,4 +135,5 @@ class Cohorts:
 def batch_size(budget: Budget) -> int:
     """Configurations asked for at once: a multiple of those of which one comes to the last rung."""
     whole: int = budget.reduction ** (budget.rungs - 1)
+    # The smallest multiple that is not below SMALLEST_BATCH: -(-a // b) is a / b rounded up.
     return whole * max(1, -(-SMALLEST_BATCH // whole))

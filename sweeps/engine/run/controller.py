@@ -1,8 +1,8 @@
 """The controller of a run: gives out trials, hears their reports, and writes everything down.
 
 It knows nothing of Ray: Ray Tune (`ray_tune.py`) and the in-process runner (`inline.py`) are two ways to carry its
-assignments to workers and their answers back. Nothing is acted upon before it is durable: a trial starts after its row
-in `starts`, goes on after its row in `reports`, and the sampler hears of its end after its row in `trials`.
+assignments to workers and their answers back. Nothing is acted upon before it is durable: a trial starts once its row
+is in `starts`, goes on once its report is in `reports`, and the sampler hears of its end once that is in `trials`.
 
 A run has two stages. The search proposes configurations (`proposals.py`), of which most are stopped early
 (`judge.py`). The confirmation trains the best ones again on fresh seeds; the sampler never hears of it. An admission
@@ -59,16 +59,20 @@ class RunController:
         history: Sequence[PriorResult] = (),
     ) -> None:
         self.sweep, self.ledger, self.context, self.costs = sweep, ledger, context, costs
+        # Set by the driver once it has read the ledger: the display begins with the trials that are in it.
         self.listener: Callable[[Trial], None] = lambda trial: None
         self.gallery: Gallery | None = None
         self.closing = ""
         self.judge = Judge(sweep, self._end)
         self.proposals = Proposals(sweep, context, journal, history, ahead=costs.ahead(sweep) if costs else 1)
         self.admission = admission(self.proposals, self.judge)
+        # Not among `trials` at first: an extended search may choose other configurations to confirm.
         self._earlier_confirmations: dict[str, Trial] = {}
         self._confirming = False
-        self._reported: frozenset[tuple[str, int]] = frozenset()  # trial and step, in earlier invocations
-        self._heard_at: dict[str, float] = {}  # by trial, when it was given to a worker or last heard of
+        # Trial and step of each report that earlier invocations wrote.
+        self._reported: frozenset[tuple[str, int]] = frozenset()
+        # By trial, when it was given to a worker or last heard of.
+        self._heard_at: dict[str, float] = {}
 
     @property
     def trials(self) -> dict[str, Trial]:
@@ -101,6 +105,7 @@ class RunController:
             if self.costs and (measurement := self.costs.next_measurement(self.proposals.waiting)):
                 return measurement
             trial = self.proposals.waiting.popleft()
+            # Even if it fails on the next line: every ended trial has a row in `starts`.
             self._start(trial)
             if self.costs and (failure := self.costs.of(trial).failure):
                 self._end_by_itself(trial, "failed", f"its network could not be measured: {failure}")
@@ -138,6 +143,7 @@ class RunController:
         elif answer.report is not None:
             goes_on = self._arrive(trial, answer)
         self.listener(trial)
+        # In a run that closes, a trial stays where its report is durable. It has no ending, so a resumed run trains it.
         return goes_on and not self.closing
 
     def has_work(self) -> bool:
@@ -160,6 +166,7 @@ class RunController:
             self._hear_cost(lost_measurement(work, reason, host=""))
             return
         trial = self.trials[work.trial]
+        # Its last answer may have ended it, just before its worker died.
         if not trial.ending:
             # Nobody is left to say how long it took: the time since its worker was last heard of is the best guess.
             trial.unreported_s = time.monotonic() - self._heard_at[trial.id]
@@ -174,6 +181,7 @@ class RunController:
     def finished(self) -> bool:
         """Whether everything that the budget asks for has ended."""
         proposals = self.proposals
+        # The last part closes a gap: the search has ended, and `_fill` has not yet queued what is to be confirmed.
         return proposals.complete and proposals.ended and (self._confirming or not proposals.best())
 
     def restore(
@@ -188,6 +196,7 @@ class RunController:
         self._reported = frozenset((row["trial"], row["step"]) for row in reports)
         recorded = trials_from_rows(starts, reports, trials, self.proposals.trial_from_start)
         read = by_identity(recorded, other_code=other_code, start_over=self.proposals.start_over)
+        # Confirmations are kept from the admission policy: they are no part of the search, nor of its comparisons.
         self._earlier_confirmations = {name: trial for name, trial in read.items() if trial.stage == "confirm"}
         self.admission.restore({name: trial for name, trial in read.items() if trial.stage == "search"})
 
@@ -210,11 +219,13 @@ class RunController:
                 trial.stage = "confirm"
                 self.trials[trial.id] = trial
                 if trial.ending:
-                    self.listener(trial)  # the live table has not seen it: it is of an earlier invocation
+                    # It ended in an earlier invocation, and the live table has not seen it yet.
+                    self.listener(trial)
                 else:
                     self.proposals.waiting.append(trial)
 
     def _start(self, trial: Trial) -> None:
+        # A trial that starts again, after a pause or in a resumed run, has its row already.
         if trial.started is None:
             trial.started = datetime.now(UTC)
             self.ledger.commit("starts", [start_row(trial, self.sweep.name)])
@@ -223,7 +234,7 @@ class RunController:
     # --- hearing -------------------------------------------------------------------------------------------------
 
     def _hear_samples(self, trial: Trial, step: int, samples: Sequence[Sample]) -> None:
-        # They are committed before the report that they came with: where the ledger has that, it has them too.
+        # Committed before the report that they came with, so that a ledger with the report has its samples too.
         if self.gallery is None or not samples or step in trial.reports:
             return
         if originals := self.gallery.new_originals(samples):
@@ -232,12 +243,14 @@ class RunController:
             self.ledger.commit("samples", sample_rows(trial.id, step, new))
 
     def _hear_report(self, trial: Trial, report: Report) -> None:
-        if report.step in trial.reports:  # made again, after a lost worker or driver: bit-equal, and in the ledger
+        # Made again, after a worker or a driver was lost: bit-equal, and already in the ledger.
+        if report.step in trial.reports:
             return
         if self.costs:
             report = self.costs.add_to(report, trial)
         trial.reports[report.step] = report
-        if (trial.id, report.step) not in self._reported:  # it is there if a damaged file hid that the trial had begun
+        # The ledger may have the report although the trial does not: a damaged file hid that it had begun.
+        if (trial.id, report.step) not in self._reported:
             self.ledger.commit("reports", [report_row(trial, report)])
         self.judge.record(trial, report)
 
@@ -259,12 +272,13 @@ class RunController:
     def _end(self, trial: Trial, ending: str, reason: str) -> None:
         trial.ending, trial.reason, trial.state = ending, reason, None
         self.ledger.commit("trials", [trial_row(trial, self.sweep.name, self.judge.steps, self.context)])
+        # After the commit: the row still needs the spreads and scores of the untouched pictures.
         trial.forget_details()
         self._heard_at.pop(trial.id, None)
         self.listener(trial)
 
     def _end_by_itself(self, trial: Trial, ending: str, reason: str) -> None:
-        """End a trial for another reason than the rungs, which the admission policy has to hear."""
+        """End a trial for a reason other than the rungs, of which the admission policy must be told."""
         self._end(trial, ending, reason)
         if trial.stage == "search":
             self.admission.note_end(trial)

@@ -16,6 +16,8 @@ from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
+
+# Private, but the numbers are the file format, which Optuna must keep readable.
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial, TrialState
 
@@ -35,12 +37,15 @@ class Journal(BaseJournalBackend):
         self._studies, self._trials = _counts(path)
         self._written = 0
         self._unread: list[bytes] = []
+        # Only the last study can still be there: each journal deletes the one before it. No worker has the id "", so
+        # no reader takes a study that was deleted twice for an error of its own.
         if self._studies:
             deleted = {"op_code": int(JournalOperation.DELETE_STUDY), "worker_id": "", "study_id": self._studies - 1}
             self._append([deleted])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        # Readers count the studies and trials of the whole file, this process those of its own study.
+        # Optuna numbers studies and trials in the order in which they are created. Readers count from the beginning of
+        # the file, this process from its own study: the file gets shifted numbers, and memory those of this process.
         before = {"study_id": self._studies, "trial_id": self._trials}
         self._append([log | {name: log[name] + count for name, count in before.items() if name in log} for log in logs])
         self._unread += map(_line, logs)
@@ -52,6 +57,7 @@ class Journal(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """The operations from `log_number_from` on, which the storage has not applied yet; earlier ones are dropped."""
+        # `log_number_from` counts from the study's first operation, and `_unread` begins somewhere after it.
         self._unread = self._unread[len(self._unread) - (self._written - log_number_from) :]
         yield from (json.loads(line) for line in tuple(self._unread))
 
@@ -61,9 +67,9 @@ def _line(log: dict[str, Any]) -> bytes:
 
 
 def _counts(path: Path) -> tuple[int, int]:
-    """How many studies and trials the file has ever held. Removes a torn line at its end, which no reader has taken.
+    """How many studies and trials the file has ever held. Removes a torn last line, which no reader has accepted yet.
 
-    A file that is too large, or no journal, is replaced by an empty one. Dashboards must be restarted then.
+    Replaces a file that is too large, or is no journal, by an empty one. Open dashboards must then be restarted.
     """
     try:
         content = path.read_bytes() if path.exists() and path.stat().st_size <= MOST_BYTES else b""
@@ -98,6 +104,7 @@ class Storage(JournalStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
+        # Exactly what `Study.ask` wants to know; everybody else gets Optuna's own answer.
         if states != (TrialState.WAITING,):
             return super().get_all_trials(study_id, deepcopy, states)
         enqueued = {trial_id: self.get_trial(trial_id) for trial_id in self._enqueued}

@@ -11,7 +11,8 @@ from sweeps.engine.run.trials import Trial
 from sweeps.engine.rungs import Verdict, build_rungs
 from sweeps.engine.sweep import KNOWN_BEFORE, METRICS, Sweep
 
-_ONLY_RUNG = (1, 2)  # a rung rule with one decision: at its first step
+_ONLY_RUNG = (1, 2)
+"""Rung steps for one decision, at the first: the last rung of a rule stops nobody."""
 
 End = Callable[[Trial, str, str], None]
 """Ends a trial with an ending and a reason, and writes both to the ledger."""
@@ -47,6 +48,7 @@ class Judge:
 
 def _coin(trial_id: str) -> float:
     """A number in [0, 1) from a trial's identity alone, so that the audit spares the same trials in every order."""
+    # Eight hex digits are 32 bits of a SHA-256: uniform, and finer than any share that is asked for.
     return int(trial_id[:8], 16) / 2**32
 
 
@@ -66,6 +68,7 @@ def seed_result(trial: Trial, sweep: Sweep) -> SeedResult:
     }
     last = trial.last()
     metrics = last.metrics if last else {}
+    # A bound is meant for the full budget: the score of a stopped trial must not count as a violation of it.
     known = sweep.constraints if trial.ending == "completed" else KNOWN_BEFORE
     measured = {name: metrics[name] for name in sweep.constraints if name in known and name in metrics}
     return SeedResult(trial.ending or "failed", values, measured, trial.reason)
@@ -77,6 +80,7 @@ def best(completed: Mapping[int, Sequence[tuple[float, ...]]], count: int) -> li
     `completed` has the objectives of every seed for each configuration, signed so that higher is better; seeds are
     averaged. With several objectives the front comes first, and within it the points that keep it broad (`rungs`).
     """
+    # Only the places are used, not who goes on: `reduction` has no effect here.
     rungs = build_rungs("pareto", _ONLY_RUNG, reduction=2)
     for number, seeds in completed.items():
         rungs.record(str(number), 1, tuple(sum(column) / len(column) for column in zip(*seeds, strict=True)))

@@ -32,7 +32,8 @@ class NetworkCosts:
     ) -> None:
         self.conditions, self.context, self.notice = conditions, context, notice
         self.known: dict[str, Cost] = {}
-        self._offers: dict[str, tuple[Cost, str]] = {}  # of other runs: the cost, and the run that measured it
+        # What other runs have measured: the cost, and the run that measured it.
+        self._offers: dict[str, tuple[Cost, str]] = {}
         self._training: list[Trial] = []
         self._measuring: Measurement | None = None
         self._announced = False
@@ -47,8 +48,8 @@ class NetworkCosts:
     def offer(self, rows: Iterable[Row]) -> int:
         """Offer what other runs have measured of the same code under the same conditions; the number of such networks.
 
-        A cost that was measured beside other work is not taken: its interval is wide. Whether a cost is of the device
-        that would measure it now is for the worker to say.
+        A cost that was measured beside other work is not taken: its interval is wide. Whether a cost was measured on
+        the device of today is for the worker to say.
         """
         found = {}
         for row in rows:
@@ -56,6 +57,7 @@ class NetworkCosts:
             if sound and row["run.code"] == self.context.code:
                 cost = cost_from_row(row)
                 if cost.conditions == self.conditions:
+                    # That run may itself have taken the cost from another, which is then the one to name.
                     found[row["network"]] = (cost, row.get("measured_in") or row["run.run"])
         self._offers |= found
         return len(found)
@@ -65,12 +67,14 @@ class NetworkCosts:
     @staticmethod
     def ahead(sweep: Sweep) -> int:
         """How many configurations to ask for at a time, so that their networks are measured in a row."""
+        # A design does not wait for results, so all of its networks can be measured at the start.
         return sweep.budget.trials if sweep.design else max(AHEAD, len(sweep.enqueue))
 
     def device_is_free(self, waiting: Iterable[Trial]) -> bool:
         """Whether the next work may be given out: nothing runs beside a measurement."""
         if self._measuring:
             return False
+        # Forget those that have ended: a run has thousands.
         self._training = [trial for trial in self._training if not trial.ending]
         return not (self._training and self._unmeasured(waiting))
 
@@ -97,6 +101,7 @@ class NetworkCosts:
 
     def hear(self, measured: Measured, waiting: Iterable[Trial]) -> None:
         """Take in the answer to the last measurement, whose `row` is in the ledger."""
+        # First, since it looks at the measurement that the next line closes.
         source = self._source(measured)
         self.known[measured.network], self._measuring = measured.cost, None
         how = f"known from run {source}" if source else "measured"
@@ -121,6 +126,7 @@ class NetworkCosts:
 
     def _source(self, measured: Measured) -> str:
         """The run that measured the cost, "" where it is this one."""
+        # A worker returns an offered cost unchanged; two measurements never agree in every time.
         offered = measured.cost == self._asked(measured).earlier
         return self._offers[measured.network][1] if offered else ""
 

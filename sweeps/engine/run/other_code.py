@@ -1,9 +1,9 @@
-"""Trials that an earlier state of the code made, in a run whose user has accepted the change (`--accept-change code`).
+"""Trials that an earlier version of the code made, in a run whose user accepted the change (`--accept-change code`).
 
-The hash of the code is part of a trial's identity, so that rows of two states never pass for one trial. When a run goes
-on after a change, a trial that has ended keeps its rows and counts: for the budget, the sampler, the rungs and the
-confirmation. It is not trained again. A trial that had not ended starts over as a new one, and its old reports count
-for nothing, since the code of today might not have made them.
+The hash of the code is part of a trial's identity, so that rows of two versions never pass for one trial. When a run
+continues after a change, a trial that has ended keeps its rows and counts: for the budget, the sampler, the rungs and
+the confirmation. It is not trained again. A trial that had not ended starts over as a new one, and its old reports are
+ignored, since today's code might not have made them.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,10 +14,10 @@ from sweeps.engine.run.trials import Trial
 def by_identity(
     recorded: Mapping[str, Trial], *, other_code: bool, start_over: Callable[[Trial], Trial]
 ) -> dict[str, Trial]:
-    """The trials of the ledger, by id there, under the ids that they have today.
+    """The trials of the ledger (`recorded`, by the ID that they have there), by the ID that they have today.
 
-    `other_code`: trials of another code are accepted. `start_over` makes a trial that has not begun. Raises ValueError
-    where a trial would have another identity today and that is not accepted.
+    With `other_code`, trials that other code made are accepted; without, one whose ID would differ today raises
+    ValueError. `start_over` makes the same trial, not begun.
     """
     found: dict[str, Trial] = {}
     rank: dict[str, tuple[bool, ...]] = {}
@@ -28,6 +28,7 @@ def by_identity(
         # After several changes the ledger may hold one trial under several ids. One that ended comes before one that
         # did not, and one of today's code before the others.
         mine = (bool(trial.ending), own)
+        # Every pair is greater than the empty tuple, so the first trial with an ID is always taken.
         if mine > rank.get(trial.id, ()):
             rank[trial.id] = mine
             found[trial.id] = trial if own or trial.ending else start_over(trial)

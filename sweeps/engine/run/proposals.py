@@ -1,7 +1,7 @@
 """Proposals: the configurations that the search has asked for, each with one trial per seed, and the queue of trials.
 
-A configuration is new or it is not tried: where the sampler repeats itself it is answered from what is known, and where
-it does nothing else a random untried point takes the place of its suggestion.
+No configuration is tried twice. A sampler that proposes one again is given the known result; if it keeps doing so, a
+random untried point takes the place of its suggestion.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ SAME_AGAIN_LIMIT = 5
 """After this many suggestions in a row that were tried before, a random untried point is taken instead."""
 
 DRAWS = 1000
-"""Draws from a space that cannot be listed. Only one with next to no room has none among them that is new."""
+"""Draws from a space that cannot be listed. If none of them is new, the space counts as used up."""
 
 Results = Callable[[Sequence[Trial]], list[SeedResult]]
 """What the search is told about the trials of one configuration."""
@@ -64,6 +64,7 @@ class Proposals:
         self.waiting: deque[Trial] = deque()
         self.exhausted = ""
         self.replaced = 0
+        # One iterator for the whole run: a point that was passed over had been tried, and is not looked at again.
         self._listed = _list_points(sweep) if _can_be_listed(sweep.space) else None
 
     @property
@@ -83,14 +84,13 @@ class Proposals:
     # --- asking the search ---------------------------------------------------------------------------------------
 
     def restart_search(self, known: int) -> None:
-        """Replace the search by one that has heard of earlier runs only. `known` seeds it, so that it draws afresh."""
+        """Replace the search by one that knows only earlier runs. `known` goes into its seed, so that it draws anew."""
         self.search = self._build_search(known)
 
     def ask(self, number: int, results: Results | None = None) -> Candidate | None:
-        """Ask the search for a configuration that was not tried before; None, and `exhausted`, if there is none.
+        """Ask the search for an untried configuration. If there is none, returns None and sets `exhausted`.
 
-        The caller decides what becomes of it: see `add`. `results` is what the search is told where it repeats a
-        configuration.
+        The caller decides whether to `add` it. `results` makes what the search is told when it repeats a configuration.
         """
         for _ in range(SAME_AGAIN_LIMIT):
             if self.search.exhausted:
@@ -101,12 +101,12 @@ class Proposals:
             known = [self.trials[trial.id] for trial in group if trial.id in self.trials]
             if not known:
                 return Candidate(ticket, group)
-            # The same point again: the sampler hears the same answer, and nothing is computed twice.
+            # The same point again: the sampler is told the same result, and nothing is computed twice.
             self.search.tell(ticket, (results or self.results)(known))
         return self._ask_for_an_untried_point(number)
 
     def add(self, number: int, candidate: Candidate) -> None:
-        """Count the candidate and its trials in. None of the trials waits for a worker yet."""
+        """Take the candidate and its trials into the run. Queuing the trials is left to the caller."""
         self.candidates[number] = candidate
         self.trials |= {trial.id: trial for trial in candidate.trials}
 
@@ -128,7 +128,7 @@ class Proposals:
         return search
 
     def _ask_for_an_untried_point(self, number: int) -> Candidate | None:
-        # A sampler that repeats itself has no idea left, which says nothing about how many points the space has.
+        # A sampler that repeats itself has run out of ideas, which does not mean that the space has run out of points.
         points = _draw_points(self.sweep, number) if self._listed is None else self._listed
         for values in points:
             group = self._seeds(number, values, label="")
@@ -174,12 +174,14 @@ class Proposals:
         return fresh
 
     def restore(self, number: int, group: list[Trial]) -> None:
-        """Put a configuration of an earlier invocation back where it stood. What has not ended waits for a worker."""
+        """Put a configuration of an earlier invocation back where it was, and queue its trials that have not ended."""
         first = group[0]
+        # Seeds that had no row in `starts` yet when the driver ended are unknown to the ledger.
         begun = {trial.seed for trial in group}
         missing = [seed for seed in range(self.sweep.budget.seeds) if seed not in begun]
         group += [self.trial(number, first.values, first.label, seed) for seed in missing]
         unfinished = [trial for trial in group if not trial.ending]
+        # An open configuration must be asked for, so that it can be told later; an ended one is only remembered.
         if unfinished:
             candidate = Candidate(self.search.adopt(first.values, first.label), group)
         else:
@@ -190,7 +192,7 @@ class Proposals:
 
 
 def _can_be_listed(space: Space) -> bool:
-    """Whether the space has a list of points: it is finite, and not too large."""
+    """Whether the points of the space can be listed: it is finite, and not too large."""
     return not Grid().problems(space)
 
 

@@ -26,6 +26,7 @@ CRITIC_SIGNALS = ("critic_loss", "critic_grad_norm", "critic_accuracy", "critic_
 CURVE_SIGNALS = ("control_point",)
 """What `enhance.nets.curve` reports."""
 
+# A default configuration lacks the variants of parts that it does not use; these come from the table of variants.
 _DEFAULTS: dict[str, Scalar] = {**{name: own[2] for name, own in VARIANTS.items()}, **flatten(Config())}
 _NO_TARGET = (*UNPAIRED_METRICS, *KNOWN_BEFORE)
 """Metrics that need no target; all others compare with one."""
@@ -34,13 +35,14 @@ _NO_TARGET = (*UNPAIRED_METRICS, *KNOWN_BEFORE)
 def full_rows(sweep: Sweep, context: RunContext, *, paired: bool) -> dict[str, Row]:
     """One made-up row for each dataset whose rows differ in their columns: it has all of them.
 
-    Its values show the kind of each column and mean nothing.
-    `paired` says whether the data have targets: only then are there metrics that compare with one. The datasets `runs`
-    and `originals` are not among them: all their rows have the same columns.
+    Its values show the kind of each column and mean nothing. `paired` says whether the data have targets: only then are
+    there metrics that compare with one. The datasets `runs` and `originals` are left out: their rows all have the same
+    columns.
     """
     every: dict[str, Scalar] = {f"config.{name}": own.kind() for name, own in config_leaves(sweep).items()}
     nets = {name: value for name, value in every.items() if name.startswith("config.net.")}
     trial, report = _trial(sweep), _report(sweep, paired=paired)
+    # The real row functions make the rows, so that a column added there is promised without a change here.
     trial.reports[report.step] = report
     sample = Sample(image="", scores=_of_one_image(report), output=None)
     rows = {
@@ -74,6 +76,7 @@ def possible_values(sweep: Sweep, name: str) -> tuple[Scalar, ...]:
     if name not in sweep.space:
         return (base,)
     entry = sweep.space[name]
+    # Where a condition does not hold, the leaf keeps its base value.
     return (*inner(entry).corners(), base) if isinstance(entry, When) else inner(entry).corners()
 
 
@@ -94,6 +97,7 @@ def _report(sweep: Sweep, *, paired: bool) -> Report:
     rules = possible_values(sweep, "train.rule")
     own = [name for name in METRICS if paired and name not in _NO_TARGET]
     own += [name for name in UNPAIRED_METRICS if "cycle" in rules]
+    # An untouched picture goes through no cycle, and gains nothing over itself.
     untouched = [name for name in own if name not in (*UNPAIRED_METRICS, "psnr_gain_db")]
     terms = [name for name in TERMS if any(value != 0 for value in possible_values(sweep, f"loss.{name}"))]
     measured = COSTS if sweep.cost is not None else ()
@@ -115,5 +119,6 @@ def _report(sweep: Sweep, *, paired: bool) -> Report:
 
 def _signals(sweep: Sweep, *, critic: bool, two: bool) -> list[str]:
     found = list(CURVE_SIGNALS) if "curve" in possible_values(sweep, "net.family") else []
+    # Only a cycle trains a second critic, for the way back.
     critics = [name for name, there in {"critic": critic, "critic_back": critic and two}.items() if there]
     return found + [signal.replace("critic", name, 1) for name in critics for signal in CRITIC_SIGNALS]

@@ -34,6 +34,7 @@ class Gallery:
 
     def new_originals(self, samples: Iterable[Sample]) -> list[Row]:
         """The rows of `originals` for images that are not recorded yet; from now on they count as recorded."""
+        # A sample without an output is a row of scores: no page shows its picture.
         new = [sample.image for sample in samples if sample.output is not None and sample.image not in self.recorded]
         self.recorded.update(new)
         return [self._original(image) for image in new]
@@ -43,6 +44,7 @@ class Gallery:
         return [sample for sample in samples if (trial, sample.image) not in self.kept]
 
     def _original(self, image: str) -> Row:
+        # Names of validation pictures contain their index; any other name is that of a photograph, which has no target.
         index = validation_index(image)
         if index is None:
             return {"image": image, "input": next(p.jpeg for p in self.photos if p.image == image), "target": None}

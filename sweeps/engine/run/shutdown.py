@@ -11,28 +11,31 @@ from types import FrameType
 from sweeps.engine.run.controller import RunController
 
 GRACE_S = 25.0
-"""After a signal, running trials have this long to come to their next rung, unless TESTSTRIP_GRACE_S says otherwise: a
-machine that goes down gives 30 s; a scheduler (Slurm's --signal, a pod's grace period) often gives minutes."""
+"""After a signal, running trials have this long to reach their next rung. A machine that goes down gives 30 s.
+Schedulers (Slurm's --signal, a pod's grace period) often give minutes, which TESTSTRIP_GRACE_S can use."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
 def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
-    """While it is entered, the first signal closes the run, and running trials may go on to their next rung.
+    """Within this context, the first signal closes the run, and running trials may go on to their next rung.
 
-    A second signal, or `grace_s` seconds after the first, raises KeyboardInterrupt. Either way the run can be resumed:
-    every acknowledged report is in the ledger. A signal that this process was started to ignore stays ignored.
+    A second signal, or the end of `grace_s` seconds after the first, raises KeyboardInterrupt. Either way the run can
+    be resumed: every acknowledged report is in the ledger. A signal that this process was started to ignore stays
+    ignored.
     """
 
     def hear(number: int, frame: FrameType | None) -> None:
+        # If a limit is closing the run already, even the first signal interrupts it.
         if controller.closing or number == signal.SIGALRM:
             raise KeyboardInterrupt
         controller.close(signal.Signals(number).name)
         signal.setitimer(signal.ITIMER_REAL, grace_s)
 
+    # Only the main thread can handle signals. In another one they are left to the program that started it.
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread can handle signals: they are left to the program that started this one
+        yield
         return
     # `nohup` and the background of a script start a process with SIGHUP or SIGINT ignored: it is meant to outlive them.
     heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
@@ -40,6 +43,7 @@ def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
     try:
         yield
     finally:
+        # The timer goes first: an alarm without a handler kills the process.
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -47,10 +51,10 @@ def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupt_kept() -> Iterator[Callable[[], None]]:
-    """While it is entered, SIGINT raises KeyboardInterrupt; the function that it gives does so again.
+    """Within this context, SIGINT raises KeyboardInterrupt, and the function that it yields raises it again.
 
-    An interrupt that arrives inside a library's callback, as there are many while Ray starts, is printed by Python and
-    lost. Call the function when the library is done.
+    Python prints and forgets an exception in a library's callback, and Ray runs many while it starts: the interrupt
+    would be lost. Call the function when the library is done.
     """
     heard: list[int] = []
 
@@ -63,8 +67,9 @@ def interrupt_kept() -> Iterator[Callable[[], None]]:
             raise KeyboardInterrupt
 
     is_main = threading.current_thread() is threading.main_thread()
+    # Any other handler means that SIGINT is ignored, or belongs to a program that calls us.
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield raise_again  # it is ignored, or another program's
+        yield raise_again
         return
     signal.signal(signal.SIGINT, hear)
     try:
@@ -90,4 +95,5 @@ class Limits:
 
 
 def _device_s(controller: RunController) -> float:
+    # Not `wall_s`, which also has the time in which a network is built and the device is idle.
     return sum(trial.train_s + trial.eval_s for trial in controller.trials.values())

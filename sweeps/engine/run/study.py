@@ -70,7 +70,9 @@ class Search:
         `journal` is a file that Optuna's tools can open; an earlier study in it is deleted.
         """
         self.sweep = sweep
+        # Optuna prints a line for every study and trial; the display shows them already.
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        # A SeedSequence mixes both numbers, where a sum would give (0, 1) and (1, 0) the same draws.
         seed = int(np.random.SeedSequence([sweep.search_seed, known]).generate_state(1)[0])
         self.study = optuna.create_study(
             study_name=sweep.name,
@@ -78,7 +80,8 @@ class Search:
             sampler=build_sampler(sweep.sampler, sweep.sampler_options, seed),
             storage=None if journal is None else Storage(journal),
         )
-        with warnings.catch_warnings():  # experimental since Optuna 3.2; the dashboard labels its axes with them
+        # Experimental since Optuna 3.2. The dashboard labels its axes with these names.
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             self.study.set_metric_names(list(sweep.objectives))
         self._listed = _list_points(sweep)
@@ -105,13 +108,15 @@ class Search:
         """Tell the study how the configuration `number` ended."""
         trial = self._open.pop(number)
         outcome = _outcome(seeds, self.sweep)
+        # Everything else before `study.tell`: Optuna takes nothing about a trial that has finished.
         for name, value in outcome.constraints.items():
             trial.set_constraint(name, value)
         for step, value in outcome.intermediate.items():
             trial.report(value, step)
         for name, text in outcome.attributes.items():
             trial.set_user_attr(name, text)
-        with warnings.catch_warnings():  # the plan says it once; Optuna after every trial
+        # The plan says it once, where Optuna would say it after every trial.
+        with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Constraints have been set, but CmaEsSampler", UserWarning)
             self.study.tell(number, outcome.values, state=outcome.state)
 
@@ -125,6 +130,7 @@ class Search:
         """
         if not elsewhere:
             self._strike(values)
+        # Added complete, a trial belongs to no generation; asked for and then told, it belongs to one.
         if SAMPLERS[self.sweep.sampler].generational:
             number, _ = self._enqueue(values, label)
             self.tell(number, seeds)
@@ -141,6 +147,7 @@ class Search:
                 user_attrs={**outcome.attributes, "label": label},
             )
         )
+        # `add_trial` returns nothing. Optuna numbers trials from 0, and nobody else adds to this study.
         return len(self.study.get_trials(deepcopy=False)) - 1
 
     def adopt(self, values: Mapping[str, Scalar], label: str = "") -> int:
@@ -153,10 +160,12 @@ class Search:
         self._listed.pop(_point(values), None)
 
     def _enqueue(self, values: Mapping[str, Scalar], label: str) -> tuple[int, dict[str, Scalar]]:
+        # The next trial that is asked for is the enqueued one: no other ever waits.
         self.study.enqueue_trial(dict(values))
         trial = self.study.ask()
         if SAMPLERS[self.sweep.sampler].generational:
-            _ = trial.relative_params  # assigns it to a generation; the sampler ignores others
+            # Reading it assigns the trial to a generation; the sampler learns from no other trials.
+            _ = trial.relative_params
         return self._open_trial(trial, label)
 
     def _open_trial(self, trial: optuna.Trial, label: str) -> tuple[int, dict[str, Scalar]]:
@@ -176,6 +185,7 @@ def _list_points(sweep: Sweep) -> OrderedDict[_Point, str]:
     """The points that are tried in any case, with their labels: the enqueued settings, then those of the design."""
     points = [*sweep.enqueue.items(), *(sweep.design.points(sweep.space) if sweep.design else ())]
     listed: OrderedDict[_Point, str] = OrderedDict()
+    # A point of the design that is enqueued too is tried once, under the name that its author gave it.
     for label, values in points:
         listed.setdefault(_point(values), label)
     return listed
@@ -199,7 +209,9 @@ class _Outcome:
 
 
 def _outcome(seeds: Sequence[SeedResult], sweep: Sweep) -> _Outcome:
+    # A configuration is as good as its worst seed: a mean over the seeds that survived would reward divergence.
     ending = min((seed.ending for seed in seeds), key=_WORST_FIRST.index)
+    # Means over different seeds do not compare: only rungs that all seeds have reached.
     steps = sorted(set.intersection(*(set(seed.objectives) for seed in seeds)))
     mean = {
         step: [_mean(column) for column in zip(*(s.objectives[step] for s in seeds), strict=True)] for step in steps

@@ -57,8 +57,9 @@ class Trial:
 
     @property
     def steps(self) -> int:
-        """The steps it has trained, as far as is known: a lost worker's are, up to its last report."""
-        return max(self.trained, *self.reports, 0)
+        """The steps it has trained, as far as is known. Of a lost worker, those up to its last report are."""
+        # A worker that has begun the trial again has trained fewer than the reports show.
+        return max([self.trained, *self.reports])
 
     @property
     def train_s(self) -> float:
@@ -77,6 +78,7 @@ class Trial:
     def forget_details(self) -> None:
         """Drop everything but the metrics of each report to save memory; the rest is in the ledger."""
         for step, report in self.reports.items():
+            # Every report that is unpickled brings its own copies of the names; interned, thousands share one.
             metrics = {sys.intern(name): value for name, value in report.metrics.items()}
             self.reports[step] = replace(report, metrics=metrics, spread={}, untouched={}, losses={}, signals={})
 
@@ -99,6 +101,7 @@ def trials_from_rows(
     for row in trials:
         if row["trial"] not in found:
             found[row["trial"]] = build({**row, "started": row["time.started"]})
+    # By step, so that what stands in every report, such as `spared`, ends as the last rung has it.
     for row in sorted(reports, key=lambda row: int(row["step"])):
         if row["trial"] not in found:
             continue
@@ -109,6 +112,7 @@ def trials_from_rows(
         trial = found[row["trial"]]
         trial.ending, trial.reason, trial.host = row["ending"], row["reason"], row["run.host"]
         trial.wall_s, trial.parameters, trial.spared = row["time.wall_s"], row["cost.parameters"], row["spared"]
+        # `train_s` is the sum over the reports here, since `unreported_s` is still 0. The row's total includes both.
         trial.trained, trial.unreported_s = row["steps"], max(0.0, row["time.train_s"] - trial.train_s)
         trial.forget_details()
     return found
@@ -123,6 +127,7 @@ def renumber(trials: Iterable[Trial]) -> list[Trial]:
     for trial in found:
         configuration = digest(trial.config)
         if configuration not in numbers:
+            # The first configuration with a number keeps it; another one with the same number gets an unused one.
             own = owners.setdefault(trial.number, configuration) == configuration
             numbers[configuration] = trial.number if own else next(unused)
         trial.number = numbers[configuration]
@@ -184,6 +189,7 @@ def trial_row(trial: Trial, sweep: str, rung_steps: tuple[int, ...], context: Ru
 def report_from_row(row: Row) -> Report:
     """The inverse of `report_row`."""
     losses = _with_prefix("loss.", row)
+    # "loss.total" is the sum, and no term: it is taken out before `losses` is passed on.
     return Report(
         step=row["step"],
         metrics=_with_prefix("metric.", row),
@@ -246,4 +252,5 @@ def _scores(report: Report) -> dict[str, Any]:
 
 
 def _with_prefix(prefix: str, row: Row) -> dict[str, float]:
+    # Every file has all columns that some trial of the run fills; what this trial does not have is null.
     return {name.removeprefix(prefix): v for name, v in row.items() if name.startswith(prefix) and v is not None}

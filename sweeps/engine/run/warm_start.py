@@ -1,9 +1,9 @@
 """Warm start: results of earlier runs, of this sweep or another, for points of this sweep's space.
 
-A configuration is used if this sweep could have tried it: the same data, objectives, rungs and leaves, and its searched
-values inside today's space. The space may have changed, and so may the split into searched and fixed leaves. All other
-trials are counted by the reason why they cannot be used. Trials of other versions of the code are used: they only teach
-the sampler where to look, and are no results of this run.
+A configuration is used if this sweep could have tried it: the data, objectives, rungs and leaves are the same, and its
+values lie inside today's space. The space may have changed, and so may the split into searched and fixed leaves. All
+other trials are counted by the reason why they cannot be used. Trials of other versions of the code are used: they only
+teach the sampler where to look, and are no results of this run.
 """
 
 from collections import Counter
@@ -46,6 +46,7 @@ def history(run: Location, sweep: Sweep, data_fingerprint: str) -> History:
     """
     ledger = load(run)
     reports = _by_trial(ledger.reports)
+    # In the order in which the earlier sampler heard of them: generations, and TPE's weights, depend on it.
     search = ledger.trials[ledger.trials["stage"] == "search"].sort_values(["time.ended", "trial"])
     known: dict[tuple[tuple[str, Scalar], ...], PriorResult] = {}
     refused: Counter[str] = Counter()
@@ -55,6 +56,7 @@ def history(run: Location, sweep: Sweep, data_fingerprint: str) -> History:
         except _Refused as reason:
             refused[str(reason)] += 1
             continue
+        # Trials of one point are its seeds: the sampler hears of a configuration, not of each seed.
         point = tuple(values.items())
         before = known[point].seeds if point in known else ()
         known[point] = PriorResult(values, (*before, result))
@@ -83,6 +85,7 @@ def _accept(row: Row, reports: Sequence[Row], sweep: Sweep, data: str) -> tuple[
 
 def _values(row: Row, sweep: Sweep) -> dict[str, Scalar]:
     values: dict[str, Scalar] = {}
+    # A condition names an earlier entry of the space, so its value is known by now.
     for name, entry in sweep.space.items():
         if isinstance(entry, When) and values.get(entry.name) != entry.value:
             continue
@@ -102,8 +105,10 @@ def _check_leaves(row: Row, values: Mapping[str, Scalar], sweep: Sweep) -> None:
     except ConfigError as error:
         raise _Refused(f"its configuration is refused here: {error.problems[0]}") from error
     there = {str(name).removeprefix("config."): value for name, value in row.items() if str(name).startswith("config.")}
+    # The steps are a leaf too, but "other budget" says more than "train.steps is 600, here 60000".
     _check_budget(there.pop("train.steps", None), sweep.budget.steps)
     del here["train.steps"]
+    # In both directions: a leaf that only the earlier trial has was trained with something that is not there today.
     for name in {**here, **there}:
         absent = _missing(there.get(name))
         if absent != (name not in here) or (not absent and there[name] != here[name]):
@@ -147,6 +152,7 @@ def _column(metric: str) -> str:
 def _of_kind(own: Range, value: Any) -> Scalar:
     """The value in the type of the range: pandas makes floats of integers in a column with gaps."""
     if isinstance(own, Choice):
+        # True == 1 in Python, so a choice of numbers would otherwise accept a boolean, and the reverse.
         same = (
             choice for choice in own.values if choice == value and isinstance(choice, bool) == isinstance(value, bool)
         )

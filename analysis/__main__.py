@@ -29,11 +29,14 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m analy
                 print(answer_text(options.name, answer.numbers))
             else:
                 answer.say()
-            sys.stdout.flush()  # here, where a reader that has gone is no traceback
+            # Here, where a reader that has gone causes no traceback.
+            sys.stdout.flush()
+    # Before OSError, of which it is one.
     except BrokenPipeError:
         silence_stdout()
         return BROKEN_PIPE
     except (LedgerError, OSError) as error:
+        # What was left out may be the reason of the error; only a LedgerError has notes.
         say_notes(getattr(error, "notes", ()))
         if options.json:
             print(error_text(str(error), kind_of(error)))
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m analy
 
 @contextmanager
 def _late_notes_said() -> Iterator[None]:
-    """Say on standard error what is found damaged only when it is read, which the ledger logs."""
+    """Print on standard error what turns out to be damaged only while it is read, which the ledger logs."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("note: %(message)s"))
     logger = logging.getLogger("analysis.ledger.load")
@@ -62,6 +65,7 @@ def _parser(words: Sequence[str], program: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text, words=words)
+        # No option comes before the command, so the first word names it.
         if name in words[:1]:
             module = importlib.import_module(f"analysis.commands.{name.replace('-', '_')}")
             module.add_options(command)

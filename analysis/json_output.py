@@ -17,21 +17,21 @@ from analysis.ledger.files import LedgerError
 from analysis.ledger.location import StoreError, StorePath
 
 VERSION = 1
-"""Grows when a key changes its meaning or goes away; new keys may come without notice."""
+"""Incremented when a key is removed or changes its meaning; new keys may be added at any time."""
 
 FLAG = "--json"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are JSON where the command line asks for JSON."""
+    """A parser that reports errors as JSON if the command line asks for JSON."""
 
     def __init__(self, *args: Any, words: Sequence[str] = (), **options: Any) -> None:
-        """`words` are the command line: it cannot be parsed yet where the complaint is about it."""
+        """`words` are the command line, in which the flag is looked for: an invalid one has no parsed options."""
         super().__init__(*args, **options)
         self._words = words
 
     def error(self, message: str) -> NoReturn:
-        """Leave with exit code 2."""
+        """Exit with status 2."""
         if FLAG in self._words:
             sys.stdout.write(error_text(message, "usage") + "\n")
             sys.exit(2)
@@ -59,10 +59,11 @@ def plain(value: object) -> Any:
     """`value` as JSON can hold it, with all digits.
 
     Frames become lists of records, times ISO 8601, paths texts. Whatever is missing or not finite becomes None, since
-    JSON has no NaN and no infinity. Raises TypeError for a type that nobody thought of.
+    JSON has no NaN and no infinity. Raises TypeError for any other type.
     """
     if isinstance(value, np.generic):
         value = value.item()
+    # NaT before datetime, which it is an instance of.
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, float):
@@ -79,8 +80,10 @@ def plain(value: object) -> Any:
 def _container(value: object) -> Any:
     if isinstance(value, pd.DataFrame):
         return [_mapping(row) for row in value.to_dict("records")]
+    # `is_dataclass` holds for classes too.
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    # A named tuple becomes an object, so that its names survive; it would pass for a list below.
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return _mapping(value._asdict())
     if isinstance(value, Mapping):

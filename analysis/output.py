@@ -1,4 +1,4 @@
-"""What every command does with its answer: say it, and write pictures and numbers side by side."""
+"""What every command does with its answer: print it, and write figures and numbers side by side."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +24,7 @@ def write_all(frame: pd.DataFrame, figures: Mapping[str, Figure], folder: Locati
 
     Raises LedgerError where it cannot.
     """
+    # For all figures at once: `save` chooses fonts again, but the note should come once and before any file.
     missing = sorted(set("".join(choose_fonts(figure) for figure in figures.values())))
     if missing:
         characters = " ".join(missing)
@@ -46,6 +47,7 @@ def writing(folder: Location) -> Iterator[Path]:
         with local_folder_for(folder) as local:
             yield local
     except OSError as error:
+        # An error of a store has no strerror; its own text says what to do.
         why = error.strerror or error
         raise LedgerError(f"cannot write to {folder} ({why}); choose another folder with --out") from error
 
@@ -58,6 +60,6 @@ def say_written(paths: Iterable[Location]) -> None:
 
 
 def say_notes(notes: Iterable[str]) -> None:
-    """Say what was put aside, or makes an answer doubtful, on standard error."""
+    """Print what was left out, or what casts doubt on an answer, on standard error."""
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -24,6 +24,7 @@ CONFIDENT = 0.05
 """An effect is significant if its corrected p value is below this."""
 
 FEWEST_SEEDS = 2
+# Values, as `canonical_text` spells them, that switch a part off.
 _OFF = ("0.0", "False", "none")
 
 
@@ -63,6 +64,7 @@ def contrasts(
     table: pd.DataFrame, texts: pd.DataFrame, design: Design, settings: Sequence[Parameter]
 ) -> list[Contrast]:
     """The contrasts that a design can estimate, from scores and settings (see `design.scores`)."""
+    # "" stands for a setting that does not apply, which is no value of its own.
     varying = [setting for setting in settings if texts[setting.name].replace("", pd.NA).nunique() > 1]
     if design.kind in DESIGNS_AROUND:
         return list(_around(table, texts, design, settings))
@@ -100,6 +102,7 @@ def _around(
     for name in names:
         # Empty: a condition switches the setting off.
         same &= (texts[name] == wanted.get(name, "")) | (texts[name] == "")
+    # Only a conditional setting may be empty in the base.
     same &= (texts[[setting.name for setting in settings if setting.condition is None]] != "").all(axis=1)
     if not same.any():
         raise LedgerError("the design's base configuration has no trial, so there is nothing to compare with")
@@ -120,6 +123,7 @@ def _step(
     """
     here, there = (texts.loc[one].astype(str).to_dict() for one in (other, base))
     free = [one.name for one in settings if one.condition is None and here[one.name] != there[one.name]]
+    # Where its condition holds on one side only, the text of the other side is "".
     both = [one.name for one in settings if one.condition and here[one.name] and there[one.name]]
     changed = [*free, *(name for name in both if here[name] != there[name])]
     pairs = (table.loc[[other]] - table.loc[base]).to_numpy(dtype=np.float64)
@@ -179,6 +183,7 @@ def _by_level(
 
 def _difference(cells: dict[tuple[str, ...], pd.DataFrame], one: tuple[str, ...], other: tuple[str, ...]) -> Floats:
     """The scores at `one` minus those at `other`: (pairs, seeds), ordered by the values of all other settings."""
+    # All combinations that occur at any level: one that is missing on a side becomes NaN, and its pair counts as lost.
     keys = next(iter(cells.values())).index
     for frame in cells.values():
         keys = keys.union(frame.index)
@@ -194,4 +199,5 @@ def _levels(texts: pd.DataFrame, setting: Parameter) -> list[str]:
     """The values of a setting that occur: those of a choice in the order of the space, others ascending."""
     found = set(texts[setting.name]) - {""}
     listed = [text for text in map(canonical_text, setting.choices) if text in found]
+    # A range has no choices, and its values are numbers.
     return listed or sorted(found, key=float)

@@ -25,6 +25,7 @@ def ablation_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> Fig
     left_in = 0.4 + 0.07 * max(len(label) for label in labels)
     figure, (axes,) = grid(title, [*foot, *left], 1, len(metrics), 0.4 + 0.24 * len(labels), width_in=WIDE_IN,
                            left_in=left_in, across_in=0.25)  # fmt: skip
+    # Where a new kind begins; the first row needs no line above it.
     heads = np.flatnonzero((first["kind"] != first["kind"].shift()).to_numpy())[1:].tolist()
     for number, (metric, one) in enumerate(zip(metrics, axes, strict=True)):
         part = shown[metric]
@@ -40,6 +41,7 @@ def _limits(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[float,
     """Limits that hold every mean; intervals are cut at twice the largest mean (two seeds give very long ones)."""
     farthest = 2 * max(float(np.nanmax(np.abs(mean), initial=0.0)), 1e-6)
     ends = np.clip(np.concatenate([low, high, mean, [0.0]]), -farthest, farthest)
+    # True only if all effects are (almost) 0: then the scale still needs some width.
     ends = np.append(ends, [-farthest, farthest]) if np.nanmax(ends) - np.nanmin(ends) < farthest / 2 else ends
     least, most = float(np.nanmin(ends)), float(np.nanmax(ends))
     return least - 0.06 * (most - least), most + 0.06 * (most - least)

@@ -109,8 +109,10 @@ def _ordered(scores: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFr
     """Averages first, then configurations from B's greatest gain to its greatest loss in the first objective."""
     if scores.empty:
         return scores
+    # Averages have "" for a configuration, once per stage, so they are taken out of the look-up.
     first = scores[scores["metric"] == objectives[0].metric].set_index("configuration")["mean"] * objectives[0].sign
     gains = scores["configuration"].map(first[first.index != ""]).astype("float64")
     keys = scores.assign(_single=scores["kind"] != "average", _gain=-gains)
+    # Stable, so that a configuration's objectives stay in their order.
     order = keys.sort_values(["_single", "_gain"], kind="stable").index
     return scores.loc[order].reset_index(drop=True)

@@ -50,8 +50,10 @@ def _reason(a: Ledger, b: Ledger, own: list[Objective], data: str) -> str:
         known = ledger.read("trials", [objective.column])
         if objective.column not in known.columns or not known[objective.column].notna().any():
             return f"{name} has no value for it"
+    # Costs do not depend on data; parameters and operations not even on the machine.
     if objective.metric in COSTS:
         return _timing_reason(a, b) if objective.metric.startswith("latency") else ""
+    # On different pictures the untouched scores differ as well, and the data are the better reason.
     return data or _convention_reason(a, b, objective.metric)
 
 
@@ -77,7 +79,9 @@ def _convention_reason(a: Ledger, b: Ledger, metric: str) -> str:
     for ledger in (a, b):
         known = ledger.read("trials", [column]).dropna()
         if not known.size:
-            return ""  # not defined for untouched images
+            # Not defined for untouched images, or not recorded: there is nothing to doubt.
+            return ""
+        # Equal for all trials of a run but for rounding on different devices, so any one will do below.
         values.append(known[column].unique())
     one, other = float(values[0][-1]), float(values[1][-1])
     if np.isclose(one, other, rtol=_CLOSE, atol=0):

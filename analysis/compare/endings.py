@@ -6,10 +6,9 @@ import pandas as pd
 
 from analysis.compare.pairs import Pairing
 from analysis.ledger.load import Ledger
-from analysis.ledger.schema import LOST
+from analysis.ledger.schema import LOST, TRAINED
 from analysis.statistics.differences import mcnemar_p, rate_differences
 
-_TRAINED = ("completed", "stopped", "diverged")
 _ENDINGS = ("stopped", *LOST)
 
 
@@ -33,10 +32,11 @@ def ending_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
     rows = []
     for ending in _ENDINGS:
         times = [int(own.get(ending, 0)) for own in counts]
-        of = [own.reindex(_TRAINED).sum() if ending in _TRAINED else own.sum() for own in counts]
+        of = [own.reindex(TRAINED).sum() if ending in TRAINED else own.sum() for own in counts]
         if any(times) or ending == "diverged":
             rows.append((ending, times[0], int(of[0]), times[1], int(of[1])))
     frame = pd.DataFrame(rows, columns=["ending", "count_a", "n_a", "count_b", "n_b"])
+    # Divergence first, the others as they are: False sorts before True.
     frame = frame.sort_values("ending", key=lambda own: own != "diverged", kind="stable", ignore_index=True)
     for side in "ab":
         frame[side] = frame[f"count_{side}"] / frame[f"n_{side}"].where(frame[f"n_{side}"] > 0)
@@ -51,7 +51,8 @@ def discordant(a: Ledger, b: Ledger, pairs: Pairing) -> Discordant:
     sides = []
     for ledger, key in ((a, "a"), (b, "b")):
         trials = ledger.read("trials", ["configuration", "seed", "ending", "time.ended"]).sort_values("time.ended")
-        trials = trials[trials["ending"].isin(_TRAINED)].drop_duplicates(["configuration", "seed"], keep="last")
+        trials = trials[trials["ending"].isin(TRAINED)].drop_duplicates(["configuration", "seed"], keep="last")
+        # Paired configurations may have different digests, so both sides are known by the number of their pair.
         numbers = pd.Series(pairs.table.index, index=pairs.table[key].to_numpy())
         trials = trials.assign(pair=trials["configuration"].map(numbers)).dropna(subset="pair")
         sides.append(trials[["pair", "seed", "ending"]])

@@ -32,6 +32,7 @@ def two_runs_figure(
     labels = [textwrap.shorten(str(text), 58, placeholder=" ...") for text in rows["label"]]
     kinds = [f"{row.ending} ({row.count_a}/{row.n_a}, {row.count_b}/{row.n_b})" for row in endings.itertuples()]
     left_in = 0.4 + 0.07 * max(map(len, [*labels, *kinds]))
+    # Without scores the rates move up: the negative height cancels the gap below the missing plots.
     high = 0.4 + _ROW_IN * len(labels) if drawn else -_BELOW_IN
     low_in = 0.3 + _ROW_IN * len(kinds)
     page = Page(title, [*foot, *more], high + _BELOW_IN + low_in, WIDE_IN, below_in=0.62)
@@ -55,19 +56,21 @@ def _scores(
     keys = ["kind", "stage", "configuration"]
     part = rows[keys].merge(own, on=keys, how="left")
     mean, low, high = (part[name].to_numpy(dtype=np.float64) for name in ("mean", "low", "high"))
+    # Rows that the merge left empty hold NaN, which is true as a bool.
     sure = part["sure"].eq(True).to_numpy(dtype=np.bool_)
     heads = [int((part["kind"] == "average").sum())]
     better = "right" if objective.maximize else "left"
     words = textwrap.fill(f"B minus A: {metric_label(objective.metric)} (better: {better})", 40)
     plot_forest(axes, labels or [""] * len(part), mean, low, high, sure, words, heads=[one for one in heads if one])
-    for number, text in enumerate(axes.get_yticklabels()[: heads[0]]):
-        text.set_fontweight("bold" if number < heads[0] else "normal")
+    for text in axes.get_yticklabels()[: heads[0]]:
+        text.set_fontweight("bold")
     _limited(axes, mean, low, high)
 
 
 def _limited(axes: Axes, mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
     """Limits that hold every mean and zero; very long intervals are cut at twice the usual length."""
     ends = np.abs(np.concatenate([low, high]))
+    # The longest fifth may be cut: two seeds give intervals that would squeeze all others.
     usual = float(np.nanquantile(ends, 0.8)) if np.isfinite(ends).any() else 0.0
     farthest = max(2 * usual, 1.2 * float(np.nanmax(np.abs(mean), initial=0.0)), 1e-6)
     values = np.clip(np.concatenate([low, high, mean, [0.0]]), -farthest, farthest)

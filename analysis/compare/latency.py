@@ -25,8 +25,11 @@ def latency_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
     known = sides[0][["key", "conditions", *leaves, *LATENCY_RATIO]]
     frame = known.merge(sides[1][["key", "conditions", *LATENCY_RATIO]], on=["key", "conditions"], suffixes=("", "_b"))
     one, other = ([frame[f"{name}{end}"].to_numpy(dtype=np.float64) for name in LATENCY_RATIO] for end in ("", "_b"))
+    # Each ratio is a geometric mean, whose interval is symmetric on a log scale; a difference of logs is the log of b /
+    # a.
     logs = [tuple(np.log(part) for part in side) for side in (one, other)]
     mean, low, high = (np.exp(part) for part in estimates_difference(logs[0], logs[1]))
+    # Two measurements never agree in all digits, so equal numbers are one measurement (`--costs-from`).
     again = ~np.all([x == y for x, y in zip(one, other, strict=True)], axis=0)
     names = labels(frame.rename(columns={"key": "configuration"})[["configuration", *leaves]])
     columns = {f"{side}{end}": part for side, parts in (("a", one), ("b", other))

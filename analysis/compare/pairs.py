@@ -55,6 +55,7 @@ def pairing(a: Ledger, b: Ledger) -> Pairing:
     such runs ask what that change does to each configuration.
     """
     one, other = a.settings, b.settings
+    # The digest covers every setting but not the seed, so equal digests are equal configurations.
     common = one.index[one.index.isin(other.index)]
     changed: list[str] = []
     table = pd.DataFrame({"a": common, "b": common})
@@ -123,6 +124,7 @@ def _names(settings: pd.DataFrame) -> pd.Series:
     if "label" not in settings.columns:
         return full
     given = settings["label"].fillna("").astype("str")
+    # A sweep may give several configurations one name, which then tells nothing.
     return given.where((given != "") & ~given.duplicated(keep=False), full.reindex(given.index))
 
 
@@ -131,6 +133,7 @@ def _keys(settings: pd.DataFrame, without: list[str]) -> pd.Series:
     left_out = {f"config.{name}" for name in (*without, "seed")}
     leaves = sorted(name for name in settings.columns if name.startswith("config.") and name not in left_out)
     texts = [_key(row) for row in settings[leaves].to_dict("records")]
+    # keep=False drops every copy: of two equal keys nobody knows which is the partner.
     return pd.Series(texts, index=settings.index, dtype="object").drop_duplicates(keep=False)
 
 

@@ -12,7 +12,7 @@ from analysis.frontier.configurations import scored_trials
 from analysis.ledger.load import Ledger, Objective
 from analysis.ledger.schema import LOST
 from analysis.ledger.units import COSTS
-from analysis.statistics.differences import NONE, seeds_difference
+from analysis.statistics.differences import NONE, PAIRED, seeds_difference
 from analysis.statistics.effects import holm, paired_effects
 from analysis.statistics.intervals import Floats
 
@@ -20,6 +20,7 @@ CONFIDENT = 0.05
 """A difference whose corrected p value is below this is more than noise."""
 
 OVER_CONFIGURATIONS = "over configurations"
+# Fresh seeds first: a configuration that both runs confirmed is not compared by its search scores again.
 STAGES = ("confirm", "search")
 _ID = "configuration"
 _NAMES = ("kind", "configuration", "configuration_b", "label", "stage", "method", "n", "n_a", "n_b", "lost_a", "lost_b",
@@ -49,6 +50,7 @@ def score_differences(a: Ledger, b: Ledger, pairs: Pairing, objectives: Sequence
             rows = list(_rows(a, b, pairs, objective.column))
             parts.append(pd.DataFrame(rows, columns=list(_NAMES)).assign(metric=objective.metric))
     empty = pd.DataFrame(columns=["metric", *_NAMES])
+    # Empty parts are left out, since pandas would let the types of their columns count.
     frame: pd.DataFrame = pd.concat([part for part in parts if len(part)] or [empty], ignore_index=True)
     frame["p_holm"] = np.nan
     for kind in ("average", "each"):
@@ -84,6 +86,7 @@ def _rows(a: Ledger, b: Ledger, pairs: Pairing, column: str) -> Iterator[dict[st
 def _table(ledger: Ledger, digests: pd.Series, stage: str, column: str) -> pd.DataFrame:
     """Finite scores of the paired configurations (index: number of the pair) by seed, and `images`."""
     trials = scored_trials(ledger, search=stage == "search")
+    # With `search` there are no confirmations; without, a configuration that was not confirmed still has search scores.
     trials = trials[(trials["stage"] == "confirm") == (stage == "confirm")]
     numbers = trials[_ID].map(pd.Series(digests.index, index=digests.to_numpy()))
     known = numbers.notna() & np.isfinite(trials[column].astype("float64"))
@@ -124,6 +127,7 @@ def _average(stage: str, one: pd.DataFrame, other: pd.DataFrame) -> dict[str, An
         if found["method"] != NONE:
             return said | {"label": _mean_over(int(complete.sum()), len(one), stage)} | found
     said["label"] = _mean_over(len(one), len(one), stage)
+    # The fallback: each configuration's own mean is one observation.
     means = [side.mean(axis="columns").to_numpy() for side in (one, other)]
     mean, low, high, p = (float(part[0]) for part in paired_effects(means[1] - means[0]))
     sides_of = {"n_a": whole[0].shape[1], "n_b": whole[1].shape[1], "a": means[0].mean(), "b": means[1].mean()}
@@ -139,7 +143,7 @@ def _mean_over(count: int, of: int, stage: str) -> str:
 def difference_columns(a: Floats, b: Floats, a_seeds: NDArray[Any], b_seeds: NDArray[Any]) -> dict[str, Any]:
     """`seeds_difference` as columns. If it is paired, the means `a` and `b` are over the paired seeds too."""
     found = seeds_difference(a, b, a_seeds, b_seeds)
-    one, other = (a, b) if found.method != "paired" else (a[np.isin(a_seeds, b_seeds)], b[np.isin(b_seeds, a_seeds)])
+    one, other = (a, b) if found.method != PAIRED else (a[np.isin(a_seeds, b_seeds)], b[np.isin(b_seeds, a_seeds)])
     return {"n_a": a.size, "n_b": b.size, "a": float(one.mean()), "b": float(other.mean())} | found._asdict()
 
 

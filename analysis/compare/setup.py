@@ -54,6 +54,7 @@ def setup(ledger: Ledger) -> Facts:
         facts["budget", "trials"] = _text(ledger.runs["trials"].iloc[-1])
     facts |= _seeds(ledger) | _options(ledger)
     for column, values in ledger.read("trials", ["run.*"]).items():
+        # The invocation: a key, which always differs.
         if column != "run.run":
             different = sorted(set(map(_text, values.dropna().unique())))
             facts[_PLACES.get(str(column), "environment"), str(column).removeprefix("run.")] = ", ".join(different)
@@ -64,9 +65,11 @@ def setup_differences(a: Ledger, b: Ledger) -> pd.DataFrame:
     """The facts that differ, a row each in the order of PARTS: `part`, `name`, `a`, `b` (texts; "" where a run does
     not record it)."""
     one, other = setup(a), setup(b)
+    # What neither run fixed or searched can still differ, if a default changed in the code between them.
     leaves = _leaves(a, b, {name for part, name in (*one, *other) if part in ("fixed", "space")})
     one, other = (_with_defaults(own | more, names, ledger) for own, more, names, ledger in
                   ((one, leaves[0], other, a), (other, leaves[1], one, b)))  # fmt: skip
+    # A dict keeps the order in which the facts were read, and so does `sorted` within a part.
     keys = sorted({**one, **other}, key=lambda key: PARTS.index(key[0]))
     rows = [(*key, one.get(key, ""), other.get(key, "")) for key in keys if one.get(key, "") != other.get(key, "")]
     return pd.DataFrame(rows, columns=["part", "name", "a", "b"], dtype="str")
@@ -101,6 +104,7 @@ def _from_command_line(argv: Any) -> dict[str, list[str]]:
     for option in _SEARCH_OPTIONS:
         flag = f"--{option.replace('_', '-')}"
         given = [words[place + 1] for place, word in enumerate(words[:-1]) if word == flag]
+        # argparse accepts both `--warm-start RUN` and `--warm-start=RUN`.
         given += [word.split("=", 1)[1] for word in words if word.startswith(f"{flag}=")]
         if given:
             found[option] = given
@@ -127,6 +131,7 @@ def _with_defaults(facts: Facts, others: Facts, ledger: Ledger) -> Facts:
     settings = ledger.settings
     for part, name in others:
         column = f"config.{name}"
+        # What one run searched and the other fixed is a real difference, and stays one.
         if part == "fixed" and ("space", name) not in facts and (part, name) not in facts and column in settings:
             values = settings[column].dropna().unique()
             if len(values) == 1:

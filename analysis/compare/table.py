@@ -11,6 +11,7 @@ from analysis.compare.words import p_text, signed_text
 from analysis.ledger.load import Objective
 from analysis.ledger.units import metric_label, metric_text
 from analysis.screen import bare_table
+from analysis.statistics.differences import NONE, PAIRED
 
 
 def setup_table(frame: pd.DataFrame) -> Table:
@@ -62,11 +63,11 @@ def latency_table(frame: pd.DataFrame, most: int | None) -> Table:
 
 def _how(row: dict[Hashable, Any]) -> str:
     stage = ", confirmed" if row["stage"] == "confirm" else ""
-    return f"{'no interval' if row['method'] == 'none' else row['method']}{stage}"
+    return f"{'no interval' if row['method'] == NONE else row['method']}{stage}"
 
 
 def _score_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
-    seeds = str(row["n"]) if row["method"] == "paired" else f"{row['n_a']} / {row['n_b']}"
+    seeds = str(row["n"]) if row["method"] == PAIRED else f"{row['n_a']} / {row['n_b']}"
     ends = "" if pd.isna(row["low"]) else f" ({signed_text(metric, row['low'])} to {signed_text(metric, row['high'])})"
     means = [metric_text(metric, row[side]) for side in "ab"]
     return [seeds, *means, signed_text(metric, row["mean"]) + ends, p_text(row["p_holm"])]

@@ -20,6 +20,7 @@ def p_text(p: float) -> str:
 def signed_text(metric: str, value: float) -> str:
     """A difference in the precision of its metric, with its sign."""
     text = metric_text(metric, abs(value))
+    # A difference that rounds to 0 gets no sign: "-0.00" would look like a finding.
     zero = not any(digit in text for digit in "123456789")
     return text if zero else f"{'+' if value > 0 else '-'}{text}"
 
@@ -61,7 +62,9 @@ def best_line(found: Best, metric: str | None) -> str:
     if np.isnan(found.mean):
         return f"best, {found.what}: {found.why}"
     a, b = (f"{own:.3f}" if metric is None else metric_text(metric, own) for own in (found.a, found.b))
-    less, low, high = (f"{own:+.3f}" if metric is None else signed_text(metric, own) for own in found[5:8])
+    less, low, high = (
+        f"{own:+.3f}" if metric is None else signed_text(metric, own) for own in (found.mean, found.low, found.high)
+    )
     ends = f"95 % interval {low} to {high}, p {p_text(found.p)}, {found.method}"
     ends = f"no interval: {found.why}" if found.why else ends
     sizes = (_of(found.configurations_a), _of(found.configurations_b))

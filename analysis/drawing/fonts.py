@@ -1,4 +1,4 @@
-"""Fonts for texts that are not ours: matplotlib's own font, DejaVu Sans, lacks Chinese, for example."""
+"""Fonts for text that is not ours: matplotlib's own font, DejaVu Sans, lacks Chinese, for example."""
 
 import logging
 import warnings
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 _OWN = "DejaVu Sans"
+# Words in the names of font files that are not upright sans-serif faces of normal weight.
 _STYLED = ("bold", "italic", "oblique", "light", "thin", "black", "medium", "condensed", "mono", "serif")
 
 
@@ -22,6 +23,7 @@ def choose_fonts(figure: Figure) -> str:
         return ""
     families, missing = _families_for(characters)
     for own in _texts(figure):
+        # matplotlib takes each character from the first family in the list that has it.
         own.set_fontfamily([_OWN, *families])
     return "".join(sorted(missing))
 
@@ -47,13 +49,16 @@ def _texts(figure: Figure) -> list[Text]:
 
 @lru_cache
 def _characters_of_own() -> frozenset[str]:
+    # Line breaks and tabs are laid out, not drawn, so that no font needs them.
     return _characters(font_manager.findfont(_OWN)) | {"\n", "\t"}
 
 
+# Cached, since opening every installed font is slow; a frozenset, since the key of a cache must be hashable.
 @lru_cache
 def _families_for(characters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     """Families of installed fonts that have `characters`, as few as a greedy choice needs; and those that none has."""
     families: list[str] = []
+    # Sorted, since the system lists fonts in any order, and equal runs should give equal files.
     for path in sorted(font_manager.findSystemFonts(), key=_preference):
         if not characters:
             break
@@ -69,7 +74,8 @@ def _families_for(characters: frozenset[str]) -> tuple[tuple[str, ...], frozense
 def _characters(path: str) -> frozenset[str]:
     try:
         return frozenset(map(chr, font_manager.get_font(path).get_charmap()))
-    except (OSError, RuntimeError):  # a font that FreeType cannot read
+    # A font that FreeType cannot read.
+    except (OSError, RuntimeError):
         return frozenset()
 
 

@@ -95,6 +95,7 @@ def grid(
 
 def legend(axes: Axes, columns: int = 4, right: bool = False) -> None:
     """A legend above the plot, aligned to its left or right edge."""
+    # The corner of the legend that is anchored: its lower edge lies on the upper edge of the plot.
     place: Literal["lower right", "lower left"] = "lower right" if right else "lower left"
     axes.legend(loc=place, bbox_to_anchor=(1.01 if right else -0.01, 1.0), ncols=columns, frameon=False, fontsize=8.5,
                 handletextpad=0.35, columnspacing=1.6, borderaxespad=0.2, borderpad=0.2)  # fmt: skip
@@ -110,9 +111,9 @@ def svg_text(figure: Figure) -> str:
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     """Write STEM.png and STEM.svg, reproducible byte for byte, and return their paths. Raises OSError."""
     png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
-    # By default the file records the version of matplotlib.
     choose_fonts(figure)
     with quiet_about_fonts():
+        # By default the file records the version of matplotlib.
         figure.savefig(png, dpi=160, metadata={"Software": None})
     _save_svg(figure, svg)
     return [png, svg]

@@ -21,7 +21,6 @@ LINES = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", SKY, INK, GRAY)
 PAPER = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
 """A box behind labels that may lie on top of lines."""
 
-
 _LETTER_IN = 0.085  # average width of a letter of an axis label
 
 
@@ -41,6 +40,7 @@ def log_scale(axes: Axes, name: str) -> None:
     axes.set(**{f"{name}scale": "log"})
     axis = axes.xaxis if name == "x" else axes.yaxis
     axis.set_major_formatter(LogFormatter())
+    # An axis of up to two decades may hold a single power of ten, so some minor ticks get a number too.
     axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.4)))
 
 

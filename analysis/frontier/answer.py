@@ -64,10 +64,12 @@ def frontier(
     common = _common(ledgers, objectives)
     parts = []
     for index, (name, ledger) in enumerate(zip(names, ledgers, strict=True)):
+        # The index, not the name: `chances` looks up the ledger of a row by it.
         own = configurations(ledger, search=search).assign(run=index)
         own = with_pirm(own, ledger, search) if pirm else own
         parts.append(own if len(ledgers) == 1 else own.assign(label=f"{name}: " + own["label"]))
     found = pd.concat(parts, ignore_index=True)
+    # Over all runs together: confirmed scores of one run are not mixed with another's search scores.
     kept = found if search else results(found)
     return Frontier(ledgers, names, common, search, rank(kept, common), len(found) - len(kept))
 

@@ -49,6 +49,7 @@ def chances(
     maximize = [own.maximize for own in objectives]
     own_front = np.flatnonzero(frame["front"])
     finite = np.flatnonzero(np.isfinite(values).all(axis=1))
+    # The knee of the means; the draws only tell how sure it is.
     row = _knee(values, frame["front"].to_numpy(), maximize, np.arange(len(frame)))
     near = _nearest(values, finite, maximize)
     try:
@@ -108,6 +109,7 @@ def _draws(
     search: bool,
 ) -> Floats:
     """Draws (draws, near, objectives) of the true values of the rows `near`. Raises ValueError (`draw_true_means`)."""
+    # A fixed seed: the same ledgers give the same chances.
     generator = np.random.default_rng(0)
     points = np.empty((DRAWS, len(near), len(objectives)))
     scores = [place for place, own in enumerate(objectives) if own.metric not in COSTS]
@@ -118,7 +120,8 @@ def _draws(
             mean, low, high = (
                 frame[f"{part}.{own.metric}"].to_numpy(dtype=np.float64)[near] for part in ("metric", "low", "high")
             )
-            error = np.nan_to_num((high - low) / (2 * Z_95))  # a count of parameters has no interval
+            # A count of parameters has no interval, and no error.
+            error = np.nan_to_num((high - low) / (2 * Z_95))
             points[:, :, place] = generator.normal(mean, error, (DRAWS, len(near)))
     return points
 
@@ -139,6 +142,7 @@ def _scores(
         others = np.sort(generator.choice(others, _MOST, replace=False))
     rows = np.concatenate([near, others])
     keys = zip(frame["run"].iloc[rows], frame["configuration"].iloc[rows], strict=True)
+    # The rows `near` come first, so that they can be picked from the draws by the first numbers.
     place = {key: at for at, key in enumerate(keys)}
     parts, members = [], []
     for run, ledger in enumerate(ledgers):

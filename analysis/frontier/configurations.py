@@ -37,6 +37,7 @@ def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     # Group by integer codes: grouping a million strings would take longer than the means.
     codes, digests = pd.factorize(trials[_ID], sort=True)
     grouped = trials.groupby(codes, sort=True)
+    # Codes and digests are both sorted, so group number i is digest i; the positional `to_numpy()` below rely on it.
     frame = pd.DataFrame({"stage": grouped["stage"].first()}).set_axis(pd.Index(digests, name=_ID))
     frame.insert(0, "label", settings_labels(ledger).reindex(frame.index))
     frame["n_seeds"] = grouped.size().to_numpy()
@@ -46,6 +47,7 @@ def configurations(ledger: Ledger, search: bool = False) -> pd.DataFrame:
         others = told.loc[told["ending"] == ending, _ID]
         frame[f"n_{ending}"] = others.value_counts().reindex(frame.index, fill_value=0).astype("int64")
     frame["steps"] = grouped["steps"].max().to_numpy()
+    # All seeds have the same number unless the data changed, which `caveats` reports.
     frame["images"] = grouped["images"].min().to_numpy()
     frame["interval_over"] = np.where(frame["n_seeds"] >= 2, "seeds", "images")
     measures = [
@@ -67,6 +69,7 @@ def scored_trials(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     confirm = completed["stage"] == "confirm"
     passed_over = confirm if search else ~confirm & completed[_ID].isin(completed.loc[confirm, _ID])
     kept = completed[~passed_over] if passed_over.any() else completed
+    # Only two columns are sorted: reordering the wide frame would copy it.
     order = kept[["time.ended", "trial"]].sort_values(["time.ended", "trial"]).index
     newest = ~kept[[_ID, "seed"]].reindex(order).duplicated(keep="last")
     return kept.loc[newest.index[newest]]
@@ -98,6 +101,7 @@ def front(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bo
     mask: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
     if mask.any():
         maximize = [objective.maximize for objective in objectives]
+        # Rows without finite values have no place in the comparison, and stay False.
         mask[mask] = moocore.is_nondominated(values[mask], maximise=maximize, keep_weakly=True)
     return mask
 
@@ -129,6 +133,7 @@ def untouched(ledger: Ledger, metric: str) -> float | None:
         return 0.0
     column = f"untouched.{metric}"
     recorded = ledger.read("trials", [column]).dropna()
+    # The newest: all trials of one data set agree, but for rounding on different devices.
     return float(recorded[column].iloc[-1]) if recorded.size else None
 
 
@@ -228,6 +233,7 @@ def _completed(ledger: Ledger, columns: Sequence[str]) -> pd.DataFrame:
     completed = trials[trials["ending"] == "completed"]
     if completed.empty:
         told = ledger.read("trials", ["ending", "reason"])
+        # A reason may be empty, and then needs no colon.
         reasons = told["ending"] + told["reason"].where(told["reason"] == "", ": " + told["reason"])
         text, times = Counter(reasons).most_common(1)[0]
         raise LedgerError(
@@ -255,6 +261,7 @@ def _metric_columns(
 ) -> pd.DataFrame:
     """Mean and interval of one metric for the configurations that index `frame`, in the order of `grouped`."""
     values = grouped[f"metric.{metric}"]
+    # pandas skips NaN; a mean over some of the seeds would pass for one over all.
     mean = values.mean().set_axis(frame.index).where(values.count().to_numpy() == frame["n_seeds"])
     if metric in COSTS:
         ends = {f"{end}.{metric}": float("nan") for end in ("low", "high")}
@@ -262,6 +269,7 @@ def _metric_columns(
     spread, n = values.std(ddof=1).set_axis(frame.index), frame["n_seeds"]
     if f"spread.{metric}" in grouped.obj.columns:
         alone = frame["interval_over"] == "images"
+        # `first` is the value here: these groups have a single row.
         spread = spread.mask(alone, grouped[f"spread.{metric}"].first().set_axis(frame.index))
         n = n.mask(alone, frame["images"])
     low, high = mean_interval_from_spread(mean, spread, n)

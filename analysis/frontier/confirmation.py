@@ -103,6 +103,7 @@ def _objective_columns(objective: Objective, search: pd.Series, fresh: pd.DataFr
     mean = fresh[objective.column]
     # An interval over the images of one seed says nothing about other seeds, which luck is about.
     low, high = (fresh[f"{end}.{metric}"].where(over_seeds) for end in ("low", "high"))
+    # Luck falls as the confirmed mean gets better, so the mean's better end is the luck's lower end.
     worst, best = (low, high) if objective.maximize else (high, low)
     return pd.DataFrame(
         {
@@ -122,6 +123,7 @@ def _sentence(metric: str, luck: Luck) -> str:
     seeds = "1 seed" if luck.seeds == 1 else f"{luck.seeds} seeds"
     if not np.isfinite(luck.mean):
         return f"luck in {metric_label(metric)}: unknown, no fresh seed completed for all of {of}"
+    # Said as a positive size with a word, so a negative luck swaps and negates its ends.
     low, high, word = (luck.low, luck.high, "better") if luck.mean >= 0 else (-luck.high, -luck.low, "worse")
     ends = f"95 % interval {metric_text(metric, low)} to {metric_text(metric, high)}"
     ends = ends if np.isfinite(low) else "no interval"

@@ -53,6 +53,7 @@ def frontier_figure(
     else:
         figure, rows = grid(_question(ledgers), foot, 1, 3, 3.1, width_in=WIDE_IN, above_in=0.3)
         places = rows[0]
+    # Two objectives make one pair, three make three.
     for place, (x, y) in zip(places, itertools.combinations(dimensions, 2), strict=True):
         plot_front(place, x, y, number, joined=len(objectives) == 2)
         plot_rings(place, x, y, some["run"].to_numpy(), called)
@@ -81,18 +82,19 @@ def _thin_out(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> tuple[pd.DataFr
     The front is always complete; the rest is a random sample with a fixed seed, so a plot can be reproduced.
     """
     rest = np.flatnonzero(~frame["front"])
-    kept = _even(rest.size, _MOST_DOTS)
+    kept = _sample(rest.size, _MOST_DOTS)
     some = frame.iloc[np.sort(np.concatenate([np.flatnonzero(frame["front"]), rest[kept]]))]
     read = [ledger.read("trials", ["ending", "metric.*"]) for ledger in ledgers]
-    trials = pd.concat(read, ignore_index=True)  # a stopped trial's row holds the scores of its last report
+    # A stopped trial's row holds the scores of its last report.
+    trials = pd.concat(read, ignore_index=True)
     stopped = trials[trials["ending"] == "stopped"]
-    few = stopped.iloc[_even(len(stopped), _MOST_DOTS)]
+    few = stopped.iloc[_sample(len(stopped), _MOST_DOTS)]
     counts = ((kept.size, rest.size, "other configurations"), (len(few), len(stopped), "stopped trials"))
     words = [f"{shown:,} of {count:,} {what}" for shown, count, what in counts if shown < count]
     return some, few, [f"Drawn: the whole front, and {' and '.join(words)}, drawn at random."] if words else []
 
 
-def _even(count: int, most: int) -> NDArray[np.intp]:
+def _sample(count: int, most: int) -> NDArray[np.intp]:
     """At most `most` of the numbers 0 to `count` - 1, drawn at random from a fixed seed, in order."""
     if count <= most:
         return np.arange(count)

@@ -18,7 +18,7 @@ WEIGHTS = {"A": (4.0, 100.0, 2.0), "B": (1.0, 400.0, 2.0), "C": (2.0, 200.0, 2.9
 
 PSNR_DB, MS_SSIM, MOST_SPEED = 21.0, 0.9, 4.0
 SRCNN_RATIO = 3274 / 20462
-"""SRCNN's time in units of DPED's, of the challenge's table of CPU times."""
+"""SRCNN's time in units of DPED's, from the challenge's table of CPU times (ms)."""
 
 _NEEDED = ("metric.psnr_db", "metric.ms_ssim", "metric.latency_ratio")
 
@@ -48,7 +48,7 @@ def with_pirm(frame: pd.DataFrame, ledger: Ledger, search: bool = False) -> pd.D
     mean, spread, n = grouped.mean(), grouped.std(ddof=1), grouped.size()
     columns = {}
     for name in WEIGHTS:
-        low, high = mean_interval_from_spread(mean[name], spread[name].fillna(0.0), n)
+        low, high = mean_interval_from_spread(mean[name], spread[name], n)
         for part, values in (("pirm", mean[name]), ("pirm_low", low), ("pirm_high", high)):
             columns[f"{part}.{name}"] = pd.Series(values, index=mean.index).reindex(frame["configuration"]).to_numpy()
     return frame.assign(**columns)

@@ -64,9 +64,11 @@ def plot_front(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]
     on = number > 0
     scale(axes, "x", x.log)
     scale(axes, "y", y.log)
+    # Limits come before anything that depends on places on the page: numbers, and notes on what lies outside.
     axes.set_xlim(*x.limits())
     axes.set_ylim(*y.limits())
-    crowd = min(1.0, (60 / max(1, int((~on).sum()))) ** 0.5)  # fade them, or hundreds of bars hide the points
+    # Fade the others, or hundreds of bars hide the points.
+    crowd = min(1.0, (60 / max(1, int((~on).sum()))) ** 0.5)
     if joined:
         axes.plot(*staircase(x.mean[on], y.mean[on], x.maximize), color=SKY, lw=2.0, zorder=2.5)
     _bars(axes, x, y, on, BLUE, 0.75)
@@ -102,6 +104,7 @@ def plot_paper_points(axes: Axes, x: Floats, y: Floats) -> None:
         (y, axes.get_ylim(), axes.set_ylim, axes.get_yscale() == "log"),
     ):
         low, high = min(limits[0], float(values.min())), max(limits[1], float(values.max()))
+        # On a log axis a gap below the smallest value could reach 0.
         gap = 0.0 if log else 0.03 * (high - low)
         set_limits(low - gap if low < limits[0] else low, high + gap if high > limits[1] else high)
 
@@ -149,6 +152,7 @@ def _stopped(axes: Axes, x: Dimension, y: Dimension) -> None:
 
 def _bars(axes: Axes, x: Dimension, y: Dimension, mask: NDArray[np.bool_], color: str, alpha: float) -> None:
     """Both intervals as thin lines, in two collections however many configurations there are."""
+    # Segments (n, 2, 2): from end to end of each interval, at the other objective's mean. NaN draws nothing.
     flat = np.stack([np.column_stack([x.low, y.mean]), np.column_stack([x.high, y.mean])], axis=1)[mask]
     tall = np.stack([np.column_stack([x.mean, y.low]), np.column_stack([x.mean, y.high])], axis=1)[mask]
     for lines in (flat, tall):
@@ -184,6 +188,7 @@ def _numbers(axes: Axes, x: Dimension, y: Dimension, number: NDArray[np.int64]) 
     """Number the front on its better side; neighbors whose labels would overlap share one."""
     chosen = np.flatnonzero(number > 0)
     chosen = chosen[np.argsort(number[chosen])]
+    # Distances on the page decide, since labels have a size in points; this needs the final limits.
     points_pt = axes.transData.transform(np.column_stack([x.mean[chosen], y.mean[chosen]])) * 72 / axes.figure.dpi
     # In the order of the numbers, neighbors on the front are adjacent.
     gaps_pt = np.abs(np.diff(points_pt, axis=0))

@@ -40,6 +40,7 @@ def frontier_table(frame: pd.DataFrame, objectives: Sequence[Objective], others:
         cells = [estimate(row, objective.metric) for objective in objectives]
         style = "bold" if row["front"] else ""
         chance = [chance_text(row["chance"])] if sure else []
+        # Text, as the table may be printed by a console that reads markup.
         table.add_row(number, *chance, Text(row["label"]), *cells, over(row), _lost(row), style=style)
     return table
 
@@ -85,7 +86,8 @@ def confirmation_table(frame: pd.DataFrame, objectives: Sequence[Objective]) -> 
             table.add_row(
                 *map(Text, names), textwrap.fill(metric_label(metric), _HEAD), *confirmation_cells(row, metric)
             )
-            names = ["", ""]  # name a configuration in the first of its rows only
+            # Name a configuration in the first of its rows only.
+            names = ["", ""]
     return table
 
 

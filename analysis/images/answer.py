@@ -55,6 +55,7 @@ class Gallery:
     def _of_all(self, pictures: pd.DataFrame) -> list[str]:
         counts = pictures.groupby("image")["name"].nunique()
         common = counts[counts == len(self.networks)].index
+        # By number: as texts, validation/10 would come before validation/9.
         return sorted(common, key=lambda image: int(image.partition("/")[2]))
 
 
@@ -120,6 +121,7 @@ def _networks(
         named = [_named(*one) for one in zip(ledgers, scores, _names(ledgers), strict=True)]
         parts = _choose(parts, named, trials)
     else:
+        # The places are shared by the runs, with at least one for each.
         parts = [part.iloc[_spread(len(part), most // len(parts) or 1)] for part in parts]
     if len(parts) > 1:
         parts = [part.assign(name=letter + part["name"]) for letter, part in zip(ascii_uppercase, parts, strict=False)]
@@ -169,6 +171,7 @@ def _front(ledger: Ledger, scores: pd.DataFrame, run: str) -> _Front:
     front = frame.loc[frame["front"], ["configuration", "stage", "number"]].rename(columns={"number": "front"})
     named = _named(ledger, scores, run).merge(front, on=["configuration", "stage"])
     named = named.sort_values([ledger.objectives[0].column, "trial"])
+    # `cumcount` follows the order of the scores, so it is the rank of a seed among those of its configuration.
     place, count = named.groupby("front").cumcount(), named.groupby("front")["trial"].transform("size")
     # With an even number of seeds the lower of the two in the middle.
     middle = named[place == (count - 1) // 2].sort_values("front")
@@ -186,6 +189,7 @@ def _choose(fronts: Sequence[pd.DataFrame], named: Sequence[pd.DataFrame], trial
             raise LedgerError(f"--trial {wanted} names {what}; choose from {few}")
     parts = []
     for front, own in zip(fronts, named, strict=True):
+        # A trial that also stands on the front keeps its number there, so that figures and tables agree.
         numbers = dict(zip(front["trial"], front["name"], strict=True))
         rows = [own[own["trial"].str.startswith(wanted)] for wanted in dict.fromkeys(trials)]
         found = pd.concat(rows).drop_duplicates("trial")

@@ -27,7 +27,8 @@ MOST_CROPS = 4
 WINDOW_PX = 160
 """The side of the part of a photograph that is shown enlarged."""
 
-_DPI = 160  # of `sheet.save`: crops are drawn at two dots to a pixel
+# The resolution of `sheet.save`, so that crops get a whole number of dots per pixel.
+_DPI = 160
 _GAP_IN, _LABEL_IN, _EDGE_IN, _LINE_IN = 0.07, 0.3, 0.3, 0.2
 _SCALE_PERCENTILE = 99.0
 _NARROWEST_IN = 6.0
@@ -53,6 +54,7 @@ def crops_figure(title: str, found: Gallery) -> Figure:
             continue
         below = top + cell + _LINE_IN
         _side_label(page, below + cell / 2, "L1 error")
+        # The target has no error; the scale takes its place in the first row.
         for column, name in enumerate(columns[:-1]):
             error = errors[name, image]
             plot_error(_cell(page, column, below, cell), error, most, f"mean {error.mean():.1f}")
@@ -136,13 +138,16 @@ def photo_figure(title: str, found: Gallery, photo: str, corner: tuple[int, int]
 
     `corner` is the part's left and top in px; by default the part with the most detail.
     """
+    # Every network has the same input, so any row of the photograph will do.
     first = next(row for row in found.pictures.to_dict("records") if row["image"] == photo)
     original: Pixels = first["input"]
     height, width = original.shape[:2]
     side = min(WINDOW_PX, height, width)
     top_px, left_px = detailed_window(original, side) if corner is None else (corner[1], corner[0])
+    # A corner near the edge is moved inward until the part fits.
     top_px, left_px = min(top_px, height - side), min(left_px, width - side)
     columns = ["input", *found.networks["name"]]
+    # Two dots per pixel, as far as the page allows.
     wide = min(2 * side / _DPI, 2.4)
     high = wide * height / width
     part = f"below it the marked {side} x {side} px from ({left_px}, {top_px})"
@@ -164,6 +169,7 @@ def photo_figure(title: str, found: Gallery, photo: str, corner: tuple[int, int]
 
 def spread(images: Sequence[str], most: int) -> list[str]:
     """At most `most` of `images`, evenly spread."""
+    # Unlike a front, a list of pictures has no ends that must be shown.
     if len(images) <= most:
         return list(images)
     # The middle of each of `most` equal parts.
@@ -192,6 +198,7 @@ def _errors(found: Gallery, crops: Sequence[str], names: Sequence[str]) -> dict[
 def _scale(errors: Iterable[NDArray[np.float64]]) -> float:
     """Upper end of the error scale, in levels: above 99 % of the pixels, so that outliers do not darken the rest."""
     pixels = [error.ravel() for error in errors]
+    # Rounded up to a multiple of 5, which reads well on the scale.
     return float(max(5, 5 * np.ceil(np.percentile(np.concatenate(pixels), _SCALE_PERCENTILE) / 5))) if pixels else 0.0
 
 

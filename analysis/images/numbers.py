@@ -21,12 +21,14 @@ def picture_numbers(networks: pd.DataFrame, scores: pd.DataFrame, pictures: pd.D
     """
     frame = networks.merge(scores, on="name")
     if "metric.psnr_gain_db" in frame.columns:
+        # Samples record the gain over the input, not the score of the input itself.
         frame["untouched.psnr_db"] = frame["metric.psnr_db"] - frame["metric.psnr_gain_db"]
     known = pictures[pictures["target"].notna() & ~pictures["image"].map(is_photo)]
     measured = pd.DataFrame(
         [{"name": row["name"], "image": row["image"], **_measure([row])} for row in known.to_dict("records")],
         columns=["name", "image", "l1", "untouched.l1", "color_distance", "untouched.color_distance"],
     )
+    # A left join: all pictures have scores, but few were kept.
     result: pd.DataFrame = frame.merge(measured, on=["name", "image"], how="left")
     return result
 
@@ -44,12 +46,14 @@ def picture_summary(numbers: pd.DataFrame, pictures: pd.DataFrame, crops: Sequen
         own = numbers[numbers["name"] == name]
         shown = pictures[(pictures["name"] == name) & pictures["image"].isin(crops)].to_dict("records")
         measured = _measure(shown) if shown else {}
+        # The input is the same for all networks, so the first one's rows tell its numbers.
         if not rows:
             rows.append({"name": "input", "label": "the untouched input", **_cases(own, "untouched.psnr_db"),
                          **_over_crops(measured, "untouched.")})  # fmt: skip
         better = int((own["metric.psnr_db"] > own["untouched.psnr_db"]).sum())
         of_network = {"label": own["label"].iloc[0], "seed": own["seed"].iloc[0], "better": better}
         rows.append({"name": name, **of_network, **_cases(own, "metric.psnr_db"), **_over_crops(measured, "")})
+    # Nullable integers: the input has no seed, and floats would read "seed 0.0".
     return pd.DataFrame(rows).astype({"seed": "Int64", "better": "Int64"})
 
 

@@ -49,7 +49,9 @@ def plot_missing(axes: Axes, why: str) -> Axes:
 
 def mark_window(axes: Axes, top: int, left: int, side_px: int) -> Axes:
     """A frame around a square window of a picture that stands on `axes`."""
+    # White below the color, so that the frame shows on any picture.
     for color, width in (("white", 2.4), (VERMILION, 1.2)):
+        # `imshow` puts the center of a pixel at whole numbers, so its edge lies half a pixel before.
         axes.add_patch(Rectangle((left - 0.5, top - 0.5), side_px, side_px, fill=False, ec=color, lw=width))
     return axes
 
@@ -68,6 +70,7 @@ def plot_histograms(
     }
     for name in [name for name in styles if name in histograms]:
         shares = histogram_shares(histograms[name][channel])
+        # The order of `styles` draws the output last, on top of the others.
         axes.stairs(shares, np.arange(0, 257, _BIN), label=name, baseline=None, **styles[name])
     axes.set_xlim(0, 256)
     axes.set_xticks([0, 64, 128, 192])

@@ -42,6 +42,9 @@ LOST = ("diverged", "failed", "refused")
 ENDINGS = ("completed", "stopped", *LOST)
 """How a trial can end: the values of the column `ending` in `trials`."""
 
+TRAINED = ("completed", "stopped", "diverged")
+"""The endings that say something about training; the others do not."""
+
 STAGES = ("search", "confirm")
 """What a trial was for: the search itself, or confirming its best configurations on fresh seeds."""
 

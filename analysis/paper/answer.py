@@ -122,13 +122,15 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Correlation:
     The networks count as a random sample of such networks. The interval is NaN for fewer than 4 pairs and for a rho of
     1 or -1, where its width would be 0; rho is NaN for fewer than 3 pairs and if all x or all y are equal.
     """
-    from scipy.stats import spearmanr  # takes 0.6 s to load, and only this comparison needs it
+    # Here, since it takes 0.6 s to load and only this comparison needs it.
+    from scipy.stats import spearmanr
 
     first, second = (np.asarray(values, dtype=np.float64) for values in (x, y))
     n, nothing = first.size, float("nan")
     if n < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return Correlation(nothing, nothing, nothing, n)
     rho = float(spearmanr(first, second).statistic)
+    # arctanh(1) is infinite; rounding may leave a perfect rho just below 1.
     if n < _FEWEST or abs(rho) > 1 - 1e-9:
         return Correlation(rho, nothing, nothing, n)
     half = Z_95 * np.sqrt((1 + rho**2 / 2) / (n - 3))
@@ -198,6 +200,7 @@ def _paths(ledgers: Sequence[Ledger]) -> str:
 
 def _match_networks(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of `frame` that are networks of the paper, with their names in the column `network`."""
+    # Leaves that no network of the run has become null, which `network_keys` takes for absent.
     leaves = frame.reindex(columns=list(_LEAVES)).set_axis(frame.index)
     names = dict(zip(network_keys(rows[list(_LEAVES)]), rows["network"], strict=True))
     return frame.assign(network=network_keys(leaves).map(names)).dropna(subset="network")
@@ -214,6 +217,7 @@ def _scores(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
     if not has_confirmations(ledger):
         return own
     fresh = _match_networks(results(configurations(ledger)), rows)
+    # A sweep confirms its best only, which as a rule is not the whole grid.
     return fresh if set(fresh["network"]) >= set(own["network"]) else own
 
 
@@ -224,6 +228,7 @@ def _paper_columns(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _best(found: pd.DataFrame) -> pd.DataFrame:
     """One row per network: the configuration with the best MS-SSIM."""
+    # The digest breaks ties, so that equal ledgers give equal rows.
     order = found.sort_values(["metric.ms_ssim", "configuration"], ascending=[False, True], kind="stable")
     best = order.drop_duplicates("network").set_index("network")
     frame = best[_KEPT].copy()
@@ -259,6 +264,7 @@ def _with_fronts(frame: pd.DataFrame) -> pd.DataFrame:
     frame["both"] = np.isfinite(measured).all(axis=1)
     objectives = [Objective("time", "minimize"), Objective("quality", "maximize")]
     for side in _SIDES:
+        # Both fronts are over the same networks, or one side would lose members that the other lacks.
         values = frame[[f"{side}.relative_time", f"{side}.ms_ssim"]].where(frame["both"], float("nan"))
         frame[f"{side}.front"] = front(values.set_axis([o.column for o in objectives], axis="columns"), objectives)
     return frame

@@ -31,6 +31,7 @@ def comparison_figure(title: str, frame: pd.DataFrame, foot: Sequence[str]) -> F
 
 def _points(frame: pd.DataFrame, side: str, name: str) -> Points:
     mean = frame.loc[frame["both"], f"{side}.ms_ssim"].mean()
+    # The paper's own points are all drawn, also those of networks that the run lacks.
     known = frame["both"] if side == "ours" else pd.Series(True, index=frame.index)
     x, y = (_column(frame, f"{side}.{measure}", known) for measure in ("relative_time", "ms_ssim"))
     x_low, x_high, y_low, y_high = (

@@ -70,6 +70,7 @@ def _label(axes: Axes, theirs: Points, ours: Points, labels: Sequence[str]) -> N
     """Put each label in the free spot nearest to its point; a thin line leads to one farther away."""
     missing = ~np.isfinite(ours.x) | ~np.isfinite(ours.y)
     x, y = np.where(missing, theirs.x, ours.x), np.where(missing, theirs.y, ours.y)
+    # Labels are placed in pixels, so the limits must be final first.
     axes.margins(0.08)
     axes.autoscale_view()
     dot_px = axes.figure.dpi / 72

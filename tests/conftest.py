@@ -30,9 +30,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     folder = session.config.stash.get(TEMPORARY, None)
     if folder is None:
         return
-    # pytest's own folders go with the whole one, and so do the logs that Ray keeps of every session.
+    # pytest's own folders go with the whole one, and so do the logs that Ray keeps of every session and the cache that
+    # torch makes room for as soon as an optimizer is built or torch.compile's errors are imported.
     names = sorted(path.name for path in folder.iterdir())
-    left = [name for name in names if name != "ray" and not name.startswith("pytest-of-")]
+    left = [name for name in names if name != "ray" and not name.startswith(("pytest-of-", "torchinductor_"))]
     if left:
         print(f"\n\ntests left behind: {', '.join(left)}")
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED

@@ -54,8 +54,8 @@ bench-analysis: $(VENV)/ready
 bench-scaling: $(VENV)/ready
 	$(BIN)/python tests/bench/scaling.py $(ARGS)
 
-# The report of the newest run, or of RUN=...
-RUN ?= $(shell ls -td runs/*/ 2>/dev/null | head -n 1)
+# The report of the newest run, or of RUN=... A script of several sweeps has its runs one folder further down.
+RUN ?= $(patsubst %/runs/,%,$(shell ls -td runs/*/runs/ runs/*/*/runs/ 2>/dev/null | head -n 1))
 report: $(VENV)/ready
 	$(BIN)/python -m analysis report $(RUN) $(ARGS)
 

@@ -1,9 +1,9 @@
 """The entry point of every script in `sweeps/`: `main(SWEEP)`, or `main(SWEEPS, switch="--task")`."""
 
-import argparse
 import contextlib
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
@@ -14,14 +14,16 @@ from analysis.screen import prepare_streams, shell_words, terminal
 from enhance.config import ConfigError
 from enhance.data import DataError, open_data
 from sweeps.engine.cli.arguments import UsageError
+from sweeps.engine.cli.completed import completed
 from sweeps.engine.cli.contract import RunMismatch
 from sweeps.engine.cli.display.live import aside
 from sweeps.engine.cli.display.plan import render_plan
 from sweeps.engine.cli.driver import drive
 from sweeps.engine.cli.options import Options, parse
 from sweeps.engine.cli.script import StaleCode, check_script, command_of
+from sweeps.engine.cli.series import ALL, Part, parts
 from sweeps.engine.cli.sources import holds
-from sweeps.engine.cluster.resources import NotReady
+from sweeps.engine.cluster.resources import Capacity, NotReady
 from sweeps.engine.ledger.writer import LedgerBusy, LedgerLost, check_writable
 from sweeps.engine.protocol import CannotStart
 from sweeps.engine.space import SpaceError
@@ -30,9 +32,6 @@ from sweeps.engine.workers.watchdog import leave
 
 if TYPE_CHECKING:
     from sweeps.engine.cli.preflight import Cluster
-
-ALL = "all"
-FOLDERS = ("--out", "--resume")
 
 REFUSALS = (
     UsageError,
@@ -56,7 +55,7 @@ def main(
     """Run a sweep as the command line says, and exit: 0 done, 1 a disk or store failed, 2 refused, 130 interrupted.
 
     Of several `sweeps` by name, the option `switch` ("--task") chooses one, or ALL in turn, each in its own folder
-    inside --out; `default` is the choice without that option.
+    inside --out (default: a new one), which --resume continues; `default` is the choice without that option.
     """
     prepare_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -66,71 +65,76 @@ def main(
 
 
 def run_chosen(sweeps: Mapping[str, Sweep], switch: str, default: str, argv: list[str]) -> int:
-    """As `main` with several sweeps, but return the exit status. The first status that is not 0 ends a series."""
-    # Only the choice is read here: the parser of the chosen sweep knows its defaults, and does the rest.
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument(switch, dest="name", default=default)
-    try:
-        chosen, rest = parser.parse_known_args(argv)
-    except argparse.ArgumentError:
-        chosen, rest = argparse.Namespace(name=""), []
-    if chosen.name not in (*sweeps, ALL):
-        print(f"{switch} {chosen.name}: choose from {', '.join(sweeps)}, {ALL}", file=sys.stderr)
-        return 2
-    if "-h" in rest or "--help" in rest:
+    """As `main` with several sweeps, but return the exit status. The first status that is not 0 ends a series.
+
+    Nothing is computed before the arguments of all chosen sweeps have been read and found right.
+    """
+    if "-h" in argv or "--help" in argv:
         print(f"{switch} is one of {', '.join(sweeps)}, {ALL} (default: {default}); the other options:\n")
-    if chosen.name != ALL:
-        return run(sweeps[chosen.name], rest, (switch, chosen.name))
-    for name, sweep in sweeps.items():
-        status = run(sweep, _inside(rest, name), (switch, name))
-        if status:
-            return status
-    return 0
+    script = Path(sys.argv[0]).stem
+    try:
+        chosen = parts(sweeps, switch, default, argv, script)
+    except REFUSALS as error:
+        print(f"{script}: {error}", file=sys.stderr)
+        return 2
+    if len(chosen) > 1 and (wrong := _refusals(chosen)):
+        for sentence, names in wrong.items():
+            print(f"{', '.join(names)}: {sentence}", file=sys.stderr)
+        return 2
+    return next((status for part in chosen if (status := _run_part(part))), 0)
 
 
-def _inside(argv: Sequence[str], name: str) -> list[str]:
-    """The arguments, with --out and --resume pointing to the folder `name` inside theirs."""
-    found, before = [], ""
-    for argument in argv:
-        option, _, folder = argument.partition("=")
-        if before in FOLDERS and argument:  # an empty one is refused, and must not become /NAME
-            argument = f"{argument.rstrip('/')}/{name}"  # also of an address such as s3://bucket/runs
-        elif option in FOLDERS and folder:
-            argument = f"{option}={folder.rstrip('/')}/{name}"
-        found.append(argument)
-        before = argument
+def _refusals(series: Sequence[Part]) -> dict[str, list[str]]:
+    """What is wrong with the arguments of the parts of a series, each with the names of the sweeps it is wrong for."""
+    found: dict[str, list[str]] = {}
+    for part in series:
+        try:
+            _parse(part, command="")
+        except REFUSALS as error:
+            found.setdefault(str(error), []).append(part.sweep.name)
     return found
 
 
-def run(sweep: Sweep, argv: list[str], chosen: tuple[str, ...] = ()) -> int:
-    """As `main` with one sweep, but return the exit status. `chosen` are the arguments that chose it among others."""
+def run(sweep: Sweep, argv: Sequence[str]) -> int:
+    """As `main` with one sweep, but return the exit status."""
+    return _run_part(Part(sweep, argv))
+
+
+def _run_part(part: Part) -> int:
     console = terminal()
+    name = part.sweep.name
     try:
         check_script(sys.argv[0])
-        return _run(sweep, argv, f"{command_of(sys.argv[0])} {shell_words(*chosen)}".strip(), console)
+        return _run(part, command_of(sys.argv[0]), console)
     except REFUSALS as error:
-        print(f"{sweep.name}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{sweep.name}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         return 130
     except OSError as error:
         whole = isinstance(error, (StoreError, LedgerLost))  # these are sentences; others are an errno and a path
         where = f": {error.filename}" if error.filename else ""  # without a name nothing is known but the errno
         why = str(error) if whole else f"{error.strerror or error}{where}"
-        print(f"{sweep.name}: {why}", file=sys.stderr)
+        print(f"{name}: {why}", file=sys.stderr)
         print("finished trials are safe in the ledger; fix the cause and repeat the command", file=sys.stderr)
         return 1
 
 
-def _run(sweep: Sweep, argv: list[str], script: str, console: Console) -> int:
-    command = f"{script} {shell_words(*argv)}".strip()
-    wanted, options = parse(sweep, argv, command)
+def _run(part: Part, script: str, console: Console) -> int:
+    command = f"{script} {shell_words(*part.chosen, *part.argv)}".strip()
+    wanted, options = _parse(part, command)
+    again = f"{script} {shell_words(*(part.again or (*part.chosen, '--resume', options.out)))}"
+    runs = part.series or (options.out,)
     if not options.address:
-        return _carry_out(wanted, options, script, None, console)
+        return _carry_out(wanted, options, runs, again, None, console)
     with _joined(options, console) as cluster:  # only now: a mistyped option needs no cluster to be refused
-        wanted, options = parse(sweep, argv, command, cluster.capacity)
-        return _carry_out(wanted, options, script, cluster, console)
+        wanted, options = _parse(part, command, cluster.capacity)
+        return _carry_out(wanted, options, runs, again, cluster, console)
+
+
+def _parse(part: Part, command: str, cluster: Capacity | None = None) -> tuple[Sweep, Options]:
+    return parse(part.sweep, part.argv, command, cluster, name=part.name, like=part.like)
 
 
 def _joined(options: Options, console: Console) -> "contextlib.AbstractContextManager[Cluster]":
@@ -139,7 +143,18 @@ def _joined(options: Options, console: Console) -> "contextlib.AbstractContextMa
     return joined(options, aside(console, "yellow"))
 
 
-def _carry_out(sweep: Sweep, options: Options, script: str, cluster: "Cluster | None", console: Console) -> int:
+def _carry_out(
+    sweep: Sweep,
+    options: Options,
+    runs: Sequence[Location],
+    again: str,
+    cluster: "Cluster | None",
+    console: Console,
+) -> int:
+    """Run the sweep. The command `again` continues it and the other `runs` of its series."""
+    if len(runs) > 1 and (done := completed(sweep, options)):
+        console.print(f"{sweep.name}: {done}", soft_wrap=True)
+        return 0
     console.print(render_plan(sweep, options))
     for note in options.notes:
         aside(console, "yellow")(f"note: {note}")
@@ -149,12 +164,11 @@ def _carry_out(sweep: Sweep, options: Options, script: str, cluster: "Cluster | 
         console.print("\ndry run: no trial was trained", style="dim")
         return 0
     _check_writable(options.out)
-    again = f"{script} --resume {shell_words(options.out)}"
     console.print(f"\nstarting; to continue after an interruption: {again}\n", style="dim", soft_wrap=True)
     try:
         controller = drive(sweep, options, console, cluster)
     except KeyboardInterrupt:
-        if not holds("--resume", options.out, "runs"):
+        if not any(holds("--resume", run, "runs") for run in runs):
             console.print("\ninterrupted before anything was computed; to start again, repeat the command")
             return 130
         console.print(f"\ninterrupted; every finished trial is in {options.out}; to continue: {again}", soft_wrap=True)

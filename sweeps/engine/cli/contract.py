@@ -6,16 +6,45 @@ of the invocation that did (column `accepted`): {"code": {"from": "aa8d15a54d219
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from analysis.ledger.location import Location
 from analysis.ledger.units import recorded_text
 from analysis.screen import shell_words
 from sweeps.engine.cli.arguments import ACCEPTABLE
+from sweeps.engine.ledger.encoding import encode_design, encode_entry
+from sweeps.engine.sweep import Sweep
 
 
 class RunMismatch(ValueError):
     """The folder holds a run whose trials would not be comparable with those of this command."""
+
+
+def contract_of(sweep: Sweep, reproducible: bool, *, data: str, code: str) -> dict[str, Any]:
+    """What all invocations of one run must have in common, so that their trials compare. More trials may be added.
+
+    `data` is the fingerprint of the data, and `code` the hash of `enhance/`.
+    """
+    return {
+        "sweep": sweep.name,
+        "objectives": list(sweep.objectives),
+        "space": {name: encode_entry(entry) for name, entry in sweep.space.items()},
+        "fixed": {**sweep.fixed, "train.steps": sweep.budget.steps},
+        "rungs": list(sweep.budget.rung_steps()),
+        "reduction": sweep.budget.reduction,
+        "seeds": sweep.budget.seeds,
+        "sampler": sweep.sampler,
+        "sampler_options": dict(sweep.sampler_options),
+        "design": encode_design(sweep.design),
+        "stopping": sweep.stopping,
+        "constraints": {name: list(bound) for name, bound in sweep.constraints.items()},
+        "audit_share": sweep.budget.audit_share,
+        "cost": None if sweep.cost is None else asdict(sweep.cost),
+        "reproducible": reproducible,
+        "data": data,
+        "code": code,
+    }
 
 
 def check_contract(

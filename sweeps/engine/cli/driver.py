@@ -5,7 +5,6 @@ import math
 import os
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,10 @@ from analysis.ledger.schema import DATASETS
 from enhance.data import PatchStore, open_data
 from sweeps.engine import environment
 from sweeps.engine.cli.arguments import MOST_S, UsageError
-from sweeps.engine.cli.contract import RunMismatch, check_contract, warning
+from sweeps.engine.cli.contract import RunMismatch, check_contract, contract_of, warning
 from sweeps.engine.cli.display.live import Board, aside
 from sweeps.engine.cli.options import Options
 from sweeps.engine.cluster import shared_folder
-from sweeps.engine.ledger.encoding import encode_design, encode_entry
 from sweeps.engine.ledger.retry import set_failed_aside
 from sweeps.engine.ledger.writer import Ledger, encode
 from sweeps.engine.run.admission import Immediate
@@ -132,7 +130,7 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
     That comes last: an invocation that is refused leaves no row in `runs`.
     """
     runs = _own_rows(options.out, "runs", console)
-    contract = _contract(sweep, options, store)
+    contract = contract_of(sweep, options.reproducible, data=store.fingerprint, code=environment.code_hash())
     accepted = check_contract(runs, contract, options.accept_change, options.out)
     if accepted:
         aside(console, "yellow")(warning(accepted))
@@ -242,27 +240,4 @@ def _run_row(run: str, sweep: Sweep, options: Options, contract: dict[str, Any])
         "trials": sweep.budget.trials,
         "run.host": environment.host(),
         "started": datetime.now(UTC),
-    }
-
-
-def _contract(sweep: Sweep, options: Options, store: PatchStore) -> dict[str, Any]:
-    """What all invocations of one run must have in common, so that their trials compare. More trials may be added."""
-    return {
-        "sweep": sweep.name,
-        "objectives": list(sweep.objectives),
-        "space": {name: encode_entry(entry) for name, entry in sweep.space.items()},
-        "fixed": {**sweep.fixed, "train.steps": sweep.budget.steps},
-        "rungs": list(sweep.budget.rung_steps()),
-        "reduction": sweep.budget.reduction,
-        "seeds": sweep.budget.seeds,
-        "sampler": sweep.sampler,
-        "sampler_options": dict(sweep.sampler_options),
-        "design": encode_design(sweep.design),
-        "stopping": sweep.stopping,
-        "constraints": {name: list(bound) for name, bound in sweep.constraints.items()},
-        "audit_share": sweep.budget.audit_share,
-        "cost": None if sweep.cost is None else asdict(sweep.cost),
-        "reproducible": options.reproducible,
-        "data": store.fingerprint,
-        "code": environment.code_hash(),
     }

@@ -49,10 +49,20 @@ def options_in_effect(sweep: Sweep, run: Location | None, given: Mapping[str, An
     return recorded | {name: _override(name, recorded.get(name, []), value) for name, value in given.items()}
 
 
+def recorded_sweep(run: Location) -> str:
+    """The name of the sweep that wrote the run; "" where that is not readable."""
+    return str(_latest_row(run).get("sweep") or "")
+
+
+def _latest_row(run: Location) -> dict[str, Any]:
+    """The row of the run's latest invocation, empty where it has no readable one."""
+    table, _ = read_table(run, "runs", ["run"])  # in the order of the invocations
+    return dict(table.slice(table.num_rows - 1).to_pylist()[0]) if table else {}
+
+
 def _latest(sweep: Sweep, run: Location) -> dict[str, Any]:
     """The options of the run's latest invocation, none where it has no readable row."""
-    table, _ = read_table(run, "runs", ["run"])  # in the order of the invocations
-    row = table.slice(table.num_rows - 1).to_pylist()[0] if table else {}
+    row = _latest_row(run)
     if row.get("options") is not None:
         return dict(json.loads(row["options"]))
     return make_absolute(read_arguments(sweep, json.loads(row.get("argv") or "[]")))

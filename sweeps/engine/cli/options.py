@@ -11,7 +11,7 @@ from analysis.screen import shell_words
 from enhance.data import check_spec
 from enhance.samples import Photo
 from sweeps.engine.cli.arguments import Arguments, UsageError, read_arguments
-from sweeps.engine.cli.invocations import make_absolute, options_in_effect
+from sweeps.engine.cli.invocations import make_absolute, options_in_effect, recorded_sweep
 from sweeps.engine.cli.overrides import override
 from sweeps.engine.cli.script import check_code
 from sweeps.engine.cli.sources import Sources, holds, located
@@ -60,15 +60,26 @@ class Options:
     command: str
 
 
-def parse(sweep: Sweep, argv: Sequence[str], command: str, cluster: Capacity | None = None) -> tuple[Sweep, Options]:
+def parse(
+    sweep: Sweep,
+    argv: Sequence[str],
+    command: str,
+    cluster: Capacity | None = None,
+    *,
+    name: str = "",
+    like: Location | None = None,
+) -> tuple[Sweep, Options]:
     """The sweep as the command line changes it, and how to run it. Raises UsageError, ConfigError or SweepError.
 
-    `cluster` is what the cluster has; until that is known (None) this machine stands in for it.
+    `cluster` is what the cluster has; until that is known (None) this machine stands in for it. `name` is the sweep's
+    among several of its script, and `like` the run of another of them, whose options a new run takes over.
     """
     typed = read_arguments(sweep, argv)
     out, resumed = _place(typed)  # as it was typed, since it is printed again
+    if resumed is not None and (there := recorded_sweep(resumed)) not in ("", sweep.name):
+        raise UsageError(f"--resume {resumed} holds a run of the sweep {there}, and this is {sweep.name}")
     given = make_absolute(typed)
-    in_effect = options_in_effect(sweep, resumed, given)
+    in_effect = options_in_effect(sweep, resumed or like, given)
     arguments = Arguments(**in_effect)
     address = cluster_address(arguments.address, arguments.workers)
     _check_machines(arguments, address)
@@ -76,9 +87,9 @@ def parse(sweep: Sweep, argv: Sequence[str], command: str, cluster: Capacity | N
     device = here.device if arguments.device == "auto" else arguments.device
     sweep, settings = override(sweep, arguments, device, _dtype(arguments.dtype, device, here), here.cores)
     check_spec(sweep.data)
-    sources = Sources(arguments, given)
+    sources = Sources(arguments, given, name)
     return sweep, Options(
-        out=out or _fresh_folder(sweep.name),
+        out=out or fresh_folder(sweep.name),
         workers=min(here.workers if arguments.workers is None else arguments.workers, _most_at_once(sweep.budget)),
         elastic=address is not None and arguments.workers is None,
         address=address,
@@ -156,7 +167,8 @@ def _dtype(asked: str, device: str, here: Capacity) -> str:
     return "bf16" if device == "cuda" or here.bf16 else "fp32"
 
 
-def _fresh_folder(name: str) -> Location:
+def fresh_folder(name: str) -> Location:
+    """Where a run goes that no option places: a new folder of this name, time and chance. Raises UsageError."""
     # The time alone would give two jobs of an array the same folder, and the second would be refused.
     runs = located("TESTSTRIP_RUNS:", runs_folder())
     assert runs is not None

@@ -7,6 +7,7 @@ exception: it repeats its earlier decisions, and cannot without everything they 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,20 +41,20 @@ def holds(option: str, run: Location, table: str) -> bool:
 class Sources:
     """Looks up what `arguments` name. `given` are those of this command line; the others were taken over.
 
-    `notes` collects a sentence for each thing taken over that is gone.
+    `name` is the sweep's among several of its script: of a folder with the runs of all, its own is taken. `notes`
+    collects a sentence for each thing taken over that is gone.
     """
 
     arguments: Arguments
     given: Mapping[str, Any]
+    name: str = ""
     notes: list[str] = field(default_factory=list)
 
     def warm_start(self) -> tuple[Location, ...]:
         """The runs of --warm-start that are there. Raises UsageError."""
         gone = "the sampler goes on with what this run's own trials say"
-        strict = self.arguments.reproducible
-        return tuple(
-            self._each("warm_start", lambda text: _run("--warm-start", text, "trials", "finished trial"), gone, strict)
-        )
+        look_up = partial(self._run, "--warm-start", "trials", "finished trial")
+        return tuple(self._each("warm_start", look_up, gone, self.arguments.reproducible))
 
     def costs_from(self, sweep: Sweep) -> tuple[Location, ...]:
         """The runs of --costs-from that are there. Raises UsageError."""
@@ -61,9 +62,7 @@ class Sources:
         if named and sweep.cost is None:
             raise UsageError(f"--costs-from {named[0]}: the sweep {sweep.name} measures no costs; leave it out")
         gone = "networks that this run has not measured yet are measured here"
-        return tuple(
-            self._each("costs_from", lambda text: _run("--costs-from", text, "costs", "measured network"), gone)
-        )
+        return tuple(self._each("costs_from", partial(self._run, "--costs-from", "costs", "measured network"), gone))
 
     def photos(self) -> tuple[Photo, ...]:
         """The photographs of --photo that are there. Raises UsageError."""
@@ -86,13 +85,15 @@ class Sources:
                 self.notes.append(f"{error}; an earlier invocation named it, so the run continues, and {gone}")
         return found
 
-
-def _run(option: str, text: str, table: str, what: str) -> Location:
-    run = located(option, text)
-    assert run is not None, "the option has a value"
-    if not holds(option, run, table):
-        raise UsageError(f"{option} {run}: no {what} there (nothing in {run / table})")
-    return run
+    def _run(self, option: str, table: str, what: str, text: str) -> Location:
+        run = located(option, text)
+        assert run is not None, "the option has a value"
+        looked = [run, run / self.name] if self.name else [run]
+        for place in looked:
+            if holds(option, place, table):
+                return place
+        nowhere = " or ".join(str(place / table) for place in looked)
+        raise UsageError(f"{option} {run}: no {what} there (nothing in {nowhere})")
 
 
 def _photo(text: str) -> Photo:

@@ -2,9 +2,9 @@
 
     python tests/bench/analysis_scale.py [--trials 1000000] [--rounds 3] [--within 60] [--keep DIR]
 
-The ledger has 20 seeds of each configuration and 10 reports of each trial, in 40 files a table. Beside the commands the
-front alone is computed by plain pandas, on the whole table of trials, and by Optuna's study.best_trials, on the means
-of as many configurations as it manages `--within` so many seconds (a study that is filled and asked, doubled from 250).
+The ledger has 20 seeds of each configuration and 10 reports of each trial, in 40 files per table. For comparison, the
+front alone is also computed by plain pandas, on the whole table of trials, and by Optuna's study.best_trials, on the
+means of 250 configurations, then 500 and so on, until one size takes longer than `--within` seconds.
 """
 
 import argparse
@@ -28,7 +28,7 @@ OPTUNA_FIRST = 250
 
 
 def plain_pandas(run: str) -> None:
-    """Means over seeds and their front, the way it is written in a notebook."""
+    """The front of the means over seeds, as one would compute it in a notebook."""
     import pandas as pd
 
     trials = pd.read_parquet(f"{run}/trials")
@@ -41,7 +41,7 @@ def plain_pandas(run: str) -> None:
 
 
 def optuna_front(run: str, most: str) -> None:
-    """The same front of the first `most` configurations, by a study that is filled with their means."""
+    """The front of the first `most` configurations only, from an Optuna study that is filled with their means."""
     import optuna
     import pandas as pd
 
@@ -54,7 +54,7 @@ def optuna_front(run: str, most: str) -> None:
 
 
 def measured(command: list[str], within_s: float | None = None) -> tuple[float, float] | None:
-    """Seconds and peak GiB of one process; None where it takes longer than `within_s`, and is ended."""
+    """Seconds and peak GiB of one process; None if it takes longer than `within_s`, in which case it is killed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, env=environment, cwd=ROOT)
@@ -104,7 +104,7 @@ def main() -> None:
 
 
 def doubled(first: int, last: int) -> Iterator[int]:
-    """`first`, twice that and so on, and `last` at the end."""
+    """`first`, its doubles below `last`, and `last`."""
     while first < last:
         yield first
         first *= 2

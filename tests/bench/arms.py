@@ -1,7 +1,7 @@
 """The same 24 micro-runs under five orchestrations; each is a command of its own: `python -m tests.bench.arms NAME`.
 
-Every arm trains the same network for the same steps on the same data with one thread per trial, two trials at a time;
-they differ in who starts them, and in what is left on disk: only `ours` writes a ledger.
+Every arm trains the same network for the same steps on the same data, two trials at a time with one thread each. They
+differ in what starts the trials and in what is left on disk: only `ours` writes a ledger.
 """
 
 import os
@@ -21,7 +21,7 @@ LOW, HIGH = 1e-4, 1e-2  # learning rate, the one thing that varies
 
 
 def train(lr: float) -> float:
-    """One micro-run as a bare function: the work that is the same in every arm. Gives its PSNR in dB."""
+    """One micro-run as a bare function, the work that all arms share; returns its PSNR in dB."""
     import torch
 
     from enhance.config import from_flat
@@ -34,7 +34,7 @@ def train(lr: float) -> float:
 
 
 def floor() -> None:
-    """Two bare processes, half of the trials each, no orchestration at all."""
+    """No orchestration: two bare processes with half of the trials each."""
     here = [sys.executable, "-m", "tests.bench.arms"]
     halves = [subprocess.Popen([*here, "half"]) for _ in range(2)]
     sys.exit(max(half.wait() for half in halves))
@@ -78,6 +78,8 @@ def tuned_tune() -> None:
     from ray.tune.search.optuna import OptunaSearch
 
     class Trainable(tune.Trainable):
+        """Trains a whole trial in one step."""
+
         def setup(self, config: dict[str, Any]) -> None:
             self.lr = config["lr"]
 

@@ -1,8 +1,8 @@
 """Write a large ledger: `write(folder, trials)`, with the columns, types, page checksums and version of the engine's.
 
-Fifty thousand configurations of twenty seeds, ten reports each, are a million trials and ten million reports. Every
-configuration has a quality of its own, which falls with its speed; every seed moves all of them alike, and each a
-little by itself.
+Fifty thousand configurations with twenty seeds and ten reports each make a million trials and ten million reports.
+Every configuration has a quality of its own, and slower ones tend to be better; every seed shifts all configurations
+alike, and every trial has a little noise.
 """
 
 import json
@@ -34,7 +34,7 @@ Columns = dict[str, Any]
 
 
 def write(run: Path, trials: int) -> None:
-    """A run of so many trials, a multiple of 800, in 40 files for each table."""
+    """Write a run of `trials` trials, a multiple of 800, in 40 files per table."""
     with ProcessPoolExecutor(2) as processes:
         list(processes.map(_write_part, [run] * FILES, range(FILES), [trials // FILES] * FILES))
     rungs = [60 * (rung + 1) for rung in range(RUNGS)]
@@ -47,13 +47,13 @@ def write(run: Path, trials: int) -> None:
 
 
 def _write_part(run: Path, part: int, n: int) -> None:
-    """`n` trials: n / 20 configurations, of each twenty seeds."""
+    """Write one file of each table: `n` trials, which are n / 20 configurations with twenty seeds each."""
     rng = np.random.default_rng([7, part])
     configurations = n // SEEDS
     digests = np.array([f"{part:04x}{number:012x}" for number in range(configurations)])
     trials = np.array([f"{part:04x}{number:012x}" for number in rng.permutation(n)])
-    speed = rng.uniform(-1, 1, configurations)
-    quality = 21 + 1.5 * speed - rng.exponential(1.0, configurations)
+    log_latency = rng.uniform(-1, 1, configurations)
+    quality = 21 + 1.5 * log_latency - rng.exponential(1.0, configurations)
     shared = np.random.default_rng(11).normal(0, 0.1, SEEDS)
     psnr_db = np.repeat(quality, SEEDS) + np.tile(shared, configurations) + rng.normal(0, 0.05, n)
     ending = rng.choice(ENDINGS, n, p=SHARES)
@@ -70,7 +70,7 @@ def _write_part(run: Path, part: int, n: int) -> None:
         "time.ended": started + pd.Timedelta(seconds=30), "time.train_s": 25.0, "time.eval_s": 4.0,
         "time.wall_s": 30.0, "run.threads": 1, **_where(),
     }  # fmt: skip
-    latency = {"metric.latency_ratio": np.repeat(10**speed, SEEDS)}
+    latency = {"metric.latency_ratio": np.repeat(10**log_latency, SEEDS)}
     _save(run / "trials" / f"part-{part:05d}.parquet", identity | _scores(rng, psnr_db) | latency | last)
     _save(run / "starts" / f"part-{part:05d}.parquet", identity | {"started": started})
     many = n * RUNGS
@@ -84,12 +84,13 @@ def _write_part(run: Path, part: int, n: int) -> None:
 
 
 def _config(rng: np.random.Generator, configurations: int) -> Columns:
-    """All leaves of the loss weights' sweep; four of them vary."""
+    """Every leaf of the loss_weights sweep; the four in VARIED differ between configurations."""
     fixed: Columns = {f"config.{name}": value for name, value in flatten(SWEEP.config({})).items()}
     return fixed | {f"config.{name}": np.repeat(10 ** rng.uniform(-4, 0, configurations), SEEDS) for name in VARIED}
 
 
 def _scores(rng: np.random.Generator, psnr_db: np.ndarray) -> Columns:
+    """The metrics, all but PSNR derived from it with noise, their spreads, and the untouched input's."""
     scores: Columns = {"metric.psnr_db": psnr_db}
     for name in METRICS[1:]:
         scores[f"metric.{name}"] = 0.04 * psnr_db + rng.normal(0, 0.001, psnr_db.size)
@@ -97,11 +98,13 @@ def _scores(rng: np.random.Generator, psnr_db: np.ndarray) -> Columns:
 
 
 def _where() -> Columns:
+    """The columns that say where and with which versions a trial ran."""
     return {"run.run": "run0", "run.code": "c0de", "run.data": "da7a", "run.data_spec": "demo", "run.host": "darkroom",
             "run.teststrip": "0.1.0", "run.torch": "2.15.0", "run.python": "3.11.9", "run.device": "cpu"}  # fmt: skip
 
 
 def _save(path: Path, columns: Columns) -> None:
+    """Write a Parquet file; a value that is not an array is repeated in every row."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = max(len(value) for value in columns.values() if isinstance(value, np.ndarray | pd.Index))
     table = pa.table({name: _array(value, rows) for name, value in columns.items()})
@@ -110,6 +113,7 @@ def _save(path: Path, columns: Columns) -> None:
 
 
 def _array(value: Any, rows: int) -> pa.Array:
+    """A column in the types that the engine writes: int64, string, and microseconds in UTC."""
     array = pa.array(value) if isinstance(value, np.ndarray | pd.Index) else pa.repeat(value, rows)
     if pa.types.is_timestamp(array.type):
         return array.cast(pa.timestamp("us", "UTC"))

@@ -1,9 +1,9 @@
-"""What orchestration costs: whole wall time of the same sweep under five orchestrations, as ratios to bare processes.
+"""What orchestration costs: the wall time of the same trials under five orchestrations, as ratios to bare processes.
 
     python tests/bench/overhead.py [--rounds 3] [--arms floor ours ...]
 
-Each round runs every arm once, in turn, so that a noisy machine disturbs all alike; ratios are taken within a round.
-Time is that of the whole command: Python, imports, Ray's start and end included.
+Each round runs every arm once, so that a noisy machine disturbs all of them alike; ratios are taken within a round. The
+time is that of the whole command, including Python's start, imports, and Ray's start and shutdown.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tests.bench.arms import ARMS, STEPS, TRIALS  # noqa: E402
 
 
 def seconds(arm: str) -> float:
-    """Wall time of the arm's whole command; what it prints goes to a file in case it fails."""
+    """Wall time of the arm's whole command, whose output goes to a log that is named if it fails."""
     log = ROOT / "build" / f"overhead-{arm.replace(' ', '-')}.log"
     log.parent.mkdir(exist_ok=True)
     with log.open("w") as file:

@@ -1,11 +1,11 @@
-"""How throughput grows with nodes, and where the driver ends it: sleeping trials on a Ray cluster of logical nodes.
+"""How throughput grows with nodes, and where the driver limits it: sleeping trials on a Ray cluster of logical nodes.
 
     python tests/bench/scaling.py [--nodes 2 4 8 16] [--trial-s 4] [--generations 8] [--limit-trials 400]
 
-A cluster grows from size to size on this machine; every node has one slot, the head none, and a sweep joins it by its
-address, as a user's does. Its trials sleep (sleeping/sitecustomize.py): workers, reports at two rungs, search, and a
-ledger that is synced are the engine's own. A generation is as many endings as there are nodes, counted from when every
-node has ended one trial; linear is nodes / seconds of a trial. The driver's limit is what trials of 0 s come to.
+A cluster on this machine grows from size to size. Every node has one slot, the head has none, and a sweep joins by
+address, as a user's sweep does. Its trials sleep (sleeping/sitecustomize.py); workers, reports at two rungs, search and
+the synced ledger are the engine's own. A generation is as many endings as there are nodes, counted once every node has
+ended one trial. "Linear" is the number of nodes / the seconds of a trial. Trials of 0 s show the driver's limit.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 
 def endings_s(cluster: Cluster, folder: Path, nodes: int, trials: int, trial_s: float) -> tuple[np.ndarray, float]:
-    """Run a sweep: seconds at which trials ended, ascending; and the first at which every node had ended one."""
+    """Run a sweep; return the ascending seconds at which trials ended, and when every node had ended its first."""
     for leftover in folder.glob("*.here"):
         leftover.unlink()
     (folder / "said.json").write_text(json.dumps({"trial_s": trial_s, "together": nodes}))
@@ -67,13 +67,13 @@ def endings_s(cluster: Cluster, folder: Path, nodes: int, trials: int, trial_s: 
 
 
 def rates(ended_s: np.ndarray, from_s: float, size: int) -> list[float]:
-    """Trials per second in each generation of `size` endings from `from_s` on, less the last: slots fall idle in it."""
+    """Trials per second in generations of `size` endings from `from_s` on, but not the last, in which slots idle."""
     marks = ended_s[ended_s >= from_s][::size]
     return [size / took for took in np.diff(marks)][:-1]
 
 
 def line(name: str, found: list[float], linear: float | None = None) -> str:
-    """A line of the table: median, lowest and highest of the generations, and the median's share of linear."""
+    """A line of the table: median, lowest and highest rate of the generations, and the median's share of linear."""
     middle, low, high = statistics.median(found), min(found), max(found)
     share = "" if linear is None else f"{linear:>9.2f} {middle / linear:>8.3f}"
     return f"{name:<28} {middle:>9.2f} {low:>7.2f} {high:>8.2f} {len(found):>12} {share}"

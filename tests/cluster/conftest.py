@@ -21,17 +21,18 @@ BULKY = ("runs/old/trials/part-0.parquet", ".venv/bin/python", "enhance/__pycach
 
 @dataclass(frozen=True)
 class Cluster:
-    """Four hosts on one network: `laptop` has the repository, the others are named in its cluster.yaml."""
+    """Four hosts on one network: `laptop` has the repository, and its cluster.yaml names the other three."""
 
     hosts: Hosts
     shared: Path
 
     @property
     def laptop(self) -> Host:
+        """The user's own machine, which is not part of the Ray cluster."""
         return self.hosts["laptop"]
 
     def type(self, command: str) -> str:
-        """What the user types in the repository's root on the laptop, and what is printed."""
+        """Run a command in the repository's root on the laptop, as a user would, and return what it prints."""
         return self.laptop.run(typed(command))
 
 
@@ -42,7 +43,7 @@ def typed(command: str) -> str:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Ray runs on head, one and two; the laptop has started it."""
+    """A cluster that the laptop has started: Ray runs on the hosts head, one and two."""
     reason = lacking()
     if reason:
         pytest.skip(reason)
@@ -62,7 +63,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def copy_repository(target: Path, hosts: Hosts, lab: Path) -> None:
-    """The project as it stands, the values at the top of cluster/onprem.yaml set, and things that must not leave."""
+    """Copy the project, set the values at the top of cluster/onprem.yaml, and add files that must not be shipped."""
     for folder in SHIPPED:
         shutil.copytree(ROOT / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in FILES:
@@ -76,11 +77,11 @@ def copy_repository(target: Path, hosts: Hosts, lab: Path) -> None:
 
 
 def with_values(config: dict[str, object], hosts: Hosts, lab: Path) -> dict[str, object]:
-    """The shipped configuration with its first values changed as its comments say.
+    """The shipped configuration with the values at its top set, as its comments say.
 
-    One thing more: the hosts reach no package registry. Where the file makes a virtual environment and installs into
-    it, they make one that sees the packages of this test's own; the project in it is the shipped copy, not this
-    checkout.
+    One more thing is changed, because the hosts cannot reach a package registry: instead of installing packages into a
+    virtual environment, they make one that sees the packages of this test's own. The project in it is still the shipped
+    copy, not this checkout.
     """
     workers = [hosts[name].address for name in ("one", "two")]
     provider = {"type": "local", "head_ip": hosts["head"].address, "worker_ips": workers}
@@ -98,7 +99,7 @@ def with_values(config: dict[str, object], hosts: Hosts, lab: Path) -> dict[str,
 
 
 def offline_install() -> list[str]:
-    """A virtual environment whose packages are this one's, but for the project, which is the copy in ~/teststrip."""
+    """Commands for a virtual environment with this one's packages, in which the project is the copy in ~/teststrip."""
     packages = next(path for path in sys.path if path.endswith("site-packages"))
     python = "~/teststrip/.venv/bin/python"
     where = f"$({python} -c 'import site; print(site.getsitepackages()[0])')"

@@ -1,7 +1,7 @@
-"""Several hosts on one Linux machine, from namespaces alone: each has a network, processes, a name, /tmp, /dev/shm and
-sshd of its own. What Ray's launcher does over SSH and rsync can then be tested as it is, and hosts can be lost.
+"""Several hosts on one Linux machine, made of namespaces: each has its own network, processes, name, /tmp, /dev/shm and
+sshd. Ray's launcher can then be tested as it is, over SSH and rsync, and so can the loss of a host.
 
-Everything descends from one process, in a process namespace of its own: when that ends, all ends. It needs root, and
+All processes descend from one, in a process namespace of its own: when it ends, they end. This needs root, and
 openssh-server, rsync, iproute2 and util-linux.
 """
 
@@ -25,7 +25,7 @@ Found = TypeVar("Found")
 
 
 def lacking() -> str:
-    """Why there can be no hosts on this machine, or an empty string."""
+    """Why this machine cannot have such hosts; empty if it can."""
     if sys.platform != "linux":
         return "hosts are made of Linux namespaces"
     if os.geteuid() != 0:
@@ -50,14 +50,14 @@ class Host:
         self.first = _until(lambda: _first_process(starter.pid, depth=2), f"{name} has no first process")
 
     def start(self, command: str, **options: object) -> subprocess.Popen[str]:
-        """A shell command on this host, as if typed at its keyboard."""
+        """Start a shell command on this host, as if typed at its keyboard."""
         pinned = ["taskset", "--cpu-list", str(self._processor)]
         inside = [*pinned, "nsenter", "--all", "--target", str(self.first), "--", "bash", "-c", f"cd ~; {command}"]
         environment = {"HOME": "/run/home", "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
         return subprocess.Popen(inside, env=environment, text=True, **options)  # type: ignore[call-overload]
 
     def run(self, command: str) -> str:
-        """What the command printed. Raises AssertionError with it where the command fails or takes too long."""
+        """Run a command and return what it prints. Raises AssertionError, with the output, if it fails or hangs."""
         with self.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             try:
                 printed, _ = process.communicate(timeout=PATIENCE_S)
@@ -69,7 +69,7 @@ class Host:
         return printed
 
     def fail(self) -> None:
-        """Power loss: every process of the host is gone at once, and nobody is told."""
+        """Simulate a power loss: all of the host's processes are gone at once, without a word to anybody."""
         psutil.Process(self.first).kill()
         self.starter.wait(timeout=PATIENCE_S)
 
@@ -120,6 +120,7 @@ class Hosts:
         self._log.close()
 
     def _write_files(self) -> None:
+        """Write what all hosts share: SSH keys, users, names, and the list of processors that they see."""
         for key in ("host_key", "key"):
             make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(self._lab / key)]
             subprocess.run(make, check=True)
@@ -130,6 +131,7 @@ class Hosts:
         (self._lab / "one_processor").write_text("0\n")
 
     def _add(self, name: str) -> Host:
+        """Start a host on a processor of its own, as far as they go, and plug it into the bridge."""
         spaces = ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"]
         script = ["bash", str(Path(__file__).with_name("host.sh")), name, str(self._lab), *map(str, self._kept)]
         processors = sorted(os.sched_getaffinity(0))
@@ -143,13 +145,16 @@ class Hosts:
         return host
 
     def _answers(self, host: Host) -> bool:
+        """Whether the host's sshd accepts connections."""
         ask = ["bash", "-c", f"exec 3<>/dev/tcp/{host.address}/22"]
         return subprocess.run([*self._inside(), *ask], capture_output=True, check=False).returncode == 0
 
     def _inside(self) -> list[str]:
+        """The words that run a command between the hosts, where the bridge is."""
         return ["nsenter", "--mount", "--pid", "--net", "--target", str(self._first), "--"]
 
     def _outside(self, *command: str) -> None:
+        """Run a command where the bridge is; it must succeed."""
         done = subprocess.run([*self._inside(), *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
 
@@ -165,7 +170,7 @@ def _first_process(starter: int, depth: int) -> int | None:
 
 
 def _numbers(pid: int) -> list[int]:
-    """The numbers that a process has in the process namespaces that it is in, from the outermost inwards."""
+    """A process's number in each of its nested process namespaces, the outermost first; empty if it has ended."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return [int(word) for line in lines if line.startswith("NSpid:") for word in line.split()[1:]]
@@ -173,5 +178,5 @@ def _numbers(pid: int) -> list[int]:
 
 
 def _until(look: Callable[[], Found | None], otherwise: str) -> Found:
-    """The first true thing that `look` sees."""
+    """The first true value that `look` returns; fails with `otherwise` if there is none in time."""
     return wait_until(look, lambda: otherwise)

@@ -1,6 +1,6 @@
-"""The launch files: valid by the schemas of those who read them, of one mind with each other, and free of secrets.
+"""The launch files follow the schemas of the programs that read them, agree with each other, and hold no secrets.
 
-What has been run is said in cluster/README.md; here is what can be known of a file without machines.
+cluster/README.md says which of them have been run; these tests check what can be known without machines.
 """
 
 import json
@@ -84,11 +84,12 @@ RAY_JOB = {
         },
     },
 }
-"""By hand, after KubeRay's types rayjob_types.go and raycluster_types.go: the fields that our file uses, no others, and
-those that are required. No package holds KubeRay's whole schema; the pods are checked by Kubernetes' own."""
+"""Written by hand after KubeRay's rayjob_types.go and raycluster_types.go: the fields that our file uses and no others,
+and which are required. No package has KubeRay's whole schema; pods are checked against Kubernetes' own."""
 
 
 def read(name: str) -> dict[str, Any]:
+    """A launch file, parsed."""
     found: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
     return found
 
@@ -145,7 +146,7 @@ def test_settings_reach_the_scripts(name: str) -> None:
 
 
 def test_what_ray_leaves_out_of_a_mounted_folder_is_what_must_not_leave(tmp_path: Path) -> None:
-    """By a real rsync with the arguments that Ray makes of the file; onto this machine instead of another one."""
+    """A real rsync with the arguments that Ray derives from the file, but onto this machine instead of another one."""
     if shutil.which("rsync") is None:
         pytest.skip("rsync is not installed")
     source, target = tmp_path / "source", tmp_path / "target"

@@ -1,7 +1,7 @@
-"""`ray up`, `ray submit cluster.yaml sweeps/fast_arch.py` and `ray down`, literally, on several hosts; and hosts lost.
+"""`ray up`, `ray submit cluster.yaml sweeps/fast_arch.py` and `ray down`, to the letter, on hosts that may be lost.
 
 The hosts are namespaces of this machine (hosts.py); SSH, rsync, Ray's launcher and its daemons are the real ones, and
-the cluster file is cluster/onprem.yaml with its first values changed (conftest.py says what else).
+the cluster file is cluster/onprem.yaml with the values at its top set (conftest.py says what else is changed).
 """
 
 import subprocess
@@ -42,17 +42,19 @@ def undisturbed(cluster: Cluster) -> Path:
 
 
 def submit(out: Path) -> str:
+    """The command that submits the sweep from the laptop."""
     return typed(f"ray submit cluster.yaml sweeps/optimizers.py -- {' '.join(SWEEP)} --out {out}")
 
 
 @dataclass
 class Submitted:
-    """A sweep that was submitted from the laptop, and where it is written what that shows."""
+    """A sweep that was submitted from the laptop, and the file with what the laptop's terminal shows."""
 
     process: subprocess.Popen[str]
     shown: Path
 
     def finish(self) -> None:
+        """Wait for the end of the sweep, which must succeed."""
         try:
             assert self.process.wait(timeout=PATIENCE_S) == 0, self.shown.read_text()
         except subprocess.TimeoutExpired:
@@ -60,7 +62,7 @@ class Submitted:
 
 
 def submit_and_wait_for(cluster: Cluster, out: Path, reports: int) -> Submitted:
-    """Submit the sweep; returns when so many reports are in the ledger."""
+    """Submit the sweep, and return once the ledger has `reports` reports."""
     shown = out.with_suffix(".log")  # a pipe that nobody reads would stop the sweep when it is full
     with shown.open("w") as file:
         process = cluster.laptop.start(submit(out), stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
@@ -74,7 +76,7 @@ def submit_and_wait_for(cluster: Cluster, out: Path, reports: int) -> Submitted:
 
 
 def same_ledgers(one: Path, other: Path) -> None:
-    """Every row is the same but for times and places, and no file was damaged on the way."""
+    """Check that all rows are equal but for times and places, and that no file was damaged on the way."""
     a, b = load(one), load(other)
     assert (a.notes, b.notes) == ((), ())
     for dataset, keys in {"starts": ["trial"], "reports": ["trial", "step"], "trials": ["trial"]}.items():
@@ -83,6 +85,7 @@ def same_ledgers(one: Path, other: Path) -> None:
 
 
 def plain(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """A table in the order of its keys, without the columns that hold times and places."""
     varying = ("train_s", "eval_s", "started")
     kept = [name for name in frame.columns if not name.startswith(("time.", "run.")) and name not in varying]
     return frame[kept].sort_values(keys).reset_index(drop=True)

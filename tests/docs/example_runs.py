@@ -1,4 +1,4 @@
-"""A folder with everything that the pages' commands refer to: scripts, runs, data."""
+"""Fills a folder with everything that the pages' commands refer to: scripts, runs and data."""
 
 import re
 import shutil
@@ -19,24 +19,24 @@ RESNETS = ((3, 16, 1), (3, 16, 2), (3, 32, 2), (3, 64, 4), (5, 16, 1))
 
 
 def golden(name: str) -> Callable[[Path], object]:
-    """Puts the recorded run of a sweep where it is asked for."""
+    """A function that copies the recorded run of a sweep to a place."""
     return lambda place: shutil.copytree(GOLDEN / name, place)
 
 
 def searched_configurations(place: Path) -> None:
-    """Thirty configurations: importance needs twenty."""
+    """Write a run of thirty configurations, because importance needs twenty."""
     trials, reports = searched(30, lambda trial: 20 + float(np.log10(trial["config.loss.color"])), seed=0)
     write_run(place, trials, reports, [searched_run()])
 
 
 def pictures(place: Path) -> None:
-    """Two networks with samples of what they make of a few pictures."""
+    """Write a run of two networks with samples of their outputs."""
     write_run(place, [trial_row(0, 20.0), trial_row(1, 21.0)])
     add_samples(place, {"trial00000": [10.0 + i for i in range(12)], "trial00001": [20.0 - i for i in range(12)]})
 
 
 def paper_grid(place: Path) -> None:
-    """Some of FPIE's networks, timed and trained."""
+    """Write a run of some of FPIE's networks, timed and trained."""
     trials, costs = [], []
     for number, (kernel, channels, blocks_) in enumerate(RESNETS):
         leaves = {"kernel": kernel, "channels": channels, "blocks": blocks_, "norm": "instance", "activation": "relu"}
@@ -47,7 +47,7 @@ def paper_grid(place: Path) -> None:
 
 
 def ordinary(place: Path) -> None:
-    """A run of loss weights of which some trials were stopped."""
+    """Write a run of loss weights in which some trials were stopped."""
     write_run(place, *sweep_rows(24, seed=1))
 
 
@@ -60,11 +60,11 @@ SUITABLE: dict[str, Callable[[Path], object]] = {
     "compare-paper": paper_grid,
     "--costs-from": golden("fast_arch"),
 }
-"""What runs/NAME holds for a command or an option; for all others the recorded run of loss weights."""
+"""What runs/NAME holds for a command or an option; for all others, it is the recorded run of loss weights."""
 
 
 def prepare(folder: Path, words: tuple[str, ...] = ()) -> None:
-    """Make in `folder` what a command or a block of Python looks for; `words` are the command's."""
+    """Put into `folder` what a command, given as `words`, or a block of Python looks for."""
     fill = next((SUITABLE[word] for word in words if word in SUITABLE), golden("loss_weights"))
     for name in ("NAME", "A", "B"):
         if not words or any(f"runs/{name}" in word for word in words):
@@ -83,7 +83,7 @@ def prepare(folder: Path, words: tuple[str, ...] = ()) -> None:
 
 
 def worked_example() -> str:
-    """The sweep that docs/writing-a-sweep.md writes."""
+    """The code of the sweep that docs/writing-a-sweep.md develops."""
     found = [block.text for block in blocks(ROOT / "docs/writing-a-sweep.md") if block.language == "python"]
     assert len(found) == 1
     assert re.search(r"^SWEEP = Sweep\($", found[0], flags=re.MULTILINE)
@@ -91,6 +91,7 @@ def worked_example() -> str:
 
 
 def _photographs(folder: Path) -> None:
+    """Save one photograph of noise, of the size of a DPED patch."""
     folder.mkdir(parents=True)
     pixels = np.random.default_rng(0).integers(0, 255, (100, 100, 3), np.uint8)
     Image.fromarray(pixels).save(folder / "0.jpg")

@@ -18,7 +18,7 @@ _NOT_RUN = re.compile(r"<!-- not run: (.+?) -->")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block. `why_not` is the reason in an HTML comment just before it that it is not run, else empty."""
+    """A fenced block. `why_not` is the reason not to run it, from an HTML comment just before it; else empty."""
 
     page: Path
     line: int
@@ -62,7 +62,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def commands(block: Block, programs: tuple[str, ...] = ()) -> Iterator[Command]:
-    """The commands of a block of `sh`, or only those of some programs. A backslash at its end continues a line."""
+    """The commands of a block of `sh`, or only those of some programs. A backslash at the end continues a line."""
     for line in block.text.replace("\\\n", " ").splitlines():
         if programs and not line.startswith(tuple(f"{program} " for program in programs)):
             continue
@@ -71,7 +71,7 @@ def commands(block: Block, programs: tuple[str, ...] = ()) -> Iterator[Command]:
 
 
 def indented(page: Path) -> Iterator[Block]:
-    """Commands in lines that are indented by four spaces, a block each."""
+    """The commands in lines that are indented by four spaces, each as a block of its own."""
     fenced = False
     for number, line in enumerate(page.read_text().splitlines()):
         fenced ^= line.startswith("```")
@@ -86,6 +86,6 @@ def links(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as they are made of their words: lower case, dashes, no punctuation."""
+    """The anchors that GitHub makes of a page's headings: lower case, dashes, no punctuation."""
     headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

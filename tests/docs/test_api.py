@@ -1,4 +1,4 @@
-"""What docs/api.md calls public can be imported, and the pages of the release say the same version."""
+"""What docs/api.md calls public can be imported, and the release's files agree on version and license."""
 
 import importlib
 import re

@@ -35,7 +35,7 @@ TARGETS = re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), flags=
 
 
 def script(words: Sequence[str]) -> str:
-    """The script in sweeps/ that a command runs, also on a cluster; empty where it runs none."""
+    """The script in sweeps/ that a command runs, here or on a cluster; empty if it runs none."""
     return next((word for word in words if re.fullmatch(r"sweeps/\w+\.py", word)), "")
 
 
@@ -46,7 +46,7 @@ def slow(command: Command) -> bool:
 
 
 def run_script(path: str, arguments: Sequence[str], patch: pytest.MonkeyPatch) -> int:
-    """Run a script of the working folder as `python PATH` does. Its exit status."""
+    """Run a script of the working folder as `python PATH` does, and return its exit status."""
     patch.setattr(sys, "argv", [path, *arguments])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(path, run_name="__main__")
@@ -54,7 +54,7 @@ def run_script(path: str, arguments: Sequence[str], patch: pytest.MonkeyPatch) -
 
 
 def run_console(arguments: Sequence[str], patch: pytest.MonkeyPatch) -> int:
-    """Run the project's console command. Its exit status."""
+    """Run the project's console command, and return its exit status."""
     target = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["teststrip"]
     module, _, name = target.partition(":")
     patch.setattr(sys, "argv", ["teststrip", *arguments])
@@ -79,7 +79,7 @@ def described(words: Sequence[str], patch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def check_ray(words: Sequence[str]) -> None:
-    """That Ray has the command and its options, and that the files it names exist."""
+    """Check that Ray has the command and its options, and that the files it names exist."""
     assert words[1] in ray_cli.commands, f"ray has no command {words[1]}"
     known = {option for param in ray_cli.commands[words[1]].params for option in param.opts}
     own = words[: words.index("--")] if "--" in words else words
@@ -89,7 +89,7 @@ def check_ray(words: Sequence[str]) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, with no cluster and no runs of the user's around it."""
+    """An empty working folder, without the user's settings for clusters and runs."""
     monkeypatch.chdir(tmp_path)
     for name in ("TESTSTRIP_ADDRESS", "TESTSTRIP_RUNS"):
         monkeypatch.delenv(name, raising=False)

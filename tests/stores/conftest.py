@@ -27,13 +27,13 @@ SETTINGS = ("AWS_", "STORAGE_EMULATOR_HOST", "GOOGLE_")
 
 @dataclass(frozen=True)
 class Server:
-    """A store that runs: what its addresses begin with, and the environment for those who use it."""
+    """A running store: the scheme of its addresses, and the environment variables that its clients need."""
 
     scheme: str
     environment: dict[str, str]
 
     def fresh(self) -> StorePath:
-        """A run's address that nobody else has; the environment must be set."""
+        """The address of a run that does not exist yet; the environment must be set."""
         found = locate(f"{self.scheme}://{BUCKET}/tests/{uuid.uuid4().hex}")
         assert isinstance(found, StorePath)
         return found
@@ -41,6 +41,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[Server]:
+    """SeaweedFS with one bucket and two users, of whom one may only read."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ts-")))
         identities = [
@@ -74,6 +75,7 @@ def s3_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def gs_server() -> Iterator[Server]:
+    """The emulator of Google Cloud Storage, with one bucket."""
     with tempfile.TemporaryDirectory(prefix="ts-") as folder:
         (port,) = free_ports(1)
         arguments = ["start", "--host=127.0.0.1", f"--port={port}", "--in-memory", f"--default-bucket={BUCKET}"]
@@ -98,11 +100,12 @@ def s3(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
 
 @pytest.fixture
 def run(server: Server) -> StorePath:
-    """The address of a run that is not there yet, in each of the stores."""
+    """The address of a run that does not exist yet, in each of the stores in turn."""
     return server.fresh()
 
 
 def _set(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the server's environment, and nothing else that a store's client would read."""
     for name in [name for name in os.environ if name.startswith(SETTINGS)]:
         monkeypatch.delenv(name)
     for name, value in server.environment.items():
@@ -110,6 +113,7 @@ def _set(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _identity(who: tuple[str, str], actions: Sequence[str]) -> dict[str, object]:
+    """A user (name, secret) and what it may do, in the form of SeaweedFS's settings."""
     name, secret = who
     return {"name": name, "credentials": [{"accessKey": name, "secretKey": secret}], "actions": list(actions)}
 
@@ -130,7 +134,7 @@ def _program(name: str) -> str:
 
 @contextlib.contextmanager
 def running(arguments: Sequence[str], log: Path, port: int) -> Iterator[None]:
-    """A server, from when its port answers until the end of the block. Its temporary files lie beside its log."""
+    """Run a server, from when its port answers until the end of the block. Its temporary files lie beside its log."""
     own = {**os.environ, "TMPDIR": str(log.parent)}
     with (
         log.open("w") as out,
@@ -145,6 +149,7 @@ def running(arguments: Sequence[str], log: Path, port: int) -> Iterator[None]:
 
 
 def _answers(port: int) -> bool:
+    """Whether something on this machine accepts connections on `port`."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False

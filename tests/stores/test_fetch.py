@@ -1,4 +1,4 @@
-"""Fetching a run from a store while its driver still holds it."""
+"""`fetch` copies a run from a store while its driver still holds it, and later what is new."""
 
 from pathlib import Path
 

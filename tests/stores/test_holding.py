@@ -1,4 +1,4 @@
-"""One driver at a time, in a store without locks."""
+"""Only one driver at a time holds a run, though a store has no locks."""
 
 import dataclasses
 import itertools
@@ -21,12 +21,12 @@ from tests.patience import PATIENCE_S
 
 
 def silent(sentence: str) -> None:
-    """Nobody listens."""
+    """Ignore what a driver says."""
 
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Call it between two drivers, and the second runs on another machine: what became of the first it cannot see."""
+    """Call it between two drivers to put the second on another machine, which cannot see whether the first is alive."""
     machines = itertools.count()
 
     def move() -> None:
@@ -38,7 +38,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 class Clock:
-    """A clock that moves when someone sleeps, and that a test may put forward."""
+    """A clock that moves only when someone sleeps, or when a test moves it."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -49,7 +49,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The drivers' clock. No driver's thread beats by itself: that would be by another one."""
+    """The drivers' clock. Their threads, which go by the real one, are kept from beating."""
     clock = Clock()
     monkeypatch.setattr(lock, "_now_s", lambda: clock.now_s)
     monkeypatch.setattr(lock.time, "sleep", clock.sleep)
@@ -118,7 +118,7 @@ def test_a_driver_that_is_not_heard_of_is_replaced_and_writes_no_more(
 
 
 def test_a_beat_notices_a_successor(run: StorePath, elsewhere: Callable[[], None], clock: Clock) -> None:
-    """Though its own beats come through again: the higher term decides, not who speaks last."""
+    """Even if its own beats get through again: the higher term decides, not the latest beat."""
     first = hold(run, silent)
     assert isinstance(first, Lease)
     elsewhere()
@@ -146,7 +146,7 @@ def test_time_that_the_machine_sleeps_counts(run: StorePath, clock: Clock) -> No
 
 
 class Turns:
-    """Lets one of several threads make one request at a time, in an order that a seed decides."""
+    """Lets several threads make their requests one at a time, in an order drawn from a seed."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -156,6 +156,7 @@ class Turns:
         self.changed = threading.Condition()
 
     def wait(self) -> None:
+        """Return when it is this thread's turn."""
         me = threading.get_ident()
         with self.changed:
             self.waiting.add(me)
@@ -165,6 +166,7 @@ class Turns:
             self.waiting.remove(me)
 
     def leave(self) -> None:
+        """Make no more requests; the others go on without this thread."""
         with self.changed:
             self.members -= 1
             self._choose()
@@ -179,7 +181,7 @@ class Turns:
 def test_of_drivers_that_start_together_never_two_hold(
     drivers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every request of theirs in an order drawn by a seed; the store is a folder, in which requests are atomic too."""
+    """Their requests come in an order drawn from a seed; the store is a folder, in which requests are atomic too."""
     original = {name: getattr(StorePath, name) for name in ("files", "read", "write", "remove")}
     held_at_all = 0
     for seed in range(60):
@@ -208,6 +210,7 @@ def test_of_drivers_that_start_together_never_two_hold(
 
 
 def _contend(run: StorePath, drivers: int, turns: Turns) -> list[Lease]:
+    """Let several drivers start at once, each in a thread; return what they hold."""
     held: list[Lease] = []
 
     def contend() -> None:

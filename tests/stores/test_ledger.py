@@ -15,10 +15,11 @@ DATASETS = ("starts", "reports", "trials")
 
 
 class Killed(BaseException):
-    """A process that goes no further."""
+    """Stands for a kill: the driver that makes this request goes no further."""
 
 
 def row(number: int) -> dict[str, object]:
+    """A row that fits into any of DATASETS."""
     return {"trial": f"t{number}", "step": number, "metric.psnr_db": 20.0 + number}
 
 
@@ -29,7 +30,7 @@ def ledger(run: StorePath) -> Iterator[Ledger]:
 
 
 def trials(run: StorePath, dataset: str) -> list[str]:
-    """The trials that a reader sees; he must have no complaint."""
+    """The trials that a reader sees in a dataset, of which every file must be readable."""
     table, notes = read_table(run, dataset, ["trial"])
     assert notes == []
     return [] if table is None else table["trial"].to_pylist()
@@ -71,7 +72,7 @@ def test_what_does_not_read_back_is_an_error_and_is_gone(ledger: Ledger, monkeyp
 def test_whenever_the_writer_is_killed_a_prefix_of_complete_rows_is_seen(
     before: bool, s3: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed before and after each request in turn; then the next driver comes, and the one after it."""
+    """The driver is killed before or after each of its requests in turn; then another one continues the run."""
     for kill_at in range(100):
         run, acknowledged = s3.fresh(), []
         with monkeypatch.context() as patch:
@@ -92,7 +93,7 @@ def test_whenever_the_writer_is_killed_a_prefix_of_complete_rows_is_seen(
 
 
 def _write(run: StorePath, acknowledged: list[str]) -> bool:
-    """A driver's life of three commits, one to each dataset; whether it was killed."""
+    """Be a driver that makes three commits, one to each dataset; return whether it was killed."""
     try:
         ledger = Ledger(run)
         for number, dataset in enumerate(DATASETS):
@@ -105,7 +106,7 @@ def _write(run: StorePath, acknowledged: list[str]) -> bool:
 
 
 def _kill_at(request: int, before: bool, patch: pytest.MonkeyPatch) -> None:
-    """End the driver at the given request to the store, counted from 0; all later ones too, as it is dead."""
+    """Kill the driver at the given request to the store, counted from 0; later requests fail too, as it is dead."""
     # The dead driver's process lives on here, and so would its claim.
     patch.setattr("sweeps.engine.ledger.lock._begun", lambda process: "never")
     made = 0

@@ -22,6 +22,7 @@ def local(tmp_path: Path) -> Path:
 
 
 def upload(folder: Path, run: StorePath) -> StorePath:
+    """Copy a ledger from a folder into a store."""
     for path in folder.rglob("*.parquet"):
         (run / str(path.relative_to(folder))).write(path.read_bytes())
     return run
@@ -129,6 +130,7 @@ def test_a_store_that_fails_is_no_damage(local: Path, run: StorePath, monkeypatc
 
 
 def _become(name: str, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the store as another user."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", name)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
 

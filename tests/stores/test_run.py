@@ -1,4 +1,4 @@
-"""A whole sweep into S3, killed and resumed as a user would do it."""
+"""A whole sweep writes into S3, and is killed and resumed as a user would do it."""
 
 import os
 import signal
@@ -27,6 +27,7 @@ def environment(s3: Server, tmp_path: Path) -> dict[str, str]:
 
 
 def finish(environment: dict[str, str], *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments to its end, which must have exit status `status`."""
     command = [sys.executable, *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=False, cwd=ROOT

@@ -1,8 +1,8 @@
-"""Micro-runs that sleep: with this folder on PYTHONPATH workers train nothing, and all else is the engine as it is.
+"""Micro-runs that sleep: with this folder on PYTHONPATH workers train nothing, and the rest of the engine is unchanged.
 
-What they do stands in the JSON file that SLEEPING names, read anew for each trial: {"trial_s": 4.0, "together": 16}. A
-trial takes `trial_s`; the first one of each process begins when so many processes have one, so that what is measured
-begins when all are there.
+The JSON file that SLEEPING names, read again for each trial, says how: {"trial_s": 4.0, "together": 16}. A trial takes
+`trial_s` seconds. The first trial of each process waits until `together` processes have one, so that all of them start
+at the same time.
 """
 
 import importlib.abc
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class Sleeping(importlib.abc.MetaPathFinder):
-    """Before the worker is loaded, what it trains is replaced."""
+    """Replaces MicroRun just before the worker's module, which imports it, is loaded."""
 
     def find_spec(self, name, path, target=None):
         if name == "sweeps.engine.workers.worker":
@@ -25,7 +25,7 @@ class Sleeping(importlib.abc.MetaPathFinder):
 
 
 class Sleeper:
-    """What a worker knows of a micro-run."""
+    """The part of MicroRun that a worker uses; `advance` sleeps and returns made-up scores."""
 
     step, beats, parameters = 0, 0, 1
     first = True

@@ -21,7 +21,8 @@ class Answer(NamedTuple):
 
 def load_all(runs: Sequence[Location]) -> list[Ledger]:
     """Load the ledgers of different runs and print their notes on standard error. Raises LedgerError."""
-    run_names(runs)  # refuses a run named twice before reading anything
+    # Refuses a run that is named twice, before anything is read.
+    run_names(runs)
     ledgers = [load(run) for run in runs]
     refuse_copies(ledgers)
     say_notes(note for ledger in ledgers for note in ledger.notes)

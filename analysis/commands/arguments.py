@@ -24,11 +24,13 @@ def run_location(text: str) -> Location:
     try:
         return locate(text)
     except (LocationError, StoreError) as error:
+        # argparse shows the text of this kind of error only.
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def at_least(least: int, text: str) -> int:
     """Parse an integer >= `least`. Raises argparse.ArgumentTypeError."""
+    # `int` alone would take " 5" and "1_000".
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number >= {least}")
     return int(text)

@@ -75,6 +75,7 @@ def _say(found: Comparison, files: list[Location], most: int | None) -> None:
         terminal().print(setup_table(found.setup))
     else:
         print("\nnothing differs in how they were made\n")
+    # Of two copies of one run every difference would be 0.
     if not found.sameness.whole:
         _say_scores(found, most)
     terminal().print(endings_table(found.endings))
@@ -85,6 +86,7 @@ def _say(found: Comparison, files: list[Location], most: int | None) -> None:
         conditions = "; ".join(timed["conditions"].drop_duplicates())
         print(f"latency: {conditions}; not corrected for their number; bold: the interval excludes 1")
     print("\n".join(["", *_lines(found), *(f"not compared: {line}" for line in found.refused)]))
+    # Rows per objective; scores hold one for each configuration and objective.
     each = int((found.scores["kind"] == "each").sum() / max(len(found.scored), 1))
     if most is not None and each > most:
         print(f"({each - most} configurations not listed; --all lists them)")

@@ -23,6 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Answer:
     """Copy what is new. Raises LedgerError, also after copying if damaged files had to be left out."""
     done = fetch(options.run, options.folder, compact=options.compact)
+    # Everything intact has been copied by now; the error only sets the exit status and names what is missing.
     if done.damaged:
         raise LedgerError(
             f"{_files(done.damaged)} of {options.run} {'is' if done.damaged == 1 else 'are'} unreadable and not in "

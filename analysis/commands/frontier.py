@@ -46,6 +46,7 @@ def run(options: argparse.Namespace) -> Answer:
     """Find, draw and write the front. Raises LedgerError."""
     ledgers = load_all(options.runs)
     found = frontier(ledgers, options.objectives, options.search, options.pirm)
+    # Before anything is drawn, since it may refuse.
     points = paper_points(options.paper, ledgers, found.objectives) if options.paper else None
     say_notes(found.caveats)
     figure = frontier_figure(ledgers, found.frame, found.objectives, found.chance_lines, points)

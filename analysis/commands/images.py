@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> Answer:
     say_notes(found.notes)
     figures = _figures(ledgers, found, tuple(options.corner) if options.corner else None)
     files = write_all(found.numbers, figures, options.out or options.runs[0] / "analysis", "images")
+    # Without targets there are no scores to summarize.
     summary = picture_summary(found.numbers, found.pictures, found.crops) if found.paired else None
     numbers = {
         "runs": described(ledgers),

@@ -46,7 +46,8 @@ def _serve(options: argparse.Namespace) -> None:
     distant = [str(run) for run in options.runs if not isinstance(run, Path)]
     if distant:
         raise LedgerError(f"--live follows folders on this machine only, and {distant[0]} is not one; leave out --live")
-    from analysis.report.live import server  # only a live report needs a server
+    # Imported here, as only a live report needs a server.
+    from analysis.report.live import server
 
     with server(options.runs, options.port or 0) as serving:
         host, port = serving.server_address[:2]

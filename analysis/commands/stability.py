@@ -48,6 +48,7 @@ def _write(found: Study, folder: Location) -> list[Location]:
 def _together(found: Study) -> pd.DataFrame:
     """The frames of the figure concatenated, with a column `answer` that tells them apart."""
     parts = {name: getattr(found, name) for name in ("edge", "heat", "profiles", "spreads")}
+    # One Parquet file per figure: its frames have little in common, so most columns are null in most rows.
     told = [part.assign(answer=name) for name, part in parts.items() if part is not None]
     frame: pd.DataFrame = pd.concat(told, ignore_index=True)
     return frame

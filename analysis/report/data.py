@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.frontier.configurations import settings_labels, untouched, varying_parameters
+from analysis.ledger.schema import LOST
 from analysis.ledger.units import COSTS, metric_decimals, metric_label, metric_unit
 from analysis.report.pictures import crops
 from analysis.report.reading import Reading
@@ -70,7 +71,7 @@ def _configurations(frame: pd.DataFrame, metrics: list[str], reading: Reading) -
             "chance": row["chance"],
             "first": numbers.get(row["configuration"]),
             "over": f"{row['n_seeds']} seeds" if row["interval_over"] == "seeds" else f"{row['images']} images",
-            "lost": row["n_diverged"] + row["n_failed"] + row["n_refused"],
+            "lost": sum(row[f"n_{ending}"] for ending in LOST),
             "mean": [row.get(f"metric.{metric}") for metric in metrics],
             "low": [row.get(f"low.{metric}") for metric in metrics],
             "high": [row.get(f"high.{metric}") for metric in metrics],
@@ -83,6 +84,7 @@ def _first_numbers(reading: Reading) -> dict[str, int]:
     """The number of each configuration's first trial: its place in the order of the search."""
     if "number" not in reading.trials:
         return {}
+    # From all trials, not only the shown ones, whose first may come later.
     told = reading.ledger.read("trials", ["configuration", "number"])
     own = told[told["configuration"].isin(reading.trials["configuration"])]
     return dict(own.groupby("configuration")["number"].min())
@@ -116,6 +118,7 @@ def _column(frame: pd.DataFrame, name: str, missing: Any) -> list[Any]:
     """A column as a list, with `missing` for empty cells or an absent column."""
     if name not in frame:
         return [missing] * len(frame)
+    # As objects, or pandas would turn None back into NaN.
     column = frame[name].astype(object)
     return column.where(column.notna(), missing).tolist()
 
@@ -125,7 +128,8 @@ def _curve_names(reading: Reading) -> list[str]:
     reports = reading.reports
     first = [objective.column for objective in reading.ledger.objectives if objective.metric not in COSTS]
     rest = [column for column in reports.columns if column.startswith(_CURVES) or column in _ALONE]
-    flat = {f"metric.{name}" for name in COSTS}  # costs do not change during training
+    # Costs do not change during training.
+    flat = {f"metric.{name}" for name in COSTS}
     known = [name for name in dict.fromkeys([*first, *rest]) if name not in flat and name in reports]
     return [name for name in known if reports[name].notna().any()]
 
@@ -138,5 +142,6 @@ def _curve_label(name: str) -> dict[str, str]:
 
 
 def _curves(reading: Reading, names: list[str]) -> list[list[list[Any]]]:
+    # A list per row, without column names: they would be most of the page.
     rows = {trial: own[["step", *names]].values.tolist() for trial, own in reading.reports.groupby("trial")}
     return [rows.get(trial, []) for trial in reading.trials["trial"]]

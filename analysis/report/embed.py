@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-_DIGITS = 6  # more than any chart or tooltip shows
+# More than any chart or tooltip shows.
+_DIGITS = 6
 # HTML ends a script at "</script" and starts a comment at "<!--", even inside a string; U+2028 and U+2029 are line
 # terminators in JavaScript.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})

@@ -22,7 +22,8 @@ from analysis.report.reading import read_all
 
 _LOOPBACK = "127.0.0.1"
 _LEAST_WAIT_S = 2.0
-_SHARE = 0.1  # at most this share of the time goes into building pages: the sweep needs the cores
+# At most this share of the time goes into building pages: the sweep needs the cores.
+_SHARE = 0.1
 
 
 class LivePage:
@@ -63,6 +64,7 @@ class LivePage:
             return waiting_page(self._names, [f"{error}.", *error.notes], version)
         notes = dict.fromkeys(note for reading in readings for note in reading.ledger.notes)
         say_notes(note for note in notes if note not in self._said)
+        # A page is built every few seconds, but a note is news only once.
         self._said.update(notes)
         return page(readings, live=version)
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-_DIGITS = 1  # a tenth of a percent is less than a pixel
+# A tenth of a percent is less than a pixel.
+_DIGITS = 1
 
 
 class Mark(NamedTuple):

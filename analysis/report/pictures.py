@@ -56,6 +56,7 @@ def photo_strips(found: Gallery) -> list[Strip]:
 def data_url(pixels: Pixels, most_px: int = MOST_PX) -> str:
     """A picture (H, W, 3) as a JPEG in a data URL, at most `most_px` high and wide."""
     picture, packed = Image.fromarray(pixels), io.BytesIO()
+    # `thumbnail` only shrinks, and keeps the proportions.
     picture.thumbnail((most_px, most_px), Image.Resampling.LANCZOS)
     picture.save(packed, "JPEG", quality=_QUALITY, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode()}"
@@ -64,6 +65,7 @@ def data_url(pixels: Pixels, most_px: int = MOST_PX) -> str:
 def _strip(found: Gallery, photo: str) -> Strip:
     every = [(row, found.picture(row["name"], photo)) for row in found.networks.to_dict("records")]
     kept = [(f"network {row['name']}", picture) for row, picture in every if picture is not None]
+    # Of the networks that enhanced this photograph: a failure must not leave a gap.
     names = spread([name for name, _ in kept], MOST_PHOTO_NETWORKS)
     shown = [("phone", kept[0][1]["input"]), *((name, own["output"]) for name, own in kept if name in names)]
     few = f" by {len(names)} of {len(kept)} networks" if len(names) < len(kept) else ""

@@ -45,6 +45,7 @@ class Reading:
         Commands, which stand in backticks, keep the path: without it they would not work on this machine either.
         """
         parts = text.split("`")
+        # Split at backticks, the odd parts are the commands.
         parts[::2] = [prose.replace(str(self.ledger.path), self.name) for prose in parts[::2]]
         return "`".join(parts)
 
@@ -67,6 +68,7 @@ def read(run: Location, name: str = "") -> Reading:
         own, said, search, why = None, [], None, str(error)
     front = set() if own is None else set(own.loc[own["front"], "configuration"])
     trials, trials_note = shown_trials(ledger, front)
+    # Of the shown trials only: all reports of a large run do not fit into memory.
     reports, reports_note = shown_reports(trials, ledger.read("reports", ["*"], trials["trial"]))
     pictures, pictures_why = _pictures(ledger)
     parts = (trials, trials_note, reports, reports_note, pictures, pictures_why)
@@ -76,7 +78,8 @@ def read(run: Location, name: str = "") -> Reading:
 def _ranked(ledger: Ledger, search: bool = False) -> tuple[pd.DataFrame, list[str]]:
     """The configurations with their chances of being on the front, and sentences on these."""
     found = frontier([ledger], search=search)
-    return found.frame.drop(columns="run"), found.chance_lines  # a page has each run by itself
+    # A page has each run by itself.
+    return found.frame.drop(columns="run"), found.chance_lines
 
 
 def _pictures(ledger: Ledger) -> tuple[Gallery | None, str]:

@@ -25,12 +25,14 @@ def shown_trials(ledger: Ledger, kept: Collection[str], most: int = MOST_TRIALS)
     Confirmations and trials of the configurations `kept` have priority: they get half of `most`, or more if the others
     leave room. The others are sampled evenly.
     """
+    # Ledgers of early versions have no numbers; the order of the endings comes close.
     place = "number" if "number" in ledger.columns("trials") else "time.ended"
     told = ledger.read("trials", ["trial", place, "stage", "configuration"])
     ordered = told.sort_values([place, "trial"])
     if len(ordered) <= most:
         return _rows(ledger, ordered["trial"]), ""
     first = ((ordered["stage"] == "confirm") | ordered["configuration"].isin(list(kept))).to_numpy()
+    # Half of the places, or all that the others cannot fill.
     leading = _spread(np.flatnonzero(first), max(most // 2, most - int((~first).sum())))
     chosen = np.concatenate([leading, _spread(np.flatnonzero(~first), most - len(leading))])
     those = "those" if len(leading) == first.sum() else f"{len(leading):,} of the {first.sum():,}"
@@ -47,6 +49,7 @@ def shown_reports(trials: pd.DataFrame, reports: pd.DataFrame, most: int = MOST_
     if len(own) <= most:
         return own, ""
     counts = own["trial"].value_counts()
+    # In the order of the search, so that an even choice of places is even over the search.
     order = [trial for trial in trials["trial"] if trial in counts.index]
     chosen = [order[place] for place in _spread(np.arange(len(order)), int(most / counts.mean()))]
     text = f"Shown: the curves of {len(chosen):,} of {len(order):,} trials, spread evenly over the search."
@@ -73,6 +76,7 @@ def sample_configurations(ledger: Ledger, most: int = MOST_CONFIGURATIONS) -> tu
 def _rows(ledger: Ledger, trials: "pd.Series[str]") -> pd.DataFrame:
     """The full rows of `trials`, in their order."""
     frame = ledger.read("trials", ["*"], trials)
+    # `read` returns rows in the order of the ledger.
     order = pd.Index(frame["trial"]).get_indexer(pd.Index(trials))
     found: pd.DataFrame = frame.iloc[order].reset_index(drop=True)
     return found

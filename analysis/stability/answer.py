@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.ledger.load import Ledger, LedgerError, Objective
 from analysis.ledger.names import run_names
+from analysis.ledger.schema import TRAINED
 from analysis.stability.factors import BINS, Factor, Levels, levels_of, mask_inactive, searched_factors
 from analysis.statistics.intervals import rate_intervals, spread_interval
 from analysis.statistics.robust import interquartile_interval
@@ -41,10 +42,12 @@ def outcomes(ledgers: Sequence[Ledger], factors: Sequence[Factor]) -> pd.DataFra
         frame = mask_inactive(frame, ledger)
         frames.append(frame.assign(run=run))
     whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    whole = whole.drop_duplicates("trial")  # a trial's identity is a digest, so two runs may hold the same trial
-    trained = whole[whole["ending"].isin(["completed", "stopped", "diverged"])].reset_index(drop=True)
+    # A trial's identity is a digest, so two runs may hold the same trial.
+    whole = whole.drop_duplicates("trial")
+    trained = whole[whole["ending"].isin(TRAINED)].reset_index(drop=True)
     if trained.empty:
         raise LedgerError(f"none of the {len(whole)} trials trained: all failed or were refused")
+    # A stopped or diverged trial has the score of an earlier step, which does not compare.
     score = trained[objective.column].where(trained["ending"] == "completed").astype("float64")
     label = trained["label"].fillna("") if "label" in trained.columns else ""
     return trained.assign(score=score, diverged=trained["ending"] == "diverged", label=label)
@@ -68,6 +71,7 @@ def varying_factors(frame: pd.DataFrame, ledgers: Sequence[Ledger]) -> list[Fact
 
 def levels(frame: pd.DataFrame, factor: Factor, bins: int = BINS) -> Levels:
     """The levels of `factor` in the rows of `frame` (as `outcomes` gives it)."""
+    # `is`, not ==: a sweep may search a parameter that is called run.
     return levels_of(frame["run" if factor is _RUN else factor.column], factor.log, bins)
 
 
@@ -106,6 +110,7 @@ def edge(frame: pd.DataFrame, rate: Factor, by: Factor | None = None, bins: int 
         chosen = Levels(np.where(rows, across.code, -1), across.texts, across.low, across.high)
         parts.append(_rates(rate.name, chosen, lost).assign(by=text))
     found = pd.concat(parts, ignore_index=True)
+    # `_rates` drops empty levels, so the middles are those of the rows that are left.
     ends = Levels(across.code, [], *(found[end].to_numpy(dtype=np.float64) for end in ("from", "to")))
     return found.assign(at=ends.middle)
 
@@ -115,6 +120,7 @@ def onset_lines(frame: pd.DataFrame) -> list[str]:
     lines = []
     for text in frame["by"].drop_duplicates().tolist():
         curve = frame[frame["by"] == text].sort_values("at")
+        # The levels before the first divergence: beyond it a level without one may be luck.
         clean = curve[(curve["diverged"] > 0).cummax() == 0]
         beyond = curve[curve["low"] > 0.5]
         parts = []
@@ -171,6 +177,7 @@ def profiles(frame: pd.DataFrame, objective: Objective, by: Factor | None = None
     for number, text in enumerate(["all trials"] if groups is None else groups.texts):
         scores = ended["score"] if groups is None else ended["score"][groups.code == number]
         gains = np.sort(objective.sign * scores.dropna().to_numpy(dtype=np.float64))
+        # Diverged trials have no gain but count in n, so they are better than no threshold.
         better = gains.size - np.searchsorted(gains, objective.sign * thresholds, side="right")
         n = len(scores)
         low, high = rate_intervals(better, np.full(points, n))
@@ -217,23 +224,24 @@ def _rates(name: str, found: Levels, lost: NDArray[np.bool_]) -> pd.DataFrame:
     count = np.bincount(found.code[known & lost], minlength=size)
     low, high = rate_intervals(count, n)
     columns = {"factor": name, "level": found.texts, "from": found.low, "to": found.high, "n": n, "diverged": count}
+    # Empty levels are dropped in the next line; their rate of 0 / 1 only avoids a warning.
     frame = pd.DataFrame(columns | {"rate": count / np.where(n, n, 1), "low": low, "high": high})
     return frame[frame["n"] > 0]
 
 
 def _spread(part: pd.DataFrame) -> dict[str, float]:
     """The standard deviation within configurations, pooled: variances are averaged with n - 1 as their weights."""
+    # Search and confirmation are separate groups: they have other seeds, and the search's scores were selected.
     scores = part.loc[np.isfinite(part["score"]), ["run", "stage", "configuration", "score"]]
     grouped = scores.groupby(["run", "stage", "configuration"], sort=False)["score"]
     count, variance = grouped.count(), grouped.var(ddof=1)
     several = count >= 2
     degrees = int((count[several] - 1).sum())
     sd = float(np.sqrt(((count - 1) * variance)[several].sum() / degrees)) if degrees else float("nan")
-    low, high = spread_interval(0.0 if np.isnan(sd) else sd, degrees)
+    low, high = spread_interval(sd, degrees)
     counts = {"configurations": int(several.sum()), "seeds": int(count[several].sum())}
     lost = int(part["diverged"].sum())
-    return counts | {"lost": lost, "sd": sd, "sd_low": float(low) if degrees else np.nan,
-                     "sd_high": float(high) if degrees else np.nan}  # fmt: skip
+    return counts | {"lost": lost, "sd": sd, "sd_low": float(low), "sd_high": float(high)}
 
 
 def _middle(part: pd.DataFrame, worse: int, generator: np.random.Generator) -> dict[str, float]:
@@ -242,11 +250,11 @@ def _middle(part: pd.DataFrame, worse: int, generator: np.random.Generator) -> d
     code, names = pd.factorize(key)
     times = np.bincount(code, minlength=len(names))
     # A stratum of one value has no spread to resample: where some configurations are repeated, only these count.
-    # A stratum of one value has no spread to resample: where some configurations are repeated, only these count.
     repeated = np.flatnonzero(times >= 2)
     pool = repeated if repeated.size else np.arange(len(names))
     drawn = pool if pool.size <= MOST_CONFIGURATIONS else generator.choice(pool, MOST_CONFIGURATIONS, replace=False)
     rows = np.isin(code, drawn)
+    # Ranked last, not left out: else an optimizer that loses its bad runs would look best.
     values = np.where(part["diverged"], worse * np.inf, part["score"])[rows]
     strata = code[rows] if repeated.size else np.zeros(int(rows.sum()), dtype=np.intp)
     strata, values = strata[~np.isnan(values)], values[~np.isnan(values)]

@@ -46,6 +46,7 @@ def read_reports(ledgers: Sequence[Ledger], trials: pd.DataFrame, columns: Seque
     """`trial`, `step` and `columns` (patterns as in `Ledger.read`) of the reports of `trials`, by trial and step."""
     wanted, names = trials["trial"].tolist(), ["trial", "step", *columns]
     united = pd.concat([ledger.read("reports", names, wanted) for ledger in ledgers], ignore_index=True)
+    # Two runs may hold the same trial.
     once = united.drop_duplicates(["trial", "step"])
     return once.sort_values(["trial", "step"], ignore_index=True)
 
@@ -67,6 +68,7 @@ def diagnostics(reports: pd.DataFrame) -> pd.DataFrame:
     size = pd.Series(np.abs(change)).groupby(group)
     with np.errstate(divide="ignore", invalid="ignore"):
         oscillation = 1 - np.abs(loss[ends] - loss[starts]) / size.sum().to_numpy()
+        # The median, which the spikes themselves hardly move.
         steep = change > SPIKE * size.median().to_numpy()[group]
         spikes = np.bincount(group, weights=steep)
         ratio, growth = np.abs(critic[ends]) / np.abs(adversarial[ends]), norm[ends] / norm[starts]
@@ -98,6 +100,7 @@ def mean_curves(reports: pd.DataFrame, line: pd.Series, columns: Sequence[str]) 
     for column in there:
         values = reports[column].astype("float64")
         kept = np.isfinite(values) & text.notna()
+        # A report may lack a loss that another training rule has, so n is counted per column.
         grouped = values[kept].groupby([text[kept].rename("line"), reports.loc[kept, "step"]])
         frame = grouped.agg(n="count", mean="mean", spread="std").reset_index()
         frame["low"], frame["high"] = mean_interval_from_spread(frame["mean"], frame.pop("spread"), frame["n"])
@@ -132,6 +135,7 @@ def _still(reports: pd.DataFrame, loss: Floats, group: np.ndarray, ends: np.ndar
     step = reports["step"].to_numpy(dtype=np.float64)
     away = np.abs(loss - loss[ends][group]) > STILL * np.abs(loss[ends][group])
     starts = np.flatnonzero(np.diff(group, prepend=-1))
+    # The row after the last one that is away; the last row itself never is, so `since` stays within the trial.
     rows = np.where(away, np.arange(loss.size) + 1, starts[group])
     since = pd.Series(rows).groupby(group).max().to_numpy()
     share: Floats = (step[ends] - step[since]) / step[ends]

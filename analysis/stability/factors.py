@@ -56,12 +56,14 @@ class Levels:
     def middle(self) -> Floats:
         """Where a level is drawn on a number line, in the geometric middle if both ends are above 0."""
         with np.errstate(invalid="ignore"):
+            # `np.where` computes both, and the root of a negative product warns.
             return np.where(self.low > 0, np.sqrt(self.low * self.high), (self.low + self.high) / 2)
 
 
 def searched_factors(ledgers: Sequence[Ledger]) -> list[Factor]:
     """What the sweeps of the runs searched, in the order of their spaces. Raises LedgerError as `space` does."""
     found = (Factor(own.name, own.log, own.condition is not None) for ledger in ledgers for own in space(ledger))
+    # Runs may share a parameter; a dict keeps the order of the first.
     return list({factor.name: factor for factor in found}.values())
 
 
@@ -102,14 +104,15 @@ def levels_of(values: pd.Series, log: bool = False, bins: int = BINS) -> Levels:
 
 
 def _continuous(values: pd.Series) -> bool:
+    # pandas counts bool as numeric.
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     return numeric and values.nunique() > MOST_LEVELS
 
 
 def _bins(numbers: Floats, log: bool, bins: int) -> Levels:
     known = np.isfinite(numbers) & ((numbers > 0) | (not log))
-    space = np.geomspace if log else np.linspace
-    edges = space(numbers[known].min(), numbers[known].max(), bins + 1)
+    spaced = np.geomspace if log else np.linspace
+    edges = spaced(numbers[known].min(), numbers[known].max(), bins + 1)
     code = np.full(numbers.size, -1, dtype=np.intp)
     # The largest value lies on the last edge and belongs to the last bin.
     code[known] = np.clip(np.searchsorted(edges, numbers[known], side="right") - 1, 0, bins - 1)

@@ -20,6 +20,7 @@ _FEWEST = 3  # trials under a band: the t interval of two is wider than any plot
 
 def stability_figure(title: str, study: Study, foot: Sequence[str]) -> Figure:
     """Up to four panels: the edge of stability, the heat map, performance profiles, the spread over seeds."""
+    # Edge and heat map are put in front, so that they come first where they exist.
     drawers = [_profiles] if len(study.profiles) else []
     if study.spreads["sd"].notna().any():
         drawers.append(_spreads)
@@ -71,6 +72,7 @@ def curves_figure(title: str, frame: pd.DataFrame, names: dict[str, str], foot: 
 
 def _two_columns(title: str, foot: Sequence[str], count: int, high_in: float) -> tuple[Figure, list[Axes]]:
     """A page with `count` plots, row by row."""
+    # -(-a // b) rounds up.
     figure, rows = grid(title, foot, -(-count // 2), 2, high_in, width_in=WIDE_IN, right_in=0.65, across_in=1.7,
                         up_in=1.05, above_in=0.23, below_in=0.9)  # fmt: skip
     places = [one for row in rows for one in row]
@@ -85,6 +87,7 @@ def _edge(axes: Axes, study: Study) -> None:
     assert rate is not None
     lines = [_line(study.named(text) or "all trials", part, "at", "rate", number)
              for number, (text, part) in enumerate(frame.groupby("by", sort=False))]  # fmt: skip
+    # A grid of learning rates is a choice, which has no scale of its own: its values decide.
     log = bool((frame["at"] > 0).all()) and (rate.log or bool(frame["at"].max() > 20 * frame["at"].min()))
     plot_rates(axes, lines, rate.name, "share that diverged", log)
     legend(axes, 3)
@@ -108,6 +111,7 @@ def _profiles(axes: Axes, study: Study) -> None:
     lines = [_line(study.named(text), part, "threshold", "share", number)
              for number, (text, part) in enumerate(frame.groupby("level", sort=False))]  # fmt: skip
     plot_lines(axes, lines, study.score, "share of runs with a better score", marked=False)
+    # `plot_lines` may have chosen a log axis for small shares.
     axes.set(yscale="linear", ylim=(-0.03, 1.03))
     legend(axes, 3)
 
@@ -115,7 +119,8 @@ def _profiles(axes: Axes, study: Study) -> None:
 def _spreads(axes: Axes, study: Study) -> None:
     frame = study.spreads[study.spreads["sd"].notna()]
     texts = [f"{study.named(row['level'])} ({row['seeds']})" for row in frame.to_dict("records")]
-    labels = [textwrap.fill(text, 13) for text in texts]  # longer labels would run off the left edge of the page
+    # Longer labels would run off the left edge of the page.
+    labels = [textwrap.fill(text, 13) for text in texts]
     mean, low, high = (frame[name].to_numpy(dtype=np.float64) for name in ("sd", "sd_low", "sd_high"))
     strong = np.ones(len(frame), dtype=np.bool_)
     plot_forest(
@@ -143,6 +148,7 @@ def _line(name: str, part: pd.DataFrame, x: str, y: str, number: int) -> Line:
 
 def _texts(frame: pd.DataFrame, number: str, text: str) -> list[str]:
     known = dict(zip(frame[number], frame[text], strict=True))
+    # A level without a trial that has both factors has no row, and so no text.
     return [str(known.get(place, "")) for place in range(int(frame[number].max()) + 1)]
 
 

@@ -39,8 +39,10 @@ def plot_heat(axes: Axes, cells: Cells, across: Sequence[str], up: Sequence[str]
     grid = np.full((len(up), len(across)), np.nan)
     rate = np.full(grid.shape, np.nan)
     grid[cells.y, cells.x], rate[cells.y, cells.x] = cells.score, cells.rate
+    # Masked cells stay white; lower origin, so that the second factor grows upward.
     image = axes.imshow(np.ma.masked_invalid(grid), origin="lower", aspect="auto", cmap="viridis")
     for row, column in zip(*np.nonzero(rate > 0), strict=True):
+        # Nothing completed here, so there is no score to color the cell by.
         if not np.isfinite(grid[row, column]):
             axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="#F3E3DA", hatch="///",
                                      edgecolor="#D9A88C", lw=0))  # fmt: skip
@@ -64,6 +66,7 @@ def plot_heat(axes: Axes, cells: Cells, across: Sequence[str], up: Sequence[str]
 
 def _outline(axes: Axes, inside: NDArray[np.bool_]) -> None:
     """A line between every two cells of which one is inside, and along the edge of the map where a cell is."""
+    # With a rim of cells outside, the edge of the map is a border like any other.
     padded = np.pad(inside, 1)
     rows, columns = np.nonzero(padded[:, 1:] != padded[:, :-1])
     axes.vlines(columns - 0.5, rows - 1.5, rows - 0.5, colors=VERMILION, lw=2.2, zorder=4, clip_on=False)

@@ -51,6 +51,7 @@ def plot_lines(
     for line in lines:
         axes.plot(line.x, line.y, color=line.color, lw=1.4, ls=line.dashes, marker="o" if marked else "", ms=3.5,
                   label=line.name)  # fmt: skip
+    # The limits are taken before the bands are drawn, and set again after them.
     axes.autoscale_view()
     limits = axes.get_ylim()
     for line in lines:
@@ -64,6 +65,7 @@ def plot_rates(axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, lo
     if log_x:
         log_scale(axes, "x")
     for number, line in enumerate(lines):
+        # A factor on a log axis is the same distance everywhere, and the shifts are centered.
         x = line.x * 1.03 ** (number - (len(lines) - 1) / 2) if log_x else line.x
         axes.vlines(x, line.low, line.high, color=line.color, lw=1.2, alpha=0.6)
         axes.plot(x, line.y, color=line.color, lw=1.4, marker="o", ms=4, label=line.name)

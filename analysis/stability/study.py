@@ -174,6 +174,7 @@ def _pair(named: Sequence[str] | None, factors: Sequence[Factor], rate: Factor |
             raise LedgerError(f"a heat map needs two different parameters, got {first.name} twice")
         return first, second
     ordered = [rate, *(factor for factor in factors if factor != rate)] if rate else list(factors)
+    # False sorts before True: the rate first, then the optimizer, then the rest as it was.
     ordered.sort(key=lambda factor: (factor != rate, factor.name != "optimizer.name"))
     return tuple(ordered[:2]) if len(ordered) >= 2 else ()
 
@@ -202,6 +203,7 @@ def _lines(frame: pd.DataFrame, rate: Factor | None) -> pd.Series:
     named = pd.Series(names, index=index)
     known = named[named != ""]
     if known.nunique() > 1:
+        # Trials that are not in the series belong to no line.
         return known[known.isin(known.drop_duplicates().head(LABELS))]
     if rate is None:
         return pd.Series("all trials", index=index)

@@ -55,6 +55,7 @@ def weighted_trials(ledger: Ledger) -> pd.DataFrame:
     trials = ledger.read("trials", ["trial", "configuration", "stage", "ending", "spared", *columns])
     seen = trials[(trials["stage"] == "search") & (trials["ending"] == "completed")].reset_index(drop=True)
     spared = seen["spared"] >= 0
+    # Asked for only if needed: a run without an audit records a share of 0, which `_share` refuses.
     weight = 1 / _share(ledger) if spared.any() else 1.0
     return seen.assign(weight=np.where(spared, weight, 1.0))
 
@@ -133,7 +134,8 @@ def regret(ledger: Ledger, objective: Objective) -> Regret:
     score = objective.sign * trials[objective.column]
     spared = score[(trials["spared"] >= 0) & np.isfinite(score)]
     through = score[(trials["spared"] < 0) & np.isfinite(score)]
-    ahead = (spared - through.max()).to_numpy(dtype=np.float64)  # NaN where no trial was promoted
+    # NaN where no trial was promoted.
+    ahead = (spared - through.max()).to_numpy(dtype=np.float64)
     return Regret(len(spared), int((ahead > 0).sum()), float(ahead.max(initial=0)))
 
 
@@ -185,6 +187,7 @@ def saved_by_rung(ledger: Ledger, units: Sequence[str] = ("steps", "seconds")) -
         else:
             taken, gains = float(_taken_s(trials).sum()), _rest_s(stopped, rungs)
             extra = _beyond_s(ledger, spared, rungs)
+        # `gains` is the rest of the stopped trials' training: together the cost of a search without stopping.
         whole = taken + gains.sum()
         for name, amounts, rung_of in (("saved", gains, at), ("audit", extra, spared["spared"].to_numpy())):
             sums = np.array([amounts[rung_of == rung].sum() for rung in numbers])
@@ -231,6 +234,7 @@ def _some(trials: pd.DataFrame) -> pd.DataFrame:
         return trials
     # Whole configurations, since the bootstrap resamples configurations.
     codes, names = pd.factorize(trials["configuration"], sort=True)
+    # A fixed seed, and sorted codes: equal ledgers give equal samples.
     order = np.random.default_rng(0).permutation(len(names))
     fitting = int(np.searchsorted(np.cumsum(np.bincount(codes)[order]), MOST_TRIALS, side="right"))
     return trials[np.isin(codes, order[: max(1, fitting)])].reset_index(drop=True)
@@ -269,6 +273,7 @@ def _rest_s(stopped: pd.DataFrame, rungs: NDArray[np.int64]) -> Floats:
     steps = stopped["steps"].to_numpy(dtype=np.float64)
     reports = np.searchsorted(rungs, steps) + 1
     train_s, eval_s = (stopped[name].to_numpy(dtype=np.float64) for name in ("time.train_s", "time.eval_s"))
+    # Training scales with steps, evaluation with reports.
     rest: Floats = train_s * (rungs[-1] / steps - 1) + eval_s * (len(rungs) / reports - 1)
     return np.nan_to_num(rest)
 
@@ -278,6 +283,7 @@ def _beyond_s(ledger: Ledger, spared: pd.DataFrame, rungs: NDArray[np.int64]) ->
     reports = ledger.read("reports", ["trial", "step", "train_s", "eval_s"], spared["trial"].tolist())
     if spared.empty or not {"train_s", "eval_s"} <= set(reports.columns):
         return np.zeros(len(spared))
+    # `rungs` is indexed by the number of the rung that would have stopped the trial.
     limit = reports["trial"].map(dict(zip(spared["trial"], rungs[spared["spared"]], strict=True)))
     seconds = reports[reports["step"] > limit].groupby("trial")[["train_s", "eval_s"]].sum().sum(axis=1)
     return spared["trial"].map(seconds).fillna(0.0).to_numpy(dtype=np.float64)

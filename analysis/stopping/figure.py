@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.drawing.sheet import WIDE_IN, grid, legend
+from analysis.drawing.style import INK
 from analysis.ledger.load import Objective
 from analysis.ledger.units import metric_label
 from analysis.stopping.audit import Audit
@@ -38,11 +39,13 @@ def stopping_figure(title: str, audit: Audit, foot: Sequence[str]) -> Figure:
 def _early_end(audit: Audit, objective: Objective, axes: Axes) -> None:
     part = audit.scores[audit.scores["metric"] == objective.metric]
     counts = part[part["spared"] == part["rung"]].groupby("rung").size()
-    rung = counts.idxmax() if len(counts) else part["rung"].min()  # the rung where the audit has most to show
+    # The rung where the audit has most to show.
+    rung = counts.idxmax() if len(counts) else part["rung"].min()
     part = part[part["rung"] == rung]
     early, end = (part[name].to_numpy(dtype=np.float64) for name in ("early", "end"))
     spared = (part["spared"] >= 0).to_numpy()
     through = end[~spared & np.isfinite(end)]
+    # Infinite without a promoted trial, which `plot_early_end` takes for no line.
     best = float((objective.sign * through).max(initial=-np.inf)) * objective.sign
     label, step = metric_label(objective.metric), int(part["step"].iloc[0])
     plot_early_end(axes, early, end, spared, best, (f"{label} at step {step:,}", f"{label} at the end"))
@@ -66,7 +69,7 @@ def _regret(audit: Audit, objective: Objective, axes: Axes) -> None:
     label = metric_label(objective.metric)
     columns = ("regret", "regret_low", "regret_high")
     plot_by_rung(axes, _regrets(audit, objective), columns, [label], f"regret: {label}")
-    axes.axhline(0, color="#333333", lw=0.9, zorder=1)
+    axes.axhline(0, color=INK, lw=0.9, zorder=1)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -0.05 * high), high)
     axes.set_title("of stopping at this rung, relative to the best promoted", fontsize=8.5, loc="left", color="#555555")

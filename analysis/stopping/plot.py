@@ -49,6 +49,7 @@ def plot_by_rung(axes: Axes, frame: pd.DataFrame, columns: Sequence[str], names:
 
 def plot_saved(axes: Axes, frame: pd.DataFrame) -> Axes:
     """Stacked bars of what was trained, spent on the audit and saved by each rung, from `saved_by_rung`."""
+    # Without recorded times the shares of seconds are NaN.
     units = [unit for unit in ("steps", "seconds") if frame[f"saved_{unit}"].notna().all()]
     saved = {unit: frame[f"saved_{unit}"].to_numpy(dtype=np.float64) for unit in units}
     audit = {unit: float(frame[f"audit_{unit}"].sum()) for unit in units}
@@ -63,6 +64,7 @@ def plot_saved(axes: Axes, frame: pd.DataFrame) -> Axes:
             continue
         axes.barh(range(len(units)), shares, left=left, height=0.55, color=color, alpha=0.85, label=name, ec="white")
         for row, (start, share) in enumerate(zip(left, shares, strict=True)):
+            # Text does not fit into a narrower part.
             if share > 0.06:
                 axes.text(start + share / 2, row, f"{share:.0%}", ha="center", va="center", fontsize=8.5, color="white")
         left = left + np.asarray(shares)
@@ -102,5 +104,6 @@ def plot_arms(axes: Axes, frame: pd.DataFrame) -> Axes:
             label=", ".join(words),
         )
     axes.margins(0.12)
+    # Arms often differ by less than a percent, which must not look like much.
     axes.set_ylim(min(axes.get_ylim()[0], 95.0), 101)
     return style_axes(axes, "% of all curves' steps", "% of all curves' hypervolume")

@@ -45,6 +45,7 @@ def regret_by_rung(ledger: Ledger, objectives: Sequence[Objective], confidence: 
     """
     trials = ledger.read("trials", ["trial", "stage", "ending", "spared", "steps", "metric.*"])
     trials = trials[trials["stage"] == "search"]
+    # Promoted at every rung; spared trials are not, however well they ended.
     through = trials[(trials["ending"] == "completed") & (trials["spared"] < 0)]
     rungs = [_Rung(trials, rung, step) for rung, step in enumerate(contract(ledger, "rungs")[:-1])]
     rungs = [rung for rung in rungs if rung.stopped.size or len(rung.spared)]
@@ -55,6 +56,7 @@ def regret_by_rung(ledger: Ledger, objectives: Sequence[Objective], confidence: 
         rows += _rows(FRONT, rungs, [_unbeaten(rung.spared, through, ledger.objectives) for rung in rungs], confidence)
     asked = pd.concat([part["trial"] for rung in rungs for part in (rung.stopped, rung.spared)])
     reports = ledger.read("reports", ["trial", "step", *(own.column for own in objectives)], asked)
+    # A draw takes a number per stopped trial, so large runs get fewer draws.
     draws = int(np.clip(MOST_NUMBERS // max(1, sum(len(rung.stopped) for rung in rungs)), FEWEST_DRAWS, DRAWS))
     for objective in objectives:
         ahead = [_ahead(rung, through, objective) for rung in rungs]
@@ -91,6 +93,7 @@ def _ahead(rung: _Rung, through: pd.DataFrame, objective: Objective) -> Floats:
 def _unbeaten(spared: pd.DataFrame, through: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
     """Which spared trials no promoted trial matches or beats in every objective."""
     theirs, best = (np.column_stack([_ends(part, own) for own in objectives]) for part in (spared, through))
+    # Whatever beats a trial is itself matched or beaten by a point of the front, so the front is enough.
     front = moocore.filter_dominated(best, maximise=True)
     beaten = (front[None] >= theirs[:, None]).all(axis=2).any(axis=1)
     unbeaten: NDArray[np.bool_] = ~beaten & np.isfinite(theirs).all(axis=1)
@@ -112,7 +115,9 @@ def _regrets(
         return seen
     if known.sum() < FEWEST_FOR_REGRET or not np.isfinite(best):
         return None
+    # A generator per rung: its draws do not depend on which other rungs exist.
     drawn = draw_predictions(early[known], ends[known], asked, np.random.default_rng(rung.number), draws)
+    # The best stopped trial of each draw: the maximum of many draws exceeds that of their means.
     regrets: Floats = np.maximum(seen, drawn.max(axis=1) - best)
     return regrets
 
@@ -150,5 +155,6 @@ def _row(
     n, count = len(better), int(np.sum(better))
     rate = rate_interval(count, n, confidence) if n else (np.nan, np.nan, np.nan)
     ends = (1 - confidence) / 2
+    # In the order of COLUMNS: median, low, high.
     quantiles = (np.nan,) * 3 if regrets is None else np.quantile(regrets, (0.5, ends, 1 - ends))
     return dict(zip(COLUMNS, (metric, rung, step, stopped, n, count, *rate, *quantiles), strict=True))

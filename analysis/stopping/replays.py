@@ -1,13 +1,12 @@
 """Replays of a run's curves (RUN/replay) under other samplers, rungs and stopping rules."""
 
-import shlex
-
 import pandas as pd
 
 from analysis.ledger.files import read_table
 from analysis.ledger.load import LedgerError
 from analysis.ledger.location import Location
 from analysis.ledger.schema import REPLAY
+from analysis.screen import shell_words
 
 ARM = ["sampler", "stopping", "rungs", "reduction", "rung_steps"]
 CONDITIONS = ["objectives", "curves", "steps", "workers", "stragglers", "slowdown", "lost", "nan", "step_s"]
@@ -18,7 +17,7 @@ SHARES = ("steps_share", "volume_share", "volume_share_early")
 
 def replay_command(run: Location) -> str:
     """The command that adds replays to a run."""
-    return f"teststrip replay {shlex.quote(str(run))}"
+    return f"teststrip replay {shell_words(run)}"
 
 
 def replays(run: Location) -> tuple[pd.DataFrame, list[str]]:
@@ -35,6 +34,7 @@ def replays(run: Location) -> tuple[pd.DataFrame, list[str]]:
     if missing:
         raise LedgerError(f"{run / REPLAY.name} has no column {', '.join(missing)}", notes)
     frame = frame.sort_values(["started", "replay"], kind="stable", ignore_index=True)
+    # A condition may be null, and NaN is not equal to itself; as group numbers they compare.
     groups = frame.groupby(CONDITIONS, dropna=False, sort=False).ngroup()
     same = frame[groups == groups.iloc[-1]]
     return same.drop_duplicates([*ARM, "seed"], keep="last").reset_index(drop=True), notes

@@ -77,6 +77,7 @@ def saved_cells(frame: pd.DataFrame) -> Cells:
     several = len(frame) > 1
     if several:
         sums = frame[["stopped", "spared"]].sum()
+        # A total over some of the rungs would pass for one over all.
         totals = [_percent(frame[name].sum(skipna=False)) for name in shares]
         rows.append(["all", "", *(f"{count:,}" for count in sums), *totals])
     names = ("reached", "stopped", "spared", "steps saved", "seconds saved", "audit: steps", "audit: seconds")

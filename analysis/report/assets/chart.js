@@ -1,5 +1,6 @@
 /* The frame of a chart: axes that fit the width of the page, clipping, and a tooltip. */
 
+// Ids must be unique on the page, which holds many charts.
 let clips = 0;
 
 /* Redraws `host` whenever its width changes. `draw(width)` returns the SVG element. */
@@ -11,7 +12,9 @@ function chart(host, draw) {
   let width = 0;
   const redraw = () => {
     tip.hidden = true;
+    // Not measured yet. The observer calls as soon as it is, so `draw` never runs before `chart` has returned.
     if (width === 0) return;
+    // The focused point is replaced by a new element, which takes over the focus.
     const held = place.contains(document.activeElement) ? document.activeElement.dataset.configuration : null;
     place.replaceChildren(draw(width));
     if (held) place.querySelector(`[data-configuration="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
@@ -29,6 +32,7 @@ function tipAt(host, tip) {
     tip.hidden = nodes.length === 0;
     if (tip.hidden) return;
     tip.replaceChildren(...nodes);
+    // Measured with its new content, which decides its size.
     const [width, height, room] = [tip.offsetWidth, tip.offsetHeight, host.clientWidth];
     const left = x + 14 + width <= room ? x + 14 : x - 14 - width;
     tip.style.left = `${Math.max(0, Math.min(left, room - width))}px`;

@@ -4,6 +4,7 @@ function curvesChart(host, run) {
   const { data } = run;
   if (!data.curve_names.length) return;
   const state = run.state.curves ?? { name: 0, hidden: [] };
+  // Kept with the run: a live page restores it after a reload.
   run.state.curves = state;
   const controls = element("div", { class: "controls" });
   const key = element("div", { class: "key" });
@@ -11,6 +12,7 @@ function curvesChart(host, run) {
   host.append(controls, plot);
   const rows = data.curves.flatMap((curve, row) => (curve.length ? [row] : []));
   const endings = ENDINGS.filter((ending) => rows.some((row) => data.trials.ending[row] === ending));
+  // A selected trial is shown even if its ending is hidden.
   const shown = () => rows.filter((row) => !state.hidden.includes(data.trials.ending[row]) || row === run.selected.row);
   const drawing = chart(plot, (width) => drawCurves(run, shown(), state.name, width, Math.min(440, Math.max(260, width * 0.48)), drawing));
   controls.append(selectBox("show", data.curve_names.map((curve, index) => [index, curve.label]), state.name, (value) => {
@@ -52,6 +54,7 @@ function drawCurves(run, rows, name, width, height, drawing, alone = false) {
   const path = (line) => line.places.map(([step, value], index) => `${index ? "L" : "M"}${frame.x(step)} ${frame.y(value)}`).join("");
   const dots = (line, r) => line.places.map(([step, value]) => `M${frame.x(step) - r} ${frame.y(value)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`).join("");
   // One element for all curves with the same ending: thousands of them stay fast.
+  // Completed trials come last, on top of the others.
   for (const ending of [...ENDINGS].reverse()) {
     const own = drawable.filter((line) => data.trials.ending[line.row] === ending);
     if (!own.length) continue;
@@ -76,6 +79,7 @@ function hoverLines(run, frame, lines, path, hovered, drawing, alone, metric) {
       line.places.forEach(([step, value], index) => {
         const [across, up] = [frame.x(step), frame.y(value)];
         const before = index ? line.places[index - 1] : [step, value];
+        // A point beats the line through it, by one pixel.
         const away = Math.min(Math.hypot(across - x, up - y), segmentDistance(x, y, frame.x(before[0]), frame.y(before[1]), across, up) + 1);
         if (away < distance) [best, distance] = [{ line, place: [step, value], at: [across, up] }, away];
       });

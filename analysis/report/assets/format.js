@@ -13,6 +13,7 @@ function svgElement(tag, attributes = {}, ...children) {
 function populate(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    // Null and false mean no attribute, so that callers can pass conditions.
     else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.filter((child) => child !== null && child !== undefined));
@@ -22,6 +23,7 @@ function populate(node, attributes, children) {
 function fixed(value, decimals) {
   const [whole, part] = Math.abs(value).toFixed(decimals).split(".");
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
+  // No sign on what rounds to 0; U+2212 is as wide as a digit.
   const sign = value < 0 && Number(value.toFixed(decimals)) !== 0 ? "\u2212" : "";
   return sign + grouped + (part ? "." + part : "");
 }
@@ -48,6 +50,7 @@ function plain(value) {
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value).replace("-", "\u2212");
   const size = Math.abs(value);
   const text = size >= 1e-4 && size < 1e6 ? String(Number(value.toPrecision(3))) : value.toExponential(2);
+  // toExponential writes 1.00e+5; shown is 1e5.
   return text.replace("-", "\u2212").replace(/\.?0+e/, "e").replace("e+", "e");
 }
 

@@ -18,6 +18,7 @@ function frontierChart(host, run) {
   host.append(controls, key, plot);
   const drawing = chart(plot, (width) => drawFrontier(run, state, width, drawing, key));
   const change = (name) => (value) => {
+    // A select box gives its value as text; metrics are numbers.
     state[name] = value === ORDER || name === "view" || typeof value === "boolean" ? value : Number(value);
     drawing.redraw();
   };
@@ -62,6 +63,7 @@ function axisOf(run, state, which, points) {
   }
   let domain = extent(shown, 0.06, log);
   const span = domain[1] - domain[0];
+  // An untouched image that is far off would squeeze all points into a corner.
   const near = untouched !== null && untouched > domain[0] - span && untouched < domain[1] + span;
   if (near || (state.all && untouched !== null)) shown.push(untouched);
   if (state.all) for (const row of run.stopped) shown.push(trial(row));
@@ -147,6 +149,7 @@ function drawPoints(run, frame, known, at, drawing) {
       onkeydown: (event) => moveAmong(event, ordered, point, shapes, at, () => run.selectConfiguration(point.id, event.target)),
     }));
   }
+  // The front is drawn last, on top of the others.
   frame.inner.append(...ordered.filter((point) => !point.front).map((point) => shapes.get(point)),
     ...ordered.filter((point) => point.front).map((point) => shapes.get(point)));
   return shapes;
@@ -170,6 +173,7 @@ function moveAmong(event, ordered, point, shapes, at, select) {
   const level = higher.indexOf(point);
   const next = { ArrowRight: ordered[place + 1], ArrowLeft: ordered[place - 1], ArrowUp: higher[level + 1], ArrowDown: higher[level - 1],
     Home: ordered[0], End: ordered[ordered.length - 1] };
+  // Keys that are not handled keep their effect, hence the early return.
   if (event.key === "Enter" || event.key === " ") select();
   else if (event.key in next) {
     if (next[event.key]) {
@@ -188,6 +192,7 @@ function hoverNearest(run, frame, known, at, shapes, drawing) {
     let [best, distance] = [null, 26];
     for (const point of known) {
       const [across, up] = at(point);
+      // The front is favored by three pixels: its points are larger.
       const away = Math.hypot(across - x, up - y) - (point.front ? 3 : 0);
       if (away < distance) [best, distance] = [point, away];
     }
@@ -195,6 +200,7 @@ function hoverNearest(run, frame, known, at, shapes, drawing) {
   };
   frame.svg.addEventListener("pointermove", (event) => {
     const found = find(event);
+    // The tooltip shows it already.
     if (found === near) return;
     near = found;
     frame.svg.style.cursor = near ? "pointer" : "";

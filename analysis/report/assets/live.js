@@ -18,6 +18,7 @@ function follow(runs) {
       const answer = await (await fetch("/version", { cache: "no-store" })).json();
       status.textContent = "";
       wait = answer.wait_s;
+      // The page is made by the server as a whole, so a reload is all that is needed.
       if (answer.version !== version) {
         const kept = { scroll: [scrollX, scrollY], runs: runs.map((run) => ({ state: run.state, trial: run.selectedTrial() })), open: openDetails() };
         sessionStorage.setItem(KEPT, JSON.stringify(kept));

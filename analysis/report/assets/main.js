@@ -10,17 +10,21 @@ function startRun(article, kept) {
     stopped: trials.ending.flatMap((ending, row) => (ending === "stopped" ? [row] : [])),
     selectedTrial: () => (run.selected.row === null ? null : trials.id[run.selected.row]),
     selectTrial(row, from) {
+      // All runs of a page share one panel.
       for (const other of runs) if (other !== run && other.selected.row !== null) other.clear();
       run.selected = { row, configuration: trials.configuration[row] };
       run.from = from ?? run.from;
       run.host = from?.closest("section") ?? run.host;
+      // A link to the trial, without an entry in the history for every click.
       history.replaceState(null, "", `#trial=${trials.id[row]}`);
       for (const listen of run.listeners) listen();
       steady(run.host, () => showPanel(run));
+      // Only for a selection by the reader; links and restored pages leave the focus alone.
       if (from) document.querySelector(".panel .close").focus({ preventScroll: true });
     },
     selectConfiguration(id, from) {
       const own = trials.configuration.flatMap((configuration, row) => (configuration === id ? [row] : []));
+      // The trial that stands for a configuration: a completed confirmation if there is one.
       const score = (row) => (trials.ending[row] === "completed") + 2 * (trials.stage[row] === "confirm");
       run.selectTrial(own.reduce((best, row) => (score(row) > score(best) ? row : best)), from);
     },

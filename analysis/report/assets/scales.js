@@ -15,6 +15,7 @@ function scaleOf(domain, range, { log = false, whole = false }) {
 function round([low, high], count) {
   const raw = (high - low) / Math.max(1, count);
   const power = 10 ** Math.floor(Math.log10(raw));
+  // The factors near 1 here and below allow for rounding: a tick on the edge of the axis must not get lost.
   const step = [1, 2, 2.5, 5, 10].find((one) => one * power >= raw * 0.999) * power;
   const ticks = [];
   for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index += 1) ticks.push(index * step);
@@ -28,6 +29,7 @@ function decades([low, high], count) {
     for (const part of [1, 2, 5]) found.push(part * 10 ** power);
   }
   const inside = found.filter((value) => value >= low * 0.999 && value <= high * 1.001);
+  // A few more ticks than asked for read better than powers of ten alone.
   if (inside.length <= count + 2) return inside;
   const whole = inside.filter((value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9);
   return whole.length >= 2 ? whole : inside;
@@ -36,6 +38,7 @@ function decades([low, high], count) {
 function tickText(ticks) {
   const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 1;
   const decimals = Math.min(8, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
+  // A step of 2.5 needs one decimal more than its power of ten.
   const finer = Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6 ? 1 : 0;
   return (value) => fixed(value, decimals + finer);
 }

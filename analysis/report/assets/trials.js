@@ -7,6 +7,7 @@ function trialsTable(host, run) {
   const state = run.state.trials ?? { filter: "", sort: 0, down: false, shown: PAGE };
   run.state.trials = state;
   const all = run.data.trials.id.map((_, row) => row);
+  // Once, not at every keystroke.
   const words = all.map((row) => searchText(run.data, columns, row));
   const count = element("span", { class: "count", "aria-live": "polite" });
   const search = element("input", { type: "search", value: state.filter, placeholder: "e.g. completed lr<0.001", "aria-label": "Filter the trials",
@@ -23,6 +24,7 @@ function trialsTable(host, run) {
   );
   columns.forEach((column, index) => {
     const sort = () => {
+      // Numbers start with the largest, except the first column, which is the order of the search.
       state.down = state.sort === index ? !state.down : column.number && index > 0;
       state.sort = index;
       draw();
@@ -114,6 +116,7 @@ function parseFilter(text, columns, words) {
 
 function comparison(column, sign, value) {
   if (!column.number) return (row) => String(column.values[row] ?? "").toLowerCase() === value;
+  // The reader types in the unit of the label. Numbers on the page have six digits, so equality has a tolerance.
   const bound = Number(value) * (column.unit ?? 1);
   const compare = { "<": (one) => one < bound, ">": (one) => one > bound, "<=": (one) => one <= bound, ">=": (one) => one >= bound, "=": (one) => Math.abs(one - bound) <= 1e-6 * Math.abs(bound) };
   return (row) => column.values[row] !== null && compare[sign](column.values[row]);

@@ -52,6 +52,7 @@ def sections(reading: Reading, live: bool = False) -> Iterator[Section]:
 
 
 def _content(part: Part, reading: Reading, live: bool) -> Content:
+    # A live page is built again whenever the ledger has grown.
     if live and part.slow:
         return Content(f"Too slow for a live page; run {part.slow} instead.")
     try:

@@ -19,7 +19,8 @@ _NAMES = {
     "run.torch": "torch",
     "run.python": "Python",
 }
-_DATA = ("run.data", "run.data_spec", "run.run")  # the first two have a section of their own, the last is a key
+# The first two have a section of their own, the last is a key.
+_DATA = ("run.data", "run.data_spec", "run.run")
 
 
 def data(reading: Reading) -> Content:
@@ -44,6 +45,7 @@ def environment(reading: Reading) -> Content:
     trials = reading.ledger.read("trials", ["run.*"])
     columns = [column for column in trials.columns if column not in _DATA]
     pairs = [(_NAMES.get(column, column.removeprefix("run.")), _several(trials, column)) for column in columns]
+    # `_several` joins different values with a semicolon.
     mixed = [name for name, text in pairs if ";" in text]
     lead = f"The trials differ in: {', '.join(mixed)}." if mixed else "The same for all trials."
     return Content(lead, [Facts([pair for pair in pairs if pair[1]])])
@@ -79,13 +81,15 @@ def _several(trials: pd.DataFrame, column: str) -> str:
     counts = trials[column].dropna().value_counts()
     if len(counts) <= 1:
         return "".join(map(_text, counts.index))
+    # `value_counts` leaves ties in any order; equal ledgers must give equal pages.
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
     return "; ".join(f"{_text(value)} ({count:,} trials)" for value, count in ordered)
 
 
 def _fixed(ledger: Ledger) -> list[tuple[str, str]]:
     changing = varying_parameters(ledger.settings)
-    seed = "config.seed"  # of the trial, not of what was trained
+    # The seed belongs to the trial, not to what was trained.
+    seed = "config.seed"
     columns = [name for name in ledger.settings.columns if name.startswith("config.") and name not in (*changing, seed)]
     pairs = [(column.removeprefix("config."), _several(ledger.settings, column)) for column in columns]
     return [pair for pair in pairs if pair[1]]

@@ -23,6 +23,7 @@ def costs(reading: Reading) -> Content:
     )
     blocks: list[Block] = []
     names = _varying(frame)
+    # A table each, since latencies under different conditions do not compare. A condition may be null.
     for _, group in frame.groupby(list(CONDITIONS), dropna=False, sort=False):
         rows = [_row(row, names) for row in group.sort_values([LATENCY_RATIO[0], "network"]).to_dict("records")]
         columns = [

@@ -26,6 +26,7 @@ def frontier(reading: Reading) -> Content:
     if found := caveats(ledger, frame, objectives):
         blocks.append(Text([f"{sentence(text)}." for text in found], note=True))
     blocks.append(Interactive("frontier"))
+    # A long front is folded away behind its best rows; the chart above shows all of it.
     front = frame[frame["front"]]
     said = [*reading.chance_lines, *([CHANCE] if frame["chance"].notna().any() else [])]
     blocks += [_table(front.head(_MOST), objectives), Text([f"{sentence(line)}." for line in said])]

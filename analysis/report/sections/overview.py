@@ -45,6 +45,7 @@ def comparison(readings: Sequence[Reading]) -> Table:
             _best(reading),
         )
         for reading in readings
+        # A list of one, which gives the frame a name inside the comprehension.
         for trials in [reading.ledger.read("trials", ["ending"])]
     ]
     columns = ("run", "question", "trials ended", "completed", "on the front", "best in the first objective")
@@ -87,4 +88,5 @@ def _best(reading: Reading) -> str:
     if reading.results is None:
         return "none completed"
     metric = reading.ledger.objectives[0].metric
+    # `rank` puts the best in the first objective on top.
     return f"{metric_label(metric)}: {estimate(reading.results.to_dict('records')[0], metric)}"

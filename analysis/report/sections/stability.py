@@ -46,6 +46,7 @@ def _kind_lines(found: Study) -> list[str]:
 
 def _rates(frame: pd.DataFrame, leading: Sequence[Factor | None]) -> list[Block]:
     """The rates of all trials and of the leading parameters; those of the other parameters are folded away."""
+    # `divergence` puts the rate of all trials first.
     overall = float(frame["rate"].iloc[0])
     first = frame["factor"].isin(["", *(factor.name for factor in leading if factor)])
     others = frame[~first]

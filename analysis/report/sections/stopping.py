@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from analysis.drawing.sheet import svg_text
-from analysis.ledger.load import Ledger, LedgerError, contract
+from analysis.ledger.load import Ledger, contract
 from analysis.ledger.units import sentence
 from analysis.report.blocks import Block, Content, Picture, Table, Text
 from analysis.report.reading import Reading
@@ -16,10 +16,7 @@ from analysis.stopping.table import Cells, audit_cells, legend_lines, saved_cell
 def stopping(reading: Reading) -> Content:
     """Where trials were stopped, and whether that was right."""
     ledger = reading.ledger
-    try:
-        rungs, rule = contract(ledger, "rungs"), str(contract(ledger, "stopping"))
-    except LedgerError as error:
-        return Content(f"Not available: {reading.without_path(str(error))}.")
+    rungs, rule = contract(ledger, "rungs"), str(contract(ledger, "stopping"))
     trials = ledger.read("trials", ["stage", "ending"])
     search = trials[trials["stage"] == "search"]
     if search.empty:
@@ -30,6 +27,7 @@ def stopping(reading: Reading) -> Content:
         f"The stopping rule {rule!r} compares trials at "
         f"{'1 rung' if len(rungs) == 2 else f'{len(rungs) - 1} rungs'} before the end."
     )
+    # `audit` would refuse, but what was saved can be told all the same.
     if int((search["ending"] == "completed").sum()) < FEWEST_COMPLETED:
         few = "too few trials completed to compare the rungs with the end"
         return Content(lead, [_sentences([savings_line(ledger), few]), _table(saved_cells(saved_by_rung(ledger)))])

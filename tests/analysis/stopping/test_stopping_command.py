@@ -11,7 +11,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.ledger.load import LedgerError
-from analysis.stopping.replays import arms, replays
+from analysis.stopping.replays import arms, replay_command, replays
 from tests.analysis.written_ledgers import START, TWO, Row, report_row, run_row, trial_row, write_rows
 
 Write = Callable[..., Path]
@@ -109,6 +109,11 @@ def test_several_runs_have_files_of_their_own(write: Write, tmp_path: Path, caps
 
 
 # --- replays -----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_that_adds_replays_can_be_typed_whatever_the_run_is_called() -> None:
+    assert replay_command(Path("runs/a b")) == "teststrip replay 'runs/a b'"
+    assert replay_command(Path("-run")) == "teststrip replay ./-run"
 
 
 @pytest.mark.slow

@@ -73,7 +73,8 @@ class Ledger:
     `trials`, `reports` and `starts` are whole tables. For a run with millions of rows, read only the columns that an
     answer needs: `ledger.read("reports", ["step", "metric.*"])`.
 
-    `runs` is sorted by start, so its last row is the newest invocation; `objectives` are those of that invocation.
+    `runs` is in the order of the invocations, whatever their clocks said, so its last row is that of the newest;
+    `objectives` are those of that invocation.
     `spared` is the rung at which a trial would have been stopped but for the audit, -1 if there is none and in ledgers
     older than the audit. `costs` has a row per network and timing conditions, and is empty if nothing was timed.
     """
@@ -273,8 +274,7 @@ def _files(count: int) -> str:
 
 def _load(run: Location, notes: Notes) -> Ledger:
     tables = _Tables(run, notes)
-    # The name breaks ties, so that the newest invocation is always the same one.
-    runs = _whole(tables["runs"]).sort_values(["started", "run"], ignore_index=True)
+    runs = _whole(tables["runs"])
     trials = tables["trials"]
     if not len(trials):
         started = len(tables["starts"])

@@ -229,8 +229,9 @@ def test_a_run_in_which_nothing_was_measured_still_loads(write: Write) -> None:
 
 
 def test_the_newest_invocation_decides_and_the_difference_is_noted(write: Write) -> None:
-    newest = run_row(run="b", objectives=json.dumps(TWO[:1]), started=START.replace(year=2027))
-    ledger = load(write([trial_row(0)], runs=[newest, run_row(run="c")]))
+    """The newest is the last one written, also where the clock of an earlier one was fast."""
+    newest = run_row(run="b", objectives=json.dumps(TWO[:1]))
+    ledger = load(write([trial_row(0)], runs=[run_row(run="c", started=START.replace(year=2027)), newest]))
     assert ledger.objectives == (Objective("psnr_db", "maximize"),)
     assert list(ledger.runs["run"]) == ["c", "b"]
     assert any("different objectives" in note for note in ledger.notes)

@@ -77,11 +77,15 @@ class Driver:
 
 @contextmanager
 def forked(
-    out: Path, *options: str, prepare: Prepare | None = None, given: tuple[object, ...] = ()
+    out: Path,
+    *options: str,
+    prepare: Prepare | None = None,
+    given: tuple[object, ...] = (),
+    base: tuple[str, ...] = OPTIONS,
 ) -> Iterator[Driver]:
     """A driver that trains in its own process. `prepare(*given)` is called in it before anything else."""
     said = out.with_name(f"{out.name}.log")
-    process = _forks.Process(target=_drive, args=(out, options, said, prepare, given))
+    process = _forks.Process(target=_drive, args=(out, (*base, *options), said, prepare, given))
     process.start()
     driver = Driver(process, said)
     try:
@@ -102,7 +106,7 @@ def _drive(out: Path, options: tuple[str, ...], said: Path, prepare: Prepare | N
     hear_signals()
     if prepare is not None:
         prepare(*given)
-    main(SWEEP, argv=["--out", str(out), "--workers", "0", *OPTIONS, *options])
+    main(SWEEP, argv=["--out", str(out), "--workers", "0", *options])
 
 
 def hear_signals() -> None:

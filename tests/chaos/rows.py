@@ -4,7 +4,7 @@ import functools
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,13 +72,20 @@ def repeated(found: Rows) -> int:
     return sum(int(table.index.duplicated().sum()) for table in found.tables.values())
 
 
-def differing(expected: Rows, found: Rows, only_measured: bool = False) -> int:
-    """How many rows that both have differ in any value or column; or in what was measured alone."""
+def differing(expected: Rows, found: Rows, only_measured: bool = False, but: Collection[object] = frozenset()) -> int:
+    """How many rows that both have differ in any value or column, those of `but` left out.
+
+    `only_measured`: where the driver may have decided otherwise, what training computed must be the same. Rows of
+    `trials` are left out then: they repeat the last report, which may be that of another rung.
+    """
     count = 0
     for name, own in expected.tables.items():
+        if only_measured and name == "trials":
+            continue
         there = found.tables[name]
         a, b = (frame[~frame.index.duplicated()] for frame in (own, there))
         common = a.index.intersection(b.index)
+        common = common[~common.get_level_values(0).isin(list(but))]
         names = list(dict.fromkeys([*a.columns, *b.columns]))
         names = [column for column in names if column.startswith(MEASURED) or not only_measured]
         a, b = (frame.reindex(columns=names).loc[common] for frame in (a, b))

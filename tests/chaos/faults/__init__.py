@@ -1,5 +1,17 @@
 """The faults, a file per family; the quick ones first."""
 
-from tests.chaos.faults import damage, killed, power, signals, together, writer
+from tests.chaos.faults import clocks, damage, disks, growth, killed, others, power, signals, together, trials, writer
 
-FAULTS = [*power.FAULTS, *writer.FAULTS, *damage.FAULTS, *killed.FAULTS, *signals.FAULTS, *together.FAULTS]
+FAULTS = [
+    *power.FAULTS,
+    *writer.FAULTS,
+    *damage.FAULTS,
+    *killed.FAULTS,
+    *signals.FAULTS,
+    *together.FAULTS,
+    *disks.FAULTS,
+    *trials.FAULTS,
+    *clocks.FAULTS,
+    *others.FAULTS,
+    *growth.FAULTS,
+]

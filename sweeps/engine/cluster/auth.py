@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 CONNECT_S, ANSWERS_WITHIN_S = 10.0, 20.0
+"""How long a port may take to open, and a Ray to answer: that includes the start of a process that imports Ray."""
 
 TURN_ON = (
     "turn token authentication on: `ray get-auth-token --generate` on the machine from which you start the cluster, "
@@ -44,6 +45,7 @@ def settle_access(address: str, *, insecure: bool) -> Access:
     if no Ray answers.
     """
     _check_port_is_open(address)
+    # First without a token. An unauthenticated cluster ignores tokens, so asking with one would not tell it apart.
     open_answer = _ask(address, {**os.environ, "RAY_AUTH_MODE": "disabled"})
     if open_answer["answer"] == "yes":
         return Access(open_answer["address"], _accept_without_token(address, open_answer["machines"], insecure))
@@ -96,6 +98,7 @@ def _check_port_is_open(address: str) -> None:
 
 def _accept_without_token(address: str, machines: list[str], insecure: bool) -> list[str]:
     """Warnings about an unauthenticated cluster: none if only this machine can reach it. Raises AccessError."""
+    # This machine may have a token all the same, for another cluster.
     os.environ["RAY_AUTH_MODE"] = "disabled"
     reachable = [machine for machine in machines if not _only_from_here(machine)]
     if not reachable:
@@ -110,11 +113,13 @@ def _accept_without_token(address: str, machines: list[str], insecure: bool) -> 
 def _only_from_here(machine: str) -> bool:
     try:
         return ipaddress.ip_address(machine).is_loopback
-    except ValueError:  # a name
+    except ValueError:
+        # It is a name.
         return machine == "localhost"
 
 
 def _ask(address: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    # RAY_ADDRESS would override the address that is asked.
     environment = {name: value for name, value in environment.items() if name != "RAY_ADDRESS"}
     command = [sys.executable, "-m", "sweeps.engine.cluster.auth_probe", address]
     try:
@@ -125,6 +130,7 @@ def _ask(address: str, environment: Mapping[str, str]) -> dict[str, Any]:
         return {"answer": "no", "said": f"no answer within {ANSWERS_WITHIN_S:g} s"}
     if done.returncode:
         return {"answer": "no", "said": done.stderr.strip().splitlines()[-1] if done.stderr else ""}
+    # Ray may print before it.
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 

@@ -52,6 +52,7 @@ class Requirements:
 
 def facts() -> Facts:
     """What this machine has, read from the system without importing torch."""
+    # NVIDIA's driver shows one folder per GPU; without the driver there are none.
     models = [path.read_text() for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
     gpus = tuple(_value(text, "Model") for text in models)
     processor = next(iter(cpu_field("model name")), platform.machine())
@@ -82,6 +83,7 @@ def problems(required: Requirements, node: str, fetch: Callable[[int], bytes], *
             "with --unshared that the ledger is lost with the driver's machine"
         )
     found += [problem for weights in required.weights if (problem := _weights_problem(weights))]
+    # Even if a check above has failed: all problems are reported at once.
     try:
         open_delivered(required.transfer, fetch, verify=thorough)
     except DataError as error:
@@ -119,6 +121,7 @@ def _device_problems(device: str) -> list[str]:
     """Problems with torch, set up as a worker sets it up, and with the GPU."""
     import torch
 
+    # Read back, since the number decides the order of sums, and so the bits of a trial.
     torch.set_num_threads(THREADS)
     found = []
     if torch.get_num_threads() != THREADS:

@@ -32,17 +32,20 @@ class Node:
     def slots(self, device: str, gpu_share: float = 1.0) -> int:
         """Trials that fit at a time, each with a core, and on "cuda" with `gpu_share` of a GPU."""
         if device == "cuda":
+            # In floating point, 1 / (1 / n) may be a hair below n.
             return min(int(self.cpus), math.floor(self.gpus / gpu_share + 1e-6))
         return int(self.cpus)
 
 
 def living_nodes() -> list[Node]:
     """The machines of the cluster that this process has joined."""
+    # `ray.nodes` also lists those that have left.
     known = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     addresses = [node["NodeManagerAddress"] for node in known]
     found = []
     for node in known:
         address, resources = node["NodeManagerAddress"], node["Resources"]
+        # Several nodes may run on one machine, as in a test.
         which = f", {node['NodeID'][:8]}" if addresses.count(address) > 1 else ""
         name = f"{node['NodeManagerHostname']} ({address}{which})"
         found.append(Node(node["NodeID"], name, resources.get("CPU", 0.0), resources.get("GPU", 0.0)))
@@ -51,6 +54,7 @@ def living_nodes() -> list[Node]:
 
 def gpu_share(workers: int, gpus: float) -> float:
     """The share of a GPU for each worker, at most 1: equal parts if there are more workers than GPUs."""
+    # Rounded up, so that a whole number of workers fits on each GPU: three on two GPUs get a half each.
     return 1.0 / max(1, math.ceil(workers / gpus)) if gpus else 1.0
 
 
@@ -91,6 +95,7 @@ class NodeAgents:
 
     def problems(self, required: Requirements) -> list[str]:
         """What keeps the machines from training: sentences that begin with a machine's name."""
+        # No time limit: a machine that lacks the data fetches them now.
         answers, silent = self._ask(lambda agent: agent.problems.remote(required), None)
         return silent + [f"{node.name}: {said}" for node in self.nodes for said in answers.get(node.id, [])]
 
@@ -101,6 +106,7 @@ class NodeAgents:
         self._agents.clear()
 
     def _ask(self, question: Callable[[Any], Any], patience_s: float | None) -> tuple[dict[str, Any], list[str]]:
+        # Ask all before waiting for the first, so that they answer at the same time.
         asked = {node: question(self._agents[node.id]) for node in self.nodes}
         answers, silent = {}, []
         for node, answer in asked.items():
@@ -124,6 +130,7 @@ def send(transfer: StoreTransfer) -> str:
 
     It reads a chunk only when one is requested, so that neither it nor Ray's object store holds more than a few.
     """
+    # With the process ID, since another driver on the cluster may send the same data.
     name = f"teststrip-{transfer.fingerprint}-{os.getpid()}"
     here = ray.get_runtime_context().get_node_id()
     sender = _on(here, _Sender, name=name).remote(transfer)
@@ -177,6 +184,7 @@ class _NodeAgent:
 
 def _on(node_id: str, actor: type, **options: Any) -> Any:
     """The class as an actor on one machine, without taking a slot from the trials."""
+    # Not `soft`: if the machine has gone, an answer from another one would be wrong.
     place = NodeAffinitySchedulingStrategy(node_id, soft=False)
     return ray.remote(actor).options(num_cpus=0, scheduling_strategy=place, **options)
 

@@ -69,7 +69,8 @@ def let_actors_reuse_processes() -> None:
 
 
 def empty_trial(trial: Any) -> None:
-    """Let go of what a Tune trial that has ended holds: Tune keeps each until the end, and a run has thousands."""
+    """Free what an ended Tune trial holds: Tune keeps each trial until the end, and a run has thousands."""
+    # `__unresolved_config` is private to its class, hence the mangled name.
     for held in (trial.config, trial.evaluated_params, trial._Trial__unresolved_config):
         held.clear()
     trial.experiment_tag, trial._default_result_or_future = "", None

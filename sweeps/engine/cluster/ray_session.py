@@ -24,8 +24,9 @@ def start_ray(workers: int) -> None:
         raise ConnectionError(problem)
     # Ray starts a process per slot at once. They load torch while the driver still waits for Ray and loads Tune.
     os.environ[PRELOAD] = "sweeps.engine.workers.preload"
-    _ignore_ray_address()
-    # Without "local" Ray would join a cluster that already runs on this machine.
+    _prepare()
+    # Without "local" Ray would join a cluster that already runs on this machine. Workers read the data from files, so
+    # the object store holds messages only; by default Ray would give it 30 % of the memory.
     ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=100_000_000, **_QUIET)
     end_autoscaler()
 
@@ -35,22 +36,26 @@ def join_cluster(address: str) -> None:
 
     Raises ConnectionError if it cannot be joined.
     """
-    _ignore_ray_address()
+    _prepare()
+    # Ray uploads the folder inside `ray.init`, so it can be deleted afterwards.
     with tempfile.TemporaryDirectory(prefix="teststrip-code-") as folder:
         try:
             ray.init(address=address, **_runtime(Path(folder)), **_QUIET)
-        except RuntimeError as error:  # another version of Ray or Python, say
+        except RuntimeError as error:
+            # For example, because the cluster has another version of Ray or Python.
             raise ConnectionError(f"the cluster at {address} cannot be joined: {error}") from None
 
 
 def stop_ray() -> None:
-    """Leave the cluster, or stop Ray on this machine. At exit Ray would do it too, but wait for late messages."""
+    """Leave the cluster, or stop Ray on this machine. Ray does so at exit too, but then waits for late messages."""
     ray.shutdown()
 
 
-def _ignore_ray_address() -> None:
-    """Only --address decides which cluster is joined: RAY_ADDRESS would override even the argument of `ray.init`."""
+def _prepare() -> None:
+    """What must be done before every `ray.init`."""
+    # Only --address decides which cluster is joined: RAY_ADDRESS would override even the argument of `ray.init`.
     os.environ.pop("RAY_ADDRESS", None)
+    # `logging_level` takes effect only inside `ray.init`.
     logging.getLogger("ray").setLevel(logging.ERROR)
 
 

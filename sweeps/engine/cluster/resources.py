@@ -38,6 +38,7 @@ class Capacity:
 
 def this_machine(device: str | None = None) -> Capacity:
     """The capacity of this machine; `device` replaces the default one."""
+    # Not `os.cpu_count()`, which ignores that Slurm or a container may give this process fewer.
     cores = len(os.sched_getaffinity(0))
     return Capacity(cores, device or default_device(), has_bf16(), cores)
 
@@ -48,7 +49,8 @@ def cluster_address(asked: str | None, workers: int | None, environment: Mapping
     It is --address, else TESTSTRIP_ADDRESS, which a cluster's nodes export for submitted scripts. RAY_ADDRESS does not
     count: it may be set for another purpose.
     """
-    if asked is None and workers == 0:  # --workers 0 means this process, even on a node of a cluster
+    # --workers 0 means this process, even on a node of a cluster.
+    if asked is None and workers == 0:
         return None
     address = asked if asked is not None else environment.get(ADDRESS) or None
     return None if address == LOCAL else address
@@ -69,6 +71,7 @@ def socket_problem(environment: Mapping[str, str] = os.environ) -> str:
     Ray puts them into a folder per session, in RAY_TMPDIR, else TMPDIR, else /tmp.
     """
     folder = environment.get("RAY_TMPDIR") or environment.get("TMPDIR") or "/tmp"
+    # Any date will do, since all have the same length.
     longest = f"{folder}/ray/session_2026-01-31_00-00-00_000000_{os.getpid()}/sockets/plasma_store"
     if len(os.fsencode(longest)) <= SOCKET_BYTES:
         return ""

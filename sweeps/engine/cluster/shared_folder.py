@@ -53,7 +53,8 @@ def hide(check: SharedFolderCheck) -> None:
     for folder in check.made:
         try:
             folder.rmdir()
-        except OSError:  # it is not empty: the run has begun
+        except OSError:
+            # It is not empty: the run has begun.
             return
 
 
@@ -66,11 +67,13 @@ def clear(folder: Path, but: SharedFolderCheck) -> None:
 
 def look(check: SharedFolderCheck, node: str, patience_s: float = PATIENCE_S) -> str:
     """On another machine: why it does not share the folder, "" if it sees the driver's file and has written its own."""
+    # The content, not only that the file exists: a network file system may show a new file before what is in it.
     if not wait_for(lambda: _text(check.file) == check.token, patience_s):
         return f"{check.folder} is not the same folder there as on the driver's machine"
     try:
         with check.answer(node).open("w") as file:
             file.write(node)
+            # Out of this machine's cache: the driver waits only PATIENCE_S for it.
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

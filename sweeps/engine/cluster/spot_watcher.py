@@ -34,13 +34,17 @@ METADATA = "http://169.254.169.254"
 """The link-local address of the metadata service, of AWS and of GCP alike."""
 
 POLL_S, ANSWER_S = 5.0, 2.0
+"""Seconds between two questions, and for an answer: the service is on this machine's own link, or not at all."""
+
 AWS_NOTICE_S, GCP_NOTICE_S, SIGTERM_NOTICE_S = 100, 15, 15
 """Seconds that a machine certainly lives after a notice. They are fewer than the promised 120 and 30, since Ray counts
 a node as preempted only if it dies after the deadline that Ray was given."""
 
 MARGIN_S = 10.0
+"""By so much Ray's deadline comes before the end that AWS announces, for the same reason."""
 
 TOKEN_TTL_S = 300
+"""How long a session token of AWS is valid. It is renewed after half of that."""
 
 Notice = tuple[str, int]
 """The text of a notice, and the seconds left."""
@@ -74,11 +78,13 @@ class Metadata:
 
     def _ask(self, path: str, headers: dict[str, str], method: str = "GET") -> str | None:
         request = urllib.request.Request(self.url + path, headers=headers, method=method)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
+        # Never through a proxy: it cannot reach this machine's link, and must not see the token.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=ANSWER_S) as answer:
                 return str(answer.read().decode(errors="replace"))
-        except (urllib.error.URLError, OSError):  # includes HTTPError: 404 means no notice yet
+        except (urllib.error.URLError, OSError):
+            # Includes HTTPError: 404 means no notice yet.
             return None
 
 
@@ -87,7 +93,8 @@ def _seconds_until(notice: str) -> int:
     try:
         end = datetime.fromisoformat(json.loads(notice)["time"])
         left = (end - datetime.now(UTC)).total_seconds() - MARGIN_S
-    except (ValueError, KeyError, TypeError):  # not the documented form: rely on the promised time
+    except (ValueError, KeyError, TypeError):
+        # It does not have the documented form: rely on the promised time.
         return AWS_NOTICE_S
     return max(1, min(AWS_NOTICE_S, int(left)))
 
@@ -101,7 +108,8 @@ def watch(metadata: Metadata, drain: Callable[[Notice], bool], poll_s: float = P
         terminated = True
 
     before = signal.getsignal(signal.SIGTERM)
-    if before != signal.SIG_IGN:  # started to ignore it, it learns from the metadata alone
+    # A watcher that was started to ignore SIGTERM learns from the metadata alone.
+    if before != signal.SIG_IGN:
         signal.signal(signal.SIGTERM, hear)
     try:
         notice = None
@@ -133,11 +141,13 @@ def drain_nodes(address: str, node_ids: Sequence[str] | None, notice: Notice) ->
     """Have Ray drain the nodes, by default those of this machine; True if all were drained, or none is left."""
     reason, left_s = notice
     try:
-        address = settle_access(address, insecure=True).address  # the driver that joins it checks that
+        # An open cluster must be drained too. Whether to join one is for the driver to decide.
+        address = settle_access(address, insecure=True).address
     except ConnectionError as error:
         print(f"{reason}, {left_s} s left, but {error}", flush=True)
         return False
-    from sweeps.engine.cluster.auth_probe import nodes_of_this_machine  # here: Ray reads RAY_AUTH_MODE when imported
+    # Imported here, because it imports Ray, which reads RAY_AUTH_MODE when it is imported.
+    from sweeps.engine.cluster.auth_probe import nodes_of_this_machine
 
     ray = str(Path(sys.executable).with_name("ray"))
     done = True
@@ -166,7 +176,7 @@ def _only_one(path: Path) -> Iterator[bool]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command: watches until it has drained; see the module's text."""
+    """The command: watch for a notice and drain the node. See the module's docstring."""
     parser = argparse.ArgumentParser(
         prog="python -m sweeps.engine.cluster.spot_watcher", description=__doc__.split("\n")[0]
     )
@@ -176,7 +186,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--poll-s", type=float, default=POLL_S, help=f"seconds between questions (default: {POLL_S:g})")
     arguments = parser.parse_args(argv)
     address = arguments.address or os.environ.get(ADDRESS) or "auto"
-    os.environ.pop("RAY_ADDRESS", None)  # it would override --address
+    # It would override --address.
+    os.environ.pop("RAY_ADDRESS", None)
+    # One watcher per user and node, since one user cannot open another's lock.
     lock = Path(tempfile.gettempdir()) / f"teststrip-draining-{os.getuid()}{'-'.join(['', *(arguments.node_id or [])])}"
     with _only_one(lock) as alone:
         if not alone:

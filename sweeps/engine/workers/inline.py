@@ -10,11 +10,14 @@ def run_inline(
     controller: RunController, store: Path, device: str, timeout_s: float | None, tick: Callable[[], None]
 ) -> None:
     """Run every assignment of `controller` in one worker in this process. `tick` is called between reports."""
-    from sweeps.engine.workers.worker import Worker  # here: it loads torch, which a driver of Ray workers does not need
+    # Imported here: it loads torch, which a driver of Ray workers does not need.
+    from sweeps.engine.workers.worker import Worker
 
     worker = Worker(store, device, timeout_s=timeout_s)
+    # None means that the run is over: with a single worker, nothing else is running that new work could wait for.
     while assignment := controller.next_assignment():
-        if worker.tainted:  # its thread still hangs in this process, but there is no other process to use
+        # The old worker's thread still hangs in this process, but there is no other process to use.
+        if worker.tainted:
             worker = Worker(store, device, timeout_s=timeout_s)
         worker.start(assignment)
         while controller.hear(worker.advance()):

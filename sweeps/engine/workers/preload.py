@@ -9,5 +9,6 @@ import importlib
 gc.disable()
 for _name in ("sweeps.engine.workers.worker", "sweeps.engine.workers.ray_actor"):
     importlib.import_module(_name)
+# What has been imported stays until the end: later collections need not look through it.
 gc.freeze()
 gc.enable()

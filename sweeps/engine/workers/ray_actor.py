@@ -32,7 +32,7 @@ class WorkerConfig:
 
 
 class WarmWorker(tune.Trainable):
-    """A worker inside a Ray actor. One `step` is one stretch to the next rung; a reset takes the next trial.
+    """A worker inside a Ray actor. One `step` trains to the next rung; a reset takes the next trial.
 
     On a machine that is unfit for this run it trains nothing and says why. It keeps its slot, so that Ray places no
     other trial on that machine.
@@ -51,11 +51,13 @@ class WarmWorker(tune.Trainable):
             self._take(config["assignment"])
 
     def _start_worker(self, config: WorkerConfig, timeout_s: float | None) -> None:
-        from sweeps.engine.workers.worker import Worker  # here, in the actor: the driver does not load torch
+        # Imported here, in the actor: the driver imports this module too, and does not load torch.
+        from sweeps.engine.workers.worker import Worker
 
         self.worker = Worker(_store(config), config.device, timeout_s=timeout_s)
 
     def _take(self, assignment: Work | None) -> None:
+        # 0 means that there is work.
         self.idle_s = IDLE_S if assignment is None else 0.0
         if assignment is not None:
             self.worker.start(assignment)
@@ -81,7 +83,8 @@ def _unfit(config: WorkerConfig, code: str, files: str) -> str:
     if config.required is not None:
         wrong = problems(config.required, this_node(), fetch_from(config.required.sender), thorough=False)
         return f"{name_of(this_node())} is given no trials: {'; '.join(wrong)}" if wrong else ""
-    if file_hash() != files and code_hash() != code:  # parsing takes tenths of a second of every worker's start
+    # Bytes first: equal files are equal code, and parsing them would add tenths of a second to every worker's start.
+    if file_hash() != files and code_hash() != code:
         return f"enhance/ has changed since the run began (it was {code}, and is {code_hash()}): start it again"
     return ""
 

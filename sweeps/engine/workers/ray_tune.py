@@ -38,7 +38,7 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside the ledger
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # results are messages for the controller, not metrics
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's snapshots are not what a run resumes from
-    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # start all workers at once
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # start all workers at once: with a searcher of our own the default is one
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # an ending and its reason are in the ledger
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # signals are the driver's
     "RAY_AIR_NEW_OUTPUT": "0",  # the table is ours
@@ -57,17 +57,21 @@ def run_on_ray(
     `notice` is called with a sentence for each machine that joins, leaves or cannot train. Raises what the controller
     raises, such as OSError for a full disk.
     """
+    # Tune reads these variables when it runs, so it may have been imported before.
     os.environ.update(_ENVIRONMENT)
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it counts lost attempts as errors
+    # At the end it reports lost attempts as errors, although their work was done elsewhere.
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     let_actors_reuse_processes()
     watch = Watch()
     share = 1.0 if config.elastic else gpu_share(config.workers, sum(node.gpus for node in watch.nodes))
     slots = {"CPU": 1.0, "GPU": share} if config.device == "cuda" else {"CPU": 1.0}
+    # What the controller raises inside Tune: feed and rungs add to it, and it is raised again below.
     failures: list[Exception] = []
     shared = {"config": config, "timeout_s": timeout_s, "code": code_hash(), "files": file_hash()}
     feed = _Feed(controller, shared, failures, lambda: watch.slots(config.device, share), notice)
 
     def each_step() -> None:
+        # Only a cluster (`required`) has machines that come and go.
         for change in watch.changes() if config.required is not None else []:
             notice(change)
         tick()
@@ -92,7 +96,8 @@ def run_on_ray(
                 verbose=0,
             )
         except Exception:
-            if failures:  # Tune turned the error into text; the error itself says more
+            # Tune turned the error into text; the error itself says more.
+            if failures:
                 raise failures[0] from None
             raise
 
@@ -111,12 +116,15 @@ class _Feed(Searcher):
         super().__init__()
         self._controller, self._shared, self._failures = controller, shared, failures
         self._slots, self._notice = slots, notice
+        # The work of each attempt that has not ended, by Tune's id of the attempt. None: it only keeps a worker warm.
         self._given: dict[str, Work | None] = {}
+        # Work that lost its worker, how often each lost one, and the attempts on unfit machines with the reason.
         self._again: deque[Work] = deque()
         self._losses: Counter[str] = Counter()
         self._unfit: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
+        # To Tune, None means "not now": it asks again later. FINISHED is final.
         if not self._is_room():
             return None
         with _keep_error(self._failures):
@@ -149,21 +157,26 @@ class _Feed(Searcher):
 
     def take_back(self, trial: Any, why: str) -> None:
         """The attempt's worker is on a machine that must not train: another one gets its work."""
-        if self._shared["config"].required is None:  # the only machine there is, and none will join
+        # Without a cluster this is the only machine, and none will join.
+        if self._shared["config"].required is None:
             raise CannotStart(why)
+        # It says so again at every step: it keeps its slot (see `WarmWorker`).
         if trial.trial_id in self._unfit:
             return
         if why not in self._unfit.values():
             self._notice(why)
         self._unfit[trial.trial_id] = why
-        trial.config["assignment"] = None  # or a new worker in its place would begin it
+        # Or a new worker in its place would begin the work, which another one gets.
+        trial.config["assignment"] = None
         work, self._given[trial.trial_id] = self._given[trial.trial_id], None
         if work is not None:
             self._again.append(work)
-        if len(self._unfit) >= self._slots():  # they hold every place: what waits for one would wait for ever
+        # If they hold every place, what waits for one would wait forever.
+        if len(self._unfit) >= self._slots():
             self._controller.close("no machine is left that may train")
 
     def _next(self) -> Work | None:
+        # Work that was begun comes first: the search hears nothing of its configuration until it has ended.
         if self._again and not self._controller.closing:
             return self._again.popleft()
         return self._controller.next_assignment()
@@ -171,11 +184,13 @@ class _Feed(Searcher):
     def _is_room(self) -> bool:
         """Whether another attempt fits: on the machines that there are, or within --workers."""
         config: WorkerConfig = self._shared["config"]
+        # An unfit attempt trains nothing, so it does not count against --workers. The slots it does occupy.
         return len(self._given) < (self._slots() if config.elastic else config.workers + len(self._unfit))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         work = self._given.pop(trial_id)
         self._unfit.pop(trial_id, None)
+        # After a failure of the controller itself the run is over, and attempts end in error only because of that.
         if error and work is not None and not self._failures:
             losses = self._losses[_name(work)]
             if losses <= LOST_WORKER_RETRIES:
@@ -199,7 +214,8 @@ class _Rungs(TrialScheduler):
 
     def __init__(self, controller: RunController, feed: _Feed, failures: list[Exception]) -> None:
         self._controller, self._feed, self._failures = controller, feed, failures
-        self._waiting: dict[str, float] = {}  # attempts without a machine, and since when
+        # Attempts without a machine, and since when.
+        self._waiting: dict[str, float] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         with _keep_error(self._failures):
@@ -207,6 +223,7 @@ class _Rungs(TrialScheduler):
                 self._feed.take_back(trial, result["unfit"])
                 return self.STOP if self._controller.over else self.CONTINUE
             if result["progress"] is None:
+                # STOP ends the attempt, not the worker: Tune gives that to the next attempt (`reuse_actors`).
                 idle = not (self._controller.over or self._feed.has_work())
                 keeps = idle and not self._must_give_way(tune_controller.get_live_trials())
                 return self.CONTINUE if keeps else self.STOP
@@ -214,6 +231,7 @@ class _Rungs(TrialScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         waiting = [t for t in tune_controller.get_live_trials() if t.status in ("PENDING", "PAUSED")]
+        # Work goes first, then attempts that only keep a worker warm.
         return max(waiting, key=lambda trial: self._feed.holds_work(trial.trial_id), default=None)
 
     def _must_give_way(self, live: Iterable[Any]) -> bool:
@@ -228,22 +246,24 @@ class _Rungs(TrialScheduler):
         longest = min(waiting, key=self._waiting.__getitem__, default=None)
         if longest is None or now - self._waiting[longest] < GIVE_WAY_S:
             return False
-        self._waiting[longest] = now  # one idle worker gives way to it, not all of them
+        # Its time starts again, so that one idle worker gives way to it, not all of them.
+        self._waiting[longest] = now
         return True
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None: ...
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Called before the feed's `on_trial_complete`.
+        """Count the loss of a worker. Tune calls this before the feed's `on_trial_complete`, which acts on the count.
 
-        A worker that refused the work (PENDING) was not lost; and for a machine that was drained before it left, Tune
-        counts no failure.
+        A worker that refused the work (its attempt is PENDING) was not lost. And Tune counts no failure for a machine
+        that was drained before it left.
         """
         if trial.status == "RUNNING" and trial.num_failures:
             self._feed.count_loss(trial.trial_id)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        empty_trial(trial)  # or the memory of a driver would grow with every trial
+        # Tune keeps every trial, so the driver's memory would grow by a whole configuration with each.
+        empty_trial(trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None: ...
 

@@ -1,4 +1,4 @@
-"""The watchdog: runs work in a thread and gives it up if it makes no progress for too long.
+"""The watchdog: runs work in a thread, and abandons it if it makes no progress for too long.
 
 Python cannot end a thread. One that hangs keeps its memory, its locks and the device, so its process must not be used
 for anything else. A call that hangs while it holds the GIL stops the watchdog too; torch releases the GIL while it
@@ -48,6 +48,7 @@ def run_watched(work: Callable[[], Answer], beats: Callable[[], object], patienc
     a process that was suspended (by ^Z, say) has not hung.
     """
     outcome: Future[Answer] = Future()
+    # Not an executor: its threads are no daemons, and Python's exit would wait for one that hangs.
     thread = threading.Thread(target=_do, args=(work, outcome), name=WATCHED, daemon=True)
     thread.start()
     seen, quiet = beats(), 0
@@ -81,6 +82,7 @@ def leave(status: int) -> NoReturn:
 
     Python's own exit would take torch's libraries apart under that thread, which aborts the process (status 134).
     """
+    # Now, so that a reader that has gone can still change the status; Python's exit would print an error.
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -90,8 +92,10 @@ def leave(status: int) -> NoReturn:
     for thread in watched:
         thread.join(JOIN_S)
     if any(thread.is_alive() for thread in watched):
+        # `os._exit` flushes nothing.
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+            # It may be closed, or None.
+            with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         os._exit(status)
     sys.exit(status)

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._dynamo  # the first optimizer would import it (0.8 s); here it is done before the first trial
+
+# The first optimizer would import it (0.8 s). Here that is done before the first trial.
+import torch._dynamo
 from torch import Tensor
 
 from enhance.conditions import Cost
@@ -27,7 +29,8 @@ from sweeps.engine.protocol import Answer, Assignment, Measured, Measurement, Pr
 from sweeps.engine.workers.watchdog import Hung, run_watched
 
 torch.set_num_threads(THREADS)
-torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32: evaluation and the color curves promise it
+# fp32 means fp32: evaluation and the color curves promise it. By default torch allows TF32 in convolutions only.
+torch.backends.cudnn.allow_tf32 = False
 
 STATE_LIMIT_BYTES = 16 << 20
 """A larger state is not kept: the driver holds one for every trial that waits at a rung."""
@@ -38,7 +41,7 @@ class Worker:
 
     With a `timeout_s`, a trial that makes no progress for that many seconds ends as failed. Progress is building the
     micro-run, each training step (critic steps included) and each batch of an evaluation, so the timeout must exceed
-    the longest of these. The thread that hangs cannot be ended: the worker is then `tainted`, and its process must be
+    the longest of these. A thread that hangs cannot be ended: the worker is then `tainted`, and its process must be
     replaced. Raises ValueError for a timeout that is not positive.
     """
 
@@ -88,7 +91,8 @@ class Worker:
         return state if len(state) <= STATE_LIMIT_BYTES else None
 
     def _attempt_in_thread(self) -> Answer:
-        torch.set_num_threads(THREADS)  # torch keeps this per thread
+        # torch keeps this number per thread.
+        torch.set_num_threads(THREADS)
         assert self._assignment is not None
         return self._attempt(self._assignment)
 
@@ -97,6 +101,7 @@ class Worker:
             if isinstance(assignment, Measurement):
                 return Measured(assignment.network, self._cost(assignment), socket.gethostname())
             report = self._advance(assignment)
+            # The last report needs no state: nothing comes after it.
             if report.step == assignment.rung_steps[-1]:
                 return self._progress(report, "", "", samples=self._samples(assignment.wanted))
             return self._progress(report, "", "", self._kept_state() if assignment.pauses else None)
@@ -108,7 +113,8 @@ class Worker:
             return self._failed(lack_of_memory(error) + _one_line(error))
 
     def _cost(self, measurement: Measurement) -> Cost:
-        from enhance.cost import holds_here, measure  # here: few sweeps measure, and it takes time to import
+        # Imported here, because few sweeps measure and the import takes time.
+        from enhance.cost import holds_here, measure
 
         if measurement.earlier is not None and holds_here(measurement.earlier):
             return measurement.earlier
@@ -135,6 +141,7 @@ class Worker:
     def _build(self, assignment: Assignment) -> MicroRun:
         run = MicroRun(from_flat(assignment.config), assignment.seed, self.data, self.device)
         if assignment.state is not None:
+            # `weights_only`: a state comes over the network, and an unrestricted pickle could run code here.
             run.load_state_dict(torch.load(io.BytesIO(assignment.state), weights_only=True))
         return run
 
@@ -142,6 +149,7 @@ class Worker:
         self._measured_beats += 1
 
     def _beats(self) -> int:
+        # Minus one, so that a run that has just been built (0 beats) is progress over none.
         return self._run.beats if self._run else self._measured_beats - 1
 
     def _failed(self, reason: str) -> Answer:

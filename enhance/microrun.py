@@ -23,7 +23,7 @@ from enhance.data import PatchStore
 from enhance.data.batches import Pictures
 from enhance.nets import Network, apply, parameter_count
 from enhance.report import Report
-from enhance.rules import StepStats, build_rule
+from enhance.rules import StepStats, build_rule, train_step
 from enhance.samples import Photo, Sample, extreme_places, fixed_places, jpeg, png, validation_image
 from enhance.training import metrics
 from enhance.training.feed import to_images, to_pixels
@@ -77,7 +77,7 @@ class MicroRun:
             self._look_at_start()
         started = time.perf_counter()
         for _ in range(steps):
-            self._count(self.rule.train_step(self.step))
+            self._count(train_step(self.rule, self.step))
             self.step += 1
             self.beats += 1
             if self.average is not None:

@@ -26,7 +26,10 @@ class Objective:
     """One way to train a critic and a generator against each other.
 
     Subclasses define the critic's loss per score, for real and for enhanced pictures, and the generator's loss.
+    `penalized` tells whether the critic's loss has a penalty.
     """
+
+    penalized = False
 
     def cost_of_real(self, scores: Tensor) -> Tensor:
         """The critic's loss for each score of a real picture, in the shape of `scores`."""
@@ -56,11 +59,12 @@ class Objective:
         return torch.where(real, self.cost_of_real(scores), self.cost_of_enhanced(scores)).mean()
 
     def penalty(
-        self, critic: Critic, real: Tensor, enhanced: Tensor, inputs: Tensor | None, generator: torch.Generator
+        self, critic: Critic, real: Tensor, enhanced: Tensor, inputs: Tensor | None, shares: Tensor
     ) -> Tensor | None:
         """A term to add to the critic's loss, weight included, shape (); None if the objective has none.
 
         `real` and `enhanced` are pictures of one shape; `inputs` is what a conditional critic sees next to them.
+        `shares` is a random number in [0, 1) for each sample, (N, 1, 1, 1), if the objective is `penalized`.
         """
         return None
 
@@ -192,18 +196,18 @@ class Wasserstein(WassersteinDistance):
 class WassersteinGP(WassersteinDistance):
     """Bounds the critic by a penalty on its gradient between real and enhanced pictures (Gulrajani et al. 2017)."""
 
+    penalized = True
+
     def __init__(self, weight: float) -> None:
         self.weight = weight
 
-    def penalty(
-        self, critic: Critic, real: Tensor, enhanced: Tensor, inputs: Tensor | None, generator: torch.Generator
-    ) -> Tensor:
+    def penalty(self, critic: Critic, real: Tensor, enhanced: Tensor, inputs: Tensor | None, shares: Tensor) -> Tensor:
         """weight * mean((norm - 1)^2), where norm is the L2 norm of one sample's gradient over all pixels and channels.
 
         The gradient is that of the picture's score (the mean of a map) at a random point between the real and the
-        enhanced picture, one point per sample, drawn from `generator`. Inputs that the critic sees are the same on both
-        sides and not interpolated. The penalty's gradient reaches the critic's parameters, not the pictures. Autocast
-        is off, because a gradient norm in bfloat16 is too coarse.
+        enhanced picture, one point per sample, at a share of 0 the enhanced one itself. Inputs that the critic sees are
+        the same on both sides and not interpolated. The penalty's gradient reaches the critic's parameters, not the
+        pictures. Autocast is off, because a gradient norm in bfloat16 is too coarse.
 
         Raises ValueError if the critic has batch norm: each score then depends on the other samples as well, and the
         gradient of a single sample is not defined.
@@ -213,7 +217,6 @@ class WassersteinGP(WassersteinDistance):
                 "a gradient penalty cannot be used with a critic that has batch norm: it needs the gradient of each "
                 "sample alone, and batch norm mixes samples; choose instance norm or none"
             )
-        shares = torch.rand(len(real), 1, 1, 1, generator=generator, device=generator.device).to(real.device)
         between = torch.lerp(enhanced.detach().float(), real.detach().float(), shares).requires_grad_()
         with torch.autocast(real.device.type, enabled=False):
             scores = critic(between, inputs)

@@ -62,23 +62,23 @@ class Dropout(nn.Module):
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
-        self._generator: torch.Generator | None = None
+        self.generator: torch.Generator | None = None
         self._seed = 0
 
     def reseed(self, seed: int) -> None:
         """Restart the noise from `seed`."""
         self._seed = seed % 2**63  # what a torch generator takes
-        self._generator = None  # made in `forward`, once the device is known
+        if self.generator is not None:
+            # The same generator as before: a recorded sequence of device operations draws from it.
+            self.generator.manual_seed(self._seed)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.share:
             return x
-        if self._generator is None:
-            self._generator = torch.Generator(x.device).manual_seed(self._seed)
+        if self.generator is None or self.generator.device != x.device:
+            self.generator = torch.Generator(x.device).manual_seed(self._seed)
         # Not empty_like: the order of the draws would then follow x's memory layout.
-        kept = torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(
-            1 - self.share, generator=self._generator
-        )
+        kept = torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(1 - self.share, generator=self.generator)
         return x * kept / (1 - self.share)
 
     def extra_repr(self) -> str:

@@ -38,8 +38,9 @@ class Cycle(TrainedNetworks):
         if config.loss.adversarial:
             for offset, name in ((0, "critic"), (_SECOND, "critic_back")):
                 own = seeds.apart(offset)
-                self.judges[name] = Adversary(config, own, device, config.train.steps)
-                self.pools[name] = Pool(config.cycle.pool_images, own.data)
+                self.judges[name] = Adversary(config, own, self.staged, config.train.steps, name)
+                self.pools[name] = Pool(config.cycle.pool_images, own.data, self.staged, name)
+        self._slots = [f"turn {turn}" for turn in range(config.adversarial.critic_steps if self.judges else 1)]
 
     def build_nets(self) -> dict[str, Network]:
         """The generator that is evaluated, and the one for the way back."""
@@ -50,22 +51,27 @@ class Cycle(TrainedNetworks):
         """Everything that has a state, by name."""
         return super().parts() | self.judges | {f"{name}_pool": pool for name, pool in self.pools.items()}
 
-    def train_step(self, step: int) -> StepStats:
-        """Take one step of both generators, then the critics' steps."""
+    def stage(self, step: int) -> None:
+        """Prepare one step of both generators and the critics' steps; pretrain the critics before the first."""
+        if step == 0 and self.judges:
+            self._pretrain()
         self.begin(step)
-        if step == 0:
-            for update in range(self.config.adversarial.pretrain_steps if self.judges else 0):
-                self._learn(*self._fresh(update), update)
-        phone, good = self.feed.sides(self._batch(step, 0))
+        self.optimizer.stage()
+        for turn, slot in enumerate(self._slots):
+            self._stage_turn(slot, self._batch(step, turn))
+
+    def compute(self) -> StepStats:
+        """Take one step of both generators, then the critics' steps."""
+        first, *others = self._slots
+        phone, good = self.feed.sides(first)
         with self.autocast():
             enhanced, degraded = self.net(phone), self.back(good)
             terms = self._terms(phone, good, enhanced, degraded)
         stats = self.descend(terms, self.net.signals())
         if self.judges:
-            stats.signals.update(self._learn(phone, good, enhanced, degraded, self._batch(step, 0)))
-            for turn in range(1, self.config.adversarial.critic_steps):
-                batch = self._batch(step, turn)
-                stats.signals.update(self._learn(*self._fresh(batch), batch))
+            stats.signals.update(self._learn(first, phone, good, enhanced, degraded))
+            for slot in others:
+                stats.signals.update(self._learn(slot, *self._fresh(slot)))
         return stats
 
     def scores(self, source: Tensor, output: Tensor) -> dict[str, Tensor]:
@@ -85,19 +91,32 @@ class Cycle(TrainedNetworks):
             terms["identity"] = identity(self.net(good), good) + identity(self.back(phone), phone)
         return terms
 
-    def _learn(self, phone: Tensor, good: Tensor, enhanced: Tensor, degraded: Tensor, batch: int) -> dict[str, Tensor]:
+    def _learn(self, slot: str, phone: Tensor, good: Tensor, enhanced: Tensor, degraded: Tensor) -> dict[str, Tensor]:
         shown = {"critic": (good, enhanced, phone), "critic_back": (phone, degraded, good)}
         signals: dict[str, Tensor] = {}
         for name, (real, made, inputs) in shown.items():
-            made = self.pools[name].exchange(made.detach(), batch)  # both critics' pools draw with their own seeds
-            found = self.judges[name].learn(real, made, inputs, self.autocast)
+            made = self.pools[name].exchange(slot, made.detach())
+            found = self.judges[name].learn(slot, real, made, inputs, self.autocast)
             signals |= {figure.replace("critic", name, 1): value for figure, value in found.items()}
         return signals
 
-    def _fresh(self, batch: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        phone, good = self.feed.sides(batch)
+    def _fresh(self, slot: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        phone, good = self.feed.sides(slot)
         with torch.no_grad(), self.autocast():
             return phone, good, self.net(phone).float(), self.back(good).float()
+
+    def _pretrain(self) -> None:
+        """Steps of the critics alone, before the generators meet them."""
+        self.begin(0)
+        for batch in range(self.config.adversarial.pretrain_steps):
+            self._stage_turn(self._slots[0], batch)
+            self._learn(self._slots[0], *self._fresh(self._slots[0]))
+
+    def _stage_turn(self, slot: str, batch: int) -> None:
+        self.feed.stage_sides(slot, batch)
+        for name, judge in self.judges.items():
+            self.pools[name].stage(slot, batch, self.config.train.batch_size)  # each pool draws with its own seeds
+            judge.stage(slot)
 
     def _batch(self, step: int, turn: int) -> int:
         """A unique number for every batch; those of the critics' pretraining come first."""

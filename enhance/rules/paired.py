@@ -1,5 +1,7 @@
 """Training on pairs, with or without a critic."""
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor
 
@@ -10,14 +12,22 @@ from enhance.rules.adversary import Adversary
 from enhance.rules.rule import Stateful, StepStats, TrainedNetworks
 from enhance.training.seeds import Seeds
 
+GENERATOR = "generator"
+"""The slot of the generator's batch; those of the critic are "critic 0", "critic 1" and so on."""
+
 
 class Supervised(TrainedNetworks):
     """Compares the output with its target."""
 
-    def train_step(self, step: int) -> StepStats:
-        """Take one step of the generator."""
+    def stage(self, step: int) -> None:
+        """Prepare the generator's batch and learning rate."""
         self.begin(step)
-        source, target = self.feed.pairs(step, Stream.GENERATOR)
+        self.feed.stage_pairs(GENERATOR, step, Stream.GENERATOR)
+        self.optimizer.stage()
+
+    def compute(self) -> StepStats:
+        """Take one step of the generator."""
+        source, target = self.feed.pairs(GENERATOR)
         with self.autocast():
             output = self.net(source)
             terms = self.terms(source, output.float(), target)
@@ -41,19 +51,28 @@ class Adversarial(Supervised):
         super().__init__(config, seeds, data, device)
         self.first_step = first_step
         self.takes_part = first_step == 0
-        self.adversary = Adversary(config, seeds, device, config.train.steps - first_step)
+        self.adversary = Adversary(config, seeds, self.staged, config.train.steps - first_step)
+        self._slots = [f"critic {turn}" for turn in range(config.adversarial.critic_steps)]
 
-    def train_step(self, step: int) -> StepStats:
-        """Take one step of the generator, then the critic's steps."""
+    @property
+    def topology(self) -> Hashable:
+        """Whether the critic takes part."""
+        return self.takes_part
+
+    def stage(self, step: int) -> None:
+        """Prepare one step of the generator and the critic's steps; pretrain the critic when it joins."""
         self.takes_part = step >= self.first_step
         if step == self.first_step:
-            self.begin(step)  # an evaluation may have left the networks in evaluation mode
-            for _ in range(self.config.adversarial.pretrain_steps):
-                self._critic_step()
-        stats = super().train_step(step)
-        if self.takes_part:
-            for _ in range(self.config.adversarial.critic_steps):
-                stats.signals.update(self._critic_step())
+            self._pretrain(step)
+        super().stage(step)
+        for slot in self._slots if self.takes_part else ():
+            self._stage_critic(slot)
+
+    def compute(self) -> StepStats:
+        """Take one step of the generator, then the critic's steps."""
+        stats = super().compute()
+        for slot in self._slots if self.takes_part else ():
+            stats.signals.update(self._critic_step(slot))
         return stats
 
     def terms(self, source: Tensor, output: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -65,11 +84,24 @@ class Adversarial(Supervised):
         """Everything that has a state, by name."""
         return super().parts() | {"adversary": self.adversary}
 
-    def _critic_step(self) -> dict[str, Tensor]:
+    def _pretrain(self, step: int) -> None:
+        """Steps of the critic alone, before the generator meets it. They happen once, so they are never recorded."""
+        self.begin(step)
+        for _ in range(self.config.adversarial.pretrain_steps):
+            self._stage_critic(self._slots[0])
+            self._critic_step(self._slots[0])
+
+    def _stage_critic(self, slot: str) -> None:
         update = self.adversary.updates
-        source, target = self.feed.pairs(update, Stream.CRITIC)  # counted in updates: no two of them share a batch
+        self.feed.stage_pairs(slot, update, Stream.CRITIC)  # counted in updates: no two of them share a batch
+        if self.config.adversarial.shown == "coin":
+            self.feed.stage_coins(slot, update)
+        self.adversary.stage(slot)
+
+    def _critic_step(self, slot: str) -> dict[str, Tensor]:
+        source, target = self.feed.pairs(slot)
         with torch.no_grad(), self.autocast():
             enhanced = self.net(source).float()
         if self.config.adversarial.shown == "coin":
-            return self.adversary.learn_mixed(target, enhanced, source, self.feed.coins(update), self.autocast)
-        return self.adversary.learn(target, enhanced, source, self.autocast)
+            return self.adversary.learn_mixed(slot, target, enhanced, source, self.feed.coins(slot), self.autocast)
+        return self.adversary.learn(slot, target, enhanced, source, self.autocast)

@@ -5,7 +5,7 @@ Phase 3, from `phases.adversarial_at`, also trains against the critic. There are
 if one starts at 0 or never (at 1).
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import torch
@@ -34,12 +34,21 @@ class Phased:
         self._content = float(config.loss.content)
         self._switch(0)
 
-    def train_step(self, step: int) -> StepStats:
-        """Train step number `step`; the first step of a phase resets the optimizer."""
+    @property
+    def topology(self) -> Hashable:
+        """Whether the curve is enabled, and what the inner rule does."""
+        return isinstance(self.net, Curve) and self.net.enabled, self.rule.topology
+
+    def stage(self, step: int) -> None:
+        """Prepare step number `step`; the first step of a phase resets the optimizer."""
         self._switch(step)
         if step and step in (self.curve_from, self.critic_from):  # a phase that starts at 0 has nothing to reset
             self.optimizer.restart(self.config.phases.lr_factor)
-        return self.rule.train_step(step)
+        self.rule.stage(step)
+
+    def compute(self) -> StepStats:
+        """Take the inner rule's step."""
+        return self.rule.compute()
 
     def scores(self, source: torch.Tensor, output: torch.Tensor) -> dict[str, torch.Tensor]:
         """The inner rule's own metrics: none."""

@@ -1,10 +1,15 @@
 """The interface of a training rule. A rule owns the networks, their optimizers and all other training state.
 
 The micro-run around it counts steps, watches for divergence, evaluates and reports.
+
+A training step has two halves. `stage` runs on the host: it decides all that depends on (seed, step) and writes it to
+tensors of fixed addresses (`enhance.training.staging`). `compute` runs on the device: it reads those tensors, makes no
+decision in Python that depends on a value, and never waits for the device. `topology` names the sequence of operations
+that `compute` runs; while it stays the same, `compute` may be recorded once and replayed.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +25,7 @@ from enhance.nets.network import reseed
 from enhance.training.feed import Feed, noise_seed
 from enhance.training.optimizers import Optimizer
 from enhance.training.seeds import Seeds
+from enhance.training.staging import Staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,17 @@ class Rule(Protocol):
     net: Network
     optimizer: Optimizer
 
-    def train_step(self, step: int) -> StepStats:
-        """Train step number `step`, counted from 0."""
+    @property
+    def topology(self) -> Hashable:
+        """Equal as long as `compute` runs the same operations; it changes in `stage` only."""
+        ...
+
+    def stage(self, step: int) -> None:
+        """Prepare step number `step`, counted from 0, on the host."""
+        ...
+
+    def compute(self) -> StepStats:
+        """Take the step that was staged, on the device."""
         ...
 
     def scores(self, source: Tensor, output: Tensor) -> dict[str, Tensor]:
@@ -69,12 +84,24 @@ class Rule(Protocol):
         ...
 
 
+def train_step(rule: Rule, step: int) -> StepStats:
+    """Train step number `step`, counted from 0: both halves, one after the other."""
+    rule.stage(step)
+    return rule.compute()
+
+
 class TrainedNetworks:
     """What the rules share: one or more generators, and a single optimizer for all of them."""
 
+    @property
+    def topology(self) -> Hashable:
+        """Always the same, unless a subclass says otherwise."""
+        return ()
+
     def __init__(self, config: Config, seeds: Seeds, data: PatchStore, device: torch.device) -> None:
         self.config, self.seeds, self.device = config, seeds, device
-        self.feed = Feed(data, config, seeds.data, device)
+        self.staged = Staged(device)
+        self.feed = Feed(data, config, seeds.data, self.staged)
         self.losses = Losses(config.loss, device, channels_last=True)
         self.nets = self.build_nets()
         self.net = self.nets["net"]
@@ -110,7 +137,7 @@ class TrainedNetworks:
         return net.to(memory_format=torch.channels_last).train()
 
     def begin(self, step: int) -> None:
-        """Prepare a step: put the networks into training mode and restart their noise from (seed, step)."""
+        """Put the networks back into training mode, and restart their noise from (seed, step)."""
         for index, net in enumerate(self.nets.values()):
             net.train()
             reseed(net, noise_seed(self.seeds.data, step, Stream.DROPOUT) + index)

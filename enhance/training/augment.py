@@ -9,6 +9,10 @@ mean, a difference in brightness would stay unchanged while everything else is s
 Flips are done by indexing: see `enhance.data.batches`.
 """
 
+import functools
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,28 +22,33 @@ from enhance.data.batches import Stream, generator_at
 GRAY = (0.2989, 0.587, 0.114)  # torchvision's rgb_to_grayscale
 
 
-def augment(source: Tensor, target: Tensor, config: AugmentConfig, seed: int, step: int) -> tuple[Tensor, Tensor]:
-    """Augment `source` and `target`, (N, 3, H, W) float in [0, 1], by the factors of this seed and step.
+def color_factors(config: AugmentConfig, seed: int, step: int, count: int) -> npt.NDArray[np.float32] | None:
+    """The factors (3, count, 1, 1, 1) of brightness, contrast and saturation for `count` samples of a step.
 
-    Factors are uniform in [1 - strength, 1 + strength]. If all strengths are 0, nothing is drawn and the tensors
-    themselves are returned. One strength does not affect the draws of another. For pictures without partners, call it
-    once for each side: `augment(x, x, ...)`.
+    Factors are uniform in [1 - strength, 1 + strength]. If all strengths are 0, nothing is drawn: None. One strength
+    does not affect the draws of another.
     """
     strengths = (config.brightness, config.contrast, config.saturation)
     # Always three rows: switching one operation on must not change the factors of the others.
     if not any(strengths):
-        return source, target
-    uniform = generator_at(seed, step, stream=Stream.COLOR).uniform(-1, 1, (3, len(source), 1, 1, 1))
-    brightness, contrast, saturation = torch.from_numpy(uniform).to(source)
+        return None
+    uniform = generator_at(seed, step, stream=Stream.COLOR).uniform(-1, 1, (3, count, 1, 1, 1)).astype(np.float32)
+    return 1 + np.array(strengths, np.float32)[:, None, None, None, None] * uniform
+
+
+def augment(source: Tensor, target: Tensor, config: AugmentConfig, factors: Tensor) -> tuple[Tensor, Tensor]:
+    """Augment `source` and `target`, (N, 3, H, W) float in [0, 1], by the `factors` of `color_factors`.
+
+    For pictures without partners, call it once for each side: `augment(x, x, ...)`.
+    """
+    brightness, contrast, saturation = factors
     if config.brightness:
-        factor = 1 + config.brightness * brightness
-        source, target = _blend(source, 0, factor), _blend(target, 0, factor)
+        source, target = _blend(source, 0, brightness), _blend(target, 0, brightness)
     if config.contrast:
-        factor, mean = 1 + config.contrast * contrast, _gray(source).mean((1, 2, 3), keepdim=True)
-        source, target = _blend(source, mean, factor), _blend(target, mean, factor)
+        mean = _gray(source).mean((1, 2, 3), keepdim=True)
+        source, target = _blend(source, mean, contrast), _blend(target, mean, contrast)
     if config.saturation:
-        factor = 1 + config.saturation * saturation
-        source, target = _blend(source, _gray(source), factor), _blend(target, _gray(target), factor)
+        source, target = _blend(source, _gray(source), saturation), _blend(target, _gray(target), saturation)
     return source, target
 
 
@@ -49,4 +58,9 @@ def _blend(images: Tensor, other: Tensor | int, factor: Tensor) -> Tensor:
 
 def _gray(images: Tensor) -> Tensor:
     """(N, 3, H, W) to (N, 1, H, W)."""
-    return (images * images.new_tensor(GRAY)[:, None, None]).sum(1, keepdim=True)
+    return (images * _gray_shares(str(images.device))).sum(1, keepdim=True)
+
+
+@functools.lru_cache  # made once, so that a step copies nothing from the host
+def _gray_shares(device: str) -> Tensor:
+    return torch.tensor(GRAY, device=device)[:, None, None]

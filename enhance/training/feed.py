@@ -6,53 +6,92 @@ from torch import Tensor
 
 from enhance.config import Config, ConfigError
 from enhance.data import PatchStore
-from enhance.data.batches import BatchPlan, Pictures, Stream, batch_plan, gather, generator_at
+from enhance.data.batches import BatchPlan, Pictures, Stream, batch_plan, generator_at
 from enhance.data.storage.store import Pixels
-from enhance.training.augment import augment
+from enhance.training.augment import augment, color_factors
+from enhance.training.pictures import Crops, as_images, train_crops
+from enhance.training.staging import Staged
+
+EVERY = slice(None)
 
 
 class Feed:
     """Crops of the store's pictures: (B, 3, crop_px, crop_px) float32 in [0, 1], in channels-last memory format.
 
-    Raises ConfigError if the pictures are smaller than the configured crop.
+    A step may need several batches. Each has a slot, a name under which `stage_...` prepares it on the host and the
+    method of the same name gives it to the device. Raises ConfigError if the pictures are smaller than the configured
+    crop.
     """
 
-    def __init__(self, data: PatchStore, config: Config, seed: int, device: torch.device) -> None:
+    def __init__(self, data: PatchStore, config: Config, seed: int, staged: Staged) -> None:
         size_px, crop_px = data.train_input.shape[1], config.train.crop_px
         if crop_px > size_px:
             raise ConfigError([f"train.crop_px={crop_px} is larger than the pictures of {data.spec} ({size_px} px)"])
-        self.data, self.config, self.seed, self.device = data, config, seed, device
+        self.data, self.config, self.seed, self.staged = data, config, seed, staged
+        self._crops: dict[tuple[str, int], Crops] = {}
 
-    def pairs(self, step: int, stream: Stream) -> tuple[Tensor, Tensor]:
-        """The inputs and targets of one step, with identical crops, flips and color changes."""
+    def stage_pairs(self, slot: str, step: int, stream: Stream) -> None:
+        """Prepare the pairs of a step."""
         plan = self._plan(step, stream, len(self.data.train_input))
-        source = self._pictures(self.data.train_input, plan)
-        target = self._pictures(self.data.train_target, plan)
-        return augment(source, target, self.config.augment, self.seed, step)
+        for side in ("input", "target"):
+            self._of(side, EVERY).stage(slot, plan)
+        self._stage_colors(slot, step)
 
-    def sides(self, step: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of one step that do not belong together, for rules that train without pairs.
+    def pairs(self, slot: str) -> tuple[Tensor, Tensor]:
+        """Inputs and targets, with identical crops, flips and color changes."""
+        source, target = (self._of(side, EVERY).read(slot) for side in ("input", "target"))
+        return self._augment(slot, source, target)
+
+    def stage_sides(self, slot: str, step: int) -> None:
+        """Prepare inputs and targets of a step that do not belong together, for rules that train without pairs.
 
         From a store of pairs, inputs come from one half and targets from the other, so that an input's true target is
         never shown. Raises ValueError if such a store has only one pair.
         """
-        source, target = self.data.train_input, self.data.train_target
-        if self.data.paired:
-            source, target = source[0::2], target[1::2]
-        if not len(target):
+        inputs, targets = self._halves()
+        counts = [len(range(*part.indices(len(side)))) for side, part in
+                  ((self.data.train_input, inputs), (self.data.train_target, targets))]  # fmt: skip
+        if not counts[1]:
             raise ValueError("training without pairs needs at least 2 training pairs, to take the two sides from")
-        inputs = self._pictures(source, self._plan(step, Stream.GENERATOR, len(source)))
-        targets = self._pictures(target, self._plan(step, Stream.OTHER_SIDE, len(target)))
-        return self._alone(inputs, step), self._alone(targets, step)
+        self._of("input", inputs).stage(slot, self._plan(step, Stream.GENERATOR, counts[0]))
+        self._of("target", targets).stage(slot, self._plan(step, Stream.OTHER_SIDE, counts[1]))
+        self._stage_colors(slot, step)
 
-    def _alone(self, pictures: Tensor, step: int) -> Tensor:
-        """Augment pictures without partners."""
-        return augment(pictures, pictures, self.config.augment, self.seed, step)[0]
+    def sides(self, slot: str) -> tuple[Tensor, Tensor]:
+        """Inputs and targets that do not belong together."""
+        inputs, targets = self._halves()
+        source, target = self._of("input", inputs).read(slot), self._of("target", targets).read(slot)
+        # Each side is augmented alone: the contrast of a picture has nothing to do with that of a stranger.
+        return self._augment(slot, source, source)[0], self._augment(slot, target, target)[0]
 
-    def coins(self, step: int) -> Tensor:
-        """A random bool for each sample of a batch: (B,)."""
+    def stage_coins(self, slot: str, step: int) -> None:
+        """Toss a coin for each sample of a batch."""
         coins = generator_at(self.seed, step, stream=Stream.COIN).integers(0, 2, self.config.train.batch_size, bool)
-        return torch.from_numpy(coins).to(self.device)
+        self.staged.put(f"{slot} coins", coins)
+
+    def coins(self, slot: str) -> Tensor:
+        """A random bool for each sample: (B,)."""
+        return self.staged[f"{slot} coins"]
+
+    def _of(self, side: str, part: slice) -> Crops:
+        key = (side, part.start or 0)
+        if key not in self._crops:
+            self._crops[key] = train_crops(self.data, side, part, self.staged)
+        return self._crops[key]
+
+    def _halves(self) -> tuple[slice, slice]:
+        return (slice(0, None, 2), slice(1, None, 2)) if self.data.paired else (EVERY, EVERY)
+
+    def _stage_colors(self, slot: str, step: int) -> None:
+        factors = color_factors(self.config.augment, self.seed, step, self.config.train.batch_size)
+        if factors is not None:
+            self.staged.put(f"{slot} colors", factors)
+
+    def _augment(self, slot: str, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        augments = self.config.augment
+        if not any((augments.brightness, augments.contrast, augments.saturation)):
+            return source, target
+        return augment(source, target, augments, self.staged[f"{slot} colors"])
 
     def _plan(self, step: int, stream: Stream, count: int) -> BatchPlan:
         train = self.config.train
@@ -67,27 +106,16 @@ class Feed:
             stream=stream,
         )
 
-    def _pictures(self, side: Pictures, plan: BatchPlan) -> Tensor:
-        return to_images(gather(side, plan), self.device)
-
 
 def to_images(pictures: Pictures, device: torch.device | str = "cpu") -> Tensor:
     """(N, H, W, 3) uint8 or uint16 to (N, 3, H, W) float32 in [0, 1], in channels-last memory format."""
-    top = np.iinfo(pictures.dtype).max
-    if pictures.dtype != np.uint8:  # torch supports few operations on wider unsigned integers
-        pictures = pictures.astype(np.float32)
-    return torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float().div_(top)
+    return as_images(torch.from_numpy(np.ascontiguousarray(pictures)).to(device))
 
 
 def to_pixels(images: Tensor) -> Pixels:
     """(N, 3, H, W) float images to (N, H, W, 3) uint8, clipped to [0, 1] and rounded."""
     pixels: Pixels = images.clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return pixels
-
-
-def torch_generator(seed: int, step: int, stream: Stream, device: torch.device) -> torch.Generator:
-    """A generator on `device`, independent for every (stream, seed, step)."""
-    return torch.Generator(device).manual_seed(noise_seed(seed, step, stream))
 
 
 def noise_seed(seed: int, step: int, stream: Stream) -> int:

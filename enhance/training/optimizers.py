@@ -77,14 +77,23 @@ class Optimizer:
         self._parts = _parts(self._parameters, self._kernels, config)
         self._step = 0
         self._lr_factor = 1.0
+        self._shares: dict[str, float] = {}
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the next step; with Muon, Muon's and not AdamW's."""
+        """The learning rate of the next update to be staged; with Muon, Muon's and not AdamW's."""
         return self.config.lr * self._share()
 
-    def step(self) -> Tensor:
-        """Clip the gradients, set the learning rate and update. Returns the total gradient norm before clipping, ().
+    def stage(self, slot: str = "") -> None:
+        """Decide the learning rate of the next update, which `step` takes in this slot; on the host.
+
+        Several updates may be staged before the first of them is taken, each in a slot of its own.
+        """
+        self._shares[slot] = self._share()
+        self._step += 1
+
+    def step(self, slot: str = "") -> Tensor:
+        """Clip the gradients and take the update that was staged. Returns the total gradient norm before clipping, ().
 
         The norm stays on the device, and nothing waits for it. Raises RuntimeError if there is no gradient.
         """
@@ -96,12 +105,10 @@ class Optimizer:
             nn.utils.clip_grads_with_norm_(self._parameters, self.config.clip_norm, norm)
         for kernel in self._kernels:
             kernel.point()
-        share = self._share()
         for optimizer, peak_lr in self._parts:
             for group in optimizer.param_groups:
-                group["lr"] = peak_lr * share
+                group["lr"] = peak_lr * self._shares[slot]
             optimizer.step()
-        self._step += 1
         return norm
 
     def zero_grad(self) -> None:

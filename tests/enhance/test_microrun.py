@@ -193,8 +193,8 @@ def test_an_output_that_goes_flat_is_found_at_the_next_report(demo: PatchStore) 
 
 def test_a_collapse_before_the_first_report_is_one_too(demo: PatchStore, monkeypatch: pytest.MonkeyPatch) -> None:
     micro = MicroRun(config(**HE), 0, demo)
-    train = micro.rule.train_step
-    monkeypatch.setattr(micro.rule, "train_step", lambda step: (train(step), flatten_output(micro))[0])
+    compute = micro.rule.compute
+    monkeypatch.setattr(micro.rule, "compute", lambda: (compute(), flatten_output(micro))[0])
     with pytest.raises(Diverged, match="collapse by step 2"):
         micro.advance(2)
 

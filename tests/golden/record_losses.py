@@ -21,7 +21,7 @@ from enhance.config.nets import NET_CONFIGS
 from enhance.config.optimizers import OPTIMIZER_CONFIGS
 from enhance.data import PatchStore
 from enhance.data.storage.store_writer import StoreWriter, write_store
-from enhance.rules import build_rule
+from enhance.rules import build_rule, train_step
 from enhance.system.processor import cpu_field
 
 FILE = Path(__file__).with_name("losses.json")
@@ -94,7 +94,7 @@ def first_losses(flat: Flat, store: PatchStore) -> list[float]:
     """The weighted total of the generator's loss at each of the first `STEPS` steps, on one thread of the CPU."""
     torch.set_num_threads(1)
     rule = build_rule(from_flat(flat), 0, store, torch.device("cpu"))
-    return [float(rule.train_step(step).total) for step in range(STEPS)]
+    return [float(train_step(rule, step).total) for step in range(STEPS)]
 
 
 def machine_kind() -> str:

@@ -9,13 +9,15 @@ from torch import Tensor, nn
 
 from enhance.config import ConfigError
 from enhance.data import PatchStore
+from enhance.data.batches import Stream, generator_at
 from enhance.microrun import MicroRun
 from enhance.nets.curve import Curve
-from enhance.rules import build_rule
+from enhance.rules import build_rule, train_step
 from enhance.rules.cycle import Cycle
 from enhance.rules.paired import Adversarial, Supervised
 from enhance.rules.phased import Phased
 from enhance.rules.pool import Pool
+from enhance.training.staging import Staged
 from tests.enhance.small_configs import config_of
 
 SMALL = {
@@ -60,12 +62,13 @@ def test_generator_and_critic_learn_in_turns_and_leave_each_other_alone(demo: Pa
 
     game.descend = watched  # type: ignore[method-assign,assignment]
     generator, before = weights(game.net), weights(critic)
-    stats = game.train_step(0)
+    stats = train_step(game, 0)
     assert seen == [True]  # the generator's step moved no weight of the critic
     assert not same(generator, game.net)
     assert not same(before, critic)
     generator = weights(game.net)
-    game._critic_step()
+    game._stage_critic("critic 0")
+    game._critic_step("critic 0")
     assert same(generator, game.net)  # and the critic's none of the generator
     assert {"pixel", "adversarial"} == set(stats.terms)
     assert {"critic_loss", "critic_accuracy", "critic_grad_norm"} <= set(stats.signals)
@@ -75,7 +78,7 @@ def test_generator_and_critic_learn_in_turns_and_leave_each_other_alone(demo: Pa
 @pytest.mark.parametrize("weight", [0.5, 1.0, 5.0])
 def test_the_adversarial_weight_is_the_configured_one(demo: PatchStore, weight: float) -> None:
     """The EnhanceGAN re-implementation weighed the term with 1.0, whatever its configuration said."""
-    stats = rule(demo, loss__pixel=3.0, loss__adversarial=weight).train_step(0)  # type: ignore[attr-defined]
+    stats = train_step(rule(demo, loss__pixel=3.0, loss__adversarial=weight), 0)  # type: ignore[attr-defined]
     expected = 3.0 * stats.terms["pixel"] + weight * stats.terms["adversarial"]
     torch.testing.assert_close(stats.total, expected)
     assert stats.size >= stats.total.abs() - 1e-6
@@ -85,7 +88,7 @@ def test_critic_steps_and_pretraining_are_counted(demo: PatchStore) -> None:
     game = rule(demo, loss__adversarial=1.0, adversarial__critic_steps=3, adversarial__pretrain_steps=4)
     assert isinstance(game, Adversarial)
     for step in range(2):
-        game.train_step(step)
+        train_step(game, step)
     assert game.adversary.updates == 4 + 2 * 3
 
 
@@ -94,9 +97,9 @@ def test_each_critic_update_sees_a_batch_of_its_own(demo: PatchStore) -> None:
     assert isinstance(game, Adversarial)
     seen: list[Tensor] = []
     original = game.adversary.learn
-    game.adversary.learn = lambda real, *rest: seen.append(real.clone()) or original(real, *rest)  # type: ignore[method-assign,func-returns-value]
+    game.adversary.learn = lambda slot, real, *rest: seen.append(real.clone()) or original(slot, real, *rest)  # type: ignore[method-assign,func-returns-value]
     for step in range(2):
-        game.train_step(step)
+        train_step(game, step)
     assert len(seen) == 5
     assert all(not torch.equal(a, b) for i, a in enumerate(seen) for b in seen[:i])
 
@@ -106,7 +109,7 @@ def test_a_conditional_critic_is_shown_the_input(demo: PatchStore) -> None:
     assert isinstance(game, Adversarial)
     first = next(m for m in game.adversary.critic.modules() if isinstance(m, nn.Conv2d))
     assert first.in_channels == 6
-    game.train_step(0)
+    train_step(game, 0)
     assert first.weight.grad is not None
     assert first.weight.grad[:, :3].abs().sum() > 0
     assert first.weight.grad[:, 3:].abs().sum() > 0
@@ -115,7 +118,7 @@ def test_a_conditional_critic_is_shown_the_input(demo: PatchStore) -> None:
 def test_clipped_weights_stay_clipped(demo: PatchStore) -> None:
     game = rule(demo, loss__adversarial=1.0, adversarial__objective="wasserstein", adversarial__clip=0.005)
     assert isinstance(game, Adversarial)
-    game.train_step(0)
+    train_step(game, 0)
     assert all(p.abs().max() <= 0.005 for p in game.adversary.critic.parameters())
 
 
@@ -134,17 +137,17 @@ def test_each_phase_goes_on_from_the_weights_of_the_one_before(demo: PatchStore)
     assert isinstance(phased.net, Curve)
     assert isinstance(phased.rule, Adversarial)
     head, critic = weights(phased.net.block), weights(phased.rule.adversary.critic)
-    stats = [phased.train_step(step) for step in range(4)]
+    stats = [train_step(phased, step) for step in range(4)]
     assert same(head, phased.net.block)  # phase 1: the base alone
     assert same(critic, phased.rule.adversary.critic)
     base = weights(phased.net.base)
     assert not phased.net.enabled
-    stats += [phased.train_step(4)]
+    stats += [train_step(phased, 4)]
     assert phased.net.enabled
     moved = max(float((a - b).abs().max()) for a, b in zip(base, weights(phased.net.base), strict=True))
     assert 0 < moved < 0.01  # phase 2 begins where phase 1 ended, one step further
     assert not same(head, phased.net.block)
-    stats += [phased.train_step(step) for step in range(5, 12)]
+    stats += [train_step(phased, step) for step in range(5, 12)]
     assert not same(critic, phased.rule.adversary.critic)  # phase 3
     assert ["adversarial" in step.terms for step in stats] == [False] * 8 + [True] * 4
     assert ["critic_loss" in step.signals for step in stats] == [False] * 8 + [True] * 4
@@ -155,7 +158,7 @@ def test_phases_weigh_as_configured(demo: PatchStore) -> None:
     phased = rule(demo, **PHASES)
     assert isinstance(phased, Phased)
     for step in range(12):
-        stats = phased.train_step(step)
+        stats = train_step(phased, step)
         content = 100.0 if step < 8 else 10.0
         expected = 100.0 * stats.terms["pixel"] + content * stats.terms["content"]
         if step >= 8:
@@ -168,7 +171,7 @@ def test_the_optimizer_starts_afresh_with_each_phase_and_lower(demo: PatchStore)
     assert isinstance(phased, Phased)
     rates = []
     for step in range(12):
-        phased.train_step(step)
+        train_step(phased, step)
         rates.append(phased.optimizer.learning_rate)
     assert rates == pytest.approx([1e-3] * 4 + [5e-4] * 4 + [2.5e-4] * 4)
 
@@ -178,7 +181,7 @@ def test_a_phase_at_1_never_comes(demo: PatchStore) -> None:
     assert isinstance(phased, Phased)
     assert type(phased.rule) is Supervised
     head = weights(phased.net.block)
-    stats = [phased.train_step(step) for step in range(12)]
+    stats = [train_step(phased, step) for step in range(12)]
     assert same(head, phased.net.block)
     assert {name for step in stats for name in (*step.terms, *step.signals)} == {"pixel", "content"}
 
@@ -188,7 +191,7 @@ def test_with_both_at_0_everything_is_trained_at_once(demo: PatchStore) -> None:
     phased, paired = rule(demo, **at_once), rule(demo, **{**at_once, "train__rule": "paired"})
     assert isinstance(phased, Phased)
     for step in range(3):
-        assert phased.train_step(step).total == paired.train_step(step).total
+        assert train_step(phased, step).total == train_step(paired, step).total
     assert same(weights(paired.net), phased.net)  # type: ignore[attr-defined]
 
 
@@ -247,7 +250,7 @@ def test_both_generators_and_both_critics_learn(demo: PatchStore) -> None:
     assert isinstance(cycle, Cycle)
     parts = [*cycle.nets.values(), *(judge.critic for judge in cycle.judges.values())]
     before = [weights(part) for part in parts]
-    stats = cycle.train_step(0)
+    stats = train_step(cycle, 0)
     assert not any(same(was, part) for was, part in zip(before, parts, strict=True))
     assert set(stats.terms) == {"tv", "adversarial", "cycle", "identity"}
     assert {"critic_loss", "critic_back_loss"} <= set(stats.signals)
@@ -262,6 +265,11 @@ def test_the_two_generators_and_critics_begin_differently(demo: PatchStore) -> N
     assert not same(weights(cycle.judges["critic"].critic), cycle.judges["critic_back"].critic)
 
 
+def sides_of(cycle: Cycle, step: int) -> tuple[Tensor, Tensor]:
+    cycle.feed.stage_sides("turn 0", step)
+    return cycle.feed.sides("turn 0")
+
+
 def test_no_input_ever_meets_its_own_target(demo: PatchStore) -> None:
     """What makes PSNR against the truth a fair judgement of an unpaired network."""
     cycle = rule(demo, **CYCLE, train__crop_px=100, augment__flips=False)
@@ -271,7 +279,7 @@ def test_no_input_ever_meets_its_own_target(demo: PatchStore) -> None:
     other = {bytes(p.tobytes()): i for i, p in enumerate(demo.train_target)}
     for step in range(60):
         phone, good = (
-            (side.permute(0, 2, 3, 1) * 255).round().byte().contiguous().numpy() for side in cycle.feed.sides(step)
+            (side.permute(0, 2, 3, 1) * 255).round().byte().contiguous().numpy() for side in sides_of(cycle, step)
         )
         inputs |= {index[p.tobytes()] for p in phone}
         targets |= {other[p.tobytes()] for p in good}
@@ -303,29 +311,60 @@ def pictures(*values: int) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
 
 
+def new_pool(size: int, seed: int = 0) -> Pool:
+    return Pool(size, seed, Staged(torch.device("cpu")))
+
+
+def exchanged(pool: Pool, made: Tensor, batch: int) -> Tensor:
+    # A slot for each size of batch: a step's batches keep their shape.
+    slot = f"of {len(made)}"
+    pool.stage(slot, batch, len(made))
+    return pool.exchange(slot, made)
+
+
 def test_a_pool_shows_the_present_until_it_is_full_and_then_the_past_half_of_the_time() -> None:
-    pool = Pool(4, seed=0)
-    assert torch.equal(pool.exchange(pictures(0, 1, 2, 3), 0), pictures(0, 1, 2, 3))
-    shown = torch.cat([pool.exchange(pictures(10 + batch), batch) for batch in range(1, 400)])[:, 0, 0, 0].tolist()
+    pool = new_pool(4)
+    assert torch.equal(exchanged(pool, pictures(0, 1, 2, 3), 0), pictures(0, 1, 2, 3))
+    shown = torch.cat([exchanged(pool, pictures(10 + batch), batch) for batch in range(1, 400)])[:, 0, 0, 0].tolist()
     past = [value != 10 + batch for batch, value in enumerate(shown, 1)]
     assert 0.4 < sum(past) / len(past) < 0.6
-    assert len(pool.pictures) == 4
+    assert pool.held == 4
     swapped = [value for value, was in zip(shown, past, strict=True) if was]
     assert len(set(swapped)) == len(swapped)  # what has been shown from the pool has left it
 
 
+def test_a_pool_does_what_a_list_of_pictures_would() -> None:
+    """Also where a batch is larger than the pool, so that its own pictures push each other out."""
+    pool, held = new_pool(3, seed=2), []
+    for batch in range(200):
+        made = [5 * batch + place for place in range(5)]
+        random = generator_at(2, batch, stream=Stream.POOL)
+        swapped, places = random.random(5) < 0.5, random.integers(3, size=5)
+        expected = []
+        for value, swap, place in zip(made, swapped, places, strict=True):
+            if len(held) < 3:
+                held.append(value)
+                expected.append(value)
+            elif swap:
+                expected.append(held[place])
+                held[place] = value
+            else:
+                expected.append(value)
+        assert exchanged(pool, pictures(*made), batch)[:, 0, 0, 0].tolist() == expected
+
+
 def test_an_empty_pool_shows_the_present() -> None:
-    assert torch.equal(Pool(0, seed=0).exchange(pictures(7, 8), 0), pictures(7, 8))
+    assert torch.equal(exchanged(new_pool(0), pictures(7, 8), 0), pictures(7, 8))
 
 
 def test_a_pool_goes_on_where_it_was(tmp_path: Path) -> None:
-    pool = Pool(3, seed=1)
+    pool = new_pool(3, seed=1)
     for batch in range(5):
-        pool.exchange(pictures(batch, batch + 100), batch)
+        exchanged(pool, pictures(batch, batch + 100), batch)
     torch.save(pool.state_dict(), tmp_path / "pool.pt")
-    again = Pool(3, seed=1)
+    again = new_pool(3, seed=1)
     again.load_state_dict(torch.load(tmp_path / "pool.pt", weights_only=True))
     assert all(
-        torch.equal(pool.exchange(pictures(batch), batch), again.exchange(pictures(batch), batch))
+        torch.equal(exchanged(pool, pictures(batch), batch), exchanged(again, pictures(batch), batch))
         for batch in range(5, 30)
     )

@@ -11,7 +11,8 @@ from torchvision.transforms import functional as TF
 from enhance.config.training import AugmentConfig
 from enhance.data.batches import Stream, generator_at
 from enhance.training import augment as module
-from enhance.training.augment import augment
+from enhance.training.augment import augment as augmented
+from enhance.training.augment import color_factors
 
 torch.set_num_threads(1)
 ALL = AugmentConfig(brightness=0.4, contrast=0.5, saturation=0.9)
@@ -20,6 +21,11 @@ STRENGTHS = ("brightness", "contrast", "saturation")
 
 def pictures(seed: int, count: int = 6) -> Tensor:
     return torch.rand(count, 3, 5, 7, generator=torch.Generator().manual_seed(seed))
+
+
+def augment(source: Tensor, target: Tensor, config: AugmentConfig, seed: int, step: int) -> tuple[Tensor, Tensor]:
+    drawn = color_factors(config, seed, step, len(source))
+    return (source, target) if drawn is None else augmented(source, target, config, torch.from_numpy(drawn))
 
 
 def factors(config: AugmentConfig, seed: int, step: int, count: int = 6) -> np.ndarray:

@@ -29,6 +29,11 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def shares(number: int = 2, seed: int = 0) -> Tensor:
+    """A random number in [0, 1) for each sample, (number, 1, 1, 1), as a gradient penalty takes them."""
+    return torch.rand(number, 1, 1, 1, generator=seeded(seed))
+
+
 def scores(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64)
 

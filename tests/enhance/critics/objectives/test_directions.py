@@ -6,7 +6,7 @@ import torch
 from enhance.config.adversaries import DPEDCriticConfig, PatchCriticConfig
 from enhance.critics import build_critic
 from enhance.critics.objectives import build_objective
-from tests.enhance.critics.objectives.games import CONFIGS, every_objective, images, seeded, steep
+from tests.enhance.critics.objectives.games import CONFIGS, every_objective, images, shares, steep
 
 
 @every_objective
@@ -43,7 +43,7 @@ def test_the_critics_step_leaves_the_generator_alone(name: str) -> None:
     gain = torch.ones((), requires_grad=True)
     real, enhanced = images(12, seed=1), images(12) * gain
     loss = objective.critic_loss(critic(real), critic(enhanced.detach()))
-    penalty = objective.penalty(critic, real, enhanced, None, seeded())  # detaches by itself
+    penalty = objective.penalty(critic, real, enhanced, None, shares(len(real)))  # detaches by itself
     (loss if penalty is None else loss + penalty).backward()
     assert gain.grad is None
     assert any(parameter.grad.ne(0).any() for parameter in critic.parameters())

@@ -45,7 +45,8 @@ def taught(
     for _ in range(steps):
         on_real, on_enhanced = critic(real, inputs), critic(enhanced, inputs)
         loss = objective.critic_loss(on_real, on_enhanced)
-        penalty = objective.penalty(critic, real, enhanced, inputs, generator)
+        random = torch.rand(len(real), 1, 1, 1, generator=generator)
+        penalty = objective.penalty(critic, real, enhanced, inputs, random)
         loss = loss if penalty is None else loss + penalty
         losses.append(loss.item())
         accuracies.append(objective.accuracy(torch.cat([on_real, on_enhanced]), is_real).item())

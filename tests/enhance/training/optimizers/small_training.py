@@ -25,13 +25,19 @@ def loss_of(net: nn.Module, step: int) -> Tensor:
     return (net(images) - 0.8 * images).square().mean()
 
 
+def update(optimizer: Optimizer) -> Tensor:
+    """Stage an update and take it. Returns the norm of the gradient."""
+    optimizer.stage()
+    return optimizer.step()
+
+
 def train(net: nn.Module, optimizer: Optimizer, start: int, stop: int) -> list[float]:
     losses = []
     for step in range(start, stop):
         optimizer.zero_grad()
         loss = loss_of(net, step)
         loss.backward()
-        optimizer.step()
+        update(optimizer)
         losses.append(float(loss.detach()))
     return losses
 

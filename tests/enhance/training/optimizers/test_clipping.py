@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from enhance.config.optimizers import AdamConfig, SGDConfig
 from enhance.training.optimizers import Optimizer
-from tests.enhance.training.optimizers.small_training import STEPS, loss_of, same, small_net
+from tests.enhance.training.optimizers.small_training import STEPS, loss_of, same, small_net, update
 
 
 def backward_of_two() -> tuple[list[nn.Module], list[Tensor], float]:
@@ -25,7 +25,7 @@ def test_gradients_are_scaled_to_the_total_norm_of_all_modules(share: float) -> 
     nets, grads, norm = backward_of_two()
     optimizer = Optimizer(nets, SGDConfig(lr=1.0, momentum=0.0, clip_norm=share * norm), STEPS)
     before = [p.detach().clone() for net in nets for p in net.parameters()]
-    returned = optimizer.step()
+    returned = update(optimizer)
     assert returned.shape == ()
     assert not returned.requires_grad
     assert float(returned) == pytest.approx(norm, rel=1e-5)
@@ -36,5 +36,5 @@ def test_gradients_are_scaled_to_the_total_norm_of_all_modules(share: float) -> 
 
 def test_without_clipping_the_norm_is_told_and_nothing_scaled() -> None:
     nets, grads, norm = backward_of_two()
-    assert float(Optimizer(nets, AdamConfig(), STEPS).step()) == pytest.approx(norm, rel=1e-5)
+    assert float(update(Optimizer(nets, AdamConfig(), STEPS))) == pytest.approx(norm, rel=1e-5)
     assert same(grads, [p.grad for net in nets for p in net.parameters()])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from enhance.config.optimizers import MuonConfig
 from enhance.nets.layers import conv
 from enhance.training.optimizers import Optimizer
-from tests.enhance.training.optimizers.small_training import STEPS, same, weights
+from tests.enhance.training.optimizers.small_training import STEPS, same, update, weights
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
@@ -55,15 +55,15 @@ def test_muon_orthogonalises_the_momentum_of_hidden_kernels(memory_format: torch
     for step in range(3):
         give_gradients(net, step)
         before = {name: getattr(net, name).weight.detach().clone() for name in HIDDEN}
-        optimizer.step()
+        update(optimizer)
         for name in HIDDEN:
             kernel = getattr(net, name).weight
             rows = len(kernel)
             gradient = kernel.grad.reshape(rows, -1)
             momenta[name] = 0.8 * momenta[name] + 0.2 * gradient
-            update = orthogonalised(0.2 * gradient + 0.8 * momenta[name])
-            update = update * math.sqrt(max(1, rows / gradient.shape[1]))
-            expected = (1 - 0.1 * 0.5) * before[name].reshape(rows, -1) - 0.1 * update.float()
+            change = orthogonalised(0.2 * gradient + 0.8 * momenta[name])
+            change = change * math.sqrt(max(1, rows / gradient.shape[1]))
+            expected = (1 - 0.1 * 0.5) * before[name].reshape(rows, -1) - 0.1 * change.float()
             # bfloat16 has 8 bits: a few parts in a hundred of an update of size lr
             torch.testing.assert_close(kernel.detach().reshape(rows, -1), expected, rtol=0, atol=0.1 * 0.03)
 
@@ -72,7 +72,7 @@ def test_what_muon_does_to_a_kernel_has_singular_values_around_one() -> None:
     net = Layers()
     give_gradients(net, 0)
     before = net.plain.weight.detach().clone()
-    Optimizer(net, MuonConfig(lr=0.1), STEPS).step()
+    update(Optimizer(net, MuonConfig(lr=0.1), STEPS))
     values = torch.linalg.svdvals((before - net.plain.weight.detach()).flatten(1) / 0.1)
     assert 0.6 < float(values.min()) <= float(values.max()) < 1.3
 
@@ -87,7 +87,7 @@ def test_muon_leaves_everything_else_to_adamw() -> None:
     for step in range(3):
         for module in (net, twin):
             give_gradients(module, step)
-        optimizer.step()
+        update(optimizer)
         adamw.step()
     assert all(torch.equal(net.get_parameter(n), twin.get_parameter(n)) for n in rest)
     assert not any(torch.equal(net.get_parameter(f"{n}.weight"), twin.get_parameter(f"{n}.weight")) for n in HIDDEN)
@@ -100,7 +100,7 @@ def test_muon_follows_a_kernel_to_new_memory() -> None:
         parameter.data = parameter.data.clone()
     for module, optimizer in zip((net, moved), optimizers, strict=True):
         give_gradients(module, 0)
-        optimizer.step()
+        update(optimizer)
     assert same(weights(net), weights(moved))
 
 

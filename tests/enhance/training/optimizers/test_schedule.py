@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR
 
 from enhance.config.optimizers import AdamConfig, SGDConfig
 from enhance.training.optimizers import Optimizer, learning_rate_at
+from tests.enhance.training.optimizers.small_training import update
 
 
 @pytest.mark.parametrize(
@@ -84,5 +85,5 @@ def test_every_update_is_made_with_the_rate_of_its_step() -> None:
         before = float(layer.weight.detach())
         assert optimizer.learning_rate == learning_rate_at(config, 8, step)
         layer.weight.grad = torch.ones_like(layer.weight)
-        optimizer.step()
+        update(optimizer)
         assert before - float(layer.weight.detach()) == pytest.approx(learning_rate_at(config, 8, step))

@@ -54,15 +54,15 @@ def test_a_trial_that_hangs_ends_and_taints_the_worker(
     worker = Worker(demo.path, "cpu", timeout_s=600)
     assert advanced(worker, assignment(PIXEL)).ending == ""
     assert worker._run is not None
-    train = worker._run.rule.train_step
+    stage = worker._run.rule.stage
 
-    def hanging(step: int) -> object:
+    def hanging(step: int) -> None:
         if step == 3:
             hangs.set()
             release.wait()
-        return train(step)
+        stage(step)
 
-    monkeypatch.setattr(worker._run.rule, "train_step", hanging)
+    monkeypatch.setattr(worker._run.rule, "stage", hanging)
     said = worker.advance()
     assert said.ending == "failed"
     assert said.reason.startswith("timeout: no progress for 600 s (step 3) (at ")

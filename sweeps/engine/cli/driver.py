@@ -210,7 +210,7 @@ def _prior_results(past: Location, sweep: Sweep, store: PatchStore, console: Con
 
     found = history(past, sweep, store.fingerprint)
     refused = "".join(f"; not used: {count} trials, {reason}" for reason, count in found.refused.items())
-    console.print(f"warm start from {past}: {len(found.known)} configurations{refused}", style="dim", highlight=False)
+    console.print(f"warm start from {past}: {len(found.known)} configurations{refused}", style="dim")
     return list(found.known)
 
 

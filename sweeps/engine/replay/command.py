@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m sweeps.eng
         if options.json:
             sys.stdout.write(error_text(str(error), _kind_of(error)) + "\n")
         else:
-            console.print(str(error), style="red", highlight=False, soft_wrap=True)
+            console.print(str(error), style="red", soft_wrap=True)
         return 2
     return 0
 
@@ -217,16 +217,16 @@ def _keep(run: Location, rows: Sequence[Row], console: Console) -> Location:
     except OSError as error:
         raise RecordingError(f"the outcomes could not be kept in {run}: {error.strerror or error}") from error
     for line in (f"kept: {kept}", f"next: {analysis_command()} stopping {shell_words(run)}"):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     return kept
 
 
 def _say_what(recording: Recording, console: Console) -> None:
     points = _points(recording) or "too many to count"
     curves = f"{len(recording.curves)} curves of {recording.steps} steps"
-    console.print(f"{curves}; points of their space: {points}", highlight=False)
+    console.print(f"{curves}; points of their space: {points}")
     for reason, count in recording.unused.items():
-        console.print(f"not used: {count} trials {reason}", style="yellow", highlight=False)
+        console.print(f"not used: {count} trials {reason}", style="yellow")
 
 
 def _play(recording: Recording, volume: Volume, arm: Arm, seed: int, options: argparse.Namespace) -> Outcome:

@@ -24,8 +24,8 @@ def _stability(ledger: Ledger, console: Console) -> None:
     found = study([ledger])
     console.print(divergence_table(found.divergence))
     for line in found.onsets:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"\n{found.score} over seeds (95 % intervals)", markup=False, highlight=False)
+        console.print(line, soft_wrap=True)
+    console.print(f"\n{found.score} over seeds (95 % intervals)")
     console.print(spreads_table(found.spreads, found.objective.metric))
 
 
@@ -34,7 +34,7 @@ def _ablation(ledger: Ledger, console: Console) -> None:
     frame = ablation(ledger)
     first = frame["metric"] == frame["metric"].iloc[0]
     console.print(ablation_table(frame[first & (frame["kind"] != "interaction")]))
-    console.print("\n".join(legend_lines(ledger, frame)), markup=False, highlight=False, soft_wrap=True)
+    console.print("\n".join(legend_lines(ledger, frame)), soft_wrap=True)
 
 
 _ANSWERS: dict[str, Callable[[Ledger, Console], None]] = {

@@ -26,7 +26,7 @@ BEST = 5
 
 def aside(console: Console, style: str = "dim") -> Callable[[str], None]:
     """A function that prints a sentence above the table: about the data, the machines, the measurements."""
-    return lambda sentence: console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=True)
+    return lambda sentence: console.print(sentence, style=style, soft_wrap=True)
 
 
 class Board:
@@ -81,7 +81,7 @@ class Board:
         line = self.line()
         if line != self._said or now - self._said_at >= SAME_LINE_S:
             self._said, self._said_at = line, now
-            self.console.print(f"[{self._clock()}] {line}", highlight=False, markup=False, soft_wrap=True)
+            self.console.print(f"[{self._clock()}] {line}", soft_wrap=True)
 
     # --- what is drawn -------------------------------------------------------------------------------------------
 

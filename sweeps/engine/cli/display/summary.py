@@ -27,7 +27,7 @@ def print_summary(run: Location, answered_by: str, notes: Sequence[str], console
     """
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True, markup=False)
+        console.print(text, soft_wrap=True)
 
     try:
         ledger = load(run)

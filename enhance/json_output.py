@@ -57,7 +57,7 @@ def error_text(message: str, kind: str) -> str:
 def plain(value: object) -> Any:
     """`value` as JSON can hold it, with all digits: times in ISO 8601, paths as texts, None for NaN and infinity.
 
-    Raises TypeError for a type that nobody thought of.
+    Raises TypeError for any other type.
     """
     # First, because most of numpy's scalars are no instances of Python's types.
     if isinstance(value, np.generic):

@@ -99,7 +99,7 @@ def from_flat(values: Mapping[str, Scalar]) -> Config:
     Raises ConfigError listing every problem: unknown names (with the nearest known ones), wrong types, values outside
     their domain. Whether the parts are compatible is checked separately, by `enhance.config.conflicts`.
     """
-    # An unknown variant raises right here, alone: without it nobody knows which other names exist.
+    # An unknown variant raises right here, alone: without it, the other names cannot be checked.
     known = domains(values)
     problems = [unknown_leaf(name, known) for name in values if name not in known]
     problems += [p for name, v in values.items() if name in known and (p := known[name].problem(name, v))]

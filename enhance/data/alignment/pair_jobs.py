@@ -100,7 +100,7 @@ def _align(job: Job) -> tuple[Pixels, Pixels, Report]:
 
 def write_result(path: Path, inputs: Pixels, targets: Pixels, report: Report) -> None:
     """Save a result at `path`, preceded by its sha256. The file appears complete or not at all."""
-    # In memory first, because the digest stands before what it covers.
+    # In memory first, because the digest precedes what it covers.
     file = io.BytesIO()
     np.savez(file, inputs=inputs, targets=targets, report=np.array(json.dumps(report)))
     raw = file.getvalue()

@@ -85,7 +85,7 @@ class Hdr:
     def pack(self, writer: StoreWriter, progress: Callable[[str], None]) -> dict[str, Any]:
         """Add all usable pairs. Raises DataError if too many had to be left out, or OpenCV is not installed."""
         scenes, excluded, changed, seen = self._scenes(), Tally(), Tally(), dict[str, str]()
-        # `find` has made sure of two scenes, so one is left for training.
+        # `find` has checked that there are two scenes, so at least one is left for training.
         val_count = max(1, round(len(scenes) * VAL_SHARE))
         with strict_pillow():
             for done, number in enumerate(scenes):

@@ -1,6 +1,6 @@
 """Pairs made from photographs, wherever they come from, by degrading them.
 
-Training and validation never share a pixel, nor one that influenced both.
+Training and validation share no pixel, and no pixel of a photograph influences both.
 """
 
 import dataclasses

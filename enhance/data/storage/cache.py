@@ -61,7 +61,7 @@ def open_or_pack(source: Source, cache: Path | None, progress: Progress) -> Patc
     """Open and verify the store of `source`; pack it first if there is none or it is damaged.
 
     Any number of processes may call this at once: one packs, the others wait. The kernel releases the lock when its
-    process dies, so a killed one blocks nobody.
+    process dies, so a killed process blocks no other.
     """
     folder = cache_folder(cache)
     key = _key(source)

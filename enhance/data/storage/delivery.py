@@ -97,7 +97,7 @@ def _fetch(path: Path, transfer: StoreTransfer, fetch: Callable[[int], bytes]) -
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    # Opened anew, because a store knows its path, and pickles as that.
+    # Reopened under its final name: a store holds its path, and pickles as it.
     return PatchStore.open(path)
 
 

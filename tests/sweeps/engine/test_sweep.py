@@ -54,7 +54,7 @@ def test_the_budget_is_part_of_the_configuration() -> None:
 
 
 def test_a_loss_cannot_be_an_objective() -> None:
-    """Paper 000 compared the slopes of sums that its configurations weighed differently: they have no common unit."""
+    """Sums that configurations weigh differently have no common unit, so comparing them would mean nothing."""
     for loss in ("loss.total", "loss_total", "pixel"):
         with pytest.raises(SweepError, match=f"unknown objective '{loss}'; choose from psnr_db"):
             small_sweep(objectives=(loss,))

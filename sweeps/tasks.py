@@ -39,6 +39,7 @@ PHONE = Sweep(
     question="Phone to DSLR: what do a color loss and a clipped Wasserstein critic add to L1?",
     found="19.51 dB and SSIM .821, below the untouched Sony's 22.92 and .875 (its pairs are not aligned)",
     # The paper gives no weight for L1 here; with 1000 the color term is about as large.
+    degradations=("camera",),
     space={**NETS, "loss.color": Choice(0.0, 1000.0), "loss.adversarial": Choice(0.0, 1.0)},
     design=Grid(),
     fixed={**PIX2PIX, "adversarial.objective": "wasserstein"},
@@ -56,6 +57,7 @@ DEBLUR = replace(
     question="Deblurring: what do a perceptual loss and a BCE critic add to L1?",
     found="20.32 dB and SSIM .860, where the blurred input has 22.68 and .703",
     data="deblur:demo",
+    degradations=("blur",),
     space={**NETS, "loss.content": Choice(0.0, 1.0), "loss.adversarial": Choice(0.0, 1.0)},
     fixed={**PIX2PIX, "critic.norm": "batch", "loss.content_layer": "relu2_2", "augment.contrast": 0.1},
     full=Budget(trials=8, steps=140_000, rungs=3),  # 400 epochs of 2800 pairs in batches of 8
@@ -67,6 +69,7 @@ HDR = replace(
     question="LDR to HDR: what does a BCE critic add to L1?",
     found="23.94 dB and SSIM .902, where the untouched input has 19.10 and .864",
     data="exposures:demo",  # the paper's data: --data hdr:DIR
+    degradations=("exposure",),
     space={**NETS, "loss.adversarial": Choice(0.0, 0.1, 1.0)},
     fixed=PIX2PIX,
     budget=Budget(trials=6, steps=200, rungs=2, seeds=2),

@@ -7,13 +7,13 @@ builds a network, and often without one.
 from collections.abc import Callable
 from pathlib import Path
 
-from enhance.data.kinds import KINDS, Kind, source_of
+from enhance.data.kinds import DEGRADATIONS, KINDS, Kind, kind_of, source_of
 from enhance.data.sources.pairs import Pairs
 from enhance.data.storage.cache import open_or_pack
 from enhance.data.storage.errors import DataError
 from enhance.data.storage.store import PatchStore
 
-__all__ = ["KINDS", "DataError", "Kind", "PatchStore", "check_spec", "open_data"]
+__all__ = ["DEGRADATIONS", "KINDS", "DataError", "Kind", "PatchStore", "check_spec", "kind_of", "open_data"]
 
 
 def open_data(spec: str, *, cache: Path | None = None, progress: Callable[[str], None] | None = None) -> PatchStore:

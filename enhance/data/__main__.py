@@ -80,7 +80,13 @@ def _numbers(store: PatchStore, spent_s: float, picture: Path | None) -> dict[st
 
 def _kind_records() -> list[dict[str, object]]:
     return [
-        {"kind": name, "form": kind.form, "description": kind.line, "patch_px": kind.patch_px}
+        {
+            "kind": name,
+            "form": kind.form,
+            "description": kind.line,
+            "degradation": kind.degradation,
+            "patch_px": kind.patch_px,
+        }
         for name, kind in KINDS.items()
     ]
 

@@ -18,6 +18,13 @@ from enhance.data.storage.errors import DataError
 
 MIN_PX, MAX_PX = 16, 1024
 
+DEGRADATIONS = {
+    "camera": "a phone's camera",
+    "blur": "a blur",
+    "exposure": "a smaller dynamic range",
+}
+"""What may make the inputs worse than their targets: a task is to undo one of these."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
@@ -25,15 +32,18 @@ class Kind:
 
     form: the syntax of its spec. line: a description. example: a spec. build: makes the source from the text after the
     colon ("" without one) and the patch size in px (0 if it is fixed); raises DataError.
-    patch_px: the default patch size; None if it cannot be chosen, for the reason in `fixed`.
+    degradation: which of DEGRADATIONS the inputs show. paired: whether an input has a target. patch_px: the default
+    patch size; None if it cannot be chosen, for the reason in `fixed`.
     """
 
     form: str
+    degradation: str
     line: str
     example: str
     build: Callable[[str, int], Source]
     patch_px: int | None = None
     fixed: str = ""
+    paired: bool = True
 
 
 def source_of(spec: str) -> Source:
@@ -42,6 +52,17 @@ def source_of(spec: str) -> Source:
     Only digits after the last @ are a size. For a folder whose name itself ends in @ and digits, add a slash; for one
     that is named demo, write ./demo.
     """
+    kind, where, patch_px = _read(spec)
+    return kind.build(where, _patch_px(spec, kind, patch_px))
+
+
+def kind_of(spec: str) -> Kind:
+    """The kind of data that `spec` names. Raises DataError if there is none; the folder may be missing."""
+    return _read(spec)[0]
+
+
+def _read(spec: str) -> tuple[Kind, str, str | None]:
+    """The kind, the text after its colon and that after the last @. Raises DataError."""
     # DOTALL, because a folder's name may contain a line break.
     found = re.fullmatch(r"(.*?)(?:@(\d+))?", spec, re.DOTALL)
     assert found  # the pattern matches everything
@@ -50,7 +71,7 @@ def source_of(spec: str) -> Source:
     # A kind with a colon in its form needs something after it; the others take none.
     if kind is None or bool(colon) != (":" in kind.form) or bool(colon) != bool(where):
         raise DataError(f"data={spec!r} is not a choice; choose from {_forms()}; for example {_example(kind)}")
-    return kind.build(where, _patch_px(spec, kind, found[2]))
+    return kind, where, found[2]
 
 
 def _patch_px(spec: str, kind: Kind, given: str | None) -> int:
@@ -83,6 +104,7 @@ def _photograph_pairs(kind: str, photographs: Photographs, degradation: Degradat
 KINDS = {
     "demo": Kind(
         form="demo[@PX]",
+        degradation="camera",
         line="the photographs bundled with scikit-image, paired with what a simulated phone makes of them",
         example="demo",
         patch_px=Cut().patch_px,
@@ -90,6 +112,7 @@ KINDS = {
     ),
     "dped": Kind(
         form="dped:DIR",
+        degradation="camera",
         line="DPED as unpacked: patches from a phone and a DSLR",
         example="dped:/data/dped/iphone",
         fixed="DPED is published in patches of 100 px",
@@ -97,6 +120,7 @@ KINDS = {
     ),
     "photos": Kind(
         form="photos:DIR[@PX]",
+        degradation="camera",
         line="your own photographs, paired with what a simulated phone makes of them",
         example="photos:~/Pictures",
         patch_px=Cut().patch_px,
@@ -104,6 +128,7 @@ KINDS = {
     ),
     "deblur": Kind(
         form="deblur:DIR|demo[@PX]",
+        degradation="blur",
         line="photographs, paired with themselves under a Gaussian blur",
         example="deblur:demo@128",
         patch_px=Cut().patch_px,
@@ -111,6 +136,7 @@ KINDS = {
     ),
     "exposures": Kind(
         form="exposures:DIR|demo[@PX]",
+        degradation="exposure",
         line="photographs, paired with three exposures of less dynamic range",
         example="exposures:demo@128",
         patch_px=Cut().patch_px,
@@ -118,6 +144,7 @@ KINDS = {
     ),
     "hdr": Kind(
         form="hdr:DIR[@PX]",
+        degradation="exposure",
         line="LDR-HDR-pair_Dataset as unpacked: HDR pictures, each paired with three exposures",
         example="hdr:/data/LDR-HDR-pair_Dataset",
         patch_px=hdr.PATCH_PX,
@@ -125,6 +152,7 @@ KINDS = {
     ),
     "pairs": Kind(
         form="pairs:PHONE_DIR:DSLR_DIR[@PX]",
+        degradation="camera",
         line="photographs of the same scenes from two cameras, under equal names in two folders, aligned by patch",
         example="pairs:~/iphone:~/canon",
         patch_px=pairs.PATCH_PX,
@@ -132,9 +160,11 @@ KINDS = {
     ),
     "unpaired": Kind(
         form="unpaired:DIR[@PX]",
+        degradation="camera",
         line="unpaired pictures from two cameras, in folders named trainA, trainB, testA, testB",
         example="unpaired:/data/iphone2dslr_flower",
         patch_px=unpaired.PATCH_PX,
         build=lambda where, patch_px: unpaired.Unpaired.find(Path(where), patch_px),
+        paired=False,
     ),
 }

@@ -27,7 +27,7 @@ from sweeps.engine.cluster.resources import Capacity, NotReady
 from sweeps.engine.ledger.writer import LedgerBusy, LedgerLost, check_writable
 from sweeps.engine.protocol import CannotStart
 from sweeps.engine.space import SpaceError
-from sweeps.engine.sweep import Sweep, SweepError
+from sweeps.engine.sweep import Sweep, SweepError, UnsuitableData
 from sweeps.engine.workers.watchdog import leave
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ REFUSALS = (
     ConfigError,
     SpaceError,
     SweepError,
+    UnsuitableData,
     DataError,
     LedgerBusy,
     LedgerError,
@@ -77,22 +78,30 @@ def run_chosen(sweeps: Mapping[str, Sweep], switch: str, default: str, argv: lis
     except REFUSALS as error:
         print(f"{script}: {error}", file=sys.stderr)
         return 2
-    if len(chosen) > 1 and (wrong := _refusals(chosen)):
-        for sentence, names in wrong.items():
-            print(f"{', '.join(names)}: {sentence}", file=sys.stderr)
+    if len(chosen) > 1 and not (chosen := _able(chosen)):
         return 2
     return next((status for part in chosen if (status := _run_part(part))), 0)
 
 
-def _refusals(series: Sequence[Part]) -> dict[str, list[str]]:
-    """What is wrong with the arguments of the parts of a series, each with the names of the sweeps it is wrong for."""
-    found: dict[str, list[str]] = {}
+def _able(series: Sequence[Part]) -> list[Part]:
+    """The parts whose sweeps can use the data; the others are named. None, with the reasons, if any part is refused."""
+    able, left_out = [], {}
+    wrong: dict[str, list[str]] = {}
     for part in series:
         try:
             _parse(part, command="")
+            able.append(part)
+        except UnsuitableData as error:
+            left_out[part.sweep.name] = str(error)
         except REFUSALS as error:
-            found.setdefault(str(error), []).append(part.sweep.name)
-    return found
+            wrong.setdefault(str(error), []).append(part.sweep.name)
+    for sentence, names in wrong.items():
+        print(f"{', '.join(names)}: {sentence}", file=sys.stderr)
+    if wrong:
+        return []
+    for name, sentence in left_out.items():
+        print(f"{name}{' is left out' if able else ''}: {sentence}", file=sys.stderr)
+    return able
 
 
 def run(sweep: Sweep, argv: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from enhance.conditions import Conditions
 from enhance.config import Config, ConfigError, Scalar, conflicts, from_flat
+from enhance.data import DEGRADATIONS, KINDS, kind_of
 from sweeps.engine.designs import Design
 from sweeps.engine.rungs import RULES
 from sweeps.engine.samplers import sampler_problems
@@ -78,6 +79,10 @@ class SweepError(ValueError):
         super().__init__(f"the sweep {name!r} cannot run:\n" + "\n".join(f"  - {problem}" for problem in problems))
 
 
+class UnsuitableData(ValueError):
+    """Data that show another degradation than the one that a sweep asks about."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """How much may be spent: `trials` configurations, each on `seeds` paired seeds, each for up to `steps` steps.
@@ -141,8 +146,9 @@ class Sweep:
     the metrics in COSTS need.
 
     `smoke` is the smallest budget that exercises everything; `full` has the papers' scale, with `full_fixed` over
-    `fixed` (real batches, real crops). `answered_by` is the analysis that closes the run. Raises SweepError with every
-    problem at once.
+    `fixed` (real batches, real crops). `answered_by` is the analysis that closes the run. A question about one kind of
+    degradation names it in `degradations` (of `enhance.data.DEGRADATIONS`; empty: it can be asked of any data). Raises
+    SweepError with every problem at once.
     """
 
     name: str
@@ -157,6 +163,7 @@ class Sweep:
     full_fixed: Mapping[str, Scalar] = field(default_factory=dict)
     enqueue: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     data: str = "demo"
+    degradations: tuple[str, ...] = ()
     sampler: str = "tpe"
     sampler_options: Mapping[str, Scalar] = field(default_factory=dict)
     design: Design | None = None
@@ -195,6 +202,11 @@ class Sweep:
             )
         if self.stopping not in RULES:
             found.append(f"unknown stopping rule {self.stopping!r}; choose from {', '.join(RULES)}")
+        found += [
+            f"unknown degradation {name!r}; choose from {', '.join(DEGRADATIONS)}"
+            for name in self.degradations
+            if name not in DEGRADATIONS
+        ]
         found += [
             f"unknown metric {metric!r} in constraints; choose from {', '.join(METRICS)}"
             for metric in self.constraints
@@ -245,6 +257,17 @@ class Sweep:
     def config(self, values: Mapping[str, Scalar]) -> Config:
         """The configuration at a point of the space: what is fixed, the full budget, and `values`."""
         return from_flat({**self.fixed, "train.steps": self.budget.steps, **values})
+
+    def check_kind(self) -> None:
+        """Raise UnsuitableData if the question is not about what the data show, DataError if there are no such data."""
+        shown, asked = kind_of(self.data).degradation, self.degradations
+        if asked and shown not in asked:
+            unpaired = self.fixed.get("train.rule") == "cycle"
+            fit = [kind.form for kind in KINDS.values() if kind.degradation in asked and (kind.paired or unpaired)]
+            raise UnsuitableData(
+                f"the inputs of {self.data} show {DEGRADATIONS[shown]}, and this question is about "
+                f"{' or '.join(DEGRADATIONS[name] for name in asked)}; choose --data from {', '.join(fit)}"
+            )
 
     def check_data(self, paired: bool, spec: str, size_px: int) -> None:
         """Raise SweepError if the data do not suit any trial: pictures of `size_px` that are too small for its crops,

@@ -69,10 +69,12 @@ def parse(
     name: str = "",
     like: Location | None = None,
 ) -> tuple[Sweep, Options]:
-    """The sweep as the command line changes it, and how to run it. Raises UsageError, ConfigError or SweepError.
+    """The sweep as the command line changes it, and how to run it.
 
     `cluster` is what the cluster has; until that is known (None) this machine stands in for it. `name` is the sweep's
-    among several of its script, and `like` the run of another of them, whose options a new run takes over.
+    among several of its script, and `like` the run of another of them, whose options a new run takes over. Raises
+    UsageError, ConfigError or SweepError, DataError for data that are not there, UnsuitableData for those that show
+    another degradation than the question's.
     """
     typed = read_arguments(sweep, argv)
     out, resumed = _place(typed)  # as it was typed, since it is printed again
@@ -86,6 +88,7 @@ def parse(
     here = cluster or this_machine(default_device())
     device = here.device if arguments.device == "auto" else arguments.device
     sweep, settings = override(sweep, arguments, device, _dtype(arguments.dtype, device, here), here.cores)
+    sweep.check_kind()
     check_spec(sweep.data)
     sources = Sources(arguments, given, name)
     return sweep, Options(

@@ -338,3 +338,21 @@ def test_the_console_command_resumes_a_script(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().out.count(f"--task all --resume {out}") == 6
     assert console.main(["sweep", str(path), "--resume", str(out), *HERE]) == 0
     assert {len(own.trials) for own in ledgers(out).values()} == {1}
+
+
+def test_a_sweep_that_cannot_use_the_data_is_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {"day": ("camera",), "dusk": ("blur",), "night": ("blur", "camera")}
+    sweeps = {name: replace(SWEEPS[name], degradations=shown) for name, shown in asked.items()}
+    out = tmp_path / "run"
+    how = ["--data", "deblur:demo@48", "--set", "train.crop_px=32"]
+    assert run_chosen(sweeps, "--task", "all", [*SHORT, *how, "--out", str(out)]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("day is left out: the inputs of deblur:demo@48 show a blur")
+    assert said.count("left out") == 1
+    assert list(invocations(out)) == ["dusk", "night"]
+    shutil.rmtree(out / "night")
+    assert run_chosen(sweeps, "--task", "all", ["--resume", str(out), *HERE]) == 0
+    assert "day is left out" in capsys.readouterr().err
+    assert invocations(out) == {"dusk": 1, "night": 1}

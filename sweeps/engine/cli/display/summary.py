@@ -67,4 +67,4 @@ def _untouched_lines(ledger: Ledger) -> list[str]:
     """What every network has to beat, in a line; none where no objective compares with a target."""
     scores = {objective.metric: untouched(ledger, objective.metric) for objective in ledger.objectives}
     parts = [f"{metric_label(name)} {metric_text(name, score)}" for name, score in scores.items() if score is not None]
-    return [f"the phone's own pictures, untouched: {', '.join(parts)}"] if parts else []
+    return [f"the input pictures, untouched: {', '.join(parts)}"] if parts else []

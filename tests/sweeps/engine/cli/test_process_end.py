@@ -51,7 +51,7 @@ def test_an_interrupt_during_imports_is_a_sentence() -> None:
 def test_an_interrupt_before_the_ledger_exists_names_no_run_to_resume(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sweeps.engine.command.drive", interrupted)

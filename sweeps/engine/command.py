@@ -19,6 +19,7 @@ from sweeps.engine.cli.contract import RunMismatch
 from sweeps.engine.cli.display.live import aside
 from sweeps.engine.cli.display.plan import render_plan
 from sweeps.engine.cli.driver import drive
+from sweeps.engine.cli.estimate import estimate
 from sweeps.engine.cli.options import Options, parse
 from sweeps.engine.cli.script import StaleCode, check_script, command_of
 from sweeps.engine.cli.series import ALL, Part, parts
@@ -70,6 +71,7 @@ def run_chosen(sweeps: Mapping[str, Sweep], switch: str, default: str, argv: lis
 
     Nothing is computed before the arguments of all chosen sweeps have been read and found right.
     """
+    # The parser of each sweep, which prints the rest of the help, does not know the switch.
     if "-h" in argv or "--help" in argv:
         print(f"{switch} is one of {', '.join(sweeps)}, {ALL} (default: {default}); the other options:\n")
     script = Path(sys.argv[0]).stem
@@ -80,6 +82,7 @@ def run_chosen(sweeps: Mapping[str, Sweep], switch: str, default: str, argv: lis
         return 2
     if len(chosen) > 1 and not (chosen := _able(chosen)):
         return 2
+    # A generator, so that no part runs after one that has failed.
     return next((status for part in chosen if (status := _run_part(part))), 0)
 
 
@@ -115,6 +118,7 @@ def _run_part(part: Part) -> int:
     try:
         check_script(sys.argv[0])
         return _run(part, command_of(sys.argv[0]), console)
+    # Before OSError, since ConnectionError is one.
     except REFUSALS as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
@@ -122,8 +126,9 @@ def _run_part(part: Part) -> int:
         print(f"{name}: interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        whole = isinstance(error, (StoreError, LedgerLost))  # these are sentences; others are an errno and a path
-        where = f": {error.filename}" if error.filename else ""  # without a name nothing is known but the errno
+        # These two are sentences. Others are an errno, and mostly the path that it is about.
+        whole = isinstance(error, (StoreError, LedgerLost))
+        where = f": {error.filename}" if error.filename else ""
         why = str(error) if whole else f"{error.strerror or error}{where}"
         print(f"{name}: {why}", file=sys.stderr)
         print("finished trials are safe in the ledger; fix the cause and repeat the command", file=sys.stderr)
@@ -137,7 +142,8 @@ def _run(part: Part, script: str, console: Console) -> int:
     runs = part.series or (options.out,)
     if not options.address:
         return _carry_out(wanted, options, runs, again, None, console)
-    with _joined(options, console) as cluster:  # only now: a mistyped option needs no cluster to be refused
+    # Only now, so that a mistyped option is refused without a cluster. What the cluster has then changes the defaults.
+    with _joined(options, console) as cluster:
         wanted, options = _parse(part, command, cluster.capacity)
         return _carry_out(wanted, options, runs, again, cluster, console)
 
@@ -147,7 +153,8 @@ def _parse(part: Part, command: str, cluster: Capacity | None = None) -> tuple[S
 
 
 def _joined(options: Options, console: Console) -> "contextlib.AbstractContextManager[Cluster]":
-    from sweeps.engine.cli.preflight import joined  # here: most runs join no cluster
+    # Imported here, because most runs join no cluster.
+    from sweeps.engine.cli.preflight import joined
 
     return joined(options, aside(console, "yellow"))
 
@@ -172,11 +179,13 @@ def _carry_out(
     if options.dry_run:
         console.print("\ndry run: no trial was trained", style="dim")
         return 0
+    # Before Ray and the data, which take seconds to minutes.
     _check_writable(options.out)
     console.print(f"\nstarting; to continue after an interruption: {again}\n", style="dim", soft_wrap=True)
     try:
         controller = drive(sweep, options, console, cluster)
     except KeyboardInterrupt:
+        # Where no invocation is on record, the command that we would suggest has nothing to resume.
         if not any(holds("--resume", run, "runs") for run in runs):
             console.print("\ninterrupted before anything was computed; to start again, repeat the command")
             return 130
@@ -189,7 +198,8 @@ def _carry_out(
             soft_wrap=True,
         )
         return 130
-    from sweeps.engine.cli.display.summary import print_summary  # here: pandas and moocore are not needed until the end
+    # Imported here, because pandas is not needed until the end. On Ray an idle moment has imported it already.
+    from sweeps.engine.cli.display.summary import print_summary
 
     print_summary(options.out, sweep.answered_by, controller.search_notes, console)
     if controller.closing:
@@ -206,7 +216,5 @@ def _check_writable(run: Location) -> None:
 
 def _cost(sweep: Sweep, options: Options, console: Console) -> str:
     """What the run will cost, extrapolated from a few measured steps."""
-    from sweeps.engine.cli.estimate import estimate  # here: it loads torch
-
     store = open_data(sweep.data, progress=aside(console))
     return estimate(sweep, store, options.device).words(options.price_per_hour)

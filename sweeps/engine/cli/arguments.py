@@ -20,9 +20,8 @@ ACCEPTABLE = ("code",)
 """What may differ between two invocations of one run, if the user says so. Every other fact of a run's contract
 decides which trials are comparable at all, and has no override."""
 
-
 MOST_S = 366 * 24 * 3600.0
-"""The longest wait, a year: what is longer is a slip of the pen, and overflows the system's timers."""
+"""The longest wait, a year: anything longer is a typing error, and would overflow the system's timers."""
 
 MOST_COUNT = 1_000_000
 """The largest number of workers or samples."""
@@ -78,6 +77,7 @@ class Arguments:
 def read_arguments(sweep: Sweep, argv: Sequence[str]) -> dict[str, Any]:
     """The arguments in `argv`, by the names of `Arguments`; without those that were not given. Raises UsageError."""
     given = vars(_parser(sweep).parse_args(argv))
+    # --smoke is no option of its own further on: it becomes a budget, unless another one was given.
     if given.pop("smoke", False) and given.setdefault("budget", "smoke") != "smoke":
         raise UsageError(f"--smoke and --budget {given['budget']} name two scales; give one of them")
     return given
@@ -87,7 +87,8 @@ class _Parser(argparse.ArgumentParser):
     """A parser that raises instead of exiting, and suggests what was meant."""
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith("argument "):  # the option is known, and its value is wrong
+        # The option is known, and its value is wrong.
+        if message.startswith("argument "):
             raise UsageError(message)
         known = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
         wrong = [word for word in message.split() if word.startswith("-")]
@@ -97,7 +98,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(sweep: Sweep) -> argparse.ArgumentParser:
-    # An argument that was not given is absent, so that --resume can tell it from one that repeats the default.
+    # No abbreviations: a command in a script would change its meaning with the next option of that beginning. An
+    # argument that was not given is absent, so that --resume can tell it from one that repeats the default.
     parser = _Parser(description=sweep.question, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     _add_search(parser, sweep)
     _add_budget(parser, sweep)
@@ -277,18 +279,19 @@ def _add_preview(parser: argparse.ArgumentParser) -> None:
 
 
 def _escaped(text: str) -> str:
-    """A text of the sweep's author, in a help that argparse formats with %."""
+    """A text of the sweep's author, for a help that argparse formats with %."""
     return text.replace("%", "%%")
 
 
 def _count(text: str) -> int:
+    # `isdecimal` rather than `int` alone, which accepts "-1", " 1" and "1_000".
     if not text.isdecimal() or int(text) > MOST_COUNT:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number >= 0 and <= {MOST_COUNT:,}")
     return int(text)
 
 
 def _amount(text: str) -> float:
-    """A number >= 0. What is not one, or not finite, would be a limit that no run ever reaches."""
+    """A number >= 0. Infinity and nan would be limits that no run ever reaches."""
     try:
         value = float(text)
     except ValueError:

@@ -24,10 +24,12 @@ from sweeps.engine.sweep import Sweep
 def completed(sweep: Sweep, options: Options) -> str:
     """What the run at `options.out` holds, in words, if the sweep needs nothing more there; else ""."""
     rows = {name: read_rows(options.out, name, DATASETS[name].key)[0] for name in ("runs", "starts", "trials")}
+    # The cheap answers first: a run that was interrupted has trials that have not ended.
     if not rows["runs"] or {row["trial"] for row in rows["starts"]} - {row["trial"] for row in rows["trials"]}:
         return ""
     recorded = json.loads(rows["runs"][-1]["contract"])
     data, code = recorded["data"], recorded["code"]
+    # Through JSON, as the recorded contract has gone.
     if json.loads(encode(contract_of(sweep, options.reproducible, data=data, code=code))) != recorded:
         return ""
     if options.retry and any(row["ending"] == options.retry for row in rows["trials"]):
@@ -44,7 +46,9 @@ def completed(sweep: Sweep, options: Options) -> str:
     try:
         controller.restore(rows["starts"], reports, rows["trials"], other_code=other_code)
     except ValueError:
-        return ""  # whoever continues the run hears what is wrong with it
+        # The driver that continues the run says what is wrong with it.
+        return ""
+    # `has_work` first: it makes the search ask for what comes next, and choose what to confirm.
     if controller.has_work() or not controller.finished:
         return ""
     changed = "" if code == code_hash() else f", trained by the code {code}, which has changed since"

@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"teststrip {importlib.metadata.version('teststrip')}")
         return 0
     if name in COMMANDS:
-        from analysis.__main__ import main as analyze  # here: it brings pandas
+        # Imported here, because it loads pandas.
+        from analysis.__main__ import main as analyze
 
         return analyze(words, program="teststrip")
     if name in MODULES:
@@ -72,6 +73,7 @@ def help_text() -> str:
 
 def sweep_questions() -> dict[str, str]:
     """The sweeps of the project by name, each with the first line of its file, which is its question."""
+    # Parsed, not imported: a list of names should not load Optuna and the networks.
     paths = sorted(path for path in SWEEPS.glob("*.py") if path.stem != "__init__")
     texts = {path.stem: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "" for path in paths}
     return {name: text.partition("\n")[0] for name, text in texts.items()}
@@ -87,11 +89,12 @@ def _sweep(words: Sequence[str]) -> int:
     path = Path(name) if name.endswith(".py") else SWEEPS / f"{name}.py"
     if not path.is_file() or path.stem == "__init__":
         return _refuse("sweep", name, list(sweep_questions()), rest)
-    # The script finds its own name in the command line, from which it says how it is resumed.
+    # A script prints how it is resumed, with the name by which it was started: that of `sys.argv`.
     before, sys.argv = sys.argv, [as_typed(path), *rest]
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as leaving:
+        # As Python does it: a number is the status, a text means 1, and None means 0.
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     finally:
         sys.argv = before
@@ -102,8 +105,10 @@ def _refuse(what: str, name: str, choices: Sequence[str], rest: Sequence[str]) -
     near = difflib.get_close_matches(name, choices, 1)
     hint = f"did you mean {near[0]}? " if near else ""
     message = f"{name!r} is not a {what}; {hint}Choose from {', '.join(choices)}"
+    # A program that asked for JSON reads standard output, whether or not it got the name of the command right.
     if "--json" in rest:
-        from enhance.json_output import error_text  # here: it brings numpy
+        # Imported here, because it loads numpy.
+        from enhance.json_output import error_text
 
         print(error_text(message, "usage"))
     else:

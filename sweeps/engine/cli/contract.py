@@ -1,7 +1,7 @@
 """Whether a command may continue a run: the facts of its contract must be the same, or their change accepted.
 
-The newest invocation counts, since each was held against the one before it. What was accepted is on record in the row
-of the invocation that did (column `accepted`): {"code": {"from": "aa8d15a54d219d4e", "to": "0123456789abcdef"}}.
+A command is compared with the newest invocation, since that was compared with the one before it, and so on. The row of
+an invocation records what it accepted (column `accepted`): {"code": {"from": "aa8d15a54d219d4e", "to": "0123..."}}.
 """
 
 import json
@@ -26,6 +26,8 @@ def contract_of(sweep: Sweep, reproducible: bool, *, data: str, code: str) -> di
 
     `data` is the fingerprint of the data, and `code` the hash of `enhance/`.
     """
+    # Lists, not tuples: it is compared with one that was read from JSON. Left out on purpose, because they may change:
+    # how many trials and confirmations there are, and on which machines.
     return {
         "sweep": sweep.name,
         "objectives": list(sweep.objectives),
@@ -54,6 +56,7 @@ def check_contract(
 
     Raises RunMismatch where anything else differs, or where a run cannot continue after the change.
     """
+    # A new run has nothing to differ from.
     before = json.loads(runs[-1]["contract"]) if runs else now
     differing = [name for name in now if before.get(name) != now[name]]
     if refused := [name for name in differing if name not in accept]:

@@ -34,7 +34,8 @@ from sweeps.engine.run.study import PriorResult
 from sweeps.engine.run.trials import RunContext
 from sweeps.engine.sweep import METRICS, Sweep
 
-if TYPE_CHECKING:  # a run on this machine does not load them
+# A run on this machine does not load them.
+if TYPE_CHECKING:
     from sweeps.engine.cli.preflight import Cluster
     from sweeps.engine.cluster.node_check import Requirements
 
@@ -45,18 +46,23 @@ def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | 
     `cluster` is the one that has been joined, None for this machine. Raises DataError, LedgerBusy, RunMismatch or
     NotReady before anything is computed, OSError where the ledger cannot be written.
     """
+    # Read now, though it is needed late: a wrong value must be refused before anything starts.
     grace_s = grace_seconds()
+    # Ray before the data: its processes load torch while this one opens or packs them.
     with interrupt_kept() as raise_again:
         if options.workers and cluster is None:
-            from sweeps.engine.cluster.ray_session import start_ray  # here: a run without Ray does not load it
+            # Imported here, because a run without Ray does not load it.
+            from sweeps.engine.cluster.ray_session import start_ray
 
             start_ray(options.workers)
         raise_again()
     store = open_data(sweep.data, progress=aside(console))
     sweep.check_data(store.paired, store.spec, store.train_input.shape[1])
     with contextlib.ExitStack() as held:
+        # The machines before the ledger: a cluster that is refused must leave no run behind.
         required = None if cluster is None else held.enter_context(cluster.checked(sweep, options, store))
         ledger = held.enter_context(Ledger(options.out, aside(console)))
+        # Under the lock of the ledger: no living driver has left these files.
         if required is not None and required.folder_check is not None and isinstance(options.out, Path):
             shared_folder.clear(options.out, but=required.folder_check)
         controller = _controller(sweep, options, store, ledger, console)
@@ -84,8 +90,8 @@ def read_rows(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of a dataset in the order of their commits, the first of each key; and notes about damaged files.
 
-    Those of a run that this driver has `held` are put aside; those of other runs are skipped. `keys_only` leaves out
-    every other column, since pictures are large.
+    Damaged files are put aside if this driver holds the run (`held`), and else skipped. `keys_only` leaves out every
+    other column, since pictures are large.
     """
     each = (lambda table: table.select(list(key))) if keys_only else (lambda table: table)
     table, notes = read_table(run, dataset, key, each, refuse=put_aside if held else None)
@@ -120,7 +126,8 @@ def _carry(
 
         config = WorkerConfig(options.workers, options.device, store, options.elastic, required)
         run_on_ray(controller, config, options.timeout_s, tick, aside(board.console))
-        ledger.close()  # its heartbeat is a thread, and Ray must be stopped with no other thread running
+        # The heartbeat of a ledger in a store is a thread, and Ray must be stopped with no other thread running.
+        ledger.close()
         stop_ray()
 
 
@@ -136,6 +143,7 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
         aside(console, "yellow")(warning(accepted))
     elif options.accept_change:
         aside(console)(f"--accept-change {' '.join(options.accept_change)}: nothing has changed that must be accepted")
+    # Before `_restore` reads the trials: without the rows of their endings, they are taken for unfinished.
     if options.retry:
         aside(console)(f"--retry {options.retry}: {set_failed_aside(options.out)} failed trials are tried again")
     run = uuid.uuid4().hex[:12]
@@ -165,6 +173,8 @@ def _restore(controller: RunController, options: Options, runs: Sequence[dict[st
     Raises RunMismatch where their trials are not ones that this command would make.
     """
     rows = {name: _own_rows(options.out, name, console) for name in ("starts", "reports", "trials")}
+    # Identities are computed with today's code. They may differ only if an invocation had other code, and
+    # `check_contract` has let that pass.
     try:
         controller.restore(**rows, other_code=any(row["run.code"] != controller.context.code for row in runs))
     except ValueError as error:
@@ -206,7 +216,8 @@ def _network_costs(sweep: Sweep, options: Options, context: RunContext, console:
 
 def _prior_results(past: Location, sweep: Sweep, store: PatchStore, console: Console) -> list[PriorResult]:
     """What an earlier run teaches the sampler; trials that cannot be used are counted by reason."""
-    from sweeps.engine.run.warm_start import history  # here: it loads pandas, which other runs do not need
+    # Imported here, because it loads pandas, which other runs do not need.
+    from sweeps.engine.run.warm_start import history
 
     found = history(past, sweep, store.fingerprint)
     refused = "".join(f"; not used: {count} trials, {reason}" for reason, count in found.refused.items())

@@ -14,6 +14,7 @@ from sweeps.engine.space import corner_points
 from sweeps.engine.sweep import Sweep
 
 WARM_STEPS, STEPS = 3, 10
+"""Steps that do not count, since memory is allocated and kernels are chosen in them, and steps that are timed."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Estimate:
 
 def estimate(sweep: Sweep, store: PatchStore, device: str) -> Estimate:
     """Time a few steps and one evaluation, and multiply. Raises whatever the timed configuration raises."""
+    # Imported here, because both load torch, which the driver does without.
     import torch
 
     from enhance.microrun import MicroRun
@@ -48,7 +50,7 @@ def estimate(sweep: Sweep, store: PatchStore, device: str) -> Estimate:
     torch.set_num_threads(THREADS)
     label, values = next(iter(sweep.enqueue.items()), ("a corner of the space", next(corner_points(sweep.space))))
     run = MicroRun(sweep.config(values), 0, store, device)
-    first = run.advance(WARM_STEPS)  # the first steps are slower: memory is allocated, kernels are chosen
+    first = run.advance(WARM_STEPS)
     seconds = [run.advance(1).train_s for _ in range(STEPS)]
     step_s, eval_s = statistics.median(seconds), first.eval_s
     return Estimate(

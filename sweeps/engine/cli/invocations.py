@@ -25,20 +25,27 @@ from sweeps.engine.sweep import Sweep
 
 OF_ONE_INVOCATION = (
     *("out", "resume", "accept_change", "retry", "expect_code", "dry_run", "estimate", "price_per_hour"),
-    *("workers", "address", "insecure", "unshared"),  # the next invocation may run on other machines
-    *("max_minutes", "max_device_hours"),  # a limit that ended the run would end it again at once
+    # The next invocation may run on other machines.
+    *("workers", "address", "insecure", "unshared"),
+    # A limit that ended the run would end it again at once.
+    *("max_minutes", "max_device_hours"),
 )
 """Options that a resumed run does not take over."""
 
 RUNS = ("out", "resume", "warm_start", "costs_from")
+"""Options whose values are runs."""
+
 BY_NAME = ("set", "sampler_option")
+"""Options of the form NAME=VALUE: what is given anew replaces the value of that name only."""
+
 ADDED = ("warm_start", "costs_from", "photo")
+"""Options whose values add to those taken over."""
 
 
 def options_in_effect(sweep: Sweep, run: Location | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options given, whose paths are absolute, on top of those that resuming `run` takes over (None: nothing).
 
-    Raises UsageError where the ledger holds an option that is not known here.
+    Raises UsageError if the ledger holds an option that this version does not know.
     """
     if run is None:
         return dict(given)
@@ -56,7 +63,8 @@ def recorded_sweep(run: Location) -> str:
 
 def _latest_row(run: Location) -> dict[str, Any]:
     """The row of the run's latest invocation, empty where it has no readable one."""
-    table, _ = read_table(run, "runs", ["run"])  # in the order of the invocations
+    # Files are named by invocation and read in the order of their names, so the last row is the latest.
+    table, _ = read_table(run, "runs", ["run"])
     return dict(table.slice(table.num_rows - 1).to_pylist()[0]) if table else {}
 
 
@@ -65,6 +73,7 @@ def _latest(sweep: Sweep, run: Location) -> dict[str, Any]:
     row = _latest_row(run)
     if row.get("options") is not None:
         return dict(json.loads(row["options"]))
+    # A ledger of schema version 1.
     return make_absolute(read_arguments(sweep, json.loads(row.get("argv") or "[]")))
 
 
@@ -101,7 +110,7 @@ def _each(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _absolute(path: str) -> str:
-    """Only ever put in front: a trailing slash is part of how data sets are named."""
+    # Not `Path.absolute`, which drops a trailing slash: the text is part of how a data set is named.
     return path if path.startswith(("/", "~")) else f"{Path.cwd()}/{path}"
 
 
@@ -113,7 +122,8 @@ def _absolute_data(spec: str) -> str:
     form = KINDS[name].form
     if "demo" in form and re.fullmatch(r"demo(@\d+)?", where):
         return spec
-    folders = where.split(":", form.count(":") - 1)  # the last may have a colon in its name
+    # No more parts than the kind has: the last may contain a colon.
+    folders = where.split(":", form.count(":") - 1)
     return f"{name}:{':'.join(_absolute(folder) if folder else '' for folder in folders)}"
 
 

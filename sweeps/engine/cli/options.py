@@ -77,7 +77,8 @@ def parse(
     another degradation than the question's.
     """
     typed = read_arguments(sweep, argv)
-    out, resumed = _place(typed)  # as it was typed, since it is printed again
+    # The place as it was typed, since it is printed again; what is recorded are absolute paths.
+    out, resumed = _place(typed)
     if resumed is not None and (there := recorded_sweep(resumed)) not in ("", sweep.name):
         raise UsageError(f"--resume {resumed} holds a run of the sweep {there}, and this is {sweep.name}")
     given = make_absolute(typed)
@@ -88,6 +89,7 @@ def parse(
     here = cluster or this_machine(default_device())
     device = here.device if arguments.device == "auto" else arguments.device
     sweep, settings = override(sweep, arguments, device, _dtype(arguments.dtype, device, here), here.cores)
+    # Only now is it known which data: --data may have replaced the sweep's own.
     sweep.check_kind()
     check_spec(sweep.data)
     sources = Sources(arguments, given, name)
@@ -150,7 +152,8 @@ def _check_machines(arguments: Arguments, address: str | None) -> None:
 
 
 def _most_at_once(budget: Budget) -> int:
-    """How many trials there can be at a time: further workers would only start, and wait."""
+    """How many trials can run at a time: further workers would start only to wait."""
+    # The confirmation begins when the search has ended, so the two do not add up.
     return max(budget.trials * budget.seeds, budget.confirm * budget.confirm_seeds)
 
 

@@ -22,6 +22,8 @@ def override(sweep: Sweep, arguments: Arguments, device: str, dtype: str, cores:
 
     `cores` is how many threads a latency is measured with. Raises UsageError, ConfigError or SweepError.
     """
+    # In this order: --set applies to what the chosen scale fixes, the dtype is fixed only where --set has not done so,
+    # and files are pinned last, wherever they were named.
     sweep, said = apply_settings(sweep.at(arguments.budget), arguments.set)
     sweep = _fix_dtype(sweep, arguments.dtype, dtype)
     sweep = _change_search(sweep, arguments)
@@ -40,7 +42,7 @@ def _fix_dtype(sweep: Sweep, asked: str, dtype: str) -> Sweep:
 
 
 def _change_search(sweep: Sweep, arguments: Arguments) -> Sweep:
-    """Change data, budget, sampler and stopping rule. A sampler replaces the sweep's design, and its options."""
+    """Change data, budget, sampler and stopping rule. A sampler replaces the sweep's design and sampler options."""
     budget = {name: value for name in BUDGET if (value := getattr(arguments, name)) is not None}
     ways = {name: value for name in ("data", "sampler", "stopping") if (value := getattr(arguments, name)) is not None}
     if "sampler" in ways and sweep.design is not None:
@@ -58,6 +60,7 @@ def _plain(text: str) -> Scalar:
     """The value that a text spells: true or false, a number, or a word."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
+    # int first: read as a float, 8 would not pass for a whole number.
     for kind in (int, float):
         try:
             return kind(text)

@@ -41,10 +41,8 @@ def joined(options: Options, say: Say) -> Iterator["Cluster"]:
     access = settle_access(options.address, insecure=options.insecure)
     for warning in access.warnings:
         say(warning)
-    from sweeps.engine.cluster.ray_session import (
-        join_cluster,
-        stop_ray,
-    )  # here: only now can Ray get in
+    # Imported here: it imports Ray, which reads how to authenticate at that moment, and `settle_access` has set it.
+    from sweeps.engine.cluster.ray_session import join_cluster, stop_ray
 
     join_cluster(access.address)
     try:
@@ -64,7 +62,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def checked(self, sweep: Sweep, options: Options, store: PatchStore) -> Iterator[Requirements]:
-        """Check every machine, and send the data to those that lack them; later machines too, while the context lasts.
+        """Check every machine, and send the data to those that lack them, while the context lasts also to new ones.
 
         Raises NotReady with the problems of all machines.
         """
@@ -86,6 +84,7 @@ class Cluster:
             if shown is not None:
                 found += _unanswered(shown, self.nodes, found)
             found += self._differences() if options.reproducible else []
+            # Before the first trial, since they hold memory, and before a refusal, which nothing outlives.
             self.agents.dismiss()
             if found:
                 raise NotReady(found)
@@ -117,6 +116,7 @@ def _surveyed(options: Options, say: Say) -> Cluster:
     if silent:
         raise NotReady(silent)
     known = list(facts.values())
+    # An autoscaling cluster may have no machine yet. Then latency is measured on one thread, which every machine has.
     cores = min((fact.cores for fact in known), default=1)
     capacity = Capacity(
         workers=sum(node.slots(device) for node in training),
@@ -135,6 +135,7 @@ def _wait_for_nodes(options: Options, say: Say) -> "list[Node]":
     from sweeps.engine.cluster.nodes import living_nodes
 
     device = "cuda" if options.device_asked == "cuda" else "cpu"
+    # With --workers and --device it is known what to request, and Ray's autoscaler starts machines for that.
     named = not options.elastic and options.device_asked != "auto"
     until = time.monotonic() + WAIT_S
     nodes, told = living_nodes(), False
@@ -155,6 +156,7 @@ def _wait_for_nodes(options: Options, say: Say) -> "list[Node]":
 
 def _unanswered(shown: shared_folder.SharedFolderCheck, nodes: "list[Node]", found: list[str]) -> list[str]:
     """Problems of machines that see the driver's file in the folder, while the driver does not see theirs."""
+    # Machines with a problem of their own may never have written a file.
     said = [node for node in nodes if not any(problem.startswith(f"{node.name}:") for problem in found)]
     lost = [node for node in said if not shared_folder.has_answered(shown, node.id)]
     return [

@@ -28,6 +28,7 @@ def check_script(script: str, installed: Path = INSTALLED) -> None:
     """
     path = Path(script)
     counterpart = installed / path.name
+    # No file, as under `python -c`; the installed script itself; or a script of the user's own.
     if not path.is_file() or path.resolve().parent == installed.resolve() or not counterpart.is_file():
         return
     if _digest(path) != _digest(counterpart):
@@ -51,6 +52,7 @@ def check_code(expected: str) -> None:
 def command_of(script: str, installed: Path = INSTALLED) -> str:
     """The command that starts the script: `ray submit` if that is how it got here, else the interpreter."""
     path = Path(script)
+    # `ray submit` copies the script into the home folder of the head, whose environment names the cluster.
     if os.environ.get(ADDRESS) and path.resolve().parent == Path.home() and (installed / path.name).is_file():
         return f"ray submit cluster.yaml {shell_words(f'sweeps/{path.name}')} --"
     return f"{python_command()} {shell_words(script or '-')}"

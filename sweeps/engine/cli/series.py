@@ -98,7 +98,8 @@ def _series(
     for name, sweep in sweeps.items():
         resumed = "resume" in places and name in begun
         option = "--resume" if resumed else "--out"
-        text = f"{next(iter(places.values())).rstrip('/')}/{name}"  # as it was typed, since it is printed again
+        # As it was typed, since it is printed again.
+        text = f"{next(iter(places.values())).rstrip('/')}/{name}"
         model = like if "resume" in places and not resumed else None
         again = (switch, ALL, "--resume", folder)
         found.append(Part(sweep, [*rest, option, text], name, (switch, name), model, tuple(runs.values()), again))

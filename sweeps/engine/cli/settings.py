@@ -29,6 +29,7 @@ def apply_settings(sweep: Sweep, texts: Sequence[str]) -> tuple[Sweep, str]:
     values = frame.values()
     space: Space = frame.space
     for name in _innermost_first(values, space):
+        # A leaf that not every variant has must not be fixed: it stays searched, with one value.
         resolve = without if frame.everywhere(name) else pinned
         space = resolve(space, name, values[name])
     if not space:
@@ -56,7 +57,7 @@ class _Frame:
     def values(self) -> dict[str, Scalar]:
         """The value of every setting. Raises UsageError with all problems."""
         found = dict(self.selected)
-        # net.base, say, without net.family=curve
+        # A variant inside a variant: net.base, say, exists only with net.family=curve.
         problems = {name: self._missing(name) for name in self.selected if not self.everywhere(name)}
         for name, text in self.asked.items():
             known = self._domains(name)
@@ -70,6 +71,7 @@ class _Frame:
     def _domains(self, name: str) -> list[Domain]:
         """The domains of a leaf that can be set, one for each choice of variants; none if it cannot."""
         known = _possible(name, self.space, self.fixed)
+        # A searched leaf is set under its condition, so only the variants that fulfill it need to have the leaf.
         if name in self.space:
             known = [domains(given) for given in variants(name, self.space, self.fixed)]
         return [own[name] for own in known] if all(name in own for own in known) else []
@@ -117,7 +119,8 @@ def _with_variants(sweep: Sweep, asked: dict[str, str]) -> _Frame:
 
 
 def _innermost_first(values: Iterable[str], space: Space) -> list[str]:
-    """Leaves that stand on conditions before those that they stand on, which would take them along."""
+    """The leaves, each before the one that its condition names: resolving that one first would remove it."""
+    # A condition names an earlier entry of the space, so the order is the reverse of that. Leaves outside come last.
     order = list(space)
     return sorted(values, key=lambda name: -order.index(name) if name in space else 1)
 

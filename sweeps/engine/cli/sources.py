@@ -1,8 +1,8 @@
-"""Other runs and photographs that an invocation reads. What the user names must be there.
+"""Other runs and photographs that an invocation reads. What the user names must exist.
 
-What a resumed run takes over may have been deleted since, and must not block it: that becomes a note. The sampler then
-learns from this run's own trials alone, those among them that the deleted run led it to. A reproducible run is the
-exception: it repeats its earlier decisions, and cannot without everything they were based on.
+What a resumed run takes over may have been deleted since, which must not block it: that becomes a note. The sampler
+then learns from this run's own trials alone, some of which the deleted run suggested. A reproducible run is the
+exception: it repeats its earlier decisions, and cannot do so without everything that they were based on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +67,7 @@ class Sources:
     def photos(self) -> tuple[Photo, ...]:
         """The photographs of --photo that are there. Raises UsageError."""
         gone = "networks that are still to be confirmed are not shown it"
+        # An invocation may name again what it has taken over.
         return tuple(dict.fromkeys(self._each("photo", _photo, gone)))
 
     def _each(self, name: str, look_up: Callable[[str], T], gone: str, strict: bool = False) -> list[T]:
@@ -88,6 +89,7 @@ class Sources:
     def _run(self, option: str, table: str, what: str, text: str) -> Location:
         run = located(option, text)
         assert run is not None, "the option has a value"
+        # Of a script with several sweeps, the folder that holds the runs of all is named more easily.
         looked = [run, run / self.name] if self.name else [run]
         for place in looked:
             if holds(option, place, table):

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from analysis.ledger.schema import ENDINGS
 from enhance.config import Scalar
-from sweeps.engine.cli.display.plan import confirmation_steps, expected_steps
-from sweeps.engine.run.judge import best
+from sweeps.engine.cli.display.plan import confirmation_steps, expected_steps, most_trials
+from sweeps.engine.run.judge import best, higher_is_better
 from sweeps.engine.run.trials import Trial
-from sweeps.engine.sweep import METRICS, Budget, Sweep
+from sweeps.engine.sweep import Sweep
 
 REFRESH_S = 0.5
 LINE_S, SAME_LINE_S = 10.0, 60.0
@@ -41,6 +41,7 @@ class Board:
         self._drawn = 0.0
         self._said, self._said_at = "", 0.0
         self._first_given: float | None = None
+        # Without rich's own thread, which would read the trials while the controller changes them: `tick` draws.
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> "Board":
@@ -87,17 +88,18 @@ class Board:
 
     def line(self) -> str:
         """Progress in one line: endings, running trials, the best score, the remaining time."""
-        best = self._best(1)
-        score = f"; best {self._score(best[0])}" if best else ""
+        leaders = self._best(1)
+        score = f"; best {self._score(leaders[0])}" if leaders else ""
         steps = ", ".join(str(max(trial.reports, default=0)) for trial in self._running())
         running = f"; running, last report at step {steps}" if steps else ""
         return f"{self._count()}{running}{score}; {self._remaining()}"
 
     def render(self) -> RenderableType:
         """Progress as a table: the best completed trials, and those that are running."""
-        total = _total(self.sweep.budget)
+        total = most_trials(self.sweep.budget)
         head = Text(f"{self.sweep.name}  {self._count()}  {self._remaining()}")
-        bar = Table.grid()  # a bar by itself ends without a line break
+        # In a table, because a bar by itself ends without a line break.
+        bar = Table.grid()
         bar.add_row(ProgressBar(total=total, completed=sum(self._endings().values()), width=60))
         table = Table(box=None, padding=(0, 2), show_edge=False)
         for column in ("", "trial", *self.sweep.objectives, *self.sweep.space):
@@ -116,7 +118,7 @@ class Board:
 
     def _count(self) -> str:
         endings = self._endings()
-        total = _total(self.sweep.budget)
+        total = most_trials(self.sweep.budget)
         parts = [f"{endings[ending]} {ending}" for ending in ENDINGS if endings[ending]]
         again = f", {self.resumed} of them in earlier invocations" if self.resumed else ""
         return f"{sum(endings.values())} of {total} trials ended ({', '.join(parts) or 'none yet'}{again})"
@@ -127,13 +129,11 @@ class Board:
     def _best(self, count: int) -> list[Trial]:
         """The best completed trials of the search, by the criterion of the confirmation."""
         done = [t for t in self.trials.values() if t.ending == "completed" and t.stage == "search"]
-        values = {number: [self._signed(trial)] for number, trial in enumerate(done)}
+        values = {
+            number: [higher_is_better(trial.reports[max(trial.reports)], self.sweep)]
+            for number, trial in enumerate(done)
+        }
         return [done[number] for number in best(values, count)]
-
-    def _signed(self, trial: Trial) -> tuple[float, ...]:
-        """The objectives at the last report, signed so that higher is better."""
-        metrics = trial.reports[max(trial.reports)].metrics
-        return tuple(metrics[name] * (1 if METRICS[name] == "maximize" else -1) for name in self.sweep.objectives)
 
     def _score(self, trial: Trial) -> str:
         report = trial.reports[max(trial.reports)]
@@ -167,16 +167,10 @@ class Board:
         confirmed = sum(max(trial.reports, default=0) for trial in self.trials.values() if trial.stage == "confirm")
         running = sum(max(t.reports, default=0) for t in self._running() if t.stage == "search")
         left = max(0.0, per_trial * (total - len(searched)) - running) + confirmation_steps(budget) - confirmed
-        began = (
-            self._started if self._first_given is None else self._first_given
-        )  # measuring latencies before is not part of the pace
+        # From the first trial: the time before it, in which latencies are measured, says nothing about the pace.
+        began = self._started if self._first_given is None else self._first_given
         seconds = left * (time.monotonic() - began) / done
         return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
-
-
-def _total(budget: Budget) -> int:
-    """How many trials there will be, if the search completes enough configurations to confirm."""
-    return budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
 
 
 def _short(value: Scalar) -> str:

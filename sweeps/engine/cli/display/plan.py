@@ -24,6 +24,7 @@ def expected_steps(budget: Budget, stopping: str = "pareto") -> int:
     """Training steps of the whole run if every rung keeps one trial in `reduction` and spares the audit's share."""
     rungs = budget.rung_steps()
     keep = {"none": 1.0, "median": 0.5}.get(stopping, 1 / budget.reduction)
+    # Shares of the trials: `going` were good enough so far, `spared` are there only for the audit.
     going, spared, steps = 1.0, 0.0, 0.0
     for before, after in zip((0, *rungs), rungs, strict=False):
         steps += (going + spared) * (after - before)
@@ -37,6 +38,11 @@ def most_steps(budget: Budget) -> int:
     return budget.trials * budget.seeds * budget.steps + confirmation_steps(budget)
 
 
+def most_trials(budget: Budget) -> int:
+    """How many trials there will be, if the search completes enough configurations to confirm."""
+    return budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
+
+
 def confirmation_steps(budget: Budget) -> int:
     """Training steps of the confirmation, which stops nothing early."""
     return budget.confirm * budget.confirm_seeds * budget.steps
@@ -46,8 +52,9 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     """The plan as tables: question, budget, where it will run, search space, fixed parameters."""
     budget = sweep.budget
     facts = Table.grid(padding=(0, 2))
+    # A narrow terminal wraps the text: cut off, a path would be of no use.
     for _ in range(2):
-        facts.add_column(overflow="fold")  # in a narrow terminal nothing is cut off: a path may be all one needs
+        facts.add_column(overflow="fold")
     facts.add_row("question", sweep.question)
     facts.add_row("known", sweep.found)
     facts.add_row("data", sweep.data)
@@ -127,11 +134,12 @@ def _pictures(budget: Budget, options: Options) -> str:
     """The output pictures that are saved, and how much disk space they take; "" if there are none."""
     said = []
     if options.samples:
-        trials = budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
+        # The fixed ones, and the trial's best and worst.
         each = (options.samples + 2) * SAMPLE_MB
-        most = f"about {each:.2g} MB per trial, at most {trials * each:.2g} MB"
+        most = f"about {each:.2g} MB per trial, at most {most_trials(budget) * each:.2g} MB"
         said = [f"{options.samples} validation patches of every completed trial, and its best and worst ({most})"]
     if options.photos:
+        # An image is called photo/NAME#DIGEST.
         names = ", ".join(photo.image.partition("/")[2].partition("#")[0] for photo in options.photos)
         said.append(f"{names}, enhanced by {'the confirmed networks' if budget.confirm else 'every network'}")
     return "; ".join(said)

@@ -17,6 +17,7 @@ from sweeps.engine.cli.display.answers import print_answer
 from sweeps.engine.environment import analysis_command
 
 OTHERS = 5
+"""How many configurations behind the front are listed."""
 
 
 def print_summary(run: Location, answered_by: str, notes: Sequence[str], console: Console) -> None:
@@ -42,7 +43,8 @@ def print_summary(run: Location, answered_by: str, notes: Sequence[str], console
     except LedgerError as error:
         say(f"note: {error}")
     else:
-        console.print(frontier_table(found.ranked, found.objectives, OTHERS))  # without chances, which take a moment
+        # Without the chances of being on the front, which take a moment to compute.
+        console.print(frontier_table(found.ranked, found.objectives, OTHERS))
         say("\n".join(legend_lines(found.ranked, found.objectives)))
         for line in [*hidden_line(found.hidden), *_untouched_lines(ledger), *said]:
             say(line)
@@ -59,7 +61,8 @@ def print_summary(run: Location, answered_by: str, notes: Sequence[str], console
 def _say_answer(answered_by: str, ledger: Ledger, console: Console, say: Callable[[str], None]) -> None:
     try:
         print_answer(answered_by, ledger, console)
-    except LedgerError as error:  # one seed, say: the front and the endings are told all the same
+    except LedgerError as error:
+        # With a single seed, for example, there is no spread; the front and the endings are shown all the same.
         say(f"note: {error}")
 
 

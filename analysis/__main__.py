@@ -61,7 +61,7 @@ def _late_notes_said() -> Iterator[None]:
 
 def _parser(words: Sequence[str], program: str) -> argparse.ArgumentParser:
     """The parser of all commands; only the one that is called is loaded, since some bring large libraries."""
-    parser = Parser(prog=program, description="Read the ledger of a run.", words=words)
+    parser = Parser(prog=program, description="Analyze the ledger of a run.", words=words)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text, words=words)

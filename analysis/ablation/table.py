@@ -12,7 +12,7 @@ from analysis.ablation.answer import CONFIDENT
 from analysis.ledger.design import design_of
 from analysis.ledger.load import Ledger
 from analysis.ledger.schema import DESIGNS_AROUND
-from analysis.ledger.units import metric_label, metric_text
+from analysis.ledger.units import metric_label, p_text, signed_text
 
 
 def ablation_table(frame: pd.DataFrame) -> Table:
@@ -32,19 +32,18 @@ def ablation_table(frame: pd.DataFrame) -> Table:
 
 
 def effect_cells(row: dict[Hashable, Any], metric: str) -> list[str]:
-    """The change with its interval, the p value, pairs and lost pairs of one effect, as cells say them."""
+    """The cells of one effect: the change with its interval, the p value, pairs and lost pairs."""
     ends = (
         "no interval"
         if pd.isna(row["low"])
         else f"{signed_text(metric, row['low'])} to {signed_text(metric, row['high'])}"
     )
     mean = "unknown" if pd.isna(row["mean"]) else signed_text(metric, row["mean"])
-    p = "" if pd.isna(row["p_holm"]) else "< 0.001" if row["p_holm"] < 0.001 else f"{row['p_holm']:.3f}"
-    return [mean, ends, p, str(row["pairs"]), str(row["lost"]) if row["lost"] else ""]
+    return [mean, ends, p_text(row["p_holm"]), str(row["pairs"]), str(row["lost"]) if row["lost"] else ""]
 
 
 def legend_lines(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
-    """What the rows of `ablation_table` are, of the run's `frame` of all metrics."""
+    """What the rows of `ablation_table` mean; `frame` holds the effects of all metrics."""
     design, asked = design_of(ledger), int((frame["metric"] == frame["metric"].iloc[0]).sum())
     against = "Each row: a configuration minus the full one, on the same seeds."
     between = "Each row: a change with all else equal, averaged over all other settings, on the same seeds."
@@ -56,8 +55,3 @@ def legend_lines(ledger: Ledger, frame: pd.DataFrame) -> list[str]:
         f"Design: {design.kind.replace('_', ' ')}. Data: {ledger.runs['run.data_spec'].iloc[-1]}.",
         *([left_out] if frame["lost"].any() else []),
     ]
-
-
-def signed_text(metric: str, value: float) -> str:
-    """A change of a metric with its sign, in the label's unit."""
-    return f"{'+' if value >= 0 else ''}{metric_text(metric, value)}"

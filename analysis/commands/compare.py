@@ -74,17 +74,17 @@ def _say(found: Comparison, files: list[Location], most: int | None) -> None:
     if len(found.setup):
         terminal().print(setup_table(found.setup))
     else:
-        print("\nnothing differs in how they were made\n")
+        print("\nthe setups do not differ\n")
     # Of two copies of one run every difference would be 0.
     if not found.sameness.whole:
         _say_scores(found, most)
     terminal().print(endings_table(found.endings))
-    print("rates: Newcombe's intervals over trials, not corrected for their number; bold: the interval excludes 0")
+    print("rates: Newcombe's intervals over trials, not corrected for multiple testing; bold: the interval excludes 0")
     print("\n".join(discordant_line(found.discordant)), end="\n" if found.discordant.both else "")
     if len(timed := found.latency):
         terminal().print(latency_table(timed, most))
         conditions = "; ".join(timed["conditions"].drop_duplicates())
-        print(f"latency: {conditions}; not corrected for their number; bold: the interval excludes 1")
+        print(f"latency: {conditions}; not corrected for multiple testing; bold: the interval excludes 1")
     print("\n".join(["", *_lines(found), *(f"not compared: {line}" for line in found.refused)]))
     # Rows per objective; scores hold one for each configuration and objective.
     each = int((found.scores["kind"] == "each").sum() / max(len(found.scored), 1))

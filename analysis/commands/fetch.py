@@ -8,6 +8,7 @@ from analysis.commands.arguments import RUN, run_location
 from analysis.ledger.fetch import Fetched, fetch
 from analysis.ledger.load import LedgerError
 from analysis.ledger.location import StorePath
+from analysis.ledger.units import counted
 from analysis.output import say_notes
 
 
@@ -25,10 +26,9 @@ def run(options: argparse.Namespace) -> Answer:
     done = fetch(options.run, options.folder, compact=options.compact)
     # Everything intact has been copied by now; the error only sets the exit status and names what is missing.
     if done.damaged:
+        some, are = counted(done.damaged, "file"), "is" if done.damaged == 1 else "are"
         raise LedgerError(
-            f"{_files(done.damaged)} of {options.run} {'is' if done.damaged == 1 else 'are'} unreadable and not in "
-            f"{options.folder}; all others are",
-            done.notes,
+            f"{some} of {options.run} {are} unreadable and not in {options.folder}; all others are", done.notes
         )
     say_notes(done.notes)
     numbers = {
@@ -45,13 +45,8 @@ def _said(done: Fetched) -> str:
     if not done.files:
         return f"nothing new ({done.there} files are there)"
     parts = ", ".join(f"{name} {count}" for name, count in done.files.items())
-    return (
-        f"fetched {_files(sum(done.files.values()))}, {done.size_bytes / 1e6:.1f} MB ({parts}); {done.there} were there"
-    )
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
+    fetched = counted(sum(done.files.values()), "file")
+    return f"fetched {fetched}, {done.size_bytes / 1e6:.1f} MB ({parts}); {done.there} were there"
 
 
 def _folder(text: str) -> Path:

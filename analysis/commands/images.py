@@ -57,9 +57,9 @@ def _say(ledgers: Sequence[Ledger], found: Gallery, summary: pd.DataFrame | None
     print(f"\n{_question(ledgers)}\n")
     if summary is not None:
         terminal().print(images_table(summary))
-        print("PSNR: mean, worst and best (which picture) of the validation pictures of this one seed, not of several.")
-        print(f"L1, colors: of the {len(found.crops)} crops that all share, in levels of 255: the mean absolute error,")
-        print("and how far the levels of a channel are from the target's, wherever in the picture they are.")
+        print("PSNR: mean, worst and best (with the picture's number) over the validation pictures of this one seed.")
+        print(f"L1, colors: over the {len(found.crops)} crops that all networks share, in levels (0 to 255): the mean")
+        print("absolute error, and how far a channel's levels are from the target's, wherever in the picture they lie.")
     say_written(files)
     print(f'\nthe numbers in pandas: import pandas; pandas.read_parquet("{files[-1]}").query("kept")')
 

@@ -92,7 +92,7 @@ def _say(found: Study, files: list[Location]) -> None:
     print(f"\n{found.score} over seeds (95 % intervals)\n")
     screen.print(spreads_table(found.spreads, found.objective.metric))
     if (found.spreads["drawn"] == MOST_CONFIGURATIONS).any():
-        print(f"interquartile means: of {MOST_CONFIGURATIONS} configurations of a level, drawn at random")
+        print(f"interquartile means: over {MOST_CONFIGURATIONS} configurations per level, drawn at random")
     if len(found.curves.figures):
         print(f"{found.curves.said}; medians over trials\n")
         screen.print(diagnostics_table(_diagnostics(found)))

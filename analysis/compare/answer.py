@@ -20,7 +20,7 @@ from analysis.ledger.units import COSTS
 class Comparison:
     """All answers about two runs.
 
-    `scored` are the objectives whose scores are compared; `refused` has a sentence on why for everything that is not.
+    `scored` are the objectives whose scores are compared; `refused` says of everything else why it is not compared.
     `best` is None if no scores are compared.
     """
 

@@ -7,9 +7,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from analysis.compare.words import p_text, signed_text
 from analysis.ledger.load import Objective
-from analysis.ledger.units import metric_label, metric_text
+from analysis.ledger.units import metric_label, metric_text, p_text, signed_text
 from analysis.screen import bare_table
 from analysis.statistics.differences import NONE, PAIRED
 

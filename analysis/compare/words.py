@@ -9,20 +9,7 @@ from analysis.compare.endings import Discordant
 from analysis.compare.front import Best
 from analysis.compare.scores import OVER_CONFIGURATIONS
 from analysis.ledger.load import Objective
-from analysis.ledger.units import metric_label, metric_text
-
-
-def p_text(p: float) -> str:
-    """A p value as text; "" for NaN."""
-    return "" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def signed_text(metric: str, value: float) -> str:
-    """A difference in the precision of its metric, with its sign."""
-    text = metric_text(metric, abs(value))
-    # A difference that rounds to 0 gets no sign: "-0.00" would look like a finding.
-    zero = not any(digit in text for digit in "123456789")
-    return text if zero else f"{'+' if value > 0 else '-'}{text}"
+from analysis.ledger.units import counted, metric_label, metric_text, p_text, signed_text
 
 
 def made_line(setup: pd.DataFrame, most: int = 4) -> str:
@@ -67,7 +54,7 @@ def best_line(found: Best, metric: str | None) -> str:
     )
     ends = f"95 % interval {low} to {high}, p {p_text(found.p)}, {found.method}"
     ends = f"no interval: {found.why}" if found.why else ends
-    sizes = (_of(found.configurations_a), _of(found.configurations_b))
+    sizes = [counted(count, "configuration") for count in (found.configurations_a, found.configurations_b)]
     return f"best, {found.what}: A {a} ({sizes[0]}), B {b} ({sizes[1]}); B minus A {less} ({ends})"
 
 
@@ -107,7 +94,3 @@ def _average_line(row: dict[object, object], objective: Objective) -> str:
         size, told = f"{metric_text(metric, abs(mean))} {word}", "no interval"
     over = ", over configurations with one seed" if row["method"] == OVER_CONFIGURATIONS else ""
     return f"{metric_label(metric)}: B is {size}, {row['label']}{over}: {told}"
-
-
-def _of(count: int) -> str:
-    return "1 configuration" if count == 1 else f"{count} configurations"

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.frontier.configurations import configurations, has_confirmations
 from analysis.ledger.load import Ledger, Objective
-from analysis.ledger.units import COSTS, metric_label, metric_text
+from analysis.ledger.units import COSTS, counted, metric_label, metric_text
 from analysis.statistics.intervals import mean_interval
 
 _ID = "configuration"
@@ -119,8 +119,7 @@ def _objective_columns(objective: Objective, search: pd.Series, fresh: pd.DataFr
 
 
 def _sentence(metric: str, luck: Luck) -> str:
-    of = "1 configuration" if luck.configurations == 1 else f"{luck.configurations} configurations"
-    seeds = "1 seed" if luck.seeds == 1 else f"{luck.seeds} seeds"
+    of, seeds = counted(luck.configurations, "configuration"), counted(luck.seeds, "seed")
     if not np.isfinite(luck.mean):
         return f"luck in {metric_label(metric)}: unknown, no fresh seed completed for all of {of}"
     # Said as a positive size with a word, so a negative luck swaps and negates its ends.

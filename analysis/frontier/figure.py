@@ -15,7 +15,7 @@ from analysis.frontier.plot import Dimension, plot_front, plot_paper_points, plo
 from analysis.ledger.load import Ledger, LedgerError, Objective
 from analysis.ledger.names import run_names
 from analysis.ledger.schema import ENDINGS
-from analysis.ledger.units import COSTS, metric_label, metric_unit, sentence
+from analysis.ledger.units import COSTS, counted, metric_label, metric_unit, sentence
 
 _MOST_OBJECTIVES = 3
 _MOST_ROWS = 30  # of a ranking
@@ -125,8 +125,8 @@ def _caption(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
     endings = ", ".join(f"{counts[ending]:,} {ending}" for ending in ENDINGS if ending in counts)
     seeds = int((frame["interval_over"] == "seeds").sum())
     images = len(frame) - seeds
-    over = [f"seeds ({_configurations(seeds)})"] if seeds else []
-    over += [f"validation images, one seed ({_configurations(images)})"] if images else []
+    over = [f"seeds ({counted(seeds, 'configuration')})"] if seeds else []
+    over += [f"validation images, one seed ({counted(images, 'configuration')})"] if images else []
     has = "high.latency_ratio" in frame.columns and frame["high.latency_ratio"].notna().any()
     timed = "; those of latency over rounds of timing" if has else ""
     specs = ", ".join(sorted({str(ledger.runs["run.data_spec"].iloc[-1]) for ledger in ledgers}))
@@ -145,10 +145,6 @@ def _stage(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
     if any(map(has_confirmations, ledgers)) and (frame["stage"] == "search").all():
         return ["Shown: the search's own scores, which flatter the best configurations; confirmations are left out."]
     return []
-
-
-def _configurations(count: int) -> str:
-    return "1 configuration" if count == 1 else f"{count:,} configurations"
 
 
 def _key(frame: pd.DataFrame) -> list[str]:

@@ -34,7 +34,7 @@ def with_pirm(frame: pd.DataFrame, ledger: Ledger, search: bool = False) -> pd.D
     """`frame` (as `configurations` gives it) with `pirm.A` to `pirm.C`, and `pirm_low.*` and `pirm_high.*`.
 
     Means over seeds with 95 % t intervals; with one seed there is no interval. SRCNN's time is taken as SRCNN_RATIO of
-    DPED's, which every latency here is relative to. Raises LedgerError where a trial lacks what is scored.
+    DPED's, which every latency here is relative to. Raises LedgerError if the run lacks one of the three metrics.
     """
     missing = [column for column in _NEEDED if column not in frame.columns]
     if missing:
@@ -57,6 +57,6 @@ def with_pirm(frame: pd.DataFrame, ledger: Ledger, search: bool = False) -> pd.D
 def conventions() -> str:
     """How these scores differ from the challenge's own, in a sentence."""
     return (
-        f"PIRM scores: SRCNN's time is taken as {SRCNN_RATIO:.2f} of DPED's (the challenge's table); its own are of "
-        "its test patches, and in the final a mean opinion score stood in MS-SSIM's place"
+        f"PIRM scores: SRCNN's time is taken as {SRCNN_RATIO:.2f} of DPED's, as in the challenge's table; the "
+        "challenge used its own test patches, and its final a mean opinion score in place of MS-SSIM"
     )

@@ -12,7 +12,7 @@ from rich.text import Text
 from analysis.frontier.pirm import WEIGHTS
 from analysis.ledger.load import Ledger, Objective, not_ended
 from analysis.ledger.schema import ENDINGS, LOST
-from analysis.ledger.units import COSTS, metric_label, metric_text
+from analysis.ledger.units import COSTS, counted, metric_label, metric_text
 from analysis.statistics.intervals import rate_interval
 
 _HEAD = 18
@@ -95,7 +95,7 @@ def hidden_line(count: int) -> list[str]:
     """A sentence on the `count` unconfirmed configurations that the table leaves out; no sentence for 0."""
     if not count:
         return []
-    text = "1 configuration of the search is" if count == 1 else f"{count} configurations of the search are"
+    text = f"{counted(count, 'configuration')} of the search {'is' if count == 1 else 'are'}"
     return [
         f"{text} not shown: not confirmed on fresh seeds (teststrip frontier --search shows the search's own scores)"
     ]
@@ -125,7 +125,7 @@ def endings_line(ledger: Ledger) -> str:
         parts.append(f"{count:,} {ending}{rate}")
     open_trials = not_ended(ledger)
     waiting = f"; {open_trials:,} started and not ended" if open_trials else ""
-    return f"{n:,} {'trial' if n == 1 else 'trials'} ended: {', '.join(parts)}{waiting}"
+    return f"{counted(n, 'trial')} ended: {', '.join(parts)}{waiting}"
 
 
 def estimate(row: dict[Hashable, Any], metric: str) -> str:

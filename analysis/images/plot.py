@@ -48,7 +48,7 @@ def plot_missing(axes: Axes, why: str) -> Axes:
 
 
 def mark_window(axes: Axes, top: int, left: int, side_px: int) -> Axes:
-    """A frame around a square window of a picture that stands on `axes`."""
+    """Frame a square window of the picture on `axes`."""
     # White below the color, so that the frame shows on any picture.
     for color, width in (("white", 2.4), (VERMILION, 1.2)):
         # `imshow` puts the center of a pixel at whole numbers, so its edge lies half a pixel before.

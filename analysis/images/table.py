@@ -12,7 +12,7 @@ from analysis.ledger.samples import picture_name
 
 
 def images_table(summary: pd.DataFrame) -> Table:
-    """What the validation pictures say of every network, of `summary` as `numbers.picture_summary` gives it."""
+    """Scores over the validation pictures, a row per network, from `numbers.picture_summary`."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("network", no_wrap=True)
     table.add_column("configuration", overflow="fold")

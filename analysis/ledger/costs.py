@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.ledger.schema import CONDITIONS, LATENCY_RATIO
+from analysis.ledger.units import counted
 
 _NET = "config.net."
 
@@ -68,7 +69,7 @@ def conditions_text(row: dict[Hashable, Any]) -> str:
     parts = [
         str(row["cost.device"]) + (f" ({name})" if pd.notna(name) and name else ""),
         f"{row['cost.width_px']:.0f} x {row['cost.height_px']:.0f} px",
-        *([f"{threads:.0f} {'thread' if threads == 1 else 'threads'}"] if pd.notna(threads) else []),
+        *([counted(int(threads), "thread")] if pd.notna(threads) else []),
         *(str(row[name]) for name in ("cost.dtype", "cost.memory_format") if pd.notna(row[name])),
         *(["compiled"] if pd.notna(compiled) and compiled else []),
     ]

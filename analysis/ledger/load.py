@@ -15,6 +15,7 @@ from analysis.ledger.columns import Columns, matching
 from analysis.ledger.files import QUARANTINE, LedgerError, table_files
 from analysis.ledger.location import Location, StorePath, files, locate
 from analysis.ledger.schema import DATASETS, DIRECTIONS, ENDINGS, TABLES
+from analysis.ledger.units import counted
 
 __all__ = [
     "Ledger",
@@ -262,11 +263,8 @@ def earlier_quarantine(run: Location) -> list[str]:
     count = len(files(folder))
     if not count:
         return []
-    return [f"{folder} holds {_files(count)} put aside earlier; {'its' if count == 1 else 'their'} rows are missing"]
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
+    whose = "its" if count == 1 else "their"
+    return [f"{folder} holds {counted(count, 'file')} put aside earlier; {whose} rows are missing"]
 
 
 # --- the tables --------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ class Parameter:
         return not self.choices or all(isinstance(c, int | float) and not isinstance(c, bool) for c in self.choices)
 
     def value(self, there: Any) -> Value:
-        """`there` as the space spells it: pandas turns 3 into 3.0 beside nulls. Raises ValueError if outside."""
+        """`there` as the space spells it, since pandas turns 3 into 3.0 beside nulls. Raises ValueError if outside."""
         if self.choices:
             # In Python True == 1, so a choice of 1 would match a recorded true.
             same = [own for own in self.choices if own == there and isinstance(own, bool) == _is_bool(there)]

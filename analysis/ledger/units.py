@@ -80,6 +80,24 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     return {name: last if times[last] == 1 else name for name, last in lasts.items()}
 
 
+def signed_text(metric: str, value: float) -> str:
+    """A difference in a metric, in the label's unit and with its sign."""
+    text = metric_text(metric, abs(value))
+    # A difference that rounds to 0 gets no sign: "-0.00" would look like a finding.
+    zero = not any(digit in text for digit in "123456789")
+    return text if zero else f"{'+' if value > 0 else '-'}{text}"
+
+
+def p_text(p: float) -> str:
+    """A p value as text; "" for NaN."""
+    return "" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: "1 file", "1,200 files"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def sentence(text: str) -> str:
     """`text` with its first letter capitalized."""
     return f"{text[:1].upper()}{text[1:]}"

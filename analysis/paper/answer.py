@@ -17,6 +17,7 @@ from analysis.frontier.configurations import configurations, front, has_confirma
 from analysis.ledger.costs import comparable, conditions_text, network_keys, other_conditions
 from analysis.ledger.load import Ledger, LedgerError, Objective
 from analysis.ledger.schema import LATENCY_RATIO
+from analysis.ledger.units import counted
 from analysis.statistics.intervals import Z_95
 
 TABLES = ("fpie1", "fpie2")
@@ -94,8 +95,8 @@ def compare_networks(ledgers: Sequence[Ledger], table: str) -> pd.DataFrame:
 def paper_points(table: str, ledgers: Sequence[Ledger], objectives: Sequence[Objective]) -> pd.DataFrame:
     """The paper's points for a front of latency_ratio and ms_ssim: a column for each, a row per network of `table`.
 
-    Raises LedgerError for other objectives (the paper's PSNR is over other images, which makes decibels of difference,
-    and it prints no others), and if the runs' images are not DPED's patches.
+    Raises LedgerError for other objectives (the paper's PSNR is over other images and can differ by decibels, and it
+    reports nothing else), and if the runs' images are not DPED's patches.
     """
     if {own.metric for own in objectives} != {"latency_ratio", "ms_ssim"}:
         asked = ", ".join(own.metric for own in objectives)
@@ -139,7 +140,7 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Correlation:
 
 
 def correlations(frame: pd.DataFrame) -> dict[str, Correlation]:
-    """The rank correlations of `relative_time` and `ms_ssim` with the paper's, of a frame of `compare_networks`."""
+    """The rank correlations of `relative_time` and `ms_ssim` with the paper's, from a frame of `compare_networks`."""
     return {
         name: rank_correlation(known[f"paper.{name}"], known[f"ours.{name}"])
         for name, known in (("relative_time", _ours_timed(frame)), ("ms_ssim", frame[frame["both"]]))
@@ -180,7 +181,7 @@ def conventions(ledgers: Sequence[Ledger], frame: pd.DataFrame) -> list[str]:
     found += _recipes(ledgers, frame)
     found.append(
         "PSNR is saved but not compared: the paper's, like psnr_db, is a mean over images (DPED's own is pooled), but "
-        "over other images, which makes decibels of difference"
+        "over other images, so the two can differ by decibels"
     )
     found += _doubts(ledgers, frame)
     return found
@@ -274,7 +275,7 @@ def _with_fronts(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _correlation_line(name: str, found: Correlation) -> str:
-    of = "1 network" if found.n == 1 else f"{found.n} networks"
+    of = counted(found.n, "network")
     if not np.isfinite(found.rho):
         return f"rank correlation of {name} with the paper's: unknown, of {of}"
     ends = f"95 % interval {found.low:.2f} to {found.high:.2f}" if np.isfinite(found.low) else "no interval"

@@ -105,7 +105,7 @@ def agreement(ledger: Ledger, objectives: Sequence[Objective], confidence: float
 
 
 def agreement_of(frame: pd.DataFrame, stopped: bool, confidence: float = 0.95) -> pd.DataFrame:
-    """`agreement` of a frame as `scores` gives it, of a search in which some trial was `stopped` by a rung, or none."""
+    """`agreement` from a frame of `scores`; `stopped` says whether any rung of the search stopped a trial."""
     rows = [
         {"metric": metric, "rung": rung, "step": step} | _agreement(part, stopped, confidence)
         for (metric, rung, step), part in frame.groupby(["metric", "rung", "step"], sort=False)

@@ -56,7 +56,7 @@ def agreement_cells(frame: pd.DataFrame) -> Cells:
 
 
 def regret_cells(frame: pd.DataFrame) -> Cells:
-    """What each rung lost by stopping, of `regret.regret_by_rung`."""
+    """What each rung lost by stopping, from `regret.regret_by_rung`."""
     rows = []
     for row in frame.to_dict("records"):
         name = "front (all)" if row["metric"] == FRONT else metric_label(row["metric"])

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.ablation.answer import ablation as effects_of
-from analysis.ablation.table import effect_cells, legend_lines, signed_text
-from analysis.ledger.units import metric_label
+from analysis.ablation.table import effect_cells, legend_lines
+from analysis.ledger.units import metric_label, signed_text
 from analysis.report.blocks import Block, Content, Table, Text
 from analysis.report.marks import Marks
 from analysis.report.reading import Reading

@@ -2,6 +2,7 @@
 
 from analysis.ledger.load import not_ended
 from analysis.ledger.schema import ENDINGS, LOST
+from analysis.ledger.units import counted
 from analysis.report.blocks import Block, Content, Shares, Table, Text
 from analysis.report.reading import Reading
 from analysis.statistics.intervals import rate_interval
@@ -22,8 +23,8 @@ def endings(reading: Reading) -> Content:
         Table(["ending", "trials", "share", "95 % interval"], rows, range(1, 4)),
     ]
     if running := not_ended(reading.ledger):
-        one = "1 trial was" if running == 1 else f"{running:,} trials were"
-        blocks.append(Text([f"{one} started but did not end: still running, or lost with their process."]))
+        text = f"{counted(running, 'trial')} started but did not end: still running, or lost with the process."
+        blocks.append(Text([text]))
     return Content(lead, [*blocks, *_reasons(reading)])
 
 

@@ -7,7 +7,7 @@ from analysis.frontier.confirmation import confirmation, luck_lines
 from analysis.frontier.table import CHANCE, chance_text, confirmation_cells, estimate, over
 from analysis.ledger.load import Objective
 from analysis.ledger.schema import LOST
-from analysis.ledger.units import COSTS, metric_label, sentence
+from analysis.ledger.units import COSTS, counted, metric_label, sentence
 from analysis.report.blocks import Block, Content, Folded, Interactive, Table, Text
 from analysis.report.reading import Reading
 
@@ -34,8 +34,8 @@ def frontier(reading: Reading) -> Content:
         blocks.append(Folded(f"{len(front) - _MOST:,} more on the front", [_table(front.iloc[_MOST:], objectives)]))
     if len(rest := frame[~frame["front"]]):
         more = "" if len(rest) <= _MOST else f", the best {_MOST} of them"
-        one = "configuration" if len(rest) == 1 else "configurations"
-        blocks.append(Folded(f"{len(rest):,} {one} behind the front{more}", [_table(rest.head(_MOST), objectives)]))
+        title = f"{counted(len(rest), 'configuration')} behind the front{more}"
+        blocks.append(Folded(title, [_table(rest.head(_MOST), objectives)]))
     return Content(lead, blocks)
 
 

@@ -358,7 +358,7 @@ def test_the_command_says_and_writes_it(write: Write, capsys: pytest.CaptureFixt
             for name, gain, design in (("a", 0.0, GRID), ("b", 0.5, GRID))]  # fmt: skip
     assert main(["compare", *map(str, runs)]) == 0
     printed = capsys.readouterr().out
-    assert "nothing differs in how they were made" in printed
+    assert "the setups do not differ" in printed
     assert "mean over 4 configurations: more than noise" in printed
     assert "best, hypervolume (PSNR (dB), MS-SSIM)" in printed
     folder = runs[0] / "analysis"

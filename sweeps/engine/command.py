@@ -27,6 +27,7 @@ from sweeps.engine.cli.sources import holds
 from sweeps.engine.cluster.resources import Capacity, NotReady
 from sweeps.engine.ledger.writer import LedgerBusy, LedgerLost, check_writable
 from sweeps.engine.protocol import CannotStart
+from sweeps.engine.run.shutdown import signals_interrupt
 from sweeps.engine.space import SpaceError
 from sweeps.engine.sweep import Sweep, SweepError, UnsuitableData
 from sweeps.engine.workers.watchdog import leave
@@ -117,7 +118,8 @@ def _run_part(part: Part) -> int:
     name = part.sweep.name
     try:
         check_script(sys.argv[0])
-        return _run(part, command_of(sys.argv[0]), console)
+        with signals_interrupt():
+            return _run(part, command_of(sys.argv[0]), console)
     # Before OSError, since ConnectionError is one.
     except REFUSALS as error:
         print(f"{name}: {error}", file=sys.stderr)

@@ -29,7 +29,7 @@ from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.measuring import NetworkCosts
 from sweeps.engine.run.row_columns import full_rows
 from sweeps.engine.run.samples import Gallery
-from sweeps.engine.run.shutdown import GRACE_S, Limits, interrupt_kept, signals_close
+from sweeps.engine.run.shutdown import GRACE_S, Limits, interrupt_kept, signals_close, signals_interrupt
 from sweeps.engine.run.study import PriorResult
 from sweeps.engine.run.trials import RunContext
 from sweeps.engine.sweep import METRICS, Sweep
@@ -59,6 +59,7 @@ def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | 
     store = open_data(sweep.data, progress=aside(console))
     sweep.check_data(store.paired, store.spec, store.train_input.shape[1])
     with contextlib.ExitStack() as held:
+        held.enter_context(signals_interrupt())  # again: Ray has replaced the handler of SIGTERM
         # The machines before the ledger: a cluster that is refused must leave no run behind.
         required = None if cluster is None else held.enter_context(cluster.checked(sweep, options, store))
         ledger = held.enter_context(Ledger(options.out, aside(console)))

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -33,18 +33,43 @@ def signals_close(controller: RunController, grace_s: float) -> Iterator[None]:
         controller.close(signal.Signals(number).name)
         signal.setitimer(signal.ITIMER_REAL, grace_s)
 
+    with _handled((*SIGNALS, signal.SIGALRM), hear) as is_main:
+        try:
+            yield
+        finally:
+            # The timer goes first: an alarm without a handler kills the process.
+            if is_main:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextlib.contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Within this context, SIGTERM and SIGHUP raise KeyboardInterrupt, as SIGINT does.
+
+    For the time before a run can be closed, and after it has been. A signal that this process was started to ignore
+    stays ignored.
+    """
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handled((signal.SIGTERM, signal.SIGHUP), hear):
+        yield
+
+
+@contextlib.contextmanager
+def _handled(numbers: Sequence[signal.Signals], hear: Callable[[int, FrameType | None], None]) -> Iterator[bool]:
+    """Within this context, `hear` handles these signals. Yields whether this is the main thread."""
     # Only the main thread can handle signals. In another one they are left to the program that started it.
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield False
         return
     # `nohup` and the background of a script start a process with SIGHUP or SIGINT ignored: it is meant to outlive them.
-    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, hear) for number in (*heard, signal.SIGALRM)}
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, hear) for number in heard}
     try:
-        yield
+        yield True
     finally:
-        # The timer goes first: an alarm without a handler kills the process.
-        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.engine.command import run
+from sweeps.engine.ledger.writer import Ledger
 from sweeps.engine.run.controller import RunController
-from sweeps.engine.run.shutdown import SIGNALS, interrupt_kept, signals_close
+from sweeps.engine.run.shutdown import SIGNALS, interrupt_kept, signals_close, signals_interrupt
 from tests.patience import PATIENCE_S
 from tests.sweeps.engine.pretended import CONTEXT, open_ledger, small_sweep
 
@@ -20,6 +22,15 @@ pytestmark = pytest.mark.engine
 @pytest.fixture(params=SIGNALS)
 def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
     """A signal, whose disposition is put back after the test."""
+    number: signal.Signals = request.param
+    before = signal.getsignal(number)
+    yield number
+    signal.signal(number, before)
+
+
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGHUP])
+def termination(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that ends a process without a handler; its disposition is put back after the test."""
     number: signal.Signals = request.param
     before = signal.getsignal(number)
     yield number
@@ -60,6 +71,38 @@ def test_a_run_in_a_thread_leaves_the_signals_to_its_program(tmp_path: Path) -> 
 
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(close).result() == before
+
+
+def test_outside_of_a_run_a_signal_interrupts_unless_it_is_ignored(termination: signal.Signals) -> None:
+    signal.signal(termination, signal.SIG_DFL)
+    with pytest.raises(KeyboardInterrupt), signals_interrupt():
+        os.kill(os.getpid(), termination)
+    assert signal.getsignal(termination) == signal.SIG_DFL
+    signal.signal(termination, signal.SIG_IGN)
+    with signals_interrupt():
+        os.kill(os.getpid(), termination)
+
+
+@pytest.mark.parametrize("moment", ["before the run", "after the run"])
+def test_a_signal_before_or_after_the_run_ends_the_command_as_an_interrupt(
+    termination: signal.Signals, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its first row the run has begun, and is not yet one that can be closed; its summary comes after it."""
+    heard: list[int] = []
+    signal.signal(termination, lambda *_: heard.append(termination))
+    commit = Ledger.commit
+
+    def signalled(ledger: Ledger, dataset: str, rows: list[dict[str, object]]) -> object:
+        if moment == "before the run" and dataset == "runs":
+            os.kill(os.getpid(), termination)
+        return commit(ledger, dataset, rows)
+
+    monkeypatch.setattr(Ledger, "commit", signalled)
+    if moment == "after the run":
+        show = "sweeps.engine.cli.display.summary.print_summary"
+        monkeypatch.setattr(show, lambda *_: os.kill(os.getpid(), termination))
+    options = ["--smoke", "--workers", "0", "--set", "train.val_images=2", "--out", str(tmp_path / "run")]
+    assert (run(small_sweep(), options), heard) == (130, [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT], indirect=True)

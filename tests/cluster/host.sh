@@ -19,6 +19,8 @@ for folder in "$lab" "$@"; do
     mount --bind "/run/outside$folder" "$folder"
 done
 umount --lazy /run/outside
+mkdir -p "$lab/homes/$name"  # the disk: it outlives the host
+mount --bind "$lab/homes/$name" /run/home
 mount -t tmpfs -o mode=1777,size=256m none /dev/shm
 for file in passwd hosts; do mount --bind "$lab/$file" "/etc/$file"; done
 mount --bind "$lab/one_processor" /sys/devices/system/cpu/online

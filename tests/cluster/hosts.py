@@ -111,6 +111,12 @@ class Hosts:
         """Put the network cable in again."""
         self._outside("ip", "link", "set", f"to_{name}", "up")
 
+    def restart(self, name: str) -> None:
+        """Switch a host on again that has lost its power. What was on its disk is there, what was in memory is not."""
+        subprocess.run([*self._inside(), "ip", "link", "delete", f"to_{name}"], capture_output=True, check=False)
+        host = self.hosts[name] = self._add(name)
+        _until(lambda: self._answers(host), f"{host.name} has no sshd; see {self._log.name}")
+
     def close(self) -> None:
         """End every process of every host."""
         with contextlib.suppress(psutil.NoSuchProcess):

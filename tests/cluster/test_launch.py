@@ -1,29 +1,21 @@
 """`ray up`, `ray submit cluster.yaml sweeps/fast_arch.py` and `ray down`, to the letter, on hosts that may be lost.
 
 The hosts are namespaces of this machine (hosts.py); SSH, rsync, Ray's launcher and its daemons are the real ones, and
-the cluster file is cluster/onprem.yaml with the values at its top set (conftest.py says what else is changed).
+the cluster file is cluster/onprem.yaml with the values at its top set (launched.py says what else is changed).
 """
 
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from analysis.ledger.load import load
-from tests.cluster.conftest import BULKY, SECRETS, Cluster, typed
-from tests.patience import PATIENCE_S, wait_until
-from tests.places import ROOT
+from tests.cluster.launched import BULKY, MIDDLE, SECRETS, Cluster, run_alone, submit, submit_and_wait_for
+from tests.patience import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.engine]
 
-SWEEP = ["--reproducible", "--trials", "9", "--steps", "180", "--set", "net.channels=4", "--set", "train.val_images=6"]
-SWEEP += ["--set", "train.crop_px=32", "--confirm", "1", "--confirm-seeds", "2", "--audit-share", "0.2"]
-# Of 18 reports: each worker is at one of the last two trials of the second rung, and will wait for the other.
-MIDDLE = 12
 CUT_S = 30.0
 WORKERS = {"one", "two"}
 
@@ -32,47 +24,8 @@ WORKERS = {"one", "two"}
 def undisturbed(cluster: Cluster) -> Path:
     """The sweep's ledger as one process writes it, without Ray or a network."""
     out = cluster.shared / "undisturbed"
-    script = [sys.executable, "sweeps/optimizers.py", *SWEEP, "--workers", "0", "--out", str(out)]
-    environment = {"TESTSTRIP_CACHE": str(cluster.shared / "cache"), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        script, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_alone(out)
     return out
-
-
-def submit(out: Path) -> str:
-    """The command that submits the sweep from the laptop."""
-    return typed(f"ray submit cluster.yaml sweeps/optimizers.py -- {' '.join(SWEEP)} --out {out}")
-
-
-@dataclass
-class Submitted:
-    """A sweep that was submitted from the laptop, and the file with what the laptop's terminal shows."""
-
-    process: subprocess.Popen[str]
-    shown: Path
-
-    def finish(self) -> None:
-        """Wait for the end of the sweep, which must succeed."""
-        try:
-            assert self.process.wait(timeout=PATIENCE_S) == 0, self.shown.read_text()
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"the sweep does not end\n{self.shown.read_text()[-5000:]}") from None
-
-
-def submit_and_wait_for(cluster: Cluster, out: Path, reports: int) -> Submitted:
-    """Submit the sweep, and return once the ledger has `reports` reports."""
-    shown = out.with_suffix(".log")  # a pipe that nobody reads would stop the sweep when it is full
-    with shown.open("w") as file:
-        process = cluster.laptop.start(submit(out), stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
-
-    def reported() -> bool:
-        return len(list((out / "reports").glob("part-*.parquet"))) >= reports
-
-    wait_until(lambda: process.poll() is not None or reported(), lambda: "there are too few reports")
-    assert process.poll() is None, shown.read_text()
-    return Submitted(process, shown)
 
 
 def same_ledgers(one: Path, other: Path) -> None:

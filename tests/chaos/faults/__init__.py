@@ -1,6 +1,20 @@
 """The faults, a file per family; the quick ones first."""
 
-from tests.chaos.faults import clocks, damage, disks, growth, killed, others, power, signals, together, trials, writer
+from tests.chaos.faults import (
+    clocks,
+    damage,
+    disks,
+    growth,
+    hosts,
+    killed,
+    nodes,
+    others,
+    power,
+    signals,
+    together,
+    trials,
+    writer,
+)
 
 FAULTS = [
     *power.FAULTS,
@@ -13,5 +27,7 @@ FAULTS = [
     *trials.FAULTS,
     *clocks.FAULTS,
     *others.FAULTS,
+    *nodes.FAULTS,
+    *hosts.FAULTS,
     *growth.FAULTS,
 ]

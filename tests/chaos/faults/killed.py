@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.chaos.drivers import Driver, forked, started, written
+from tests.chaos.drivers import Driver, forked, written
 from tests.chaos.outcome import Fault, Outcome
 from tests.chaos.rows import acknowledged, compare, undisturbed
 from tests.patience import PATIENCE_S
@@ -15,11 +15,18 @@ Start = Callable[[], AbstractContextManager[Driver]]
 
 
 def interrupted(
-    seed: int, out: Path, start: Start, longest_s: float, kills: int, stop: Callable[[Driver], bool] = Driver.kill
+    seed: int,
+    out: Path,
+    start: Start,
+    longest_s: float,
+    kills: int,
+    stop: Callable[[Driver], bool] = Driver.kill,
+    options: tuple[str, ...] = (),
 ) -> Outcome:
     """Start the same command again and again, each time stopped after a random time, and let it end at last.
 
-    `stop` ends a driver and says whether it was still running. What was written before a stop must be there at the end.
+    `stop` ends a driver and says whether it was still running; `options` are those that `start` gives. What was
+    written before a stop must be there at the end.
     """
     rng, before, struck = random.Random(seed), {}, 0
     clock = Recovery(out)
@@ -33,7 +40,7 @@ def interrupted(
         clock.watch(driver, PATIENCE_S)
         status = driver.wait()
     wrong = "" if status == 0 else f"the last driver ended with status {status}: {driver.text()[-500:]}"
-    return compare(undisturbed(), out, before, Outcome(struck, recovery_s=clock.longest_s, wrong=wrong))
+    return compare(undisturbed(*options), out, before, Outcome(struck, recovery_s=clock.longest_s, wrong=wrong))
 
 
 class Recovery:
@@ -64,23 +71,11 @@ def driver_in_process(seed: int, folder: Path) -> Outcome:
     return interrupted(seed, out, lambda: forked(out), longest_s=2.0, kills=3)
 
 
-def driver_on_ray(seed: int, folder: Path) -> Outcome:
-    """A driver with two workers on Ray, killed within the time that a whole run takes."""
-    out = folder / "run"
-    return interrupted(seed, out, lambda: started(out, "--workers", "2"), longest_s=25.0, kills=1)
-
-
 FAULTS = [
     Fault(
         "driver killed",
         "SIGKILL to a driver that trains in its own process, at a random moment; then the same command",
         "the same rows as without the kill",
         driver_in_process,
-    ),
-    Fault(
-        "driver on Ray killed",
-        "SIGKILL to a driver with two workers on Ray, at a random moment; then the same command",
-        "the same rows as without the kill",
-        driver_on_ray,
     ),
 ]

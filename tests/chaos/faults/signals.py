@@ -44,9 +44,7 @@ def _end(driver: Driver, number: signal.Signals, times: int, rng: random.Random)
         time.sleep(rng.uniform(0, 0.05))
     status, took_s = driver.wait(), time.monotonic() - since
     said = driver.text()
-    # A second SIGTERM or SIGHUP may come when the run is closed: then it ends the process as it ends any other.
-    known = {0, 130, *([-number] if times == 2 and number != signal.SIGINT else [])}
-    wrong = [] if status in known else [f"{number.name} x {times}: status {status}"]
+    wrong = [] if status in (0, 130) else [f"{number.name} x {times}: status {status}"]
     wrong += ["a traceback is shown"] if "Traceback" in said else []
     if status == 130 and "to continue" not in said.splitlines()[-1] and "interrupted" not in said.splitlines()[-1]:
         wrong.append(f"{number.name} x {times}: the last line is {said.splitlines()[-1]!r}")

@@ -1,17 +1,11 @@
 """Runs on a cluster of several nodes: what is wrong on one is refused before the first trial; nodes come and go.
 
-All nodes are on this machine. One that sees another disk has a namespace of mounts of its own, in which something else
-lies over a folder; one that runs other code has it before everything else on its path.
+All nodes are on this machine; `strange_nodes.py` says how they differ.
 """
 
-import os
-import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -21,53 +15,11 @@ from analysis.ledger.load import load
 from tests.patience import PATIENCE_S, wait_until
 from tests.places import ROOT
 from tests.sweeps.engine.cluster.cluster_host import Cluster, running_nodes
-from tests.sweeps.engine.cluster.test_spot_watcher import Service
+from tests.sweeps.engine.cluster.spot_service import announce_and_take_away
+from tests.sweeps.engine.cluster.strange_nodes import cannot_hide, hiding, other_code
 from tests.sweeps.engine.whole_runs import SCRIPT, SMALL, command, numbers
 
 pytestmark = pytest.mark.engine
-
-HIDES = """
-import ctypes, os
-libc = ctypes.CDLL(None, use_errno=True)
-NEWNS, REC_PRIVATE = 0x20000, 0x4000 | 1 << 18
-if libc.unshare(NEWNS) or libc.mount(b"none", b"/", None, REC_PRIVATE, None):
-    raise OSError(ctypes.get_errno(), "no namespace of mounts")
-if libc.mount(b"tmpfs", {folder!r}, b"tmpfs", 0, None):
-    raise OSError(ctypes.get_errno(), "nothing can be mounted")
-"""
-
-OTHER_CODE = """
-import importlib.machinery, sys
-class First(importlib.machinery.PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return super().find_spec(name, [{folder!r}]) if name == "enhance" else None
-sys.meta_path.insert(0, First)
-"""
-
-
-def at_start(folder: Path, code: str) -> dict[str, str]:
-    """The variables of a node whose every Python process begins with `code`."""
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(code)
-    return {"PYTHONPATH": str(folder)}
-
-
-def hiding(folder: Path, hidden: Path) -> dict[str, str]:
-    """The variables of a node that has an empty disk where the others have `hidden`."""
-    code = HIDES.format(folder=os.fsencode(hidden))
-    if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode:
-        pytest.skip("hiding a folder from a node needs the right to mount")
-    return at_start(folder, code)
-
-
-def other_code(folder: Path) -> dict[str, str]:
-    """The variables of a node that runs a project of another day, whatever is sent to it."""
-    project = folder.with_name(f"{folder.name}-project")
-    shutil.copytree(ROOT / "enhance", project / "enhance", ignore=shutil.ignore_patterns("__pycache__"))
-    with (project / "enhance" / "report.py").open("a") as file:
-        file.write("ANOTHER_DAY = True\n")  # a comment alone would not change the name of the code
-    return at_start(folder, OTHER_CODE.format(folder=str(project)))
 
 
 @pytest.fixture
@@ -88,6 +40,8 @@ def finish(cluster: Cluster, command: list[str], **environment: str) -> subproce
 
 
 def test_what_is_wrong_on_any_node_is_refused_before_the_first_trial(cluster: Cluster, tmp_path: Path) -> None:
+    if reason := cannot_hide():
+        pytest.skip(reason)
     out = tmp_path / "runs" / "run"
     out.parent.mkdir()
     data = Path(cluster.environment["TESTSTRIP_CACHE"])
@@ -191,29 +145,3 @@ class Driver:
             assert self._process.wait(timeout=PATIENCE_S) == 0, self.said()
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it does not end:\n{self.said()}") from None
-
-
-def announce_and_take_away(cluster: Cluster, node: str) -> None:
-    """As AWS does it with a machine of its spot market: a notice to the machine, then the end."""
-    with Service("aws") as service:
-        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        service.taken, service.until = True, datetime.now(UTC) + timedelta(seconds=12)
-        watcher = [
-            sys.executable,
-            "-m",
-            "sweeps.engine.cluster.spot_watcher",
-            "--metadata",
-            service.url,
-            "--node-id",
-            node,
-        ]
-        watcher += ["--address", cluster.address]
-        drained = subprocess.run(
-            watcher, env=cluster.environment, capture_output=True, text=True, timeout=PATIENCE_S, check=True, cwd=ROOT
-        )
-        service.shutdown()
-        thread.join()
-    assert f"node {node} drained" in drained.stdout
-    time.sleep(3)  # its time is over
-    cluster.kill(node)

@@ -42,6 +42,7 @@ def answer_each(
     """
     ledgers = load_all(options.runs)
     places = places_to_write(command, ledgers, options.out)
+    # All are answered before any is printed: an error leaves no half of an answer on standard output.
     found = [find(ledger, *place) for ledger, place in zip(ledgers, places, strict=True)]
 
     def say_all() -> None:

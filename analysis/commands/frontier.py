@@ -101,6 +101,7 @@ def _say(found: Frontier, files: list[Location], others: int | None, pirm: bool)
         if has_confirmations(ledger):
             screen.print(confirmation_table(confirmation(ledger, objectives), objectives))
         said = [*luck_lines(ledger, objectives), *stopping_lines(ledger)]
+        # No blank line for a run that has nothing to add.
         print("\n".join(said), end="\n" if said else "")
     left = 0 if others is None else max(0, rest - others)
     hidden = f" ({left:,} not listed; --all lists them)" if left else ""

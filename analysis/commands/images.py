@@ -72,6 +72,7 @@ def _figures(ledgers: Sequence[Ledger], found: Gallery, corner: tuple[int, int] 
         figures["images-colors"] = colors_figure(f"Colors: {asked}", found)
     if found.paired:
         figures["images-extremes"] = extremes_figure(f"Best and worst cases: {asked}", found)
+    # Numbered: the name of a photograph may not do as the name of a file.
     for number, photo in enumerate(found.photos, start=1):
         figures[f"images-photo-{number}"] = photo_figure(f"{picture_name(photo)}: {asked}", found, photo, corner)
     return figures

@@ -23,6 +23,7 @@ def run(options: argparse.Namespace) -> Answer:
     """Write the page, or serve it until ^C. Raises LedgerError."""
     if options.live:
         _serve(options)
+        # The server has said all there is to say.
         return Answer({}, lambda: None)
     if options.port is not None:
         raise LedgerError("--port is the port of --live; add --live, or leave --port out")

@@ -69,6 +69,7 @@ def _numbers(found: Study, files: list[Location]) -> dict[str, object]:
         "stopped": found.stopped,
         "kinds": found.kinds.to_dict(),
         "divergence": found.divergence,
+        # A list in any case, so that readers of the JSON need no special case.
         "edge": [] if found.edge is None else found.edge,
         "heat": [] if found.heat is None else found.heat,
         "spreads": found.spreads,

@@ -13,6 +13,8 @@ from analysis.drawing.sheet import WIDE_IN, Page
 from analysis.ledger.load import Objective
 from analysis.ledger.units import metric_label
 
+# What tells rows apart. The label is part of it: an average may be over other configurations in another objective.
+_ROW = ["kind", "stage", "label", "configuration"]
 _MOST_ROWS = 40
 _ROW_IN = 0.24
 _ACROSS_IN = 0.25
@@ -25,9 +27,9 @@ def two_runs_figure(
     """Forest plots of the differences: one per objective of `scores` (from `score_differences`), all with the same
     rows, and below them one for the rates of `endings` (from `ending_differences`)."""
     drawn = [own for own in objectives if (scores["metric"] == own.metric).any()]
-    rows = scores.drop_duplicates(["kind", "stage", "label", "configuration"]).head(_MOST_ROWS)
+    rows = scores.drop_duplicates(_ROW).head(_MOST_ROWS)
     rows = rows.sort_values("kind", key=lambda own: own != "average", kind="stable")
-    left_out = len(scores.drop_duplicates(["kind", "stage", "configuration"])) - len(rows)
+    left_out = len(scores.drop_duplicates(_ROW)) - len(rows)
     more = [f"Shown: the first {len(rows)} of {len(rows) + left_out} rows."] if left_out > 0 else []
     labels = [textwrap.shorten(str(text), 58, placeholder=" ...") for text in rows["label"]]
     kinds = [f"{row.ending} ({row.count_a}/{row.n_a}, {row.count_b}/{row.n_b})" for row in endings.itertuples()]
@@ -53,8 +55,7 @@ def _scores(
     axes: Axes, rows: pd.DataFrame, own: pd.DataFrame, labels: Sequence[str] | None, objective: Objective
 ) -> None:
     """The forest plot of one objective in the order of `rows`; rows that it lacks stay empty."""
-    keys = ["kind", "stage", "configuration"]
-    part = rows[keys].merge(own, on=keys, how="left")
+    part = rows[_ROW].merge(own, on=_ROW, how="left")
     mean, low, high = (part[name].to_numpy(dtype=np.float64) for name in ("mean", "low", "high"))
     # Rows that the merge left empty hold NaN, which is true as a bool.
     sure = part["sure"].eq(True).to_numpy(dtype=np.bool_)

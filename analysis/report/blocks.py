@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from analysis.report.marks import Marks
 
+# `kind` chooses the part of templates/blocks.html that renders a block.
+
 
 @dataclass(frozen=True)
 class Text:

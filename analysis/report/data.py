@@ -61,6 +61,7 @@ def _metrics(reading: Reading) -> list[dict[str, Any]]:
 
 def _configurations(frame: pd.DataFrame, metrics: list[str], reading: Reading) -> list[dict[str, Any]]:
     """The configurations of a view, one dict each, without those whose trials are not shown."""
+    # A point opens its trial, so it needs one that the page holds.
     kept = frame["configuration"].isin(reading.trials["configuration"])
     numbers = _first_numbers(reading)
     return [

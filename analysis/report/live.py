@@ -41,6 +41,7 @@ class LivePage:
         """A digest of the names and sizes of the ledgers' files. A ledger only gains files; none ever changes."""
         digest = hashlib.sha256()
         for run in self._runs:
+            # Samples are left out: their rows come with a completed trial, which has a row of its own.
             for path in sorted(path for name in TABLES for path in (run / name).glob("*.parquet")):
                 digest.update(f"{path}:{path.stat().st_size}\n".encode())
         return digest.hexdigest()[:16]
@@ -85,6 +86,7 @@ def server(runs: Sequence[Path], port: int) -> ThreadingHTTPServer:
 
 
 def _handler(live: LivePage) -> type[BaseHTTPRequestHandler]:
+    # A class per page: the server makes a handler for each request and passes it nothing of ours.
     class Handler(BaseHTTPRequestHandler):
         """Answers `/` and `/version`, to pages of this server only."""
 

@@ -51,6 +51,7 @@ def shown_reports(trials: pd.DataFrame, reports: pd.DataFrame, most: int = MOST_
     counts = own["trial"].value_counts()
     # In the order of the search, so that an even choice of places is even over the search.
     order = [trial for trial in trials["trial"] if trial in counts.index]
+    # By the mean number of reports, so that `most` is met roughly: whole curves are kept.
     chosen = [order[place] for place in _spread(np.arange(len(order)), int(most / counts.mean()))]
     text = f"Shown: the curves of {len(chosen):,} of {len(order):,} trials, spread evenly over the search."
     return own[own["trial"].isin(chosen)].reset_index(drop=True), text

@@ -74,6 +74,7 @@ def scores(ledger: Ledger, objectives: Sequence[Objective]) -> pd.DataFrame:
     would have stopped it; -1: none), `weight`, and `early` and `end` in the metric's unit, NaN where not reported.
     With more than MOST_TRIALS trials, a random sample of whole configurations, drawn with a fixed seed.
     """
+    # The last rung is the end itself, which the others are to predict.
     trials, rungs = _some(weighted_trials(ledger)), contract(ledger, "rungs")
     columns = [objective.column for objective in objectives]
     reports = ledger.read("reports", ["trial", "step", *columns], trials["trial"])
@@ -191,6 +192,7 @@ def saved_by_rung(ledger: Ledger, units: Sequence[str] = ("steps", "seconds")) -
         whole = taken + gains.sum()
         for name, amounts, rung_of in (("saved", gains, at), ("audit", extra, spared["spared"].to_numpy())):
             sums = np.array([amounts[rung_of == rung].sum() for rung in numbers])
+            # Without a step nothing was saved; without recorded times nobody knows.
             frame[f"{name}_{unit}"] = sums / whole if whole else 0.0 if unit == "steps" else np.nan
     return frame
 

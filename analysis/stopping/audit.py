@@ -49,6 +49,7 @@ def audit(ledger: Ledger) -> Audit:
     """
     _check(ledger)
     objectives = [objective for objective in ledger.objectives if objective.metric not in COSTS]
+    # Both the agreement and the figure need the scores, so they are read once.
     early_end, stopped = scores(ledger, objectives), len(stopped_trials(ledger))
     played, notes = replays(ledger.path)
     return Audit(

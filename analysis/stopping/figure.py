@@ -29,6 +29,7 @@ def stopping_figure(title: str, audit: Audit, foot: Sequence[str]) -> Figure:
     figure, rows = grid(title, foot, -(-len(drawers) // 2), 2, 2.5, width_in=WIDE_IN, left_in=1.05, right_in=0.5,
                         across_in=1.2, up_in=1.05, above_in=0.25, below_in=0.7)  # fmt: skip
     places = [one for row in rows for one in row]
+    # An odd number of plots leaves the last place free.
     for draw, axes in zip(drawers, places, strict=False):
         draw(axes)
     for unused in places[len(drawers) :]:

@@ -35,6 +35,7 @@ def plot_by_rung(axes: Axes, frame: pd.DataFrame, columns: Sequence[str], names:
     metrics = frame["metric"].drop_duplicates().tolist()
     for number, (metric, name) in enumerate(zip(metrics, names, strict=True)):
         part = frame[frame["metric"] == metric]
+        # Rungs are a unit apart; metrics are shifted around their place so that bars do not overlap.
         x = part["rung"].map(place).to_numpy(dtype=np.float64) + 0.16 * (number - (len(metrics) - 1) / 2)
         middle, low, high = (part[column].to_numpy(dtype=np.float64) for column in columns)
         color = LINES[number % len(LINES)]

@@ -111,6 +111,7 @@ def _regrets(
     known, asked = np.isfinite(early) & np.isfinite(ends), late[np.isfinite(late)]
     # The audit saw this much for certain, so no draw may fall below it.
     seen = np.full(draws, max(0.0, float((ends - best).max(initial=0.0))))
+    # No stopped trial has a score to predict from, so there is nothing to draw.
     if not asked.size:
         return seen
     if known.sum() < FEWEST_FOR_REGRET or not np.isfinite(best):

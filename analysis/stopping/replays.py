@@ -8,6 +8,7 @@ from analysis.ledger.location import Location
 from analysis.ledger.schema import REPLAY
 from analysis.screen import shell_words
 
+# What one replay does differently from another; `rung_steps` follows from rungs and reduction, for the tables.
 ARM = ["sampler", "stopping", "rungs", "reduction", "rung_steps"]
 CONDITIONS = ["objectives", "curves", "steps", "workers", "stragglers", "slowdown", "lost", "nan", "step_s"]
 """Arms can be compared only if all of these are equal."""
@@ -37,6 +38,7 @@ def replays(run: Location) -> tuple[pd.DataFrame, list[str]]:
     # A condition may be null, and NaN is not equal to itself; as group numbers they compare.
     groups = frame.groupby(CONDITIONS, dropna=False, sort=False).ngroup()
     same = frame[groups == groups.iloc[-1]]
+    # Sorted by start above, so the last is the newest.
     return same.drop_duplicates([*ARM, "seed"], keep="last").reset_index(drop=True), notes
 
 

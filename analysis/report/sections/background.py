@@ -68,6 +68,7 @@ def reproduction(reading: Reading) -> Content:
         blocks.append(Folded(f"The {len(fixed)} parameters that are the same in all trials", [Facts(fixed)]))
     count = len(ledger.runs)
     times = "one invocation" if count == 1 else f"{count} invocations"
+    # Times of the ledger, not of the report: equal ledgers give equal pages.
     first, last = ledger.runs["started"].min(), ledger.runs["started"].max()
     when = f"{first:%Y-%m-%d %H:%M} UTC" if count == 1 else f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
     lead = f"The run has {times} ({when}). Repeating the command with the same --out resumes it."

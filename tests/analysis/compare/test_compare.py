@@ -12,6 +12,7 @@ import pytest
 from analysis.__main__ import main
 from analysis.compare.comparable import comparable
 from analysis.compare.endings import discordant, ending_differences
+from analysis.compare.figure import two_runs_figure
 from analysis.compare.front import best, hypervolumes
 from analysis.compare.latency import latency_differences
 from analysis.compare.pairs import pairing, sameness
@@ -367,6 +368,18 @@ def test_the_command_says_and_writes_it(write: Write, capsys: pytest.CaptureFixt
     }  # fmt: skip
     numbers = pd.read_parquet(folder / "compare.parquet")
     assert numbers["answer"].value_counts().to_dict() == {"scores": 10, "endings": 1, "best": 1}
+
+
+def test_averages_over_other_configurations_have_rows_of_their_own() -> None:
+    average = {"kind": "average", "stage": "search", "configuration": "", "low": 0.0, "high": 1.0, "sure": False}
+    told = (("psnr_db", "mean over 3 of 4", 0.25), ("ms_ssim", "mean over 4", 0.75))
+    scores = pd.DataFrame([average | {"metric": metric, "label": label, "mean": mean} for metric, label, mean in told])
+    rates = average | {"ending": "diverged", "count_a": 0, "n_a": 4, "count_b": 1, "n_b": 4, "mean": 0.25}
+    objectives = [Objective(metric, "maximize") for metric, _, _ in told]
+    figure = two_runs_figure("", scores, pd.DataFrame([rates]), objectives, [])
+    dots = [axes.collections[-1].get_offsets().filled(np.nan).tolist() for axes in figure.axes[:2]]
+    drawn = [[(row, x) for x, row in own if np.isfinite(x)] for own in dots]
+    assert drawn == [[(0.0, 0.25)], [(1.0, 0.75)]]
 
 
 def test_the_command_says_that_runs_are_the_same(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,8 +38,8 @@ PHONE = Sweep(
     name="tasks_phone",
     question="Phone to DSLR: what do a color loss and a clipped Wasserstein critic add to L1?",
     found="19.51 dB and SSIM .821, below the untouched Sony's 22.92 and .875 (its pairs are not aligned)",
-    # The paper gives no weight for L1 here; with 1000 the color term is about as large.
     degradations=("camera",),
+    # The paper gives no weight for L1 here; with 1000 the color term is about as large.
     space={**NETS, "loss.color": Choice(0.0, 1000.0), "loss.adversarial": Choice(0.0, 1.0)},
     design=Grid(),
     fixed={**PIX2PIX, "adversarial.objective": "wasserstein"},

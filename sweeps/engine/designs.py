@@ -129,6 +129,7 @@ class Fraction(Grid):
         return wrong + super().problems(space)
 
     def size(self, space: Space) -> int:
+        # Of a tiny grid, a small share would round to nothing.
         return max(1, round(self.share * super().size(space)))
 
     def _points(self, space: Space) -> Iterator[Labelled]:
@@ -142,6 +143,7 @@ class Factorial(_Combinations):
     """The full factorial: both ends of every range and every value of a Choice, in every combination."""
 
     def _values(self, own: Range) -> Sequence[Scalar]:
+        # The corners of an Integer are more than its ends.
         return own.corners() if isinstance(own, Choice) else (own.corners()[0], own.corners()[-1])
 
 
@@ -218,6 +220,7 @@ class Ablation(_Around):
         return found
 
     def _off(self, name: str, own: Range) -> Scalar | None:
+        # 0.0 and 0 are not the same here: a Choice contains only values of its own type.
         usual = next((value for value in (False, 0.0, 0, "none") if own.contains(value)), None)
         return self.off.get(name, usual)
 
@@ -244,11 +247,13 @@ def levels_of(own: Range, levels: int) -> Sequence[Scalar]:
         return _all_values(own)
     low, high = (float(corner) for corner in own.corners())
     spaced = np.geomspace(low, high, levels) if isinstance(own, Log) else np.linspace(low, high, levels)
+    # The ends as they were given: rounding could put them outside the range.
     return (low, *(float(value) for value in spaced[1:-1]), high)
 
 
 def _combine(space: Space, values: Mapping[str, Sequence[Scalar]]) -> Iterator[Point]:
     """Every combination of `values`, respecting conditions, which refer to earlier leaves only."""
+    # Not `itertools.product`, which knows no conditions and would repeat a point for each value of a leaf it lacks.
     partial: list[Point] = [{}]
     for name, entry in space.items():
         grown: list[Point] = []
@@ -273,7 +278,8 @@ def _count(space: Space, values: Mapping[str, Sequence[Scalar]]) -> int:
         return math.prod(combinations(child) for child in children)
 
     def combinations(name: str) -> int:
-        # Only values that a condition names have leaves below them: a range of millions is counted without a loop.
+        # Only values that a condition names have leaves below them: a range of millions is counted without a loop. Such
+        # a value stands for as many combinations as its leaves have, instead of for one.
         named = {entry.value for entry in space.values() if isinstance(entry, When) and entry.name == name}
         return len(values[name]) + sum(below(name, value) - 1 for value in named if value in values[name])
 

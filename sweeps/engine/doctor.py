@@ -33,9 +33,12 @@ GOOD, POOR, MISSING = "ok", "weak", "missing"
 STYLES = {GOOD: "green", POOR: "yellow", MISSING: "red"}
 
 PYTHON = (3, 11)
+
 MEMORY_PER_WORKER_GIB = 1.5
 DISK_GIB, SHARED_GIB = 5.0, 0.2
 OPEN_FILES = 4096
+"""Rough needs. With less a run may still work, so these checks say "weak", not "missing"."""
+
 GIB = 1 << 30
 
 
@@ -81,7 +84,8 @@ def _processor() -> Iterator[Finding]:
 
 
 def _cuda() -> Iterator[Finding]:
-    if default_device() != "cuda":  # torch is imported only if the system shows a GPU
+    # torch, whose import takes seconds, is only asked if the system shows a GPU.
+    if default_device() != "cuda":
         yield Finding("GPU", GOOD, "none; trials are trained on the processor")
         return
     from sweeps.engine.cluster.node_check import gpu_problem
@@ -102,6 +106,7 @@ def _memory() -> Iterator[Finding]:
 
 
 def _space(about: str, folder: Path, needed_gib: float, mend: str) -> Finding:
+    # The folder itself may not exist yet; it will be on the disk of the nearest one that does.
     there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
     free = shutil.disk_usage(there).free / GIB
     said = f"{free:.1f} GiB free in {folder}"
@@ -114,6 +119,7 @@ def _open_files() -> Finding:
     """Check the limit of open files: Ray opens sockets to every worker of every node."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = soft == resource.RLIM_INFINITY or soft >= OPEN_FILES
+    # An unlimited hard limit is -1.
     mend = "" if enough else f"ulimit -n {OPEN_FILES if hard < 0 else min(hard, 65536)} before `ray start`"
     return Finding("open files", GOOD if enough else POOR, f"at most {soft}", mend)
 
@@ -140,6 +146,7 @@ def folder(address: str) -> Finding:
     try:
         out = locate(address)
         if isinstance(out, Path):
+            # It writes a file, and removes it with every folder that it had to make.
             shared_folder.hide(shared_folder.show(out))
         else:
             check_writable(out)
@@ -171,8 +178,9 @@ def cluster(address: str) -> Iterator[Finding]:
         return
     for warning in access.warnings:
         yield Finding("cluster", POOR, warning)
+    # Imported here: they import Ray, which reads RAY_AUTH_MODE at that moment, and `settle_access` has set it.
     from sweeps.engine.cluster.nodes import NodeAgents, living_nodes
-    from sweeps.engine.cluster.ray_session import join_cluster, stop_ray  # here: Ray reads RAY_AUTH_MODE when imported
+    from sweeps.engine.cluster.ray_session import join_cluster, stop_ray
 
     join_cluster(access.address)
     try:

@@ -37,6 +37,7 @@ def file_hash() -> str:
     digest = hashlib.sha256()
     for path in sorted(ENHANCE.rglob("*.py")):
         content = path.read_bytes()
+        # The length separates the end of one file from the start of the next.
         digest.update(f"{path.relative_to(ENHANCE).as_posix()}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
@@ -52,7 +53,8 @@ def versions() -> dict[str, str]:
 @functools.cache
 def has_bf16() -> bool:
     """Whether this processor multiplies bfloat16 in hardware; if not, autocast is slower than fp32."""
-    flags = next(iter(cpu_field("flags")), "").split()  # empty outside Linux, where fp32 is the safe choice
+    # Empty outside Linux, where fp32 is the safe choice.
+    flags = next(iter(cpu_field("flags")), "").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
@@ -63,6 +65,7 @@ def host() -> str:
 
 def default_device() -> str:
     """ "cuda" if the system shows an NVIDIA GPU, else "cpu"; does not import torch."""
+    # A digit, since /dev/nvidiactl and its like belong to the driver, not to a GPU.
     return "cuda" if any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"
 
 
@@ -76,7 +79,8 @@ def analysis_command() -> str:
     script = Path(sys.executable).with_name("teststrip")
     if not script.is_file():
         return f"{python_command()} -m analysis"
-    found = shutil.which("teststrip")  # PATH may find another environment's first
+    # PATH may find another environment's first.
+    found = shutil.which("teststrip")
     return "teststrip" if found and Path(found).samefile(script) else shlex.quote(as_typed(script))
 
 

@@ -25,6 +25,7 @@ class Assignment:
     config: dict[str, Scalar]
     seed: int
     rung_steps: tuple[int, ...]
+    # Opaque to the driver: bytes from a real worker, a step from a simulated one.
     state: Any = None
     pauses: bool = False
     wanted: SampleRequest = field(default_factory=SampleRequest)
@@ -56,7 +57,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """A network whose cost to measure while nothing else runs. Only net.* of `config` matters; `network` is its id.
+    """A network to measure while nothing else runs. Only net.* of `config` matters; `network` is its ID.
 
     `earlier` is the cost that an earlier run measured; a worker with the same device answers with it.
     """

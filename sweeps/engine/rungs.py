@@ -63,7 +63,9 @@ class Rungs(ABC):
         self.rung_steps = rung_steps
         self._rows: dict[str, int] = {}
         self._digests: Digests = np.empty(0, np.uint64)
-        self._values: Floats = np.empty((0, len(rung_steps), 0))  # (row, rung, objective); NaN: not reported
+        # (row, rung, objective), NaN where nothing was reported. One array, since every trial that arrives is compared
+        # with all before it, and there may be thousands.
+        self._values: Floats = np.empty((0, len(rung_steps), 0))
 
     def rung(self, step: int) -> int:
         """The index of the rung at `step`; raises ValueError if there is none."""
@@ -80,6 +82,7 @@ class Rungs(ABC):
         rung = self.rung(step)
         if not values or not np.isfinite(values).all():
             raise ValueError(f"trial {trial} has {values} at step {step}; only finite values can be compared")
+        # 0 before the first trial.
         known = self._values.shape[2]
         if known and len(values) != known:
             raise ValueError(f"trial {trial} has {len(values)} objectives at step {step}; those before it have {known}")
@@ -91,6 +94,7 @@ class Rungs(ABC):
         """Compare a trial with all that are recorded at `step` so far; raises ValueError if it is not among them."""
         rung = self.rung(step)
         row = self._reported([trial], rung)[0]
+        # The array is longer than what is in use. `rows` ascends, so bisection finds the trial's own place in it.
         rows = np.flatnonzero(~np.isnan(self._values[: len(self._rows), rung, 0]))
         return next(self._verdicts(rung, rows, np.searchsorted(rows, [row])))
 
@@ -162,6 +166,7 @@ class Median(Rungs):
     """
 
     def _compare(self, rung: int, rows: Integers, asked: Integers) -> Iterator[Compared]:
+        # A resumed run may lack the report of an earlier rung, whose file was damaged: hence the nan-functions.
         past = self._values[rows, : rung + 1, 0]
         best, means = np.nanmax(past, axis=1, initial=-np.inf), np.nanmean(past, axis=1)
         for position in asked:
@@ -205,13 +210,16 @@ def spread_order(front: Floats, digests: Digests) -> Integers:
         return np.zeros(1, np.int64)
     ordered = np.lexsort((digests, *front.T))
     is_new = np.append(True, np.any(front[ordered[1:]] != front[ordered[:-1]], axis=1))
-    originals = ordered[is_new]  # of equals, the one of smallest digest
+    # Of equal points, the one of smallest digest.
+    originals = ordered[is_new]
     points = front[originals]
-    spread = np.full(len(front), -1.0)  # copies; of different points it is at least 0
+    # Copies keep -1, and so come after all different points, whose spread is at least 0.
+    spread = np.full(len(front), -1.0)
     spread[originals] = _spread(points)
     objectives = front.shape[1]
     group = np.full(len(front), objectives)
-    for objective in reversed(range(objectives)):  # an extreme of two objectives counts for the earlier
+    # Backwards, so that an extreme of two objectives counts for the earlier one.
+    for objective in reversed(range(objectives)):
         best = originals[points[:, objective] == points[:, objective].max()]
         group[best[np.lexsort((digests[best], -spread[best]))[0]]] = objective
     return np.lexsort((digests, -spread, group))
@@ -228,14 +236,16 @@ def _spread(points: Floats) -> Floats:
     """How much each of n different, mutually non-dominated points adds to the breadth of their front (n,)."""
     if len(points) == 1:
         return np.zeros(1)
-    halves = points / 2  # the range of two huge numbers could overflow
+    # The range of two huge numbers of opposite signs could overflow.
+    halves = points / 2
     low = halves.min(axis=0)
     span = halves.max(axis=0) - low
     scaled = (halves - low) / np.where(span > 0, span, 1)
     if points.shape[1] <= CONTRIBUTION_LIMIT:
         spread: Floats = moocore.hv_contributions(scaled, ref=REFERENCE, maximise=True)
     else:
-        spread = np.asarray(KDTree(scaled).query(scaled, k=2)[0])[:, 1]  # [:, 0] is the point itself
+        # The nearest point is the point itself, so the second nearest is taken.
+        spread = np.asarray(KDTree(scaled).query(scaled, k=2)[0])[:, 1]
     return np.round(spread, ROUNDING)
 
 
@@ -253,6 +263,7 @@ RULES: dict[str, Rule] = {
         "a trial goes on unless its best first objective is below the median of the others' means (Vizier)",
         lambda rung_steps, reduction: Median(rung_steps),
     ),
+    # One in one goes on.
     "none": Rule(
         "every trial goes on; places are by the first objective",
         lambda rung_steps, reduction: Halving(rung_steps, reduction=1, objectives=1),

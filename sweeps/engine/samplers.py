@@ -75,7 +75,8 @@ class QMC(Sampler):
     sequence: str = choice("sobol", "halton")
 
     def build(self, seed: int) -> BaseSampler:
-        with warnings.catch_warnings():  # Optuna calls the class experimental since 3.0; its arguments have not changed
+        # Optuna has called the class experimental since 3.0; its arguments have not changed.
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             return QMCSampler(qmc_type=self.sequence, scramble=True, seed=seed, warn_independent_sampling=False)
 
@@ -110,6 +111,7 @@ class NSGA2(Sampler):
     def build(self, seed: int) -> BaseSampler:
         return NSGAIISampler(
             population_size=self.population,
+            # 0 stands for Optuna's None, so that every value of the option is a number.
             mutation_prob=self.mutation or None,
             crossover_prob=self.crossover,
             seed=seed,
@@ -187,6 +189,7 @@ def sampler_problems(
 
     `bounds` names the metrics that the sweep's constraints bound.
     """
+    # Optuna has a GridSampler; ours is a design, and the message says which one.
     if name == "grid":
         return [_grid(space)]
     if name not in SAMPLERS:
@@ -207,6 +210,7 @@ def sampler_problems(
         found.append(
             f"sampler {name} cannot keep to the constraints on {', '.join(bounds)}; choose from tpe, nsga2, gp"
         )
+    # Built with the options that are right, so that all problems come at once.
     return found + SAMPLERS[name](**valid).refusals(space, objectives)
 
 

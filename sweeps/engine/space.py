@@ -29,8 +29,8 @@ from optuna.distributions import (
 from enhance.config import VARIANTS, ConfigError, Scalar, domains, unknown_leaf
 
 CORNERS = 50
-"""Of a longer Integer range this many values at either end are checked. Neighbours, not only ends: a domain may ask for
-odd numbers, or for multiples."""
+"""An Integer range with more than twice as many values is checked by so many at either end. Not only by its two ends,
+since a domain may ask for odd numbers, or for multiples."""
 
 MOST_INTEGER = 2**53
 """Beyond this a float, as which Optuna handles it, skips whole numbers."""
@@ -61,6 +61,7 @@ class Uniform:
         return (float(self.low), float(self.high))
 
     def contains(self, value: Scalar) -> bool:
+        # In Python a bool is an int too; as a number it would be a mistake.
         return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
 
     def problems(self) -> list[str]:
@@ -112,6 +113,7 @@ class Integer:
             return [f"low={self.low}, high={self.high}, step={self.step} must be whole numbers"]
         if max(abs(self.low), abs(self.high)) > MOST_INTEGER:
             return [f"low={self.low} and high={self.high} must lie within {MOST_INTEGER:,} of 0"]
+        # Optuna would lower `high` to the last value, with a warning.
         if self.step < 1 or (self.high - self.low) % self.step:
             return [f"step={self.step} must be >= 1 and divide high - low = {self.high - self.low}"]
         return _ordered(self.low, self.high)
@@ -124,6 +126,7 @@ class Choice:
     values: tuple[Scalar, ...]
 
     def __init__(self, *values: Scalar) -> None:
+        # So that one writes `Choice(16, 32)`, not `Choice((16, 32))`. A frozen class can only be filled like this.
         object.__setattr__(self, "values", values)
 
     def suggest(self, trial: optuna.Trial, name: str) -> Scalar:
@@ -136,6 +139,7 @@ class Choice:
         return self.values
 
     def contains(self, value: Scalar) -> bool:
+        # Python holds 1, 1.0 and True for equal, a configuration does not.
         return any(value == own and type(value) is type(own) for own in self.values)
 
     def problems(self) -> list[str]:
@@ -188,6 +192,7 @@ def space_problems(space: Space, fixed: Mapping[str, Scalar]) -> list[str]:
         found = [f"{name}: {problem}" for problem in inner(entry).problems()]
         if isinstance(entry, When):
             found += _condition_problems(name, entry, space)
+        # A range that is wrong in itself has no corners to hold against a domain.
         problems |= dict.fromkeys(found or _domain_problems(name, space, fixed))
     return list(problems)
 
@@ -212,6 +217,7 @@ def variants(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[dict[
     For a name outside the space there are no conditions.
     """
     given = {key: fixed[key] for key in VARIANTS if key in fixed} | _reached(name, space)
+    # Only variants of its own part decide about a leaf: what the optimizer is does not change the network's leaves.
     part = name.split(".")[0]
     free = [key for key in space if key in VARIANTS and key not in given and key.split(".")[0] == part]
     choices = itertools.product(*(inner(space[key]).corners() for key in free))
@@ -220,6 +226,7 @@ def variants(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[dict[
 
 def corner_points(space: Space) -> Iterator[dict[str, Scalar]]:
     """Points that together have every corner of every range: each range in turn, the others at their first corner."""
+    # Not every combination, of which there may be millions.
     start = {name: inner(entry).corners()[0] for name, entry in space.items()}
     for name, entry in space.items():
         for corner in inner(entry).corners():
@@ -231,6 +238,7 @@ def _reached(name: str, space: Space) -> dict[str, Scalar]:
     """The values of other entries under which `name` is searched."""
     needed: dict[str, Scalar] = {}
     entry: Range | When | None = space.get(name)
+    # A condition may stand under another one. This ends, since each names an earlier entry.
     while isinstance(entry, When):
         needed[entry.name] = entry.value
         entry = space.get(entry.name)
@@ -268,6 +276,7 @@ def without(space: Space, name: str, value: Scalar) -> Space:
         if isinstance(entry, When) and entry.name == name:
             if entry.value == value:
                 kept[leaf] = entry.range
+        # What stands under a condition that has gone goes too.
         elif not isinstance(entry, When) or entry.name in kept:
             kept[leaf] = entry
     return kept

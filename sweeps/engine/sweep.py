@@ -45,7 +45,7 @@ ANSWERED_BY = ("frontier", "stability", "ablation")
 """Commands of `python -m analysis` that may answer a sweep's question."""
 
 MOST = 10**9
-"""The largest number in a budget. A larger one is a slip of the pen, and would not fit into a column of the ledger."""
+"""The largest number in a budget. A larger one is a typing error, and might not fit into a column of the ledger."""
 
 FRESH_SEED = 1000
 """The first seed of confirmations; the seeds of the search are below it."""
@@ -180,7 +180,7 @@ class Sweep:
 
     def problems(self) -> list[str]:
         """Every reason why this sweep cannot run; empty if it can."""
-        # Nothing else can be asked of a space whose entries are no ranges, nor of bounds that have no form.
+        # The other checks would fail on a space whose entries are no ranges, and on bounds without a form.
         if found := entry_problems(self.space) + _form_problems(self.constraints):
             return found
         others = {"smoke": self.smoke, "full": self.full}
@@ -227,6 +227,7 @@ class Sweep:
             found.append("train.steps belongs to the budget: set budget.steps")
         if "cycle_psnr_db" in self.objectives and self.fixed.get("train.rule") != "cycle":
             found.append("the objective cycle_psnr_db needs train.rule=cycle among what is fixed")
+        # Designs and points are checked against a space that is known to be right.
         if found:
             return found
         if self.design is not None:
@@ -248,6 +249,7 @@ class Sweep:
             except ConfigError as error:
                 found |= dict.fromkeys(error.problems)
         if not found:
+            # One corner without a conflict leaves something to search; a point that has one ends as refused.
             found |= dict.fromkeys(clashes[0] if all(clashes) else ())
             for name, values in self.enqueue.items():
                 more = [problem for problem in conflicts(self.config(values)) if problem not in found]

@@ -17,7 +17,8 @@ from sweeps.engine.replay.recording import Recording
 from sweeps.engine.replay.simulation import Trouble
 
 EARLY = 0.2
-"""Arms are compared at this share of the whole grid's steps, and at their ends."""
+"""Arms are compared at this share of the full grid's steps, and at their ends. By then an arm that stops nothing has
+found everything, so the end alone would say little."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Outcome:
 
     def volume_share(self, steps_share: float = float("inf")) -> float:
         """The share of the full grid's hypervolume when that share of its steps had been begun; else at the end."""
+        # The hypervolume only ever grows, so the largest is the last.
         return max((moment.volume_share for moment in self.history if moment.steps_share <= steps_share), default=0.0)
 
 

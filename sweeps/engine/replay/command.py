@@ -86,7 +86,8 @@ def sweep_of(recording: Recording, arm: Arm, seed: int) -> Sweep:
         sampler="random" if arm.sampler == EACH else arm.sampler,
         design=_each(recording, seed) if arm.sampler == EACH else None,
         stopping=arm.stopping,
-        cost=Conditions(),  # required by latency objectives; the curves hold the measured costs
+        # A sweep with latency objectives must have one. Nothing is measured: the curves hold the costs.
+        cost=Conditions(),
         search_seed=seed,
     )
 
@@ -121,6 +122,7 @@ def replay(
         if trial.ending == "completed":
             front = volume.front(np.vstack([front, recording.final([recording.key(flatten(trial.config))])]))
             history.append(Completed(ended.time_s, ended.steps / whole, volume.share(front)))
+    # The best point in one objective is always on the front.
     best = max if volume.maximise[0] else min
     return Outcome(
         history=tuple(history),
@@ -137,7 +139,8 @@ def replay(
 def main(argv: Sequence[str] | None = None, program: str = "python -m sweeps.engine.replay") -> int:
     """The command line, which the help calls `program`. The exit status: 0, or 2 for what cannot be replayed."""
     options = parser(program).parse(argv)
-    console = terminal(PLAIN_WIDTH, stderr=options.json)  # with --json only the object goes to standard output
+    # With --json only the object goes to standard output.
+    console = terminal(PLAIN_WIDTH, stderr=options.json)
     try:
         _compare(options, console)
     except (RecordingError, LedgerError, LocationError, StoreError, SweepError, TroubleError) as error:
@@ -166,6 +169,7 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
     for arm in [Arm(*way, *spacing) for way in ways for spacing in spacings]:
         with console.status(f"{arm.sampler}, {arm.stopping}, {arm.rungs} rungs, reduction {arm.reduction}"):
             outcomes[arm] = [_play(recording, volume, arm, seed, options) for seed in range(options.seeds)]
+    # Seed 0 stands for all: a setup says which faults there were, not which trials they hit.
     played = ReplaySetup(recording, options.workers, _trouble(options, 0), options.seconds_per_step)
     if not options.json:
         console.print(arms_table(played, outcomes))

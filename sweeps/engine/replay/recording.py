@@ -50,6 +50,7 @@ class Curve:
 
         Its times add up the training of all recorded intervals in between, and count one evaluation.
         """
+        # A replay with fewer rungs than the recording evaluates at its own rungs only.
         train_s = sum(report.train_s for at, report in self.reports.items() if before < at <= step)
         return dataclasses.replace(self.reports[step], train_s=train_s)
 
@@ -111,6 +112,7 @@ def load(source: Location, spacings: Iterable[tuple[int, int]], objectives: Sequ
         raise RecordingError(f"{source} holds no reports")
     chosen = tuple(objectives) or own or OBJECTIVES
     _check_objectives(source, chosen, rows)
+    # A file may hold trials of several budgets. The largest is the full one; others lack its last rung.
     steps = int(max(trial.config["train.steps"] or 0 for trial in trials))
     needed = {step for spacing in spacings for step in _budget(1, steps, *spacing).rung_steps()}
     _check_steps(source, needed, {row["step"] for row in rows})
@@ -143,7 +145,8 @@ def _from_file(path: Location) -> tuple[list[_Trial], tuple[str, ...]]:
     """The trials of a file, and no objectives, which a file does not record."""
     try:
         rows = pq.read_table(path, page_checksum_verification=True).to_pylist()
-    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+    except (OSError, ValueError) as error:
+        # pyarrow's own errors are ValueErrors.
         raise LedgerError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
     missing = [name for name in COLUMNS if rows and name not in rows[0]]
     if missing:
@@ -164,6 +167,7 @@ def _from_ledger(run: Location) -> tuple[list[_Trial], tuple[str, ...]]:
     newest = max(runs, key=lambda row: row["started"])
     trials = {row["trial"]: _Trial(row["seed"], row["cost.parameters"], _config(row)) for row in ended}
     for row in _table(run, "reports", "trial", "step"):
+        # A trial that has not ended has reports too.
         if row["trial"] in trials:
             trials[row["trial"]].rows.append(row)
     return list(trials.values()), tuple(entry["metric"] for entry in json.loads(newest["objectives"]))
@@ -231,6 +235,7 @@ def _usable(trials: Iterable[_Trial], needed: Iterable[int]) -> tuple[list[_Tria
     """The complete trial with the lowest seed of each configuration, and counts of the others by reason."""
     usable: dict[tuple[Any, ...], _Trial] = {}
     unused: Counter[str] = Counter()
+    # Confirmations have the highest seeds, so the trials of the search come first.
     for trial in sorted(trials, key=lambda trial: trial.seed):
         lacking = sorted(set(needed) - {row["step"] for row in trial.rows})
         identity = tuple(trial.config.items())
@@ -258,7 +263,8 @@ def _space(configs: Sequence[dict[str, Scalar | None]]) -> tuple[dict[str, Choic
     leaves = {name: [config[name] for config in configs] for name in configs[0] if name != "train.steps"}
     space: dict[str, Choice | When] = {}
     fixed: dict[str, Scalar] = {}
-    for name in sorted(leaves, key=lambda name: name not in VARIANTS):  # conditions refer to earlier entries
+    # Variants first, since a condition must refer to an earlier entry of the space.
+    for name in sorted(leaves, key=lambda name: name not in VARIANTS):
         held = {value for value in leaves[name] if value is not None}
         if held and len(set(leaves[name])) == 1:
             fixed[name] = held.pop()
@@ -278,12 +284,14 @@ def _entry(name: str, choice: Choice, leaves: Mapping[str, Sequence[Scalar | Non
     if None not in leaves[name]:
         return choice
     for variant in VARIANTS:
+        # The values that the leaf has under each value of this variant, None where it does not exist.
         held: dict[Scalar, set[Scalar | None]] = {}
         for own, value in zip(leaves.get(variant, ()), leaves[name], strict=False):
             if own is not None:
                 held.setdefault(own, set()).add(value)
+        # Whether a trial has the leaf does not depend on this variant.
         if not held or any(None in values and len(values) > 1 for values in held.values()):
-            continue  # whether a trial has the leaf does not depend on this variant
+            continue
         have = [own for own, values in held.items() if values != {None}]
         searched = have if len(have) == 1 else [own for own in have if held[own] != {_default(variant, own, name)}]
         if len(searched) < 2:

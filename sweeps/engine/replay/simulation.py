@@ -54,6 +54,7 @@ class Trouble:
     def fate(self, trial: str, stretches: int) -> "Fate":
         """The faults of `trial` (hexadecimal digits) in its `stretches`, each from one rung to the next."""
         rng = np.random.default_rng([self.seed, int(trial, 16)])
+        # Always the same draws, whatever the shares: another share of one fault changes no other.
         slow, diverges, *dies = rng.random(3 + RESTARTS)
         where, *deaths = rng.integers(stretches, size=2 + RESTARTS).tolist()
         shares = rng.random(1 + RESTARTS).tolist()
@@ -101,6 +102,7 @@ class _Run:
     @property
     def stretch(self) -> int:
         """The index of its current stretch."""
+        # As many as the rungs that it has reached.
         return sum(step <= self.step for step in self.assignment.rung_steps)
 
     @property
@@ -132,7 +134,9 @@ class Simulation:
         self.time_s, self.steps = 0.0, 0.0
         self.ended: dict[str, Ended] = {}
         self._free = workers
-        self._order = itertools.count()  # events of the same time happen in the order in which they were planned
+        # Events of the same time happen in the order in which they were planned. It also keeps the heap from comparing
+        # runs, which have no order.
+        self._order = itertools.count()
         self._events: list[tuple[float, int, _Run, Callable[[_Run], None]]] = []
         controller.listener = self._note
 
@@ -154,6 +158,7 @@ class Simulation:
             self._free -= 1
             curve = self.find(assignment.config)
             fate = self.trouble.fate(assignment.trial, len(assignment.rung_steps))
+            # All that a simulated trial hands over as its state is the step that it has reached.
             run = _Run(assignment, curve or NOT_RECORDED, fate, self.time_s, assignment.state or 0)
             if curve is None:
                 self._end(run, "refused", "this point was not recorded")
@@ -166,6 +171,7 @@ class Simulation:
         steps = run.next_step - run.step
         duration_s = run.fate.factor * (report.train_s + report.eval_s if self.step_s is None else steps * self.step_s)
         share, happening = 1.0, self._arrive
+        # Its worker dies in this stretch, after a share of it.
         if run.attempt < len(run.fate.deaths) and run.fate.deaths[run.attempt][0] == run.stretch:
             share, happening = run.fate.deaths[run.attempt][1], self._lose
         self.steps += steps * share
@@ -209,5 +215,6 @@ class Simulation:
         )
 
     def _note(self, trial: Trial) -> None:
+        # The controller may tell of an ended trial more than once; the first time is when it ended.
         if trial.ending:
             self.ended.setdefault(trial.id, Ended(trial.id, self.time_s, self.steps))

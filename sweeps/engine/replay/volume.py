@@ -11,9 +11,9 @@ from sweeps.engine.sweep import METRICS
 class Volume:
     """Hypervolume (moocore) as a share of the whole recording's; only trials at the full budget count.
 
-    The reference point is a tenth of the front's range beyond its worst value in each objective, as is
-    common when multi-objective searches are compared: points beyond it, which any search finds, count for nothing. If
-    the front has no range (a single point), it is the worst value of all points.
+    The reference point is a tenth of the front's range beyond its worst value in each objective, as is common when
+    multi-objective searches are compared: points beyond it, which any search finds, count for nothing. If the front has
+    no range (a single point), it is the worst value of all points.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -39,6 +39,7 @@ class Volume:
 
 
 def _beyond(front: NDArray[np.float64], everything: NDArray[np.float64], maximise: bool) -> float:
+    # With this sign higher is better, so the worst is the smallest.
     sign = 1 if maximise else -1
     margin = np.ptp(front) / 10
     return float(sign * ((sign * front).min() - margin if margin else (sign * everything).min()))

@@ -287,12 +287,12 @@ def _count(space: Space, values: Mapping[str, Sequence[Scalar]]) -> int:
 
 
 def _levels_within(space: Space, levels: int) -> int:
-    """No levels where no infinite range is left that they would be values of."""
+    """The levels, or none if the space has no infinite range left that needs them."""
     return levels if any(endless(inner(entry)) for entry in space.values()) else 0
 
 
 def _values_within(space: Space, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """The values of leaves that are left, each the only one of a range that has one."""
+    """The values of the leaves that are left; a range with a single value gives that one."""
     ranges = {name: inner(space[name]) for name in values if name in space}
     only = {name: own.values[0] for name, own in ranges.items() if isinstance(own, Choice) and len(own.values) == 1}
     return {name: only.get(name, values[name]) for name in ranges}

@@ -160,7 +160,7 @@ class Halving(Rungs):
 class Median(Rungs):
     """The median rule (Golovin et al. 2017, "Google Vizier"), on the first objective.
 
-    A trial is stopped where its best value so far is below the median of its peers' running means up to the same step.
+    A trial is stopped if its best value so far is below the median of its peers' running means up to the same step.
     Vizier's peers are completed trials; with early stopping these are few and late. Ours are all that have reached the
     rung, as in Ray's MedianStoppingRule. `place` counts the peers whose mean is above the trial's best.
     """
@@ -194,7 +194,7 @@ def spread_order(front: Floats, digests: Digests) -> Integers:
     """The indices of mutually non-dominated points (n, objectives), those that keep the front broad first.
 
     1. The extremes: for each objective in turn, a point that is best in it. A boundary is never lost to a crowd, and
-       where one trial goes on it is the best in the first objective.
+       if only one trial goes on, it is the best in the first objective.
     2. The others by hypervolume contribution, largest first, from a reference a little beyond the front's worst.
     3. Copies of a point, after all different points. Contributions are taken without them: with them, each of two
        copies would contribute nothing, and their point would be lost. The smallest digest stands for it.

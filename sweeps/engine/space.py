@@ -146,7 +146,7 @@ class Choice:
         if not self.values:
             return ["a Choice needs at least one value"]
         if wrong := [value for value in self.values if not isinstance(value, bool | int | float | str)]:
-            return [f"{wrong[0]!r} is no value of a Choice, which are words and numbers, as in Choice(4, 8)"]
+            return [f"{wrong[0]!r} cannot be a value of a Choice, which holds words and numbers, as in Choice(4, 8)"]
         return [] if len(set(self.values)) == len(self.values) else [f"the values of {self.values} must differ"]
 
 
@@ -166,16 +166,16 @@ Space = Mapping[str, Range | When]
 
 
 def inner(entry: Range | When) -> Range:
-    """The range itself, whether or not a condition stands before it."""
+    """The range of an entry, conditional or not."""
     return entry.range if isinstance(entry, When) else entry
 
 
 def entry_problems(space: Any) -> list[str]:
-    """Every entry of what should be a Space that is no range; empty if all are."""
+    """A sentence for each entry of what should be a Space that is not a range; empty if all are."""
     if not isinstance(space, Mapping):
         return [f"its space must be a dictionary of ranges by parameter name, not {space!r}"]
     return [
-        f"{name}: {inner(entry)!r} is no range; choose from Uniform(low, high), Log(low, high), Integer(low, high) "
+        f"{name}: {inner(entry)!r} is not a range; choose from Uniform(low, high), Log(low, high), Integer(low, high) "
         "and Choice(value, value, ...)"
         for name, entry in space.items()
         if not isinstance(inner(entry), Range)
@@ -259,7 +259,7 @@ def suggest(trial: optuna.Trial, space: Space) -> dict[str, Scalar]:
 
 
 def chosen(space: Space, values: Mapping[str, Any]) -> dict[str, Scalar]:
-    """The point of the space that a configuration's `values` are: without leaves whose condition does not hold."""
+    """The point of the space at a configuration's `values`, without leaves whose condition does not hold."""
     kept: dict[str, Scalar] = {}
     for name, entry in space.items():
         if not isinstance(entry, When) or kept.get(entry.name) == entry.value:
@@ -283,7 +283,7 @@ def without(space: Space, name: str, value: Scalar) -> Space:
 
 
 def pinned(space: Space, name: str, value: Scalar) -> Space:
-    """The space with `value` as the only one of `name`, whose condition stays: others that stand on it are resolved."""
+    """The space with `value` as the only one of `name`, which keeps its condition; conditions on it are resolved."""
     kept: dict[str, Range | When] = {}
     for leaf, entry in space.items():
         if isinstance(entry, When) and (entry.name not in kept or (entry.name == name and entry.value != value)):

@@ -55,7 +55,7 @@ def _word_problems(name: str, answered_by: str) -> list[str]:
     allowed = "1 to 80 of A-Z a-z 0-9 . _ -, the first no dot or dash"
     found = [] if NAME.fullmatch(name) else [f"its name {name!r} names folders: {allowed}"]
     if answered_by not in ANSWERED_BY:
-        found.append(f"answered_by={answered_by!r} is no analysis; choose from {', '.join(ANSWERED_BY)}")
+        found.append(f"answered_by={answered_by!r} is not an analysis; choose from {', '.join(ANSWERED_BY)}")
     return found
 
 
@@ -141,9 +141,9 @@ class Sweep:
     to try, and takes the place of the sampler.
 
     `objectives` are metric names; `stopping` is the rule by which trials are compared at the rungs (`rungs.RULES`).
-    `constraints` bound metrics, as in {"parameters": ("<=", 100_000)}: a trial that breaks one is no result, and
-    samplers learn to avoid it. With `cost` every network is measured under these conditions before it is trained, which
-    the metrics in COSTS need.
+    `constraints` bound metrics, as in {"parameters": ("<=", 100_000)}: a trial that breaks one does not count as a
+    result, and samplers learn to avoid it. With `cost` every network is measured under these conditions before it is
+    trained, which the metrics in COSTS need.
 
     `smoke` is the smallest budget that exercises everything; `full` has the papers' scale, with `full_fixed` over
     `fixed` (real batches, real crops). `answered_by` is the analysis that closes the run. A question about one kind of
@@ -180,7 +180,7 @@ class Sweep:
 
     def problems(self) -> list[str]:
         """Every reason why this sweep cannot run; empty if it can."""
-        # The other checks would fail on a space whose entries are no ranges, and on bounds without a form.
+        # The other checks would fail on entries that are not ranges, and on malformed bounds.
         if found := entry_problems(self.space) + _form_problems(self.constraints):
             return found
         others = {"smoke": self.smoke, "full": self.full}

@@ -77,7 +77,7 @@ class Arguments:
 def read_arguments(sweep: Sweep, argv: Sequence[str]) -> dict[str, Any]:
     """The arguments in `argv`, by the names of `Arguments`; without those that were not given. Raises UsageError."""
     given = vars(_parser(sweep).parse_args(argv))
-    # --smoke is no option of its own further on: it becomes a budget, unless another one was given.
+    # --smoke becomes a budget here, unless another one was given.
     if given.pop("smoke", False) and given.setdefault("budget", "smoke") != "smoke":
         raise UsageError(f"--smoke and --budget {given['budget']} name two scales; give one of them")
     return given

@@ -1,7 +1,7 @@
 """Whether a run has nothing left to do, found out without data, workers or a lock.
 
-The controller that would continue the run is built from its ledger, and asked. A run is complete by what it recorded of
-its data and its code: what has changed since then changes nothing that has ended.
+The controller that would continue the run is built from its ledger, and asked. A run is judged by the data and the code
+that it recorded: later changes do not affect what has ended.
 """
 
 import json

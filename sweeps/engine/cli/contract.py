@@ -54,7 +54,7 @@ def check_contract(
 ) -> dict[str, Any]:
     """What differs from the newest of the `runs`, by name, and is accepted: {"code": {"from": ..., "to": ...}}.
 
-    Raises RunMismatch where anything else differs, or where a run cannot continue after the change.
+    Raises RunMismatch if anything else differs, or if such a run cannot continue after a change.
     """
     # A new run has nothing to differ from.
     before = json.loads(runs[-1]["contract"]) if runs else now

@@ -44,7 +44,7 @@ def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | 
     """Run `sweep` into the ledger at `options.out`, continuing what is there. Returns the controller at the end.
 
     `cluster` is the one that has been joined, None for this machine. Raises DataError, LedgerBusy, RunMismatch or
-    NotReady before anything is computed, OSError where the ledger cannot be written.
+    NotReady before anything is computed, OSError if the ledger cannot be written.
     """
     # Read now, though it is needed late: a wrong value must be refused before anything starts.
     grace_s = grace_seconds()
@@ -75,7 +75,7 @@ def drive(sweep: Sweep, options: Options, console: Console, cluster: "Cluster | 
 
 
 def grace_seconds() -> float:
-    """TESTSTRIP_GRACE_S, else GRACE_S. Raises UsageError where that is no number of seconds."""
+    """TESTSTRIP_GRACE_S, else GRACE_S. Raises UsageError if that is not a number of seconds."""
     named = os.environ.get("TESTSTRIP_GRACE_S") or str(GRACE_S)
     try:
         grace_s = float(named)
@@ -169,9 +169,9 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
 
 
 def _restore(controller: RunController, options: Options, runs: Sequence[dict[str, Any]], console: Console) -> None:
-    """Take up what earlier invocations have written, also where no file of `runs` is left to say how they were started.
+    """Restore what earlier invocations wrote, even if no file of `runs` is left to say how they were started.
 
-    Raises RunMismatch where their trials are not ones that this command would make.
+    Raises RunMismatch if their trials are not ones that this command would make.
     """
     rows = {name: _own_rows(options.out, name, console) for name in ("starts", "reports", "trials")}
     # Identities are computed with today's code. They may differ only if an invocation had other code, and
@@ -188,7 +188,7 @@ def _restore(controller: RunController, options: Options, runs: Sequence[dict[st
 
 
 def _gallery(sweep: Sweep, options: Options, store: PatchStore, console: Console) -> Gallery:
-    """What is recorded beside numbers, and what of it the ledger has."""
+    """What is recorded besides numbers, and which of it the ledger already has."""
     originals = _own_rows(options.out, "originals", console, keys_only=True)
     kept = frozenset((row["trial"], row["image"]) for row in _own_rows(options.out, "samples", console, keys_only=True))
     recorded = {row["image"] for row in originals}
@@ -204,7 +204,7 @@ def _own_rows(run: Location, name: str, console: Console, *, keys_only: bool = F
 
 
 def _network_costs(sweep: Sweep, options: Options, context: RunContext, console: Console) -> NetworkCosts | None:
-    """What this run and those of --costs-from have measured; None where the sweep measures nothing."""
+    """What this run and those of --costs-from have measured; None if the sweep measures nothing."""
     if sweep.cost is None:
         return None
     costs = NetworkCosts(sweep.cost, context, notice=aside(console))

@@ -57,19 +57,19 @@ def options_in_effect(sweep: Sweep, run: Location | None, given: Mapping[str, An
 
 
 def recorded_sweep(run: Location) -> str:
-    """The name of the sweep that wrote the run; "" where that is not readable."""
+    """The name of the sweep that wrote the run; "" if that is not readable."""
     return str(_latest_row(run).get("sweep") or "")
 
 
 def _latest_row(run: Location) -> dict[str, Any]:
-    """The row of the run's latest invocation, empty where it has no readable one."""
+    """The row of the run's latest invocation, empty if it has no readable one."""
     # Files are named by invocation and read in the order of their names, so the last row is the latest.
     table, _ = read_table(run, "runs", ["run"])
     return dict(table.slice(table.num_rows - 1).to_pylist()[0]) if table else {}
 
 
 def _latest(sweep: Sweep, run: Location) -> dict[str, Any]:
-    """The options of the run's latest invocation, none where it has no readable row."""
+    """The options of the run's latest invocation, none if it has no readable row."""
     row = _latest_row(run)
     if row.get("options") is not None:
         return dict(json.loads(row["options"]))
@@ -80,7 +80,7 @@ def _latest(sweep: Sweep, run: Location) -> dict[str, Any]:
 def _override(name: str, before: Sequence[str], value: Any) -> Any:
     """An option's value where both the ledger and the command line have one.
 
-    --set and --sampler-option override name by name, options that name runs and photographs add to those before.
+    --set and --sampler-option override name by name; options that name runs or photographs add to those before.
     """
     if name in BY_NAME:
         return list({text.partition("=")[0]: text for text in (*before, *value)}.values())

@@ -27,7 +27,7 @@ class Options:
     `address` is the cluster's, None for this machine, and `told_by` says what named it. An `elastic` run has as many
     workers as the cluster has at any time; `workers` is the number at the start. `device_asked` may be "auto".
     `accept_change` lists the facts of the run's contract that may differ; `retry` is the ending that is tried again.
-    `settings` says what --set changes beside its values. `in_effect` is what the ledger records: the options given and
+    `settings` says what --set changes besides its values. `in_effect` is what the ledger records: the options given and
     taken over. `notes` are sentences for the user about what can no longer be taken over.
     """
 
@@ -137,7 +137,7 @@ def _place(given: Mapping[str, Any]) -> tuple[Location | None, Location | None]:
 
 
 def _check_machines(arguments: Arguments, address: str | None) -> None:
-    """Raises UsageError where the options contradict each other, or the machine, about where to run."""
+    """Raise UsageError if the options contradict each other, or the machine, about where to run."""
     if arguments.expect_code is not None:
         check_code(arguments.expect_code)
     if arguments.device == "cuda" and address is None and default_device() != "cuda":
@@ -174,7 +174,10 @@ def _dtype(asked: str, device: str, here: Capacity) -> str:
 
 
 def fresh_folder(name: str) -> Location:
-    """Where a run goes that no option places: a new folder of this name, time and chance. Raises UsageError."""
+    """Where a run goes if no option says so: a new folder with this name, the time and random digits in its own.
+
+    Raises UsageError.
+    """
     # The time alone would give two jobs of an array the same folder, and the second would be refused.
     runs = located("TESTSTRIP_RUNS:", runs_folder())
     assert runs is not None

@@ -18,7 +18,7 @@ SMOKE_COST: Mapping[str, Any] = {"width_px": 160, "height_px": 96, "min_rounds":
 
 
 def override(sweep: Sweep, arguments: Arguments, device: str, dtype: str, cores: int) -> tuple[Sweep, str]:
-    """The sweep with everything that the arguments change, and what --set changes beside its values, in words.
+    """The sweep with everything that the arguments change, and what --set changes besides its values, in words.
 
     `cores` is how many threads a latency is measured with. Raises UsageError, ConfigError or SweepError.
     """

@@ -62,7 +62,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def checked(self, sweep: Sweep, options: Options, store: PatchStore) -> Iterator[Requirements]:
-        """Check every machine, and send the data to those that lack them, while the context lasts also to new ones.
+        """Check every machine and send the data to those that lack them; also to those that join during the context.
 
         Raises NotReady with the problems of all machines.
         """
@@ -94,7 +94,7 @@ class Cluster:
                 shared_folder.hide(shown)
 
     def _differences(self) -> list[str]:
-        """The problem of --reproducible with machines of several kinds: they round differently in the last bits."""
+        """A problem if --reproducible meets machines of several kinds: they round differently in the last bits."""
         kinds = {node.name: (self.facts[node.id].processor, *self.facts[node.id].gpus) for node in self.nodes}
         if len(set(kinds.values())) < 2:
             return []

@@ -79,7 +79,7 @@ def _located(option: str, text: str) -> Location:
 
 
 def _check_one(name: str, switch: str, resumed: Location | None) -> None:
-    """Raises UsageError where one sweep is to be resumed in the folder of all."""
+    """Raise UsageError if one sweep is to be resumed in the folder of all."""
     if resumed is not None and not _holds_run(resumed) and _holds_run(resumed / name):
         raise UsageError(
             f"--resume {resumed} holds the runs of several sweeps; continue all of them with {switch} {ALL} "
@@ -110,7 +110,7 @@ def _series(
 def _check_folder(
     sweeps: Mapping[str, Sweep], switch: str, folder: Location, begun: Sequence[str], *, resumed: bool
 ) -> None:
-    """Raises UsageError where the folder holds other runs than those of the sweeps, or none of what is resumed."""
+    """Raise UsageError if the folder holds runs of other sweeps, or none of those to resume."""
     if _holds_run(folder):
         there = recorded_sweep(folder)
         own = [name for name, sweep in sweeps.items() if sweep.name == there]

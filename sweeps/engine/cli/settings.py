@@ -1,8 +1,8 @@
 """The settings of --set: leaves of the configuration that the command line fixes.
 
-They are applied together, so that their order does not matter. A leaf that is set is searched no longer. A setting that
-selects a variant, such as net.family=unet, takes the leaves of the other variants out of the sweep, searched or fixed,
-and so it does with named points of other variants: a resnet's settings would be none of a U-Net's.
+They are applied together, so that their order does not matter. A leaf that is set is no longer searched. A setting that
+selects a variant, such as net.family=unet, removes what only other variants have: their leaves, searched or fixed, and
+their named points. A resnet's settings mean nothing for a U-Net.
 
 A leaf that only some of the searched variants have keeps its condition, and is given its one value there.
 """
@@ -18,10 +18,10 @@ from sweeps.engine.sweep import Sweep
 
 
 def apply_settings(sweep: Sweep, texts: Sequence[str]) -> tuple[Sweep, str]:
-    """The sweep with every setting NAME=VALUE made, and what that changes beside the values, in words ("": nothing).
+    """The sweep with every setting NAME=VALUE applied, and in words what that changes besides the values ("": nothing).
 
     Of two settings of one name the later one counts. Raises UsageError with the problems of all settings, SweepError
-    where the sweep cannot run with them.
+    if the sweep cannot run with them.
     """
     if not texts:
         return sweep, ""
@@ -43,7 +43,7 @@ def apply_settings(sweep: Sweep, texts: Sequence[str]) -> tuple[Sweep, str]:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What there is to set, once the variants are `selected`: the other settings are still texts, in `asked`."""
+    """What can be set, once the variants are `selected`. The other settings are still texts, in `asked`."""
 
     selected: Mapping[str, Scalar]
     asked: Mapping[str, str]
@@ -144,7 +144,7 @@ def _points(
 
 
 def _words(before: Sweep, after: Sweep, values: Mapping[str, Scalar]) -> str:
-    """What the settings change beside the values, for the plan."""
+    """What the settings change besides the values, for the plan."""
     gone = [name for name in (*before.space, *before.fixed) if name not in {**after.space, **after.fixed}]
     said = [
         ("no longer searched", [name for name in before.space if name in values]),

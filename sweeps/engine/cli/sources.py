@@ -41,7 +41,7 @@ def holds(option: str, run: Location, table: str) -> bool:
 class Sources:
     """Looks up what `arguments` name. `given` are those of this command line; the others were taken over.
 
-    `name` is the sweep's among several of its script: of a folder with the runs of all, its own is taken. `notes`
+    `name` is the sweep's among several of its script: in a folder with the runs of all, its own is taken. `notes`
     collects a sentence for each thing taken over that is gone.
     """
 
@@ -71,9 +71,9 @@ class Sources:
         return tuple(dict.fromkeys(self._each("photo", _photo, gone)))
 
     def _each(self, name: str, look_up: Callable[[str], T], gone: str, strict: bool = False) -> list[T]:
-        """What `look_up` finds for each value of an option; `gone` says what follows where it finds nothing.
+        """What `look_up` finds for each value of an option; `gone` says what follows if it finds nothing.
 
-        A `strict` option must find all that is taken over, too.
+        With `strict`, what was taken over must be found as well.
         """
         named: Sequence[str] = getattr(self.arguments, name)
         found = []

@@ -25,7 +25,7 @@ def cluster_nodes(address: str) -> tuple[str, dict[str, str]]:
     """The cluster's HOST:PORT, and the addresses of its living nodes by id in hexadecimal digits.
 
     `address` may be "auto", for the cluster of this machine. `ray.nodes` would answer only after joining the cluster.
-    Raises ray.exceptions.AuthenticationError where the cluster refuses the token of this process.
+    Raises ray.exceptions.AuthenticationError if the cluster refuses the token of this process.
     """
     from ray._private.services import canonicalize_bootstrap_address_or_die
     from ray._raylet import GcsClient  # type: ignore[attr-defined]

@@ -127,7 +127,7 @@ def arms_table(played: ReplaySetup, outcomes: Mapping[Arm, Sequence[Outcome]]) -
 def arm_records(played: ReplaySetup, outcomes: Mapping[Arm, Sequence[Outcome]]) -> list[Row]:
     """The arms with the numbers of `arms_table`: medians over seeds, and quartiles as NAME_low and NAME_high.
 
-    Shares are from 0 to 1; `best` is in the first objective's unit, NaN where some seed completed no trial.
+    Shares are from 0 to 1; `best` is in the first objective's unit, NaN if some seed completed no trial.
     """
     recording = played.recording
     return [{**_arm_cells(recording, arm), "seeds": len(found), **_medians(found)} for arm, found in outcomes.items()]

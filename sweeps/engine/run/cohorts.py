@@ -80,7 +80,7 @@ class Cohorts:
         self._queue_members()
 
     def _results(self, trials: Sequence[Trial]) -> list[SeedResult]:
-        """A trial of this batch has no result yet, even where an earlier invocation knows how it ended."""
+        """A trial of this batch has no result yet, even if an earlier invocation knows how it ended."""
         if any(trial in self._members for trial in trials):
             return [SeedResult("failed", {}) for _ in trials]
         return self._proposals.results(trials)

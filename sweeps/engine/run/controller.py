@@ -161,7 +161,7 @@ class RunController:
         return bool(self.closing) or self.finished
 
     def lost(self, work: Work, reason: str) -> None:
-        """The runner has given some work up: its worker died more often than it may."""
+        """The runner gives up some work: its worker died too often."""
         if isinstance(work, Measurement):
             self._hear_cost(lost_measurement(work, reason, host=""))
             return
@@ -187,7 +187,7 @@ class RunController:
     def restore(
         self, starts: Sequence[Row], reports: Sequence[Row], trials: Sequence[Row], *, other_code: bool = False
     ) -> None:
-        """Take up what earlier invocations have written: ended trials count, unfinished ones are trained again.
+        """Restore what earlier invocations wrote: ended trials count, unfinished ones are trained again.
 
         An unfinished trial is trained from its beginning; a report that it makes again is bit-equal to the one in the
         ledger, and is not written twice. Raises ValueError for a trial whose identity would be another one today,
@@ -196,7 +196,7 @@ class RunController:
         self._reported = frozenset((row["trial"], row["step"]) for row in reports)
         recorded = trials_from_rows(starts, reports, trials, self.proposals.trial_from_start)
         read = by_identity(recorded, other_code=other_code, start_over=self.proposals.start_over)
-        # Confirmations are kept from the admission policy: they are no part of the search, nor of its comparisons.
+        # Confirmations are kept from the admission policy: they are not part of the search, nor of its comparisons.
         self._earlier_confirmations = {name: trial for name, trial in read.items() if trial.stage == "confirm"}
         self.admission.restore({name: trial for name, trial in read.items() if trial.stage == "search"})
 

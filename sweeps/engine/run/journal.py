@@ -69,7 +69,7 @@ def _line(log: dict[str, Any]) -> bytes:
 def _counts(path: Path) -> tuple[int, int]:
     """How many studies and trials the file has ever held. Removes a torn last line, which no reader has accepted yet.
 
-    Replaces a file that is too large, or is no journal, by an empty one. Open dashboards must then be restarted.
+    Replaces a file that is too large, or is not a journal, with an empty one. Open dashboards must then be restarted.
     """
     try:
         content = path.read_bytes() if path.exists() and path.stat().st_size <= MOST_BYTES else b""

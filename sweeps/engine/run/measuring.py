@@ -18,7 +18,7 @@ from sweeps.engine.run.trials import RunContext, Trial, cost_from_row, cost_row,
 from sweeps.engine.sweep import COSTS, Sweep
 
 AHEAD = 8
-"""Configurations asked for at a time, where a sampler chooses: each time, workers wait for the slowest trial."""
+"""Configurations asked for at a time, if a sampler chooses them: each time, workers wait for the slowest trial."""
 
 
 class NetworkCosts:
@@ -79,7 +79,7 @@ class NetworkCosts:
         return not (self._training and self._unmeasured(waiting))
 
     def next_measurement(self, waiting: Iterable[Trial]) -> Measurement | None:
-        """What to measure before any of the waiting trials is trained; None where all is known."""
+        """What to measure before any of the waiting trials is trained; None if all are known."""
         unmeasured = self._unmeasured(waiting)
         if not unmeasured:
             return None
@@ -110,7 +110,7 @@ class NetworkCosts:
     # --- what is known -------------------------------------------------------------------------------------------
 
     def of(self, trial: Trial) -> Cost:
-        """The cost of the trial's network. Raises KeyError where it has not been measured."""
+        """The cost of the trial's network. Raises KeyError if it has not been measured."""
         return self.known[network_identity(trial.config)]
 
     def add_to(self, report: Report, trial: Trial) -> Report:
@@ -125,7 +125,7 @@ class NetworkCosts:
         return cost_row(measured.network, measurement.config, measured.cost, measured.host, self.context, measured_in)
 
     def _source(self, measured: Measured) -> str:
-        """The run that measured the cost, "" where it is this one."""
+        """The run that measured the cost, "" if it is this one."""
         # A worker returns an offered cost unchanged; two measurements never agree in every time.
         offered = measured.cost == self._asked(measured).earlier
         return self._offers[measured.network][1] if offered else ""

@@ -2,7 +2,7 @@
 
 Most readers of Parquet take the columns of a dataset from its first file: a column that this one lacks is dropped by
 pandas and refused by DuckDB and polars. So every file of a dataset has every column that any trial of the run may
-fill, null where a trial has nothing to say: it diverged before its first rung, or its optimizer has no momentum.
+fill, null if a trial has no value: it diverged before its first rung, or its optimizer has no momentum.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """The gallery of a run: images that its completed trials enhanced, recorded beside their scores.
 
-Which images are recorded depends on the command line and is no part of a trial's identity. The originals, inputs and
+Which images are recorded depends on the command line and is not part of a trial's identity. The originals, inputs and
 targets, are the same for all trials and are recorded once.
 """
 

@@ -94,8 +94,8 @@ def trials_from_rows(
 ) -> dict[str, Trial]:
     """The trials of earlier invocations by ID, with their reports and endings; `build` makes one from its start row.
 
-    A trial whose start is missing, as a file of `starts` was damaged, is made from the row of its ending. If it had not
-    ended nobody knows its configuration, and its reports are left out.
+    A trial whose row in `starts` is missing, because a file was damaged, is built from the row of its ending. If it had
+    not ended, its configuration is unknown, and its reports are left out.
     """
     found = {row["trial"]: build(row) for row in starts}
     for row in trials:

@@ -3,7 +3,7 @@
 A configuration is used if this sweep could have tried it: the data, objectives, rungs and leaves are the same, and its
 values lie inside today's space. The space may have changed, and so may the split into searched and fixed leaves. All
 other trials are counted by the reason why they cannot be used. Trials of other versions of the code are used: they only
-teach the sampler where to look, and are no results of this run.
+teach the sampler where to look, and do not count as results of this run.
 """
 
 from collections import Counter

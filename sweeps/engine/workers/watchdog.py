@@ -48,7 +48,7 @@ def run_watched(work: Callable[[], Answer], beats: Callable[[], object], patienc
     a process that was suspended (by ^Z, say) has not hung.
     """
     outcome: Future[Answer] = Future()
-    # Not an executor: its threads are no daemons, and Python's exit would wait for one that hangs.
+    # Not an executor: its threads are not daemons, and Python's exit would wait for one that hangs.
     thread = threading.Thread(target=_do, args=(work, outcome), name=WATCHED, daemon=True)
     thread.start()
     seen, quiet = beats(), 0
@@ -78,7 +78,7 @@ def _place(thread: threading.Thread) -> str:
 
 
 def leave(status: int) -> NoReturn:
-    """Exit with this status, also where a training thread hangs.
+    """Exit with this status, even if a training thread hangs.
 
     Python's own exit would take torch's libraries apart under that thread, which aborts the process (status 134).
     """

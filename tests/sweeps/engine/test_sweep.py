@@ -96,7 +96,7 @@ def test_a_name_that_leads_out_of_its_folder_is_refused(name: str) -> None:
 
 
 def test_an_analysis_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(SweepError, match="answered_by='fronteir' is no analysis; choose from frontier, stability"):
+    with pytest.raises(SweepError, match="answered_by='fronteir' is not an analysis; choose from frontier, stability"):
         small_sweep(answered_by="fronteir")
 
 
@@ -105,7 +105,7 @@ def test_an_analysis_that_does_not_exist_is_refused() -> None:
     [
         ({"space": {"net.channels": Choice([4, 8])}}, ("[4, 8]", "Choice(4, 8)")),  # type: ignore[arg-type]
         ({"space": {"net.channels": [4, 8]}}, ("net.channels", "[4, 8]", "Choice")),
-        ({"space": {"loss.color": Log}}, ("loss.color", "is no range", "Log(low, high)")),
+        ({"space": {"loss.color": Log}}, ("loss.color", "is not a range", "Log(low, high)")),
         ({"space": {"loss.color": Uniform("a", 2)}}, ("low='a'", "numbers")),  # type: ignore[arg-type]
         ({"space": [4, 8]}, ("dictionary", "[4, 8]")),
         ({"constraints": {"parameters": 100}}, ("parameters", '("<=", number)', "100")),

@@ -1,4 +1,4 @@
-"""What the closing summary says beside the front, where another analysis answers a sweep's question."""
+"""What the closing summary adds to the front if another analysis answers a sweep's question."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,12 @@ from analysis.stability.table import divergence_table, spreads_table
 
 
 def print_answer(answered_by: str, ledger: Ledger, console: Console) -> None:
-    """The tables of `python -m analysis ANSWERED_BY`, in short. Raises LedgerError where the run cannot answer."""
+    """The tables of `python -m analysis ANSWERED_BY`, in short. Raises LedgerError if the run cannot answer."""
     _ANSWERS[answered_by](ledger, console)
 
 
 def _front(ledger: Ledger, console: Console) -> None:
-    """The summary begins with it."""
+    """Add nothing: the summary begins with the front."""
 
 
 def _stability(ledger: Ledger, console: Console) -> None:

@@ -67,7 +67,7 @@ def _say_answer(answered_by: str, ledger: Ledger, console: Console, say: Callabl
 
 
 def _untouched_lines(ledger: Ledger) -> list[str]:
-    """What every network has to beat, in a line; none where no objective compares with a target."""
+    """What every network has to beat, in a line; none if no objective compares with a target."""
     scores = {objective.metric: untouched(ledger, objective.metric) for objective in ledger.objectives}
     parts = [f"{metric_label(name)} {metric_text(name, score)}" for name, score in scores.items() if score is not None]
     return [f"the input pictures, untouched: {', '.join(parts)}"] if parts else []

@@ -67,6 +67,7 @@ GRID = Sweep(
     objectives=("ms_ssim", "latency_ratio"),
     budget=Budget(trials=24, steps=90, rungs=1),
     smoke=Budget(trials=3, steps=2, rungs=1),
+    # Nothing is stopped; the rungs are there for the curves, which a replay can search.
     full=Budget(trials=24, steps=25_000, rungs=3, reduction=3, seeds=2, confirm=6, confirm_seeds=3),
     full_fixed={  # FPIE's: DPED's losses, 50 crops of 100 px
         "loss.pixel": 0.0,
@@ -78,6 +79,7 @@ GRID = Sweep(
         "train.batch_size": 50,
         "train.crop_px": 100,
     },
+    # The question is about the order of all 24, so all are trained to the end.
     stopping="none",
     cost=Conditions(min_rounds=3, max_s=60.0),
 )
@@ -99,6 +101,7 @@ OPEN = replace(
         "3/16/1": {**RESNET, "net.kernel": 3, "net.channels": 16, "net.blocks": 1},
         "3-4 16-64": {**STRIDED, "net.kernel": 3, "net.channels": 16, "net.blocks": 2, "net.strided_kernel": 4},
     },
+    # With at most 32 channels "he" does not collapse, and in a short run it ends better than DPED's start.
     fixed={**GRID.fixed, "net.norm": "none", "net.init": "he", "optimizer.lr": 1e-3, "train.batch_size": 8},
     budget=Budget(trials=20, steps=450, rungs=2, reduction=3, confirm=2, confirm_seeds=2),
     smoke=Budget(trials=3, steps=6, rungs=2, reduction=3, confirm=1, confirm_seeds=1),

@@ -37,6 +37,7 @@ SWEEP = Sweep(
         "pix2pix x 3 L1": OFF | L1,
         "pix2pix x 3 combined": OFF | COLOR | CONTENT | TEXTURE,
     },
+    # With the named points twelve in all: the base and six changes to it, of which one, without pixel, is DPED's loss.
     design=Ablation(OFF | L1 | COLOR | CONTENT | TEXTURE | TV),
     fixed={
         "net.family": "resnet",
@@ -50,6 +51,7 @@ SWEEP = Sweep(
         "adversarial.shown": "coin",
     },
     objectives=("psnr_db", "ms_ssim"),
+    # Effects are paired over seeds, so every trial must get to the end.
     stopping="none",
     answered_by="ablation",
     budget=Budget(trials=12, steps=200, rungs=1, seeds=3),

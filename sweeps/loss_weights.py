@@ -37,6 +37,7 @@ SWEEP = Sweep(
         "train.crop_px": 32,
     },
     objectives=("psnr_db", "ms_ssim"),
+    # Two rungs: at 66 of 600 steps, where a third would be, a high content weight looks hopeless; at 200 it does not.
     budget=Budget(trials=24, steps=600, rungs=2, reduction=3, confirm=2, confirm_seeds=3, audit_share=0.1),
     smoke=Budget(trials=3, steps=9, rungs=2, reduction=3, confirm=1, confirm_seeds=2),
     full=Budget(trials=60, steps=20_000, rungs=3, reduction=3, seeds=2, confirm=3, confirm_seeds=3, audit_share=0.1),

@@ -13,6 +13,7 @@ SWEEP = Sweep(
     # Each joins after this fraction of the steps, which are equally many for all: 0 from the start, 1 never.
     space={"phases.curve_at": Choice(1.0, 1 / 3, 0.0), "phases.adversarial_at": Choice(1.0, 2 / 3, 0.0)},
     design=Grid(),
+    # Written as above, since a point must have exactly one of the values.
     enqueue={
         "phase 1: base": {"phases.curve_at": 1.0, "phases.adversarial_at": 1.0},
         "phase 2: + CurveBlock": {"phases.curve_at": 1 / 3, "phases.adversarial_at": 1.0},

@@ -13,6 +13,7 @@ SWEEP = Sweep(
         "optimizer.lr": Log(2e-4, 3e-2),  # pix2pix has 2e-4, DPED 5e-4; at the upper end no seed survives
         "train.vary": Choice("everything", "initialisation", "data"),
     },
+    # 7 learning rates for each of the three: 21 trials.
     design=Grid(levels=7),
     fixed={
         "net.family": "resnet",

@@ -93,6 +93,7 @@ class TPE(Sampler):
     candidates: int = leaf(24, minimum=1)
 
     def build(self, seed: int) -> BaseSampler:
+        # Running trials count as bad ones (`constant_liar`, a default), so that workers do not all try the same region.
         return TPESampler(n_startup_trials=self.startup_trials, n_ei_candidates=self.candidates, seed=seed)
 
 

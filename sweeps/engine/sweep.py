@@ -121,7 +121,7 @@ class Budget:
             found.append(f"budget.seeds={self.seeds} must be <= {FRESH_SEED}: later ones are for confirmations")
         if not 0 <= self.audit_share <= 1:
             found.append(f"budget.audit_share={self.audit_share!r} must be a share from 0 to 1")
-        # Compared by logarithms first: the power of a mistyped number of rungs would take forever.
+        # By logarithms first, since computing the power of a mistyped number of rungs would take forever.
         if not found and (self.rungs - 1) * math.log(self.reduction) > math.log(MOST) + 1:
             found.append(f"budget.rungs={self.rungs} is more than any number of steps <= {MOST:,} has room for")
         elif not found and self.rung_steps()[0] < 1:

@@ -147,6 +147,7 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
     # Before `_restore` reads the trials: without the rows of their endings, they are taken for unfinished.
     if options.retry:
         aside(console)(f"--retry {options.retry}: {set_failed_aside(options.out)} failed trials are tried again")
+    # One ID per invocation, so that every row says under which options it was written.
     run = uuid.uuid4().hex[:12]
     columns = _columns(run, options, store)
     prior = [result for past in options.warm_start for result in _prior_results(past, sweep, store, console)]

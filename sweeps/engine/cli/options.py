@@ -86,6 +86,7 @@ def parse(
     arguments = Arguments(**in_effect)
     address = cluster_address(arguments.address, arguments.workers)
     _check_machines(arguments, address)
+    # The first of two calls knows nothing of the cluster yet: it is only there to refuse what is mistyped.
     here = cluster or this_machine(default_device())
     device = here.device if arguments.device == "auto" else arguments.device
     sweep, settings = override(sweep, arguments, device, _dtype(arguments.dtype, device, here), here.cores)

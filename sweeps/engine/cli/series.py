@@ -62,6 +62,7 @@ def parts(sweeps: Mapping[str, Sweep], switch: str, default: str, argv: Sequence
 
 def _read(switch: str, default: str, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """The choice and the folder, and the other arguments: these the parser of each sweep reads, with its defaults."""
+    # No help: --help is left among the others, for the sweep's own parser.
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument(switch, dest="name", default=default)
     parser.add_argument("--out")

@@ -35,6 +35,8 @@ def nodes_of_this_machine(address: str) -> list[str]:
 def _is_here(address: str) -> bool:
     """A socket can be bound only to an address of this machine."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # Asking the name service instead would miss interfaces that have no name. Port 0 is any free one, and UDP sends
+    # nothing.
     with socket.socket(family, socket.SOCK_DGRAM) as opened:
         try:
             opened.bind((address, 0))

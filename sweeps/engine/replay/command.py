@@ -95,6 +95,7 @@ def sweep_of(recording: Recording, arm: Arm, seed: int) -> Sweep:
 def _each(recording: Recording, seed: int) -> Listed:
     keys = list(recording.curves)
     order = np.random.default_rng(seed).permutation(len(keys))
+    # None in a key means that the configuration lacks the leaf.
     named = [zip(recording.space, keys[index], strict=True) for index in order]
     points = [{name: value for name, value in point if value is not None} for point in named]
     return Listed(listed=tuple(chosen(recording.space, point) for point in points))

@@ -64,6 +64,7 @@ class Board:
     def hear(self, trial: Trial) -> None:
         """Take in a trial whose state has changed; the controller calls this."""
         self.trials[trial.id] = trial
+        # The controller first tells of a trial when it gives it out.
         if self._first_given is None:
             self._first_given = time.monotonic()
 
@@ -166,6 +167,7 @@ class Board:
         per_trial = (ended_steps + plan * budget.reduction) / (len(searched) + budget.reduction)
         confirmed = sum(max(trial.reports, default=0) for trial in self.trials.values() if trial.stage == "confirm")
         running = sum(max(t.reports, default=0) for t in self._running() if t.stage == "search")
+        # The confirmation is counted exactly, since it stops nothing. `running` has partly done what is expected of it.
         left = max(0.0, per_trial * (total - len(searched)) - running) + confirmation_steps(budget) - confirmed
         # From the first trial: the time before it, in which latencies are measured, says nothing about the pace.
         began = self._started if self._first_given is None else self._first_given

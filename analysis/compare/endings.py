@@ -50,7 +50,7 @@ def discordant(a: Ledger, b: Ledger, pairs: Pairing) -> Discordant:
     """Divergence of the same configurations on the same seeds, with McNemar's exact p value (0 to 1)."""
     sides = []
     for ledger, key in ((a, "a"), (b, "b")):
-        trials = ledger.read("trials", ["configuration", "seed", "ending", "time.ended"]).sort_values("time.ended")
+        trials = ledger.read("trials", ["configuration", "seed", "ending"])
         trials = trials[trials["ending"].isin(TRAINED)].drop_duplicates(["configuration", "seed"], keep="last")
         # Paired configurations may have different digests, so both sides are known by the number of their pair.
         numbers = pd.Series(pairs.table.index, index=pairs.table[key].to_numpy())

@@ -113,9 +113,8 @@ def sameness_lines(same: Sameness, pairs: Pairing) -> list[str]:
 
 def _newest(ledger: Ledger) -> pd.DataFrame:
     """The newest trial of each configuration and seed."""
-    names = ["trial", _ID, "seed", "ending", "steps", "time.ended", "metric.*", "spread.*"]
-    trials = ledger.read("trials", names).sort_values(["time.ended", "trial"])
-    return trials.drop_duplicates([_ID, "seed"], keep="last").drop(columns="time.ended")
+    names = ["trial", _ID, "seed", "ending", "steps", "metric.*", "spread.*"]
+    return ledger.read("trials", names).drop_duplicates([_ID, "seed"], keep="last")
 
 
 def _names(settings: pd.DataFrame) -> pd.Series:

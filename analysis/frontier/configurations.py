@@ -64,15 +64,12 @@ def scored_trials(ledger: Ledger, search: bool = False) -> pd.DataFrame:
     With `search` only trials of the search. The columns are those that `configurations` needs. Raises LedgerError if
     nothing completed.
     """
-    told = [_ID, "seed", "stage", "trial", "steps", "images", "time.ended", "metric.*", "spread.*"]
+    told = [_ID, "seed", "stage", "trial", "steps", "images", "metric.*", "spread.*"]
     completed = _completed(ledger, told)
     confirm = completed["stage"] == "confirm"
     passed_over = confirm if search else ~confirm & completed[_ID].isin(completed.loc[confirm, _ID])
     kept = completed[~passed_over] if passed_over.any() else completed
-    # Only two columns are sorted: reordering the wide frame would copy it.
-    order = kept[["time.ended", "trial"]].sort_values(["time.ended", "trial"]).index
-    newest = ~kept[[_ID, "seed"]].reindex(order).duplicated(keep="last")
-    return kept.loc[newest.index[newest]]
+    return kept[~kept[[_ID, "seed"]].duplicated(keep="last")]
 
 
 def has_confirmations(ledger: Ledger) -> bool:

@@ -67,8 +67,8 @@ def mean_luck(ledger: Ledger, objective: Objective) -> Luck:
     search did not select have a different luck.
     """
     scores = configurations(ledger, search=True).set_index(_ID)[objective.column]
-    trials = ledger.read("trials", [_ID, "seed", "stage", "ending", "time.ended", objective.column])
-    fresh = trials[(trials["stage"] == "confirm") & (trials["ending"] == "completed")].sort_values("time.ended")
+    trials = ledger.read("trials", [_ID, "seed", "stage", "ending", objective.column])
+    fresh = trials[(trials["stage"] == "confirm") & (trials["ending"] == "completed")]
     luck = objective.sign * (fresh[_ID].map(scores).astype("float64") - fresh[objective.column])
     table = luck.where(np.isfinite(luck)).groupby([fresh[_ID], fresh["seed"]]).last().unstack()
     # Only seeds that every configuration completed: otherwise the average would change with who is missing.

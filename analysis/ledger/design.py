@@ -46,11 +46,11 @@ def scores(ledger: Ledger, objective: Objective, settings: Sequence[Parameter]) 
     configuration and seed counts. Settings have the columns `label` and the name of each setting, with string values,
     "" where a setting does not apply.
     """
-    columns = ["configuration", "label", "seed", "stage", "ending", "time.ended", objective.column]
+    columns = ["configuration", "label", "seed", "stage", "ending", objective.column]
     trials = ledger.read("trials", [*columns, *(setting.column for setting in settings)])
     # A refused trial was never trained, so it counts neither as a score nor as a lost one.
     trials = trials[(trials["stage"] == "search") & (trials["ending"] != "refused")]
-    trials = trials.sort_values("time.ended").drop_duplicates(["configuration", "seed"], keep="last")
+    trials = trials.drop_duplicates(["configuration", "seed"], keep="last")
     # A stopped trial has the score of its last rung, not of the full training.
     known = trials[objective.column].where(trials["ending"] == "completed").astype("float64")
     table = known.where(np.isfinite(known)).groupby([trials["configuration"], trials["seed"]]).last().unstack()

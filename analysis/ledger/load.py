@@ -74,8 +74,9 @@ class Ledger:
     `trials`, `reports` and `starts` are whole tables. For a run with millions of rows, read only the columns that an
     answer needs: `ledger.read("reports", ["step", "metric.*"])`.
 
-    `runs` is in the order of the invocations, whatever their clocks said, so its last row is that of the newest;
-    `objectives` are those of that invocation.
+    Rows are in the order in which they were written, whatever the clocks said: of several trials with one configuration
+    and seed the last is the newest, and the last row of `runs` is the newest invocation's. `objectives` are those of
+    that invocation.
     `spared` is the rung at which a trial would have been stopped but for the audit, -1 if there is none and in ledgers
     older than the audit. `costs` has a row per network and timing conditions, and is empty if nothing was timed.
     """

@@ -47,7 +47,7 @@ def history(run: Location, sweep: Sweep, data_fingerprint: str) -> History:
     ledger = load(run)
     reports = _by_trial(ledger.reports)
     # In the order in which the earlier sampler heard of them: generations, and TPE's weights, depend on it.
-    search = ledger.trials[ledger.trials["stage"] == "search"].sort_values(["time.ended", "trial"])
+    search = ledger.trials[ledger.trials["stage"] == "search"]
     known: dict[tuple[tuple[str, Scalar], ...], PriorResult] = {}
     refused: Counter[str] = Counter()
     for row in search.to_dict("records"):

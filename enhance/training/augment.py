@@ -9,8 +9,6 @@ mean, a difference in brightness would stay unchanged while everything else is s
 Flips are done by indexing: see `enhance.data.batches`.
 """
 
-import functools
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -36,8 +34,17 @@ def color_factors(config: AugmentConfig, seed: int, step: int, count: int) -> np
     return 1 + np.array(strengths, np.float32)[:, None, None, None, None] * uniform
 
 
-def augment(source: Tensor, target: Tensor, config: AugmentConfig, factors: Tensor) -> tuple[Tensor, Tensor]:
+def gray_shares(device: torch.device) -> Tensor:
+    """The share of each channel in gray, (3, 1, 1): made once, so that a step copies nothing from the host."""
+    return torch.tensor(GRAY, device=device)[:, None, None]
+
+
+def augment(
+    source: Tensor, target: Tensor, config: AugmentConfig, factors: Tensor, gray: Tensor
+) -> tuple[Tensor, Tensor]:
     """Augment `source` and `target`, (N, 3, H, W) float in [0, 1], by the `factors` of `color_factors`.
+
+    `gray` is that of `gray_shares`.
 
     For pictures without partners, call it once for each side: `augment(x, x, ...)`.
     """
@@ -45,10 +52,11 @@ def augment(source: Tensor, target: Tensor, config: AugmentConfig, factors: Tens
     if config.brightness:
         source, target = _blend(source, 0, brightness), _blend(target, 0, brightness)
     if config.contrast:
-        mean = _gray(source).mean((1, 2, 3), keepdim=True)
+        mean = _gray(source, gray).mean((1, 2, 3), keepdim=True)
         source, target = _blend(source, mean, contrast), _blend(target, mean, contrast)
     if config.saturation:
-        source, target = _blend(source, _gray(source), saturation), _blend(target, _gray(target), saturation)
+        source = _blend(source, _gray(source, gray), saturation)
+        target = _blend(target, _gray(target, gray), saturation)
     return source, target
 
 
@@ -56,11 +64,6 @@ def _blend(images: Tensor, other: Tensor | int, factor: Tensor) -> Tensor:
     return (factor * images + (1 - factor) * other).clamp(0, 1)
 
 
-def _gray(images: Tensor) -> Tensor:
+def _gray(images: Tensor, shares: Tensor) -> Tensor:
     """(N, 3, H, W) to (N, 1, H, W)."""
-    return (images * _gray_shares(str(images.device))).sum(1, keepdim=True)
-
-
-@functools.lru_cache  # made once, so that a step copies nothing from the host
-def _gray_shares(device: str) -> Tensor:
-    return torch.tensor(GRAY, device=device)[:, None, None]
+    return (images * shares).sum(1, keepdim=True)

@@ -8,7 +8,7 @@ from enhance.config import Config, ConfigError
 from enhance.data import PatchStore
 from enhance.data.batches import BatchPlan, Pictures, Stream, batch_plan, generator_at
 from enhance.data.storage.store import Pixels
-from enhance.training.augment import augment, color_factors
+from enhance.training.augment import augment, color_factors, gray_shares
 from enhance.training.pictures import Crops, as_images, train_crops
 from enhance.training.staging import Staged
 
@@ -28,6 +28,7 @@ class Feed:
         if crop_px > size_px:
             raise ConfigError([f"train.crop_px={crop_px} is larger than the pictures of {data.spec} ({size_px} px)"])
         self.data, self.config, self.seed, self.staged = data, config, seed, staged
+        self._gray = gray_shares(staged.device)
         self._crops: dict[tuple[str, int], Crops] = {}
 
     def stage_pairs(self, slot: str, step: int, stream: Stream) -> None:
@@ -91,7 +92,7 @@ class Feed:
         augments = self.config.augment
         if not any((augments.brightness, augments.contrast, augments.saturation)):
             return source, target
-        return augment(source, target, augments, self.staged[f"{slot} colors"])
+        return augment(source, target, augments, self.staged[f"{slot} colors"], self._gray)
 
     def _plan(self, step: int, stream: Stream, count: int) -> BatchPlan:
         train = self.config.train

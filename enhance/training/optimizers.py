@@ -20,13 +20,18 @@ import math
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from enhance.config.optimizers import AdamConfig, AdamWConfig, MuonConfig, OptimizerConfig, RMSpropConfig, SGDConfig
 from enhance.nets.layers import Weighted
+from enhance.training.staging import Staged
 
 Net = TypeVar("Net", bound=nn.Module)
+
+_NUMBER_ONLY = ("sgd", "muon")
+"""Optimizers of which torch multiplies by the learning rate as a number: one in a tensor would be read by the host."""
 
 
 def learning_rate_at(config: OptimizerConfig, steps: int, step: int) -> float:
@@ -74,10 +79,17 @@ class Optimizer:
         modules = [modules] if isinstance(modules, nn.Module) else list(modules)
         self._parameters = list(nn.ModuleList(modules).parameters())  # without duplicates, if modules share some
         self._kernels = _hidden_kernels(modules) if isinstance(config, MuonConfig) else []
-        self._parts = _parts(self._parameters, self._kernels, config)
+        self._on_cpu = self._parameters[0].device.type == "cpu"
+        self._parts = _parts(self._parameters, self._kernels, config, recordable=not self._on_cpu)
         self._step = 0
         self._lr_factor = 1.0
-        self._shares: dict[str, float] = {}
+        self._rates: dict[str, list[float | Tensor]] = {}
+        self._staged = None if self.why_eager or self._on_cpu else Staged(self._parameters[0].device)
+
+    @property
+    def why_eager(self) -> str:
+        """Why an update cannot be recorded and replayed with another learning rate; "" if it can."""
+        return f"{self.config.name} takes its learning rate as a number" if self.config.name in _NUMBER_ONLY else ""
 
     @property
     def learning_rate(self) -> float:
@@ -89,7 +101,8 @@ class Optimizer:
 
         Several updates may be staged before the first of them is taken, each in a slot of its own.
         """
-        self._shares[slot] = self._share()
+        share = self._share()
+        self._rates[slot] = [self._rate(f"{slot} {place}", peak * share) for place, (_, peak) in enumerate(self._parts)]
         self._step += 1
 
     def step(self, slot: str = "") -> Tensor:
@@ -105,9 +118,9 @@ class Optimizer:
             nn.utils.clip_grads_with_norm_(self._parameters, self.config.clip_norm, norm)
         for kernel in self._kernels:
             kernel.point()
-        for optimizer, peak_lr in self._parts:
+        for (optimizer, _), rate in zip(self._parts, self._rates[slot], strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = peak_lr * self._shares[slot]
+                group["lr"] = rate
             optimizer.step()
         return norm
 
@@ -146,23 +159,33 @@ class Optimizer:
             optimizer.load_state_dict(copy.deepcopy(part))
         self._step, self._lr_factor = state["step"], state["lr_factor"]
 
+    def _rate(self, name: str, value: float) -> float | Tensor:
+        """A learning rate as the optimizer takes it: on a GPU in a tensor, which a recorded update reads anew."""
+        if self._staged is None:
+            return value
+        self._staged.put(name, np.array(value, np.float32))
+        return self._staged[name]
+
     def _share(self) -> float:
         return _share_at(self.config, self.steps, self._step) * self._lr_factor
 
 
 def _parts(
-    parameters: list[nn.Parameter], kernels: list["_Kernel"], config: OptimizerConfig
+    parameters: list[nn.Parameter], kernels: list["_Kernel"], config: OptimizerConfig, recordable: bool
 ) -> list[tuple[torch.optim.Optimizer, float]]:
-    """torch's optimizers, each with its full learning rate."""
+    """torch's optimizers, each with its full learning rate. `recordable` ones keep their step counts on the device."""
     lr = config.lr
+    fused: dict[str, Any] = {"fused": True, "capturable": recordable}
     match config:
         case AdamConfig():
-            return [(torch.optim.Adam(parameters, lr, (config.beta1, config.beta2), fused=True), lr)]
+            return [(torch.optim.Adam(parameters, lr, (config.beta1, config.beta2), **fused), lr)]
         case AdamWConfig():
             betas, decay = (config.beta1, config.beta2), config.weight_decay
-            return [(torch.optim.AdamW(parameters, lr, betas, weight_decay=decay, fused=True), lr)]
+            return [(torch.optim.AdamW(parameters, lr, betas, weight_decay=decay, **fused), lr)]
         case RMSpropConfig():
-            return [(torch.optim.RMSprop(parameters, lr, config.alpha, momentum=config.momentum), lr)]
+            # torch's loop over single tensors would read the learning rate on the host; its loop over lists does not.
+            lists: dict[str, Any] = {"foreach": True, "capturable": True} if recordable else {}
+            return [(torch.optim.RMSprop(parameters, lr, config.alpha, momentum=config.momentum, **lists), lr)]
         case SGDConfig():
             momentum, decay = config.momentum, config.weight_decay
             sgd = torch.optim.SGD(parameters, lr, momentum, weight_decay=decay, nesterov=config.nesterov)
@@ -173,7 +196,7 @@ def _parts(
             rest = [parameter for parameter in parameters if id(parameter) not in ours]
             matrices, decay = [kernel.matrix for kernel in kernels], config.weight_decay
             muon = torch.optim.Muon(matrices, lr, weight_decay=decay, momentum=config.momentum)
-            adamw = torch.optim.AdamW(rest, config.adamw_lr, weight_decay=decay, fused=True)
+            adamw = torch.optim.AdamW(rest, config.adamw_lr, weight_decay=decay, **fused)
             return [(muon, lr), (adamw, config.adamw_lr)]
     raise ValueError(f"optimizer {config.name!r} is not a choice; choose from adam, adamw, rmsprop, sgd, muon")
 

@@ -26,7 +26,7 @@ class Staged:
 
         Raises RuntimeError if the shape is not the first one's.
         """
-        host = torch.from_numpy(np.ascontiguousarray(values))
+        host = torch.from_numpy(np.asarray(values, order="C"))
         if name not in self._tensors:
             self._tensors[name] = torch.empty(host.shape, dtype=host.dtype, device=self.device)
             if self.device.type == "cuda":

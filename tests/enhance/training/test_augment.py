@@ -12,7 +12,7 @@ from enhance.config.training import AugmentConfig
 from enhance.data.batches import Stream, generator_at
 from enhance.training import augment as module
 from enhance.training.augment import augment as augmented
-from enhance.training.augment import color_factors
+from enhance.training.augment import color_factors, gray_shares
 
 torch.set_num_threads(1)
 ALL = AugmentConfig(brightness=0.4, contrast=0.5, saturation=0.9)
@@ -25,7 +25,9 @@ def pictures(seed: int, count: int = 6) -> Tensor:
 
 def augment(source: Tensor, target: Tensor, config: AugmentConfig, seed: int, step: int) -> tuple[Tensor, Tensor]:
     drawn = color_factors(config, seed, step, len(source))
-    return (source, target) if drawn is None else augmented(source, target, config, torch.from_numpy(drawn))
+    if drawn is None:
+        return source, target
+    return augmented(source, target, config, torch.from_numpy(drawn), gray_shares(source.device))
 
 
 def factors(config: AugmentConfig, seed: int, step: int, count: int = 6) -> np.ndarray:

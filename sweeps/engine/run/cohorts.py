@@ -127,7 +127,8 @@ class Cohorts:
                 continue
             # There is no verdict on a trial that was spared at an earlier rung.
             verdict = verdicts.get(trial.id)
-            if verdict is None or self._judge.apply(verdict, trial, step):
+            # A trial that has ended went on from here, even if a lost report makes the verdict another one today.
+            if verdict is None or trial.ending or self._judge.apply(verdict, trial, step):
                 going.append(trial)
         return going
 

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -94,8 +95,8 @@ def trials_from_rows(
 ) -> dict[str, Trial]:
     """The trials of earlier invocations by ID, with their reports and endings; `build` makes one from its start row.
 
-    A trial whose row in `starts` is missing, because a file was damaged, is built from the row of its ending. If it had
-    not ended, its configuration is unknown, and its reports are left out.
+    Where a file was damaged, the row of a trial's ending stands in for its start and the metrics of its last report.
+    If it had not ended, its configuration is unknown without its start, and its reports are left out.
     """
     found = {row["trial"]: build(row) for row in starts}
     for row in trials:
@@ -111,6 +112,8 @@ def trials_from_rows(
     for row in trials:
         trial = found[row["trial"]]
         trial.ending, trial.reason, trial.host = row["ending"], row["reason"], row["run.host"]
+        if row["ending"] in ("completed", "stopped") and row["steps"] not in trial.reports:
+            trial.reports[row["steps"]] = _report_from_ending(row)
         trial.wall_s, trial.parameters, trial.spared = row["time.wall_s"], row["cost.parameters"], row["spared"]
         # `train_s` is the sum over the reports here, since `unreported_s` is still 0. The row's total includes both.
         trial.trained, trial.unreported_s = row["steps"], max(0.0, row["time.train_s"] - trial.train_s)
@@ -203,6 +206,24 @@ def report_from_row(row: Row) -> Report:
         learning_rate=row["learning_rate"],
         train_s=row["train_s"],
         eval_s=row["eval_s"],
+    )
+
+
+def _report_from_ending(row: Row) -> Report:
+    """The last report of a trial that came to a rung, with its metrics alone, from its row in `trials`."""
+    return Report(
+        step=row["steps"],
+        metrics=_with_prefix("metric.", row),
+        spread={},
+        untouched={},
+        images=row["images"],
+        losses={},
+        signals={},
+        loss_total=math.nan,
+        grad_norm=math.nan,
+        learning_rate=math.nan,
+        train_s=0.0,
+        eval_s=0.0,
     )
 
 

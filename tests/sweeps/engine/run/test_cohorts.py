@@ -9,6 +9,7 @@ import pytest
 
 from sweeps.engine.ledger.writer import Row
 from sweeps.engine.protocol import Assignment
+from sweeps.engine.run.admission import Immediate
 from sweeps.engine.run.cohorts import Cohorts, batch_size
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.space import Choice
@@ -154,3 +155,26 @@ def test_one_in_the_reduction_goes_on_from_each_complete_batch(tmp_path: Path) -
     play(RunController(small_sweep(budget=budget), book, CONTEXT, admission=Cohorts), 4, random.Random(1))
     reached = [sum(row["rung"] >= rung for row in book.rows["trials"]) for rung in range(3)]
     assert reached == [18, 6, 2]
+
+
+@pytest.mark.parametrize("admission", [Cohorts, Immediate])
+@pytest.mark.parametrize("dataset", ["starts", "reports", "trials"])
+@pytest.mark.parametrize("share", [0.6, 1.0])
+def test_a_row_that_a_disk_has_lost_brings_no_other_one_twice(
+    dataset: str, share: float, admission: Callable[..., Any]
+) -> None:
+    """In a run that is over, and in one that was killed at 60 %: whatever is decided otherwise, no key comes again."""
+    rng = random.Random(1)
+    begun = Book()
+    play(RunController(sweep_of(), begun, CONTEXT, admission=admission), 2, rng, trouble, most=int(share * 60))
+    for index in range(0, len(begun.rows[dataset]), 3):
+        book = Book()
+        book.rows = {name: list(rows) for name, rows in begun.rows.items()}
+        del book.rows[dataset][index]
+        controller = RunController(sweep_of(), book, CONTEXT, admission=admission)
+        controller.restore(book.rows["starts"], book.rows["reports"], book.rows["trials"])
+        play(controller, 2, rng, trouble)
+        assert controller.finished
+        for name, keys in (("starts", ["trial"]), ("reports", ["trial", "step"]), ("trials", ["trial"])):
+            found = [tuple(row[key] for key in keys) for row in book.rows[name]]
+            assert len(found) == len(set(found)), name

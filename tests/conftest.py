@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from enhance.data import PatchStore, open_data
 
-settings.register_profile("any machine", deadline=None)
+# Neither the deadline nor the check for slow examples: both would fail tests for the machine's load.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 TEMPORARY = pytest.StashKey[Path]()

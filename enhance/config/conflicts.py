@@ -49,9 +49,22 @@ def _losses(config: Config) -> Iterator[str]:
         if config.train.rule == "cycle"
         else (CYCLE_TERMS, "this rule trains no generator for the way back")
     )
+    for term, layer in (("content", config.loss.content_layer), ("style", config.loss.style_layer)):
+        need = _vgg_minimum_px(layer)
+        if weights[term] and config.train.crop_px < need:
+            yield (
+                f"train.crop_px={config.train.crop_px} is too small for loss.{term}_layer={layer}: VGG-19 needs at "
+                f"least {need} px there"
+            )
     for term in wrong:
         if weights[term]:
             yield f"loss.{term}={weights[term]:g} cannot be used by train.rule={config.train.rule}: {why}"
+
+
+def _vgg_minimum_px(layer: str) -> int:
+    """The side of the smallest picture that reaches "reluBLOCK_PLACE": each block but the first starts by halving it."""
+    block = int(layer.removeprefix("relu").partition("_")[0])
+    return int(2 ** (block - 1))
 
 
 def _critic(config: Config) -> Iterator[str]:

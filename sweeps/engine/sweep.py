@@ -212,11 +212,16 @@ class Sweep:
             for metric in self.constraints
             if metric not in METRICS
         ]
-        needed = [name for name in (*self.objectives, *self.constraints) if name in COSTS]
+        needed = [name for name in self._judged if name in COSTS]
         if needed and self.cost is None:
             found.append(f"{', '.join(needed)} must be measured: give the conditions as cost")
         found += self._configuration_problems()
         return found
+
+    @property
+    def _judged(self) -> tuple[str, ...]:
+        """The metrics by which trials are judged: every trial must be able to give them."""
+        return (*self.objectives, *self.constraints)
 
     def _configuration_problems(self) -> list[str]:
         found = space_problems(self.space, self.fixed) if self.space else ["its space is empty; name a parameter"]
@@ -225,8 +230,8 @@ class Sweep:
             found.append(f"{', '.join(both)} cannot be fixed and searched at once")
         if "train.steps" in {**self.fixed, **self.full_fixed} or "train.steps" in self.space:
             found.append("train.steps belongs to the budget: set budget.steps")
-        if "cycle_psnr_db" in self.objectives and self.fixed.get("train.rule") != "cycle":
-            found.append("the objective cycle_psnr_db needs train.rule=cycle among what is fixed")
+        if "cycle_psnr_db" in self._judged and self.fixed.get("train.rule") != "cycle":
+            found.append("the metric cycle_psnr_db needs train.rule=cycle among what is fixed")
         # Designs and points are checked against a space that is known to be right.
         if found:
             return found
@@ -282,12 +287,12 @@ class Sweep:
                 [f"train.crop_px={min(crops)} is larger than the pictures of {spec}: choose at most {size_px} (px)"],
             )
         if not paired:
-            wrong = [name for name in self.objectives if name not in UNPAIRED_METRICS]
+            wrong = [name for name in self._judged if name not in UNPAIRED_METRICS]
             if wrong or self.fixed.get("train.rule") != "cycle":
                 raise SweepError(
                     self.name,
                     [
-                        f"{spec} holds no pairs: train.rule must be cycle and the objectives from "
+                        f"{spec} holds no pairs: train.rule must be cycle and objectives and constraints from "
                         f"{', '.join(UNPAIRED_METRICS)}, not {', '.join(wrong) or 'another rule'}"
                     ],
                 )

@@ -133,6 +133,14 @@ CLASHES: list[tuple[dict[str, Scalar], str]] = [
     ({"net.family": "unet"}, "must be at least 256 and a multiple of 256"),
     ({"net.family": "unet", "net.levels": 5, "train.crop_px": 48}, "must be at least 32 and a multiple of 32"),
     ({"loss.adversarial": 1.0, "train.crop_px": 16}, "train.crop_px=16 is too small for critic.family=dped"),
+    (
+        {"net.family": "srcnn", "loss.content": 1.0, "train.crop_px": 8},
+        "train.crop_px=8 is too small for loss.content_layer=relu5_4: VGG-19 needs at least 16 px there",
+    ),
+    (
+        {"net.family": "srcnn", "loss.style": 1.0, "train.crop_px": 4},
+        "train.crop_px=4 is too small for loss.style_layer=relu4_4: VGG-19 needs at least 8 px there",
+    ),
     ({"loss.cycle": 1.0}, "loss.cycle=1 cannot be used by train.rule=paired"),
     ({**CYCLE, "loss.color": 1.0}, "loss.color=1 cannot be used by train.rule=cycle"),
     ({**CYCLE, "critic.conditional": True}, "critic.conditional=True cannot be used by train.rule=cycle"),

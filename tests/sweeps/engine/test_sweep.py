@@ -68,6 +68,21 @@ def test_data_without_pairs_need_a_rule_and_objectives_without_them() -> None:
         small_sweep(objectives=("cycle_psnr_db",))
 
 
+def test_a_constraint_is_refused_where_no_trial_can_give_its_metric() -> None:
+    with pytest.raises(SweepError, match=r"cycle_psnr_db needs train.rule=cycle"):
+        small_sweep(constraints={"cycle_psnr_db": (">=", 10.0)})
+    cycle = {"train.rule": "cycle", "loss.cycle": 10.0, "loss.adversarial": 1.0, "critic.family": "patch"}
+    bounded = small_sweep(
+        fixed=cycle,
+        space={"optimizer.lr": Choice(1e-4, 1e-3)},
+        enqueue={},
+        objectives=("cycle_psnr_db",),
+        constraints={"psnr_db": (">=", 20.0)},
+    )
+    with pytest.raises(SweepError, match=r"holds no pairs.*, not psnr_db"):
+        bounded.check_data(False, "unpaired:x", 100)
+
+
 def test_a_space_whose_every_corner_breaks_a_law_between_leaves_is_refused() -> None:
     with pytest.raises(SweepError, match=r"train.crop_px=24 does not suit net.family=unet"):
         small_sweep(

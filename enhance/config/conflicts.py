@@ -62,7 +62,7 @@ def _losses(config: Config) -> Iterator[str]:
 
 
 def _vgg_minimum_px(layer: str) -> int:
-    """The side of the smallest picture that reaches "reluBLOCK_PLACE": each block but the first starts by halving it."""
+    """The side of the smallest picture that reaches "reluBLOCK_PLACE": blocks 2 to 5 start by halving it."""
     block = int(layer.removeprefix("relu").partition("_")[0])
     return int(2 ** (block - 1))
 

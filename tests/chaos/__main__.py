@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         PAGE.write_text(render(counts))
         print(f"{PAGE.relative_to(ROOT)} and {COUNTS.relative_to(ROOT)} are written")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # not without removing its folders
     os.environ["TESTSTRIP_CACHE"] = str(options.folder / "cache")
     faults = [fault for fault in FAULTS if not options.only or fault.name in options.only]
     try:

@@ -13,13 +13,13 @@ Faults are made on purpose, at random moments, and the ledger that is left is he
 the same sweep, the same seeds. A repetition has a seed, which decides where and when it strikes.
 
 - **Rows lost**: rows that a reader could see before the fault and cannot see at the end, or that an undisturbed run has
-  and this one lacks.
+  and this one lacks. What a disk has damaged is not counted: it is gone, and named.
 - **Rows twice**: rows whose key occurs again.
 - **Not bit-equal**: rows with another value, in any column but times and places, than in the undisturbed run. Trials
   are real ones, if tiny.
-- **Recovery**: the longest time from a fault until the run that was started again had written its next row. Drivers
-  without Ray are forked from a process that has loaded Python and torch, which a command in a shell does first (3 to 10
-  seconds on this machine).
+- **Recovery**: the longest time from a fault until the run that was started again had written its next row, on a
+  machine that had other work to do. Drivers without Ray are forked from a process that has loaded Python and torch; a
+  command in a shell does that first, which takes 5 seconds of a core.
 
 The first three must be 0.
 """

@@ -17,7 +17,7 @@ import ray
 import yaml
 from ray.autoscaler._private.command_runner import SSHCommandRunner
 
-from tests.cluster.conftest import BULKY, SECRETS, SHIPPED
+from tests.cluster.launched import BULKY, SECRETS, SHIPPED
 from tests.places import ROOT
 
 FOLDER = ROOT / "cluster"

@@ -148,13 +148,13 @@ def _loads(journal: Path) -> list[str]:
 FAULTS = [
     Fault(
         "file cut off",
-        f"a file of each dataset is cut off at every {STRIDE}th byte, from the seed on",
+        f"a file of each dataset is cut off at every {STRIDE}st byte, from the seed on",
         "its rows are read, or the file is named and left out; no other number, ever",
         cut_off,
     ),
     Fault(
         "bit flipped",
-        f"in a file of each dataset a bit is flipped at every {STRIDE}th byte, from the seed on",
+        f"in a file of each dataset a bit is flipped at every {STRIDE}st byte, from the seed on",
         "its rows are read, or the file is named and left out; no other number, ever",
         flipped,
     ),

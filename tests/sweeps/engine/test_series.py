@@ -57,6 +57,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def hears_interrupts() -> Iterator[None]:
+    """A suite in the background of a shell ignores SIGINT, and so would the runs that are to be interrupted."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ledger]:
     out = tmp_path_factory.mktemp("undisturbed")
@@ -94,6 +102,11 @@ class Signalling:
         if self.left == 0:
             os.kill(os.getpid(), self.number)
         return self.real(worker, *arguments)
+
+
+def unwrapped(text: str) -> str:
+    """Without spaces and line ends: where a plan's lines are wrapped depends on the temporary folder's name."""
+    return "".join(text.split())
 
 
 def interrupt(patch: pytest.MonkeyPatch, sweep: int, rung: int) -> None:
@@ -282,13 +295,13 @@ def test_each_sweep_starts_warm_from_its_own_run(
 ) -> None:
     out = tmp_path / "warm"
     assert script(*SHORT, "--out", out, "--warm-start", whole) == 0
-    assert capsys.readouterr().out.count(": 1 configurations") == 3
+    assert unwrapped(capsys.readouterr().out).count(unwrapped(": 1 configurations")) == 3
     os.rename(out / "night", tmp_path / "kept")
     assert script("--resume", out, *HERE) == 0
-    assert f"warm start from {whole / 'night'}: 1 configurations" in capsys.readouterr().out
+    assert unwrapped(f"warm start from {whole / 'night'}: 1 configurations") in unwrapped(capsys.readouterr().out)
     assert script(*SHORT, "--out", tmp_path / "one", "--warm-start", whole / "day") == 0
-    said = capsys.readouterr().out
-    assert said.count(f"warm start from {whole / 'day'}") == 3  # what another sweep cannot use it counts
+    said = unwrapped(capsys.readouterr().out)
+    assert said.count(unwrapped(f"warm start from {whole / 'day'}")) == 3  # what another sweep cannot use it counts
     assert script(*SHORT, "--out", tmp_path / "none", "--warm-start", tmp_path) == 2
     assert capsys.readouterr().err.count("no finished trial there") == 3
     assert not (tmp_path / "none").exists()

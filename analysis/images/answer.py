@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from string import ascii_uppercase
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 from analysis.frontier.configurations import configurations, rank, results, settings_labels
 from analysis.images.numbers import picture_numbers
 from analysis.ledger.load import Ledger, LedgerError
-from analysis.ledger.names import run_names
+from analysis.ledger.names import letters, run_names
 from analysis.ledger.samples import is_photo, picture_name, sample_pictures, sample_scores
 
 _NETWORK = ["name", "run", "label", "configuration", "trial", "seed"]
@@ -124,7 +123,7 @@ def _networks(
         # The places are shared by the runs, with at least one for each.
         parts = [part.iloc[_spread(len(part), most // len(parts) or 1)] for part in parts]
     if len(parts) > 1:
-        parts = [part.assign(name=letter + part["name"]) for letter, part in zip(ascii_uppercase, parts, strict=False)]
+        parts = [part.assign(name=letters(place) + part["name"]) for place, part in enumerate(parts)]
     networks: pd.DataFrame = pd.concat(parts, ignore_index=True)[_NETWORK]
     if networks.empty:
         raise LedgerError(

@@ -37,6 +37,12 @@ def refuse_copies(ledgers: Iterable[Ledger]) -> None:
         seen |= dict.fromkeys(ledger.runs["run"], ledger.path)
 
 
+def letters(place: int) -> str:
+    """A to Z for the runs 0 to 25, then AA, AB and so on, as a spreadsheet names its columns."""
+    before, last = divmod(place, 26)
+    return (letters(before - 1) if before else "") + chr(ord("A") + last)
+
+
 def file_names(stem: str, names: Iterable[str]) -> list[str]:
     """STEM-NAME for each of `names` (from `run_names`), all different, so that no file overwrites another."""
     taken: set[str] = set()

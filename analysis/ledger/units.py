@@ -8,7 +8,7 @@ import numpy as np
 
 _LABELS = {
     "psnr_db": "PSNR (dB)",
-    "psnr_gain_db": "PSNR gain over the phone image (dB)",
+    "psnr_gain_db": "PSNR gain over the input (dB)",
     "ssim": "SSIM",
     "ms_ssim": "MS-SSIM",
     "uqi": "UQI",

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.ledger.load import LedgerError
-from analysis.ledger.names import file_names, run_names
+from analysis.ledger.names import file_names, letters, run_names
 from analysis.report.reading import read_all
 from sweeps.engine.designs import Factorial
 from tests.analysis.ablation.test_ablation import SWITCHES
@@ -126,6 +126,11 @@ def test_a_link_to_a_run_is_the_same_run(tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to("run")
     with pytest.raises(LedgerError, match=r"latest is named twice \(the first time as .*run\)"):
         run_names([tmp_path / "run", tmp_path / "latest"])
+
+
+def test_runs_never_run_out_of_letters() -> None:
+    assert [letters(place) for place in (0, 25, 26, 27, 701, 702)] == ["A", "Z", "AA", "AB", "ZZ", "AAA"]
+    assert len({letters(place) for place in range(2000)}) == 2000
 
 
 def test_names_of_files_never_meet() -> None:

@@ -188,3 +188,9 @@ def test_the_terms_that_laws_know_are_those_that_losses_build() -> None:
 
     assert set(TERMS) == {*BUILT, *RULE_TERMS}
     assert set(PAIRED_TERMS) == set(BUILT_PAIRED)
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name != "net.base"])
+def test_a_default_stated_twice_is_the_same_one(name: str) -> None:
+    part, table, default = VARIANTS[name]
+    assert type(getattr(Config(), part)) is table[default]

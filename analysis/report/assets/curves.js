@@ -48,7 +48,7 @@ function drawCurves(run, rows, name, width, height, drawing, alone = false) {
   if (untouched !== null) {
     const level = frame.y(untouched);
     frame.inner.append(svgElement("path", { class: "level", d: `M${frame.box.left} ${level}H${frame.box.right}` }));
-    if (!alone) frame.inner.append(svgElement("text", { class: "untouched-label halo", x: frame.box.left + 6, y: level - 6 }, "untouched phone image"));
+    if (!alone) frame.inner.append(svgElement("text", { class: "untouched-label halo", x: frame.box.left + 6, y: level - frame.box.top < 18 ? level + 14 : level - 6 }, "untouched phone image"));
   }
   const chosen = run.selected.row;
   const path = (line) => line.places.map(([step, value], index) => `${index ? "L" : "M"}${frame.x(step)} ${frame.y(value)}`).join("");

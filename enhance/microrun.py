@@ -23,7 +23,8 @@ from enhance.data import PatchStore
 from enhance.data.batches import Pictures
 from enhance.nets import Network, apply, parameter_count
 from enhance.report import Report
-from enhance.rules import StepStats, build_rule, train_step
+from enhance.rules import StepStats, build_rule
+from enhance.rules.step import TrainingStep, stepper
 from enhance.samples import Photo, Sample, extreme_places, fixed_places, jpeg, png, validation_image
 from enhance.training import metrics
 from enhance.training.feed import to_images, to_pixels
@@ -54,6 +55,8 @@ class MicroRun:
         self.step = self.beats = 0
         self.rule = build_rule(config, seed, data, self.device)
         self.average = Average(self.rule.net, config.train.ema) if config.train.ema else None
+        self._training = TrainingStep(self.rule, self.average)
+        self._take = stepper(self._training, config, data, self.device)
         self.guard = Guard(config.guard)
         self._since_report, self._in_window = Means(self.device), Means(self.device)
         self._validation = validation(data, config.train.val_images)
@@ -77,12 +80,10 @@ class MicroRun:
             self._look_at_start()
         started = time.perf_counter()
         for _ in range(steps):
-            self._count(train_step(self.rule, self.step))
+            self._training.stage(self.step)
+            self._count(self._take())
             self.step += 1
             self.beats += 1
-            if self.average is not None:
-                self.average.update(self.rule.net)
-                self.average.net.follow(self.rule.net)  # a color curve may have been switched on
             if self.step % self.config.guard.window_steps == 0:
                 self._check_window()
         trained = time.perf_counter()

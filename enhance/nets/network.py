@@ -72,6 +72,10 @@ class Dropout(nn.Module):
             # The same generator as before: a recorded sequence of device operations draws from it.
             self.generator.manual_seed(self._seed)
 
+    def use(self, generator: torch.Generator) -> None:
+        """Draw the noise from `generator` from now on, from the seed of the last `reseed`."""
+        self.generator = generator.manual_seed(self._seed)
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.share:
             return x

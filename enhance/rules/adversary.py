@@ -1,6 +1,6 @@
 """A critic with its objective and optimizer: the opponent in an adversarial rule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from enhance.data.batches import Stream
 from enhance.training.feed import noise_seed
 from enhance.training.optimizers import Optimizer
 from enhance.training.seeds import Seeds
-from enhance.training.staging import Staged
+from enhance.training.staging import Staged, module_tensors, prefixed, under
 
 
 class Adversary:
@@ -75,6 +75,11 @@ class Adversary:
         with autocast():
             scores = self._scores(shown, inputs).float()
         return self._update(slot, self.objective.critic_loss_mixed(scores, coins), None, scores, coins)
+
+    def tensors(self, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The critic's weights and buffers, and its optimizer's moments."""
+        moments = self.optimizer.tensors(under("optimizer", like))
+        return prefixed("critic", module_tensors(self.critic)) | prefixed("optimizer", moments)
 
     def state_dict(self) -> dict[str, Any]:
         """The critic, its optimizer, and its number of updates."""

@@ -16,6 +16,7 @@ from enhance.rules.adversary import Adversary
 from enhance.rules.pool import Pool
 from enhance.rules.rule import Stateful, StepStats, TrainedNetworks
 from enhance.training.metrics import psnr_db
+from enhance.training.optimizers import Optimizer
 from enhance.training.seeds import Seeds
 
 # Keeps the second generator's and critic's seeds apart from any that people choose, yet within 32 bits: torch's CPU
@@ -47,9 +48,13 @@ class Cycle(TrainedNetworks):
         first = self.seeds.initialisation
         return {"net": self.new_net(first), "back": self.new_net(first + _SECOND)}
 
-    def parts(self) -> dict[str, Stateful]:
+    def parts(self) -> dict[str, Network | Stateful]:
         """Everything that has a state, by name."""
         return super().parts() | self.judges | {f"{name}_pool": pool for name, pool in self.pools.items()}
+
+    def optimizers(self) -> list[Optimizer]:
+        """Those of the networks and of the critics."""
+        return [*super().optimizers(), *(judge.optimizer for judge in self.judges.values())]
 
     def stage(self, step: int) -> None:
         """Prepare one step of both generators and the critics' steps; pretrain the critics before the first."""

@@ -8,8 +8,10 @@ from torch import Tensor
 from enhance.config import Config
 from enhance.data import PatchStore
 from enhance.data.batches import Stream
+from enhance.nets import Network
 from enhance.rules.adversary import Adversary
 from enhance.rules.rule import Stateful, StepStats, TrainedNetworks
+from enhance.training.optimizers import Optimizer
 from enhance.training.seeds import Seeds
 
 GENERATOR = "generator"
@@ -80,9 +82,13 @@ class Adversarial(Supervised):
         found = super().terms(source, output, target)
         return found | {"adversarial": self.adversary.loss(output, source)} if self.takes_part else found
 
-    def parts(self) -> dict[str, Stateful]:
+    def parts(self) -> dict[str, Network | Stateful]:
         """Everything that has a state, by name."""
         return super().parts() | {"adversary": self.adversary}
+
+    def optimizers(self) -> list[Optimizer]:
+        """Those of the network and of the critic."""
+        return [*super().optimizers(), self.adversary.optimizer]
 
     def _pretrain(self, step: int) -> None:
         """Steps of the critic alone, before the generator meets it. They happen once, so they are never recorded."""

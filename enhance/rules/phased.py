@@ -13,6 +13,7 @@ import torch
 from enhance.config import Config
 from enhance.data import PatchStore
 from enhance.nets.curve import Curve
+from enhance.nets.network import Dropout
 from enhance.rules.paired import Adversarial, Supervised
 from enhance.rules.rule import StepStats
 from enhance.training.seeds import Seeds
@@ -49,6 +50,19 @@ class Phased:
     def compute(self) -> StepStats:
         """Take the inner rule's step."""
         return self.rule.compute()
+
+    @property
+    def why_eager(self) -> str:
+        """What the inner rule says."""
+        return self.rule.why_eager
+
+    def tensors(self, like: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The inner rule's tensors."""
+        return self.rule.tensors(like)
+
+    def dropouts(self) -> list[Dropout]:
+        """The inner rule's layers that draw noise."""
+        return self.rule.dropouts()
 
     def scores(self, source: torch.Tensor, output: torch.Tensor) -> dict[str, torch.Tensor]:
         """The inner rule's own metrics: none."""

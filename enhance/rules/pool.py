@@ -1,5 +1,6 @@
 """The image pool: showing a critic earlier outputs too, so that it does not forget them (Shrivastava et al. 2017)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,12 @@ class Pool:
         held = self._pictures.index_select(0, place)
         self._pictures.index_copy_(0, place, torch.where(keeps, picture, held))
         return torch.where(shows_earlier, held, picture)
+
+    def tensors(self, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The pictures, made as zeros where only `like` has them."""
+        if self._pictures is None and "pictures" in like:
+            self._pictures = torch.zeros_like(like["pictures"])
+        return {} if self._pictures is None else {"pictures": self._pictures}
 
     def state_dict(self) -> dict[str, Any]:
         """The pictures in the pool, and how many they are."""

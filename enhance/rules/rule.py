@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from enhance.config import Config
 from enhance.data import PatchStore
 from enhance.data.batches import Stream
 from enhance.losses import Losses
 from enhance.nets import Network, build_net
-from enhance.nets.network import reseed
+from enhance.nets.curve import Curve
+from enhance.nets.network import Dropout, reseed
 from enhance.training.feed import Feed, noise_seed
 from enhance.training.optimizers import Optimizer
 from enhance.training.seeds import Seeds
-from enhance.training.staging import Staged
+from enhance.training.staging import Staged, module_tensors, prefixed, under
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,13 @@ class StepStats:
 
 
 class Stateful(Protocol):
-    """Something whose state can be saved and restored."""
+    """Something whose state can be saved and restored, and moved to other addresses."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: Any) -> Any: ...
+
+    def tensors(self, like: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
 
 
 class Rule(Protocol):
@@ -73,6 +76,19 @@ class Rule(Protocol):
 
     def scores(self, source: Tensor, output: Tensor) -> dict[str, Tensor]:
         """The rule's own metrics, (N,) each, for inputs and the evaluated network's outputs."""
+        ...
+
+    @property
+    def why_eager(self) -> str:
+        """Why steps cannot be recorded and replayed; "" if they can."""
+        ...
+
+    def tensors(self, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """All tensors that outlive a step, by name; those that only `like` has so far are made, as zeros."""
+        ...
+
+    def dropouts(self) -> list[Dropout]:
+        """The layers that draw noise on the device."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -115,7 +131,7 @@ class TrainedNetworks:
         """The networks that `optimizer` trains, by name; "net" is the one to evaluate."""
         return {"net": self.new_net(self.seeds.initialisation)}
 
-    def parts(self) -> dict[str, Stateful]:
+    def parts(self) -> dict[str, Network | Stateful]:
         """Everything that has a state, by name."""
         return {**self.nets, "optimizer": self.optimizer}
 
@@ -127,6 +143,29 @@ class TrainedNetworks:
         """Restore a state from `state_dict`. Raises KeyError or RuntimeError if it does not fit."""
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
+
+    def tensors(self, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """All tensors that outlive a step, by name; those that only `like` has so far are made, as zeros."""
+        found = prefixed("staged", self.staged.tensors()) | prefixed("weight", self.losses.weights)
+        for name, part in self.parts().items():
+            own = module_tensors(part) if isinstance(part, nn.Module) else part.tensors(under(name, like))
+            found |= prefixed(name, own)
+        return found
+
+    def dropouts(self) -> list[Dropout]:
+        """The layers that draw noise on the device."""
+        return [layer for net in self.nets.values() for layer in net.modules() if isinstance(layer, Dropout)]
+
+    @property
+    def why_eager(self) -> str:
+        """Why steps cannot be recorded; "" if they can."""
+        if any(isinstance(net, Curve) for net in self.nets.values()):
+            return "kornia copies the matrices of a curve's colors from the host at every call"
+        return next(filter(None, (optimizer.why_eager for optimizer in self.optimizers())), "")
+
+    def optimizers(self) -> list[Optimizer]:
+        """That of the networks and, in subclasses, those of the critics."""
+        return [self.optimizer]
 
     # --- for subclasses ------------------------------------------------------------------------------------------
 

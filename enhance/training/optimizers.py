@@ -17,7 +17,7 @@ counts as hidden). Muon and AdamW share `weight_decay`, each multiplying it by i
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from enhance.config.optimizers import AdamConfig, AdamWConfig, MuonConfig, OptimizerConfig, RMSpropConfig, SGDConfig
 from enhance.nets.layers import Weighted
-from enhance.training.staging import Staged
+from enhance.training.staging import Staged, module_tensors, prefixed, recordable, under
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -79,12 +79,12 @@ class Optimizer:
         modules = [modules] if isinstance(modules, nn.Module) else list(modules)
         self._parameters = list(nn.ModuleList(modules).parameters())  # without duplicates, if modules share some
         self._kernels = _hidden_kernels(modules) if isinstance(config, MuonConfig) else []
-        self._on_cpu = self._parameters[0].device.type == "cpu"
-        self._parts = _parts(self._parameters, self._kernels, config, recordable=not self._on_cpu)
+        self._recordable = recordable(self._parameters[0].device)
+        self._parts = _parts(self._parameters, self._kernels, config, self._recordable)
         self._step = 0
         self._lr_factor = 1.0
         self._rates: dict[str, list[float | Tensor]] = {}
-        self._staged = None if self.why_eager or self._on_cpu else Staged(self._parameters[0].device)
+        self._staged = Staged(self._parameters[0].device) if self._recordable and not self.why_eager else None
 
     @property
     def why_eager(self) -> str:
@@ -139,8 +139,24 @@ class Optimizer:
         if not lr_factor > 0:
             raise ValueError(f"lr_factor={lr_factor!r} must be above 0")
         for optimizer, _ in self._parts:
-            optimizer.state.clear()
+            if self._recordable:
+                # A recorded update knows where its moments lie: they stay there and begin again.
+                for moment in _moments(optimizer).values():
+                    moment.zero_()
+            else:
+                optimizer.state.clear()
         self._lr_factor *= lr_factor
+
+    def tensors(self, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The moments and the staged learning rates. Moments that only `like` has so far are made, as zeros."""
+        found = {} if self._staged is None else prefixed("rate", self._staged.tensors())
+        for place, (optimizer, _) in enumerate(self._parts):
+            for name, tensor in under(f"{place}", like).items():
+                index, _, key = name.partition(" ")
+                state = optimizer.state[optimizer.param_groups[0]["params"][int(index)]]
+                state.setdefault(key, torch.zeros_like(tensor))
+            found |= prefixed(f"{place}", _moments(optimizer))
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """What a new Optimizer of the same modules, configuration and steps needs in order to continue.
@@ -199,6 +215,14 @@ def _parts(
             adamw = torch.optim.AdamW(rest, config.adamw_lr, weight_decay=decay, **fused)
             return [(muon, lr), (adamw, config.adamw_lr)]
     raise ValueError(f"optimizer {config.name!r} is not a choice; choose from adam, adamw, rmsprop, sgd, muon")
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The tensors of an optimizer's state, by the index of the parameter and their key."""
+    parameters = enumerate(optimizer.param_groups[0]["params"])
+    states = ((index, optimizer.state.get(parameter, {})) for index, parameter in parameters)
+    every = ((f"{index} {key}", value) for index, state in states for key, value in state.items())
+    return {name: value for name, value in every if isinstance(value, Tensor)}
 
 
 # --- kernels as matrices, for Muon ---------------------------------------------------------------------------------
@@ -260,21 +284,37 @@ class Average(Generic[Net]):
         self.net: Net = copy.deepcopy(net).requires_grad_(False).eval()
         self._decay = decay
         self._updates = 0
+        self._share = 1.0
+        device = next(net.parameters()).device
+        self._staged = Staged(device) if recordable(device) else None
+
+    def stage(self) -> None:
+        """Decide how much of the present the next update blends in, on the host: all of it in the first."""
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates)) if self._updates else 0.0
+        self._share = 1 - decay
+        if self._staged is not None:
+            self._staged.put("share", np.array(self._share, np.float32))
+        self._updates += 1
 
     @torch.no_grad()
     def update(self, net: Net) -> None:
-        """Blend in the current weights and buffers of `net`, which must have the architecture of the original."""
-        blended: list[tuple[Tensor, Tensor]] = []
-        copied: list[tuple[Tensor, Tensor]] = []
-        for pair in zip(_tensors(self.net), _tensors(net), strict=True):
-            (blended if self._updates and pair[0].is_floating_point() else copied).append(pair)
-        if blended:
-            decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        """Take the update that was staged with `net`, which must have the architecture of the original."""
+        pairs = list(zip(_tensors(self.net), _tensors(net), strict=True))
+        blended = [pair for pair in pairs if pair[0].is_floating_point()]
+        if self._staged is not None:
+            for average, present in blended:
+                average.lerp_(present, self._staged["share"])
+        elif self._share < 1:
             averages, presents = zip(*blended, strict=True)
-            torch._foreach_lerp_(averages, presents, 1 - decay)
-        for average, present in copied:
-            average.copy_(present)
-        self._updates += 1
+            torch._foreach_lerp_(averages, presents, self._share)
+        for average, present in pairs:
+            if (self._share == 1 and self._staged is None) or not average.is_floating_point():
+                average.copy_(present)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The averages and the staged share."""
+        staged = {} if self._staged is None else self._staged.tensors()
+        return {**module_tensors(self.net), **staged}
 
     def state_dict(self) -> dict[str, Any]:
         """What a new Average of the same network and decay needs in order to continue; tensors are the live ones."""

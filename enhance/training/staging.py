@@ -5,12 +5,13 @@ no decision in Python. Between them lie these tensors. Each is made once and ove
 sequence of device operations, such as a CUDA graph, finds the next step's values where it found the last one's.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Staged:
@@ -42,6 +43,31 @@ class Staged:
 
     def __getitem__(self, name: str) -> Tensor:
         return self._tensors[name]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of them, by name."""
+        return dict(self._tensors)
+
+
+def recordable(device: torch.device) -> bool:
+    """Whether steps on this device are recorded and replayed, which a CPU has no use for."""
+    return device.type != "cpu"
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of `tensors` whose names begin with `prefix` and a space, named by the rest."""
+    start = f"{prefix} "
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`tensors` with `prefix` and a space before their names."""
+    return {f"{prefix} {name}": tensor for name, tensor in tensors.items()}
+
+
+def module_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters and buffers of a module, by name."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
 class _Transfer:

@@ -10,6 +10,12 @@ from enhance.training.optimizers import Average, Optimizer
 from tests.enhance.training.optimizers.small_training import STEPS, same, small_net, through_a_file, train, weights
 
 
+def advance(average: Average[nn.Module], net: nn.Module) -> None:
+    """Stage an update and take it."""
+    average.stage()
+    average.update(net)
+
+
 def test_the_average_is_that_of_torch() -> None:
     net = small_net()
     average = Average(net, 0.7)
@@ -22,7 +28,7 @@ def test_the_average_is_that_of_torch() -> None:
     optimizer = Optimizer(net, AdamConfig(lr=1e-2), STEPS)
     for step in range(5):
         train(net, optimizer, step, step + 1)
-        average.update(net)
+        advance(average, net)
         theirs.update_parameters(net)
     ours, present = average.net.state_dict(), net.state_dict()
     buffers = {name for name, _ in net.named_buffers()}
@@ -42,7 +48,7 @@ def test_the_first_average_is_the_network_then_and_later_ones_are_weighted() -> 
         with torch.no_grad():
             net.weight.fill_(value)
             net.running_mean.fill_(-value)
-        average.update(net)
+        advance(average, net)
     first, second = 2 / 11, 0.2  # the warm-up's and then the configured decay
     expected = second * (first * 8 + (1 - first) * 4)
     assert float(average.net.weight) == pytest.approx(expected)
@@ -67,13 +73,13 @@ def test_an_average_is_resumed_to_the_bit() -> None:
     straight = Average(net, 0.9)
     for step in range(3):
         train(net, optimizer, step, step + 1)
-        straight.update(net)
+        advance(straight, net)
     resumed = Average(small_net(seed=1), 0.9)
     resumed.load_state_dict(through_a_file(straight.state_dict()))
     for step in range(3, 6):
         train(net, optimizer, step, step + 1)
-        straight.update(net)
-        resumed.update(net)
+        advance(straight, net)
+        advance(resumed, net)
     assert same(weights(straight.net), weights(resumed.net))
 
 

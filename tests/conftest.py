@@ -31,10 +31,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     folder = session.config.stash.get(TEMPORARY, None)
     if folder is None:
         return
-    # pytest's own folders go with the whole one, and so do the logs that Ray keeps of every session and the cache that
-    # torch makes room for as soon as an optimizer is built or torch.compile's errors are imported.
-    names = sorted(path.name for path in folder.iterdir())
-    left = [name for name in names if name != "ray" and not name.startswith(("pytest-of-", "torchinductor_"))]
+    # These go with the whole folder: pytest's own, the logs that Ray keeps of every session, the cache that torch makes
+    # room for as soon as an optimizer is built, and multiprocessing's, which a process removes when it exits.
+    expected = ("pytest-of-", "ray", "torchinductor_", "pymp-")
+    left = sorted(path.name for path in folder.iterdir() if not path.name.startswith(expected))
     if left:
         print(f"\n\ntests left behind: {', '.join(left)}")
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED

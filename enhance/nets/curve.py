@@ -37,6 +37,8 @@ class Curve(Network):
     weights trained without one can be loaded into it.
     """
 
+    why_eager = "kornia copies the matrices of a curve's colors from the host at every call"
+
     def __init__(self, config: CurveConfig, generator: torch.Generator) -> None:
         from enhance.nets import FAMILIES  # a cycle at import time: FAMILIES contains this class
 

@@ -12,8 +12,11 @@ from enhance.config.nets import NetConfig
 class Network(nn.Module):
     """Maps (N, 3, H, W) float images, nominally in [0, 1], to unclipped float32 images of the same shape.
 
-    H and W must be multiples of `multiple_of` and at least `minimum_px`; `apply` takes any size.
+    H and W must be multiples of `multiple_of` and at least `minimum_px`; `apply` takes any size. `why_eager` says why
+    its operations cannot be recorded and replayed on a GPU; "" if they can.
     """
+
+    why_eager = ""
 
     def __init__(self, config: NetConfig, deep_channels: int) -> None:
         super().__init__()
@@ -79,7 +82,7 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.share:
             return x
-        if self.generator is None or self.generator.device != x.device:
+        if self.generator is None:
             self.generator = torch.Generator(x.device).manual_seed(self._seed)
         # Not empty_like: the order of the draws would then follow x's memory layout.
         kept = torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(1 - self.share, generator=self.generator)

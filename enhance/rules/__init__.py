@@ -16,10 +16,10 @@ from enhance.data import PatchStore
 from enhance.rules.cycle import Cycle
 from enhance.rules.paired import Adversarial, Supervised
 from enhance.rules.phased import Phased
-from enhance.rules.rule import Rule, StepStats, train_step
+from enhance.rules.rule import Rule, StepStats
 from enhance.training.seeds import Seeds
 
-__all__ = ["RULES", "Rule", "StepStats", "build_rule", "train_step"]
+__all__ = ["RULES", "Rule", "StepStats", "build_rule"]
 
 Builder = Callable[[Config, Seeds, PatchStore, torch.device], Rule]
 

@@ -21,7 +21,6 @@ from enhance.data import PatchStore
 from enhance.data.batches import Stream
 from enhance.losses import Losses
 from enhance.nets import Network, build_net
-from enhance.nets.curve import Curve
 from enhance.nets.network import Dropout, reseed
 from enhance.training.feed import Feed, noise_seed
 from enhance.training.optimizers import Optimizer
@@ -100,12 +99,6 @@ class Rule(Protocol):
         ...
 
 
-def train_step(rule: Rule, step: int) -> StepStats:
-    """Train step number `step`, counted from 0: both halves, one after the other."""
-    rule.stage(step)
-    return rule.compute()
-
-
 class TrainedNetworks:
     """What the rules share: one or more generators, and a single optimizer for all of them."""
 
@@ -159,9 +152,8 @@ class TrainedNetworks:
     @property
     def why_eager(self) -> str:
         """Why steps cannot be recorded; "" if they can."""
-        if any(isinstance(net, Curve) for net in self.nets.values()):
-            return "kornia copies the matrices of a curve's colors from the host at every call"
-        return next(filter(None, (optimizer.why_eager for optimizer in self.optimizers())), "")
+        parts: list[Network | Optimizer] = [*self.nets.values(), *self.optimizers()]
+        return next((part.why_eager for part in parts if part.why_eager), "")
 
     def optimizers(self) -> list[Optimizer]:
         """That of the networks and, in subclasses, those of the critics."""

@@ -44,9 +44,7 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """Augment `source` and `target`, (N, 3, H, W) float in [0, 1], by the `factors` of `color_factors`.
 
-    `gray` is that of `gray_shares`.
-
-    For pictures without partners, call it once for each side: `augment(x, x, ...)`.
+    `gray` is that of `gray_shares`. For pictures without partners, call it once for each side: `augment(x, x, ...)`.
     """
     brightness, contrast, saturation = factors
     if config.brightness:

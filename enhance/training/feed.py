@@ -50,12 +50,11 @@ class Feed:
         never shown. Raises ValueError if such a store has only one pair.
         """
         inputs, targets = self._halves()
-        counts = [len(range(*part.indices(len(side)))) for side, part in
-                  ((self.data.train_input, inputs), (self.data.train_target, targets))]  # fmt: skip
-        if not counts[1]:
+        source_count, target_count = len(self.data.train_input[inputs]), len(self.data.train_target[targets])
+        if not target_count:
             raise ValueError("training without pairs needs at least 2 training pairs, to take the two sides from")
-        self._of("input", inputs).stage(slot, self._plan(step, Stream.GENERATOR, counts[0]))
-        self._of("target", targets).stage(slot, self._plan(step, Stream.OTHER_SIDE, counts[1]))
+        self._of("input", inputs).stage(slot, self._plan(step, Stream.GENERATOR, source_count))
+        self._of("target", targets).stage(slot, self._plan(step, Stream.OTHER_SIDE, target_count))
         self._stage_colors(slot, step)
 
     def sides(self, slot: str) -> tuple[Tensor, Tensor]:

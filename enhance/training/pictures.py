@@ -76,12 +76,12 @@ def as_images(pixels: Tensor) -> Tensor:
 def train_crops(data: PatchStore, side: str, part: slice, staged: Staged) -> Crops:
     """The crops of `part` of a `side` ("input" or "target") of the training data, where the device wants them cut."""
     pictures: Pictures = getattr(data, f"train_{side}")
-    if staged.device.type == "cuda" and data_fits(data, staged.device):
+    if staged.device.type == "cuda" and _fits(data, staged.device):
         return DeviceCrops(_resident(data.path, data.fingerprint, side, str(staged.device))[part], staged, side)
     return HostCrops(pictures[part], staged, side)
 
 
-def data_fits(data: PatchStore, device: torch.device) -> bool:
+def _fits(data: PatchStore, device: torch.device) -> bool:
     """Whether both sides of the training data may be copied to a GPU (RESIDENT_SHARE)."""
     total = torch.cuda.get_device_properties(device).total_memory
     return data.train_input.nbytes + data.train_target.nbytes <= RESIDENT_SHARE * total

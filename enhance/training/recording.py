@@ -94,11 +94,15 @@ class Recordable(Protocol):
 
 @dataclass(eq=False)
 class Machine:
-    """The memory that trials of one kind share, one after the other, and what was recorded on it, by topology."""
+    """The memory that trials of one kind share, one after the other, and what was recorded on it, by topology.
+
+    The `tenant` is the trial whose values it holds now.
+    """
 
     memory: Memory = field(default_factory=dict)
     generators: list[torch.Generator] = field(default_factory=list)
     recordings: dict[Hashable, tuple[Recorder, Any]] = field(default_factory=dict)
+    tenant: object = None
     # Recordings also read constants of the trial that they were made with, which must not be freed.
     owners: list[object] = field(default_factory=list)
 
@@ -128,7 +132,12 @@ class RecordedSteps:
         self._moved: set[str] = set()
 
     def take(self) -> Any:
-        """Take the step that was staged, and return what `compute` does. It is overwritten by the next step."""
+        """Take the step that was staged, and return what `compute` does. It is overwritten by the next step.
+
+        Raises RuntimeError if another trial has moved in since.
+        """
+        if self._moved and self._machine.tenant is not self:
+            raise RuntimeError("another trial has begun on the memory of this one: train them one after the other")
         topology = self._trial.topology
         if topology != self._topology:
             # A critic that joins brings tensors that were not there before.
@@ -143,7 +152,7 @@ class RecordedSteps:
     @torch.no_grad()
     def _move_in(self) -> None:
         """Move the trial's tensors, values included, to the addresses that the recordings know."""
-        lasting = self._machine.memory
+        lasting, self._machine.tenant = self._machine.memory, self
         for name, own in self._trial.tensors(lasting).items():
             if name in lasting and name not in self._moved:
                 lasting[name].copy_(own)

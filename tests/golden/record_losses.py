@@ -21,8 +21,9 @@ from enhance.config.nets import NET_CONFIGS
 from enhance.config.optimizers import OPTIMIZER_CONFIGS
 from enhance.data import PatchStore
 from enhance.data.storage.store_writer import StoreWriter, write_store
-from enhance.rules import build_rule, train_step
+from enhance.rules import build_rule
 from enhance.system.processor import cpu_field
+from tests.enhance.steps import train_step
 
 FILE = Path(__file__).with_name("losses.json")
 

@@ -65,7 +65,8 @@ def _handled(numbers: Sequence[signal.Signals], hear: Callable[[int, FrameType |
         yield False
         return
     # `nohup` and the background of a script start a process with SIGHUP or SIGINT ignored: it is meant to outlive them.
-    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    # The alarm is our own: nobody can ask us to outlive it.
+    heard = [number for number in numbers if number == signal.SIGALRM or signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, hear) for number in heard}
     try:
         yield True

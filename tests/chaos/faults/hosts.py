@@ -3,7 +3,7 @@
 import contextlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.chaos.outcome import Fault, Outcome
@@ -47,24 +47,27 @@ def _time_to_go_on(running: Submitted, out: Path, since: float, reports: int) ->
 
 def cable_out(seed: int, folder: Path) -> Outcome:
     """A worker's host is cut off for up to LONGEST_CUT_S."""
-    rng = random.Random(seed)
-    with submitted(folder, rng.randint(2, MIDDLE)) as (cluster, out, running):
-        name = rng.choice(WORKERS)
-        before, reports, since = acknowledged(out), _reports(out), time.monotonic()
+
+    def cut(cluster: Cluster, name: str, rng: random.Random) -> None:
         cluster.hosts.cut(name)
         time.sleep(rng.uniform(5.0, LONGEST_CUT_S))
         cluster.hosts.mend(name)
-        took = _time_to_go_on(running, out, since, reports)
-        running.finish()
-        return compare(cluster.shared / "alone", out, before, Outcome(recovery_s=took))
+
+    return _without_one(seed, folder, cut)
 
 
 def host_lost(seed: int, folder: Path) -> Outcome:
     """A worker's host loses power, and stays off."""
+    return _without_one(seed, folder, lambda cluster, name, rng: cluster.hosts[name].fail())
+
+
+def _without_one(seed: int, folder: Path, strike: Callable[[Cluster, str, random.Random], None]) -> Outcome:
+    """A worker's host is struck in the middle of a submitted sweep."""
     rng = random.Random(seed)
     with submitted(folder, rng.randint(2, MIDDLE)) as (cluster, out, running):
+        name = rng.choice(WORKERS)
         before, reports, since = acknowledged(out), _reports(out), time.monotonic()
-        cluster.hosts[rng.choice(WORKERS)].fail()
+        strike(cluster, name, rng)
         took = _time_to_go_on(running, out, since, reports)
         running.finish()
         return compare(cluster.shared / "alone", out, before, Outcome(recovery_s=took))

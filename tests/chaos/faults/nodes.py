@@ -3,7 +3,7 @@
 import contextlib
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -91,26 +91,23 @@ def driver_killed(seed: int, folder: Path) -> Outcome:
 
 def node_lost(seed: int, folder: Path) -> Outcome:
     """The processes of one of two nodes are killed, raylet and workers, and the node is not replaced."""
-    rng, out = random.Random(seed), folder / "run"
-    with nodes() as cluster:
-        names = [cluster.add(1), cluster.add(1)]
-        clock = Recovery(out)
-        with joined(cluster, out) as driver:
-            wait_for(driver, out, rng.randint(1, 20), "starts", "reports")
-            cluster.kill(rng.choice(names))
-            clock.stopped()
-            return _finished(driver, clock, out, 1)
+    return _without_one(seed, folder, 20, lambda cluster, name: cluster.kill(name))
 
 
 def node_drained(seed: int, folder: Path) -> Outcome:
     """One of two nodes hears that it will be taken away, and is."""
+    return _without_one(seed, folder, 6, announce_and_take_away)
+
+
+def _without_one(seed: int, folder: Path, latest: int, strike: Callable[[Cluster, str], object]) -> Outcome:
+    """One of two nodes is struck when there are 1 to `latest` files of starts and reports."""
     rng, out = random.Random(seed), folder / "run"
     with nodes() as cluster:
         names = [cluster.add(1), cluster.add(1)]
         clock = Recovery(out)
         with joined(cluster, out) as driver:
-            wait_for(driver, out, rng.randint(1, 6), "starts", "reports")
-            announce_and_take_away(cluster, rng.choice(names))
+            wait_for(driver, out, rng.randint(1, latest), "starts", "reports")
+            strike(cluster, rng.choice(names))
             clock.stopped()
             return _finished(driver, clock, out, 1)
 

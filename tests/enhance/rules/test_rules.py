@@ -12,13 +12,14 @@ from enhance.data import PatchStore
 from enhance.data.batches import Stream, generator_at
 from enhance.microrun import MicroRun
 from enhance.nets.curve import Curve
-from enhance.rules import build_rule, train_step
+from enhance.rules import build_rule
 from enhance.rules.cycle import Cycle
 from enhance.rules.paired import Adversarial, Supervised
 from enhance.rules.phased import Phased
 from enhance.rules.pool import Pool
 from enhance.training.staging import Staged
 from tests.enhance.small_configs import config_of
+from tests.enhance.steps import train_step
 
 SMALL = {
     "net.channels": 4, "net.blocks": 1, "train.batch_size": 2, "train.crop_px": 32, "train.steps": 12,

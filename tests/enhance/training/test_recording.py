@@ -142,6 +142,14 @@ def test_a_resumed_trial_moves_in_with_its_state(store: PatchStore, recorded: Ma
     assert (report.metrics, report.loss_total) == (whole[1][0], whole[1][3])
 
 
+def test_two_trials_do_not_take_turns_on_one_memory(store: PatchStore, recorded: Machines) -> None:
+    first, second = (MicroRun(config(loss__pixel=1.0), seed, store) for seed in (0, 1))
+    first.advance(1)
+    second.advance(1)
+    with pytest.raises(RuntimeError, match="one after the other"):
+        first.advance(1)
+
+
 def test_a_machine_that_was_not_used_for_long_is_forgotten() -> None:
     machines = Machines(most=2)
     first, second = machines.get("a"), machines.get("b")

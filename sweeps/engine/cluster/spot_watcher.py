@@ -12,13 +12,13 @@ that has this machine's address when the notice comes.
 
 import argparse
 import contextlib
-import fcntl
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -164,12 +164,18 @@ def drain_nodes(address: str, node_ids: Sequence[str] | None, notice: Notice) ->
 
 
 @contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[bool]:
-    """Whether this is the only watcher of the machine; the lock ends with the process."""
-    with path.open("a") as file:
+def _only_one(name: str) -> Iterator[bool]:
+    """Whether this is the only watcher of the machine that holds `name`.
+
+    The lock is a name in Linux's abstract socket namespace: it goes with the process however that ends, and no file
+    stays behind. Spot machines run Linux.
+    """
+    with socket.socket(socket.AF_UNIX) as lock:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.bind(f"\0{name}")
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             yield False
             return
         yield True
@@ -188,9 +194,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     address = arguments.address or os.environ.get(ADDRESS) or "auto"
     # It would override --address.
     os.environ.pop("RAY_ADDRESS", None)
-    # One watcher per user and node, since one user cannot open another's lock.
-    lock = Path(tempfile.gettempdir()) / f"teststrip-draining-{os.getuid()}{'-'.join(['', *(arguments.node_id or [])])}"
-    with _only_one(lock) as alone:
+    # One watcher per user and node.
+    with _only_one("-".join(["teststrip-draining", str(os.getuid()), *(arguments.node_id or [])])) as alone:
         if not alone:
             print("another watcher runs on this machine; this one has nothing to do", flush=True)
             return 0

@@ -119,3 +119,12 @@ def test_sigterm_that_the_parent_had_ignored_is_no_notice(service: Service) -> N
         assert heard == [signal.SIG_IGN]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_second_watcher_finds_the_first() -> None:
+    with spot_watcher._only_one("teststrip-test") as first, spot_watcher._only_one("teststrip-test") as second:
+        assert (first, second) == (True, False)
+        with spot_watcher._only_one("teststrip-test-of-another-node") as other:
+            assert other
+    with spot_watcher._only_one("teststrip-test") as again:
+        assert again

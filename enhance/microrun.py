@@ -31,6 +31,8 @@ from enhance.training.feed import to_images, to_pixels
 from enhance.training.guard import Diverged, Guard, contrast
 from enhance.training.means import Means
 from enhance.training.optimizers import Average
+from enhance.weights.files import Weights
+from enhance.weights.network import pack
 
 EVAL_BATCH = 20
 START_PICTURES = 8
@@ -165,6 +167,10 @@ class MicroRun:
             )
             for place, index in enumerate(self._validation.indices)
         ]
+
+    def weights(self) -> Weights:
+        """The evaluated network as it is now, packed."""
+        return pack(self.evaluated)
 
     def photo_sample(self, photo: Photo) -> Sample:
         """The network's current output for a whole photograph. Raises ValueError if the output contains NaN."""

@@ -15,13 +15,13 @@ def publish_file(final: Path) -> Iterator[Path]:
     temporary = final.with_name(f".{final.name}.tmp")
     try:
         yield temporary
-        _fsync(temporary)
+        sync(temporary)
         # Unlike a rename, a link never replaces a file.
         os.link(temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
     # Without this, a power failure can lose the new name.
-    _fsync(final.parent)
+    sync(final.parent)
 
 
 def make_folder(folder: Path, *inside: str) -> None:
@@ -35,11 +35,11 @@ def make_folder(folder: Path, *inside: str) -> None:
     for name in inside:
         (folder / name).mkdir(exist_ok=True)
     if inside:
-        _fsync(folder)
+        sync(folder)
     # The name of a folder that exists is synced too: whoever made it may have been killed before doing so.
     for made in missing or [folder]:
         with suppress(PermissionError):  # a folder may be entered without being readable
-            _fsync(made.parent)
+            sync(made.parent)
 
 
 def remove_temporaries(folder: Path) -> None:
@@ -48,7 +48,8 @@ def remove_temporaries(folder: Path) -> None:
         leftover.unlink()
 
 
-def _fsync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, to the disk. Raises OSError."""
     # Folders can be opened for reading only, and Linux syncs through any descriptor.
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -98,6 +98,12 @@ class StorePath:
         objects = [info for info in found if info.type == fs.FileType.File]
         return {self / info.base_name: info.size for info in sorted(objects, key=lambda info: info.base_name)}
 
+    def folders(self) -> list["StorePath"]:
+        """The folders directly in this one, sorted by name: prefixes with objects under them. Raises StoreError."""
+        with self._explained():
+            found = self.filesystem.get_file_info(fs.FileSelector(self.key, allow_not_found=True))
+        return [self / name for name in sorted(info.base_name for info in found if info.type == fs.FileType.Directory)]
+
     def read(self) -> pa.Buffer:
         """Read the whole object. Any error here is the store's, not damage. Raises StoreError."""
         with self._explained(), self.filesystem.open_input_file(self.key) as file:
@@ -201,6 +207,13 @@ def files(folder: Location) -> list[Any]:
     if isinstance(folder, StorePath):
         return folder.files()
     return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+
+def folders(folder: Location) -> list[Any]:
+    """The folders directly in `folder`, sorted by name and of its type; none if it does not exist."""
+    if isinstance(folder, StorePath):
+        return folder.folders()
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def sizes(folder: Location) -> dict[Any, int]:

@@ -16,6 +16,8 @@ out-of-gamut pixels get no gradient; even with clip=False it puts a floor under 
 removes gradients and keeps the zero curve from being the identity. Hence our own `lab_to_rgb`, from kornia's parts.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -58,10 +60,13 @@ class Curve(Network):
             self._control_point = theta.detach().mean()
         return output, deep
 
-    def follow(self, other: Network) -> None:
-        """Enable or disable the block to match `other`."""
-        if isinstance(other, Curve):
-            self.enabled = other.enabled
+    def switches(self) -> dict[str, bool]:
+        """Whether the block is enabled."""
+        return {"enabled": self.enabled}
+
+    def set_switches(self, switches: Mapping[str, bool]) -> None:
+        """Enable or disable the block."""
+        self.enabled = bool(switches["enabled"])
 
     def signals(self) -> dict[str, Tensor]:
         """The base's signals, and "control_point": the mean coefficient in the last forward pass, if the block ran."""

@@ -1,5 +1,6 @@
 """The interface of all networks: images in, images of the same shape out, and deep features for a color curve."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -34,8 +35,12 @@ class Network(nn.Module):
         """Diagnostics of the last forward pass for the report: detached tensors of shape (), by name."""
         return {}
 
-    def follow(self, other: "Network") -> None:
-        """Copy what is not a weight from a network of the same kind: which of its parts are enabled."""
+    def switches(self) -> dict[str, bool]:
+        """What a network is beside its weights: which of its optional parts are enabled, by name."""
+        return {}
+
+    def set_switches(self, switches: Mapping[str, bool]) -> None:
+        """Enable and disable parts as `switches` of another network of this kind says."""
 
 
 def apply(net: Network, images: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class TrainingStep:
         self.rule.stage(step)
         if self.average is not None:
             self.average.stage()
-            self.average.net.follow(self.rule.net)  # a color curve may have been switched on
+            self.average.net.set_switches(self.rule.net.switches())  # a color curve may have been switched on
 
     def compute(self) -> StepStats:
         """Take the step that was staged, on the device."""

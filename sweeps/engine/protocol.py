@@ -7,6 +7,7 @@ from enhance.conditions import Conditions, Cost
 from enhance.config import Scalar
 from enhance.report import Report
 from enhance.samples import Sample, SampleRequest
+from enhance.weights.files import Weights
 
 
 class CannotStart(RuntimeError):
@@ -18,7 +19,8 @@ class Assignment:
     """A trial to train: its configuration (flat leaves) and seed, and the step counts at which to report.
 
     `state` is what an earlier worker handed over, None to begin at step 0. With `pauses` the worker hands over its
-    state with every report, since the trial may have to wait there. `wanted` are the samples to send with the last one.
+    state with every report, since the trial may have to wait there. `wanted` are the samples to send with the last one,
+    `weights` whether to send the network with it too.
     """
 
     trial: str
@@ -29,6 +31,7 @@ class Assignment:
     state: Any = None
     pauses: bool = False
     wanted: SampleRequest = field(default_factory=SampleRequest)
+    weights: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ class Progress:
     trainable parameters, None if it could not be built; `host` the machine's name; `wall_s` the seconds since this
     worker began. `steps` are those that the trial has trained, and `unreported_s` the seconds of work since its last
     report: beside an ending, what was spent for no report. `state` is what another worker can continue from, None if it
-    was not requested or is too large; `samples` come with the last report.
+    was not requested or is too large; `samples` and, if they were requested, `weights` come with the last report.
     """
 
     trial: str
@@ -53,6 +56,7 @@ class Progress:
     unreported_s: float = 0.0
     state: Any = None
     samples: tuple[Sample, ...] = ()
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from analysis.ledger.files import read_table
-from analysis.ledger.location import StoreError, StorePath, files, locate
+from analysis.ledger.location import StoreError, StorePath, files, folders, locate
 from sweeps.engine.ledger.writer import Ledger, check_writable
 from tests.stores.conftest import READER, Server
 
@@ -135,3 +135,30 @@ def test_who_may_not_write_is_told_so_before_anything_is_computed(s3: Server, mo
     run = locate(str(s3.fresh()))
     with pytest.raises(StoreError, match="access is refused"):
         check_writable(run)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_whenever_the_writer_is_killed_a_folder_is_complete_or_counts_as_absent(
+    before: bool, s3: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark comes last: without it nobody takes the other objects for real. The next driver writes all again."""
+    earlier, later = ({"model": number, "card": number, "mark": number} for number in (b"1", b"2"))
+    for kill_at in range(100):
+        run, killed = s3.fresh(), False
+        with Ledger(run) as ledger:
+            ledger.commit_folder("weights", "t", earlier, mark="mark")
+            with monkeypatch.context() as patch:
+                _kill_at(kill_at, before, patch)
+                try:
+                    ledger.commit_folder("weights", "t", later, mark="mark")
+                except Killed:
+                    killed = True
+            there = {path.name: path.read().to_pybytes() for path in files(run / "weights" / "t")}
+            assert there in (earlier, later) or "mark" not in there
+            ledger.commit_folder("weights", "t", later, mark="mark")
+            assert {path.name: path.read().to_pybytes() for path in files(run / "weights" / "t")} == later
+            assert folders(run / "weights") == [run / "weights" / "t"]
+        if not killed:
+            assert kill_at > 5
+            return
+    pytest.fail("the writer never came to its end")

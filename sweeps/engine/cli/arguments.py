@@ -62,6 +62,7 @@ class Arguments:
     retry: str | None = None
     samples: int = 4
     photo: Sequence[str] = ()
+    keep_weights: bool = False
     workers: int | None = None
     device: str = "auto"
     dtype: str = "auto"
@@ -229,6 +230,11 @@ def _add_ledger(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"also save how the confirmed networks (if none, all) enhance this photograph, scaled to {PHOTO_PX} px; "
         "repeatable",
+    )
+    add(
+        "--keep-weights",
+        action="store_true",
+        help="save the trained network of every completed trial, not only of the confirmed ones",
     )
 
 

@@ -26,6 +26,7 @@ from sweeps.engine.ledger.writer import Ledger, encode
 from sweeps.engine.run.admission import Immediate
 from sweeps.engine.run.cohorts import Cohorts
 from sweeps.engine.run.controller import RunController
+from sweeps.engine.run.kept.weights import KeptWeights
 from sweeps.engine.run.measuring import NetworkCosts
 from sweeps.engine.run.row_columns import full_rows
 from sweeps.engine.run.samples import Gallery
@@ -163,6 +164,7 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
     )
     if options.samples or options.photos:
         controller.gallery = _gallery(sweep, options, store, console)
+    controller.weights = KeptWeights(ledger, sweep.name, context, options.keep_weights)
     _restore(controller, options, runs, console)
     ledger.promise_columns(full_rows(sweep, context, paired=store.paired))
     ledger.commit("runs", [_run_row(run, sweep, options, contract) | {"accepted": encode(accepted)} | columns])

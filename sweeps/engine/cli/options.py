@@ -51,6 +51,7 @@ class Options:
     price_per_hour: float | None
     samples: int
     photos: tuple[Photo, ...]
+    keep_weights: bool
     dry_run: bool
     accept_change: tuple[str, ...]
     retry: str | None
@@ -115,6 +116,7 @@ def parse(
         price_per_hour=arguments.price_per_hour,
         samples=arguments.samples,
         photos=sources.photos(),
+        keep_weights=arguments.keep_weights,
         dry_run=arguments.dry_run,
         accept_change=tuple(arguments.accept_change),
         retry=_retry(arguments),

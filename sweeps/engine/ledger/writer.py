@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from analysis.ledger.durable import make_folder, publish_file, remove_temporaries
 from analysis.ledger.location import Location, StorePath, files
 from analysis.ledger.schema import DATASETS, VERSION, VERSION_KEY, column_type
+from sweeps.engine.ledger.folders import commit_folder, remove_temporary_folders
 from sweeps.engine.ledger.lock import LedgerBusy, LedgerLost, hold
 
 __all__ = [
@@ -34,6 +35,9 @@ __all__ = [
 ]
 
 Row = Mapping[str, Any]
+
+FOLDERS = ("weights",)
+"""The folders of a run that `commit_folder` writes into."""
 
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), datetime: pa.timestamp("us", "UTC")}
 
@@ -98,6 +102,17 @@ class Ledger:
             raise
         return final
 
+    def commit_folder(self, inside: str, name: str, files: Mapping[str, bytes], mark: str) -> Location:
+        """Write `files` by name as the folder `name` in the run's folder `inside`, and return its location.
+
+        All of them become visible, or none; `mark` is the one without which a reader takes none for real. Raises as
+        `commit` does.
+        """
+        self._hold.check()
+        final = self.root / inside / name
+        commit_folder(files, final, mark)
+        return final
+
     def close(self) -> None:
         """Release the run for the next driver. May be called more than once."""
         # The driver calls it before it stops Ray, and the end of its `with` block calls it again.
@@ -107,6 +122,8 @@ class Ledger:
         if isinstance(self.root, Path):
             for dataset in DATASETS:
                 remove_temporaries(self.root / dataset)
+            for folder in FOLDERS:
+                remove_temporary_folders(self.root / folder)
 
 
 def check_writable(root: Location) -> None:

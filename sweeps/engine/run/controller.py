@@ -18,10 +18,12 @@ from typing import Protocol
 from enhance.config import flatten
 from enhance.report import Report
 from enhance.samples import Sample, SampleRequest
+from enhance.weights.files import Weights
 from sweeps.engine.ledger.writer import Row
 from sweeps.engine.protocol import Answer, Assignment, Measured, Measurement, Progress, Work, lost_measurement
 from sweeps.engine.run.admission import Admission, Immediate
 from sweeps.engine.run.judge import Judge
+from sweeps.engine.run.kept.weights import KeptWeights
 from sweeps.engine.run.measuring import NetworkCosts
 from sweeps.engine.run.other_code import by_identity
 from sweeps.engine.run.proposals import Proposals
@@ -43,8 +45,8 @@ class RunController:
 
     `admission` is the policy to build: `Immediate` or `Cohorts`. `costs`, if given, has every network measured before
     it is trained. `journal` is the file to which Optuna's study is written as well, `history` what the sampler learns
-    from earlier runs. `listener` is called with every trial whose state has changed; `gallery` says what is recorded
-    beside numbers, None for nothing.
+    from earlier runs. `listener` is called with every trial whose state has changed; `gallery` says which pictures are
+    recorded and `weights` which networks, None for none.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class RunController:
         # Set by the driver once it has read the ledger: the display begins with the trials that are in it.
         self.listener: Callable[[Trial], None] = lambda trial: None
         self.gallery: Gallery | None = None
+        self.weights: KeptWeights | None = None
         self.closing = ""
         self.judge = Judge(sweep, self._end)
         self.proposals = Proposals(sweep, context, journal, history, ahead=costs.ahead(sweep) if costs else 1)
@@ -121,6 +124,7 @@ class RunController:
                 state=trial.state,
                 pauses=trial.stage == "search" and self.admission.pauses(trial),
                 wanted=self.gallery.wanted(trial.stage) if self.gallery else SampleRequest(),
+                weights=self.weights is not None and self.weights.wanted(trial.stage),
             )
         return None
 
@@ -137,6 +141,7 @@ class RunController:
         goes_on = False
         if answer.report is not None:
             self._hear_samples(trial, answer.report.step, answer.samples)
+            self._hear_weights(trial, answer.report, answer.weights)
             self._hear_report(trial, answer.report)
         if answer.ending:
             self._end_by_itself(trial, answer.ending, answer.reason)
@@ -241,6 +246,11 @@ class RunController:
             self.ledger.commit("originals", originals)
         if new := self.gallery.new_samples(trial.id, samples):
             self.ledger.commit("samples", sample_rows(trial.id, step, new))
+
+    def _hear_weights(self, trial: Trial, report: Report, weights: Weights | None) -> None:
+        # Before the report as well. Those of a killed driver may be there: they are replaced, by the same on a CPU.
+        if self.weights is not None and weights is not None and report.step not in trial.reports:
+            self.weights.keep(trial, report, weights)
 
     def _hear_report(self, trial: Trial, report: Report) -> None:
         # Made again, after a worker or a driver was lost: bit-equal, and already in the ledger.

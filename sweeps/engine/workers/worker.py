@@ -7,6 +7,7 @@ import io
 import socket
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class Worker:
             report = self._advance(assignment)
             # The last report needs no state: nothing comes after it.
             if report.step == assignment.rung_steps[-1]:
-                return self._progress(report, "", "", samples=self._samples(assignment.wanted))
+                return self._last(report, assignment)
             return self._progress(report, "", "", self._kept_state() if assignment.pauses else None)
         except Diverged as error:
             return self._progress(None, "diverged", str(error))
@@ -125,6 +126,12 @@ class Worker:
             self._run = self._build(assignment)
         done = self._run.step
         return self._run.advance(next(step for step in assignment.rung_steps if step > done) - done)
+
+    def _last(self, report: Report, assignment: Assignment) -> Progress:
+        """The last report, with the samples and the network that were requested."""
+        assert self._run is not None
+        progress = self._progress(report, "", "", samples=self._samples(assignment.wanted))
+        return replace(progress, weights=self._run.weights()) if assignment.weights else progress
 
     def _samples(self, wanted: SampleRequest) -> tuple[Sample, ...]:
         assert self._run is not None

@@ -45,10 +45,10 @@ POINTS: dict[str, Callable[[], None]] = {
     "half of the file is written": lambda: _after(writer.pq, "write_table", _halve),
     "the file is written": lambda: _after(writer.pq, "write_table", _die),
     "the file is read back": lambda: _after(writer, "_check_reads_back", _die),
-    "the file is synced": lambda: _after(durable, "_fsync", _die, folder=False),
+    "the file is synced": lambda: _after(durable, "sync", _die, folder=False),
     "the file has its name": lambda: _after(durable.os, "link", _die),
     "the temporary name is gone": lambda: _after(Path, "unlink", _die),
-    "the folder is synced": lambda: _after(durable, "_fsync", _die, folder=True),
+    "the folder is synced": lambda: _after(durable, "sync", _die, folder=True),
     "before the driver is told": lambda: _after(writer, "commit_file", _die),
 }
 

@@ -9,12 +9,13 @@ from analysis.frontier.configurations import untouched
 from analysis.frontier.confirmation import luck_lines
 from analysis.frontier.table import endings_line, frontier_table, hidden_line, legend_lines
 from analysis.ledger.load import Ledger, LedgerError, load
-from analysis.ledger.location import Location
-from analysis.ledger.units import metric_label, metric_text
+from analysis.ledger.location import Location, StoreError, folders
+from analysis.ledger.units import counted, metric_label, metric_text
 from analysis.screen import shell_words
 from analysis.stopping.answer import stopping_lines
 from sweeps.engine.cli.display.answers import print_answer
 from sweeps.engine.environment import analysis_command
+from sweeps.engine.run.kept.weights import FOLDER
 
 OTHERS = 5
 """How many configurations behind the front are listed."""
@@ -55,6 +56,8 @@ def print_summary(run: Location, answered_by: str, notes: Sequence[str], console
         say(f"note: {note}")
     say(f"\n{endings_line(ledger)}")
     say(f"ledger: {run}")
+    for line in _weights_line(run):
+        say(line)
     say(f"next:   {analysis_command()} {answered_by} {shell_words(run)}")
 
 
@@ -64,6 +67,15 @@ def _say_answer(answered_by: str, ledger: Ledger, console: Console, say: Callabl
     except LedgerError as error:
         # With a single seed, for example, there is no spread; the front and the endings are shown all the same.
         say(f"note: {error}")
+
+
+def _weights_line(run: Location) -> list[str]:
+    """Where the trained networks are, if any were kept."""
+    try:
+        count = len(folders(run / FOLDER))
+    except StoreError as error:
+        return [f"note: the trained networks cannot be listed; {error}"]
+    return [f"weights: {run / FOLDER} ({counted(count, 'trained network')})"] if count else []
 
 
 def _untouched_lines(ledger: Ledger) -> list[str]:

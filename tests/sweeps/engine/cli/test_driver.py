@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from analysis.ledger.load import load
+from enhance.weights.files import MODEL
 from sweeps.engine.ledger.writer import Ledger
 from tests.patience import PATIENCE_S
 from tests.places import ROOT
@@ -47,9 +48,10 @@ def test_a_smoke_run_shows_its_table_its_ledger_and_the_next_command(
 
 def test_ray_gives_the_same_rows_as_this_process(tmp_path: Path, environment: dict[str, str]) -> None:
     """Rungs off: which trials are stopped depends on the order of arrival; what a trial computes does not."""
-    for name, workers in (("here", "0"), ("ray", "2")):
-        ways = ("--trials", "1", "--seeds", "3", "--steps", "18", "--stopping", "none", "--workers", workers)
-        finish(tmp_path / name, environment, *ways)
+    names = ("here", "ray")
+    for name, workers in zip(names, ("0", "2"), strict=True):
+        ways = ("--trials", "1", "--seeds", "3", "--steps", "18", "--stopping", "none", "--keep-weights")
+        finish(tmp_path / name, environment, *ways, "--workers", workers)
     here, ray = load(tmp_path / "here"), load(tmp_path / "ray")
     assert set(here.trials["trial"]) == set(ray.trials["trial"])
     a, b = here.reports, ray.reports
@@ -61,6 +63,9 @@ def test_ray_gives_the_same_rows_as_this_process(tmp_path: Path, environment: di
         a, b = (plain(pd.read_parquet(tmp_path / name / dataset), keys) for name in ("here", "ray"))
         assert len(a)
         pd.testing.assert_frame_equal(a, b, check_exact=True)
+    kept = [{path.name: (path / MODEL).read_bytes() for path in (tmp_path / n / "weights").iterdir()} for n in names]
+    assert kept[0] == kept[1]
+    assert set(kept[0]) == set(here.trials["trial"])
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

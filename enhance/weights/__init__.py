@@ -1,0 +1,1 @@
+"""Trained networks in files: how they are packed, described and rebuilt."""

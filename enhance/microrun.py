@@ -24,7 +24,7 @@ from enhance.data.batches import Pictures
 from enhance.nets import Network, apply, parameter_count
 from enhance.report import Report
 from enhance.rules import StepStats, build_rule
-from enhance.rules.step import TrainingStep, stepper
+from enhance.rules.step import Stepper, TrainingStep
 from enhance.samples import Photo, Sample, extreme_places, fixed_places, jpeg, png, validation_image
 from enhance.training import metrics
 from enhance.training.feed import to_images, to_pixels
@@ -58,7 +58,7 @@ class MicroRun:
         self.rule = build_rule(config, seed, data, self.device)
         self.average = Average(self.rule.net, config.train.ema) if config.train.ema else None
         self._training = TrainingStep(self.rule, self.average)
-        self._take = stepper(self._training, config, data, self.device)
+        self._stepper = Stepper(self._training, config, data, self.device)
         self.guard = Guard(config.guard)
         self._since_report, self._in_window = Means(self.device), Means(self.device)
         self._validation = validation(data, config.train.val_images)
@@ -68,6 +68,11 @@ class MicroRun:
     def parameters(self) -> int:
         """The number of trainable parameters of the evaluated network, critics not included."""
         return parameter_count(self.rule.net)
+
+    @property
+    def captured(self) -> str:
+        """Whether the steps so far came from recordings: "recorded", or "eager: " and the reason."""
+        return self._stepper.captured
 
     @property
     def evaluated(self) -> Network:
@@ -83,7 +88,7 @@ class MicroRun:
         started = time.perf_counter()
         for _ in range(steps):
             self._training.stage(self.step)
-            self._count(self._take())
+            self._count(self._stepper.take())
             self.step += 1
             self.beats += 1
             if self.step % self.config.guard.window_steps == 0:

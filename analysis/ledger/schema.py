@@ -126,6 +126,7 @@ _FLOAT_PREFIXES = ("metric.", "spread.", "untouched.", "loss.", "signal.", "cost
 _FLOATS = ("time.train_s", "time.eval_s", "time.wall_s", "train_s", "eval_s", "step_s",
            "grad_norm", "learning_rate", "best")  # fmt: skip
 _INTS = ("cost.parameters", "cost.macs", "cost.peak_memory_bytes", "images")
+_TEXTS = ("run.captured",)
 _BYTES = ("input", "target", "output")
 
 TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", "UTC"), pa.null(), pa.binary())
@@ -141,4 +142,6 @@ def column_type(name: str) -> pa.DataType | None:
         return pa.float64()
     if name in _INTS:
         return pa.int64()
+    if name in _TEXTS:
+        return pa.string()
     return pa.binary() if name in _BYTES else None

@@ -77,12 +77,29 @@ _SWITCHES = ("train.ema", *(f"augment.{name}" for name in ("brightness", "contra
 """Leaves of which only counts whether they are 0: their values are staged."""
 
 
-def stepper(step: TrainingStep, config: Config, data: PatchStore, device: torch.device) -> Callable[[], StepStats]:
-    """What takes the steps that were staged: `compute` itself, or a recording of it where that is wanted and can be."""
-    if os.environ.get(SWITCH) != "1" or not recordable(device) or step.rule.why_eager:
-        return step.compute
-    machine = MACHINES.get((kind_of(config), data.fingerprint, str(device)))
-    return RecordedSteps(step, machine, GraphRecorder).take
+class Stepper:
+    """Takes the steps that were staged: with `compute` itself, or from a recording where that is wanted and can be."""
+
+    def __init__(self, step: TrainingStep, config: Config, data: PatchStore, device: torch.device) -> None:
+        self._why_eager = why_eager(step, device)
+        self._recorded: RecordedSteps | None = None
+        if not self._why_eager:
+            machine = MACHINES.get((kind_of(config), data.fingerprint, str(device)))
+            self._recorded = RecordedSteps(step, machine, GraphRecorder)
+        self.take: Callable[[], StepStats] = step.compute if self._recorded is None else self._recorded.take
+
+    @property
+    def captured(self) -> str:
+        """For the ledger: "recorded" if the steps come from recordings, else "eager: " and the reason."""
+        why = self._why_eager if self._recorded is None else self._recorded.why_eager
+        return f"eager: {why}" if why else "recorded"
+
+
+def why_eager(step: TrainingStep, device: torch.device) -> str:
+    """Why the steps on this device are not to be recorded; "" if they are."""
+    if not recordable(device):
+        return "on a CPU"
+    return step.rule.why_eager if os.environ.get(SWITCH) == "1" else f"{SWITCH} is not 1"
 
 
 def kind_of(config: Config) -> str:

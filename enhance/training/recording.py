@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from enhance.memory import lack_of_memory
+
 Memory = dict[str, Tensor]
 """Tensors that outlive a step, by name: weights, moments, what was staged, the pool."""
 
@@ -102,6 +104,8 @@ class Machine:
     memory: Memory = field(default_factory=dict)
     generators: list[torch.Generator] = field(default_factory=list)
     recordings: dict[Hashable, tuple[Recorder, Any]] = field(default_factory=dict)
+    # Why a topology could not be recorded: the next trial need not try again.
+    refused: dict[Hashable, str] = field(default_factory=dict)
     tenant: object = None
     # Recordings also read constants of the trial that they were made with, which must not be freed.
     owners: list[object] = field(default_factory=list)
@@ -124,10 +128,11 @@ class Machines:
 
 
 class RecordedSteps:
-    """Takes the steps of one trial on a machine."""
+    """Takes the steps of one trial on a machine. `why_eager` says why some were not recorded; "" if all were."""
 
     def __init__(self, trial: Recordable, machine: Machine, new_recorder: Callable[[], Recorder]) -> None:
         self._trial, self._machine, self._new_recorder = trial, machine, new_recorder
+        self.why_eager = ""
         self._topology: Hashable | None = None
         self._moved: set[str] = set()
 
@@ -143,8 +148,11 @@ class RecordedSteps:
             # A critic that joins brings tensors that were not there before.
             self._move_in()
             self._topology = topology
-        if topology not in self._machine.recordings:
+        if topology not in self._machine.recordings and topology not in self._machine.refused:
             self._record()
+        if topology in self._machine.refused:
+            self.why_eager = self._machine.refused[topology]
+            return self._trial.compute()
         recorder, result = self._machine.recordings[topology]
         recorder.replay()
         return result
@@ -167,7 +175,15 @@ class RecordedSteps:
         recorder = self._new_recorder()
         recorder.warm_up(trial.compute)
         self._restore(before)
-        result = recorder.record(trial.compute, trial.generators())
+        try:
+            result = recorder.record(trial.compute, trial.generators())
+        except RuntimeError as error:
+            # Without memory an eager step would fail as well, and the trial is to end for that reason.
+            if lack_of_memory(error):
+                raise
+            machine.refused[trial.topology] = f"recording failed: {_first_line(error)}"
+            self._restore(before)
+            return
         self._restore(before)
         machine.recordings[trial.topology] = recorder, result
         machine.memory |= trial.tensors({})
@@ -185,3 +201,8 @@ class RecordedSteps:
                 own.zero_()
         for generator in self._trial.generators():
             generator.manual_seed(generator.initial_seed())
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, as far as it fits into a cell of a table; torch's go on with advice."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:120]

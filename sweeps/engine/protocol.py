@@ -43,6 +43,7 @@ class Progress:
     worker began. `steps` are those that the trial has trained, and `unreported_s` the seconds of work since its last
     report: beside an ending, what was spent for no report. `state` is what another worker can continue from, None if it
     was not requested or is too large; `samples` and, if they were requested, `weights` come with the last report.
+    `captured` says whether the steps came from recordings (`MicroRun.captured`), None if nothing was built.
     """
 
     trial: str
@@ -57,6 +58,7 @@ class Progress:
     state: Any = None
     samples: tuple[Sample, ...] = ()
     weights: Weights | None = None
+    captured: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,7 +137,7 @@ class RunController:
         trial.wall_s = trial.wall_before_s + answer.wall_s
         trial.trained, trial.unreported_s = answer.steps, answer.unreported_s
         self._heard_at[trial.id] = time.monotonic()
-        trial.parameters, trial.host = answer.parameters, answer.host
+        trial.parameters, trial.host, trial.captured = answer.parameters, answer.host, answer.captured
         goes_on = False
         if answer.report is not None:
             self._hear_samples(trial, answer.report.step, answer.samples)

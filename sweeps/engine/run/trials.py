@@ -51,6 +51,7 @@ class Trial:
     reports: dict[int, Report] = field(default_factory=dict)
     parameters: int | None = None
     host: str = ""
+    captured: str | None = None
     wall_s: float = 0.0
     wall_before_s: float = 0.0
     trained: int = 0
@@ -185,6 +186,7 @@ def trial_row(trial: Trial, sweep: str, rung_steps: tuple[int, ...], context: Ru
         "time.eval_s": trial.eval_s,
         "time.wall_s": trial.wall_s,
         "run.host": trial.host,
+        "run.captured": trial.captured,
         **context.columns,
     }
 

@@ -186,6 +186,7 @@ class Worker:
             unreported_s=0.0 if report else now_s - self._advancing_since,
             state=state,
             samples=samples,
+            captured=self._run.captured if self._run else None,
         )
 
 

@@ -101,7 +101,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Machines:
 def trained(store: PatchStore, seed: int, eager: bool = False, **leaves: object) -> list[object]:
     micro = MicroRun(config(**leaves), seed, store)
     if eager:
-        micro._take = micro._training.compute
+        micro._stepper.take = micro._training.compute
     reports = [micro.advance(3), micro.advance(4)]
     return [(own.metrics, own.losses, own.signals, own.loss_total, own.grad_norm) for own in reports]
 
@@ -171,3 +171,65 @@ def test_what_cannot_be_recorded_runs_step_by_step(store: PatchStore, recorded: 
     for leaves in ({"optimizer__name": "sgd"}, {"net__family": "curve", "net__base": "resnet"}):
         trained(store, 0, loss__pixel=1.0, **leaves)
     assert Tape.recorded == 0
+
+
+def test_a_trial_says_whether_its_steps_were_recorded_or_why_not(store: PatchStore, recorded: Machines) -> None:
+    said = {
+        name: begun(store, **leaves).captured
+        for name, leaves in {
+            "adam": {"loss__pixel": 1.0},
+            "sgd": {"loss__pixel": 1.0, "optimizer__name": "sgd"},
+            "curve": {"loss__pixel": 1.0, "net__family": "curve", "net__base": "resnet"},
+        }.items()
+    }
+    assert said == {
+        "adam": "recorded",
+        "sgd": "eager: sgd takes its learning rate as a number",
+        "curve": "eager: kornia copies the matrices of a curve's colors from the host at every call",
+    }
+
+
+def test_steps_are_eager_on_a_cpu_and_where_nobody_asked(
+    store: PatchStore, recorded: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(step.SWITCH)
+    assert begun(store, loss__pixel=1.0).captured == "eager: TESTSTRIP_RECORD_STEPS is not 1"
+    monkeypatch.undo()
+    assert begun(store, loss__pixel=1.0).captured == "eager: on a CPU"
+
+
+class Refusing(Tape):
+    """A tape on which nothing can be recorded: it breaks in the middle, as a capture does."""
+
+    error = RuntimeError("operation not permitted when stream is capturing\nCompile with TORCH_USE_CUDA_DSA")
+
+    def record(self, work: Callable[[], Any], generators: list[torch.Generator]) -> Any:
+        super().record(work, generators)
+        raise self.error
+
+
+def test_a_step_whose_recording_fails_runs_eagerly_and_says_so(
+    store: PatchStore, recorded: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaves = {**CASES["penalty"], "train__ema": 0.9}
+    alone = [trained(store, seed, eager=True, **leaves) for seed in (0, 1)]
+    monkeypatch.setattr(step, "GraphRecorder", Refusing)
+    assert [trained(store, seed, **leaves) for seed in (0, 1)] == alone
+    assert Tape.recorded == 1  # the second trial of the kind does not try again
+    micro = begun(store, **leaves)
+    assert micro.captured == "eager: recording failed: operation not permitted when stream is capturing"
+
+
+def test_a_recording_without_memory_fails_as_a_step_would(
+    store: PatchStore, recorded: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "GraphRecorder", Refusing)
+    monkeypatch.setattr(Refusing, "error", torch.OutOfMemoryError("CUDA out of memory."))
+    with pytest.raises(torch.OutOfMemoryError):
+        begun(store, loss__pixel=1.0)
+
+
+def begun(store: PatchStore, **leaves: object) -> MicroRun:
+    micro = MicroRun(config(**leaves), 0, store)
+    micro.advance(1)
+    return micro

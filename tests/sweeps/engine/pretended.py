@@ -76,6 +76,7 @@ class PretendedWorker:
     def __init__(self, trouble: Callable[[Assignment, int], str] | None = None) -> None:
         self.trouble = trouble or (lambda assignment, step: "")
         self.trained: list[tuple[str, int]] = []
+        self.captured: str | None = None
 
     def start(self, assignment: Assignment) -> None:
         self.assignment, self.rungs = assignment, iter(assignment.rung_steps)
@@ -95,6 +96,7 @@ class PretendedWorker:
             wall_s=1.0,
             steps=step,
             unreported_s=UNREPORTED_S if ending else 0.0,
+            captured=self.captured,
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -114,3 +115,15 @@ def test_the_columns_are_those_that_the_sweep_can_fill() -> None:
         paired=False,
     )
     assert {name for name in unpaired["samples"] if name.startswith("metric.")} == {"metric.cycle_psnr_db"}
+
+
+def test_a_row_says_how_the_steps_were_taken_as_text_even_if_no_trial_was_built(tmp_path: Path) -> None:
+    for captured in ("recorded", None):
+        root, worker = tmp_path / str(captured), PretendedWorker()
+        worker.captured = captured
+        with Ledger(root) as ledger:
+            ledger.promise_columns(full_rows(sweep_over(WEIGHTS), CONTEXT, paired=True))
+            play(RunController(sweep_over(WEIGHTS), ledger, CONTEXT), worker, 1)
+        schema = pq.read_schema(next((root / "trials").glob("*.parquet")))
+        assert schema.field("run.captured").type == pa.string()
+        assert pl.read_parquet(root / "trials" / "*.parquet")["run.captured"].to_list() == [captured]

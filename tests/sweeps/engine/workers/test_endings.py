@@ -24,6 +24,7 @@ def test_a_trial_reports_at_its_rungs(demo: PatchStore) -> None:
     assert [(p.steps, p.unreported_s) for p in (first, second)] == [(2, 0.0), (4, 0.0)]
     assert [p.report.step for p in (first, second) if p.report] == [2, 4]
     assert (first.trial, first.ending, first.reason, first.state) == ("t1", "", "", None)
+    assert first.captured == "eager: on a CPU"
 
 
 def test_parts_that_do_not_go_together_are_refused_with_every_problem_in_one_line(demo: PatchStore) -> None:

@@ -4,7 +4,10 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-# What `make check` leaves out of `make test`: runs in separate processes, and tests that take seconds of CPU time.
+# The tests start hundreds of Python processes, and none should compile the same files again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# What `make check` leaves out of `make test`: runs in processes of their own, and tests over half a second of CPU time.
 FAST := not engine and not slow and not simulation and not endurance and not cluster
 
 .PHONY: sweep check test simulation endurance chaos cluster lint bench bench-analysis bench-scaling report

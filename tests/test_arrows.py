@@ -200,6 +200,7 @@ def test_a_driver_starts_without_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_consoles_are_made_in_one_place() -> None:
     """There they are told that no text is markup; a path may hold `[bold]`."""
     makers = {path.relative_to(ROOT).as_posix() for top in LAYERS for path in sources(top) if _calls(path, "Console")}

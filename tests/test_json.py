@@ -162,6 +162,7 @@ def _kinds(keys: dict[str, Any]) -> set[str]:
 # --- the numbers -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_numbers_are_whole_and_tables_are_cut_alike(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(write([row for row in sweep_rows(60, seed=3)[0] if row["ending"] == "completed"]))
     assert analyze(["frontier", run, "--json"]) == 0
@@ -174,6 +175,7 @@ def test_numbers_are_whole_and_tables_are_cut_alike(write: Write, capsys: pytest
     assert {row["metric.psnr_db"] for row in whole["configurations"]} <= scores
 
 
+@pytest.mark.slow
 def test_notes_go_to_standard_error(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = with_confirmations(write)
     (run / "trials" / "0002.parquet").write_bytes(b"damaged")

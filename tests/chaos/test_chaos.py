@@ -36,6 +36,7 @@ BAD = Fault("bad", "something is done", "nothing happens", lose, wanted=1)
 ELSEWHERE = Fault("elsewhere", "a thing is done", "nothing happens", survive, lacking=lambda: "it needs root")
 
 
+@pytest.mark.slow
 def test_what_is_recorded_is_not_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = Record(tmp_path / "outcomes.jsonl")
     assert make([replace(GOOD, wanted=2)], record, None)
@@ -47,6 +48,7 @@ def test_what_is_recorded_is_not_made_again(tmp_path: Path, capsys: pytest.Captu
     assert [entry.seed for entry in record.entries(GOOD)] == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_outcomes_of_other_code_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = Record(tmp_path / "outcomes.jsonl")
     assert make([GOOD], record, None)

@@ -35,6 +35,7 @@ def test_a_notebook_is_of_format_4_and_holds_no_outputs(path: Path) -> None:
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells(path, "code"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", [pytest.param(p, id=p.stem, marks=[pytest.mark.engine] if p.name in SLOW else []) for p in NOTEBOOKS]
 )

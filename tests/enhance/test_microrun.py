@@ -119,6 +119,7 @@ def test_a_pixel_loss_brings_the_output_closer_to_the_target(demo: PatchStore) -
     assert late.losses["pixel"] < 0.8 * early.losses["pixel"]
 
 
+@pytest.mark.slow
 def test_reports_hold_means_over_the_stretch_and_over_the_images(demo: PatchStore) -> None:
     """Two stretches' means add up to the whole's; the metrics are those of the enhanced pictures."""
     parts = MicroRun(config(loss__pixel=1.0, loss__tv=2.0), 0, demo)
@@ -144,6 +145,7 @@ def test_parts_that_do_not_go_together_are_refused_before_anything_is_built(demo
         MicroRun(config(), 0, demo)
 
 
+@pytest.mark.slow
 def test_what_is_evaluated_is_the_moving_average_where_one_is_kept(demo: PatchStore) -> None:
     plain, averaged = (MicroRun(config(loss__pixel=1.0, train__ema=ema), 0, demo) for ema in (0.0, 0.99))
     one, other = plain.advance(10), averaged.advance(10)
@@ -216,6 +218,7 @@ def test_a_network_that_starts_flat_and_stays_so_has_not_collapsed(demo: PatchSt
     assert 0 < micro.guard.top_contrast < 0.05
 
 
+@pytest.mark.slow
 def test_the_start_is_not_looked_at_where_collapse_is_off(demo: PatchStore) -> None:
     kept, off = (MicroRun(config(**HE, guard__collapse=collapse), 0, demo) for collapse in (0.05, 0))
     assert numbers(kept.advance(4)) == numbers(off.advance(4))  # looking changes nothing
@@ -257,6 +260,7 @@ def test_a_crop_larger_than_the_patches_is_refused(demo: PatchStore) -> None:
         MicroRun(config(loss__pixel=1.0, train__crop_px=128), 0, demo)
 
 
+@pytest.mark.slow
 def test_a_smaller_validation_set_is_used_whole(demo: PatchStore) -> None:
     assert len(validation(demo, 10_000).source) == len(demo.val_input)
     assert len(validation(demo, 7).source) == 7

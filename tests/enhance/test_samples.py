@@ -38,6 +38,7 @@ def photograph(path: Path, height: int = 30, width: int = 50) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_scores_of_the_pictures_average_to_the_report(demo: PatchStore) -> None:
     micro = MicroRun(config(**PIXEL), 0, demo)
     report = micro.advance(5)
@@ -95,6 +96,7 @@ def test_samples_belong_to_the_last_evaluation(demo: PatchStore) -> None:
     assert micro.samples(2) != before
 
 
+@pytest.mark.slow
 @given(count=st.integers(1, 500), fixed=st.integers(0, 20), data=st.data())
 def test_which_pictures_are_kept(count: int, fixed: int, data: st.DataObject) -> None:
     psnr_db = data.draw(st.lists(st.floats(0, 60), min_size=count, max_size=count))

@@ -22,6 +22,7 @@ RUN_ROW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--compact",)])
 def test_a_run_in_progress_is_brought_home_and_what_is_new_later(
     options: tuple[str, ...], run: StorePath, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -67,6 +67,7 @@ def test_a_second_driver_is_refused_while_the_first_lives_and_not_after(run: Sto
     assert files(run / "_drivers") == []
 
 
+@pytest.mark.slow
 def test_a_killed_driver_of_this_machine_holds_nothing(run: StorePath) -> None:
     code = (
         "import sys, os, signal; from analysis.ledger.location import locate;"

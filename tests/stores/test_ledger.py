@@ -68,6 +68,7 @@ def test_what_does_not_read_back_is_an_error_and_is_gone(ledger: Ledger, monkeyp
     assert trials(ledger.root, "trials") == ["t1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_whenever_the_writer_is_killed_a_prefix_of_complete_rows_is_seen(
     before: bool, s3: Server, monkeypatch: pytest.MonkeyPatch

@@ -105,6 +105,7 @@ def switched(values: dict[str, Any]) -> float:
     return float(2 * a - b + 0.5 * a * b + 0 * c)
 
 
+@pytest.mark.slow
 def test_a_factorial_gives_main_effects_and_interactions(write: Write) -> None:
     found = effects(written(write, SWITCHES, Factorial(), switched))["mean"]
     assert found["loss.a = 1 (not 0)"] == pytest.approx(2.25)  # 2, and half of the interaction
@@ -136,6 +137,7 @@ def test_a_setting_under_a_condition_is_no_obstacle(write: Write) -> None:
     assert found["loss.color = 1 (not 0)"] == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_a_pair_that_is_not_whole_is_left_out_and_counted(write: Write) -> None:
     run = written(write, SWITCHES, Factorial(), switched, lost=((15, 1),))  # all four on, the second seed
     found = effects(run)
@@ -155,6 +157,7 @@ def test_one_seed_is_refused(write: Write) -> None:
         ablation(load(written(write, TERMS, Ablation(FULL), terms, seeds=1)))
 
 
+@pytest.mark.slow
 def test_the_command_says_and_writes_it(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = written(write, TERMS, Ablation(FULL), terms, noise=0.01)
     assert main(["ablation", str(run)]) == 0

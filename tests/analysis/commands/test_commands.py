@@ -51,6 +51,7 @@ def test_frontier_prints_the_table_and_writes_three_files(write: Write, capsys: 
     pd.testing.assert_frame_equal(saved.drop(columns=["run", "chance"]), rank(shown, load(run).objectives))
 
 
+@pytest.mark.slow
 def test_the_searchs_own_scores_are_shown_on_request(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = written_sweep(write)
     assert frontier(run, "--search") == 0
@@ -63,6 +64,7 @@ def test_the_searchs_own_scores_are_shown_on_request(write: Write, capsys: pytes
     assert (saved["n_seeds"] == 1).all()
 
 
+@pytest.mark.slow
 def test_a_search_without_confirmations_says_that_its_front_is_not_confirmed(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +87,7 @@ def test_the_same_ledger_gives_the_same_bytes(write: Write, tmp_path: Path) -> N
     assert b"<dc:date>" not in (folders[0] / "frontier.svg").read_bytes()
 
 
+@pytest.mark.slow
 def test_at_most_fifteen_others_are_listed_unless_all_are_asked_for(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,6 +101,7 @@ def test_at_most_fifteen_others_are_listed_unless_all_are_asked_for(
     assert "color=0.25" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_objectives_can_be_chosen(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [trial_row(n, 20.0 + n, 0.9, **{"metric.ssim": 0.8 - 0.01 * n, "spread.ssim": 0.1}) for n in range(4)]
     run = write(rows, runs=[run_row(objectives=json.dumps([*TWO, SSIM]))])
@@ -196,6 +200,7 @@ def test_stopped_trials_stand_at_their_last_report(write: Write) -> None:
     assert marks.get_xydata().tolist() == [[19.0, 0.85]]
 
 
+@pytest.mark.slow
 def test_of_thousands_a_sample_is_drawn_and_said(write: Write) -> None:
     rows = [trial_row(n, 20.0 + n / 1e4, 0.9 - n * (n > 2) / 1e5) for n in range(2100)]
     stopped = [trial_row(3000 + n, 19.0, 0.85, ending="stopped", reason="worse at rung 1") for n in range(2050)]
@@ -240,6 +245,7 @@ def test_three_objectives_are_drawn_by_pairs_and_four_are_refused(write: Write) 
         drawn(write(rows, runs=[run_row(objectives=json.dumps([*TWO, SSIM, uqi]))]))
 
 
+@pytest.mark.slow
 def test_a_question_with_dollar_signs_and_brackets_is_shown_as_it_is(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -354,6 +354,7 @@ def test_rates_of_divergence_and_their_discordant_pairs(ledger: Make) -> None:
 # --- the command -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_says_and_writes_it(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [write(trials(gain, noise=int(gain > 0)), [], [run_row(contract=contract(design=design))], name=name)
             for name, gain, design in (("a", 0.0, GRID), ("b", 0.5, GRID))]  # fmt: skip
@@ -382,12 +383,14 @@ def test_averages_over_other_configurations_have_rows_of_their_own() -> None:
     assert drawn == [[(0.0, 0.25)], [(1.0, 0.75)]]
 
 
+@pytest.mark.slow
 def test_the_command_says_that_runs_are_the_same(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(write(trials(), [], [run_row(contract=contract())], name=name)) for name in "ab"]
     assert main(["compare", *runs]) == 0
     assert "the same rows: all 12 trials" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_command_compares_endings_of_other_data(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(write(trials(**{"run.data": data}), [], [run_row()], name=data)) for data in ("da7a", "f00d")]
     assert main(["compare", *runs]) == 0

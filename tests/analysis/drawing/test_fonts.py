@@ -75,6 +75,7 @@ def test_an_installed_font_draws_what_the_own_one_lacks(tmp_path: Path, monkeypa
     assert "<text" not in svg_text(figure)
 
 
+@pytest.mark.slow
 def test_what_no_font_has_is_named_once_and_is_text_in_the_svg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,6 +46,7 @@ def found(ledger: Ledger) -> tuple[pd.DataFrame, Chances]:
     return frame, chances([ledger], frame, ledger.objectives)
 
 
+@pytest.mark.slow
 def test_what_is_far_apart_is_sure_and_what_is_close_is_not(write: Write) -> None:
     ledger = load(write(seeded((25.0, 0.8), (22.0, 0.9), (22.0, 0.7), (24.999, 0.8), (24.0, 0.87))))
     frame, sure = found(ledger)
@@ -62,12 +63,14 @@ def test_what_is_far_apart_is_sure_and_what_is_close_is_not(write: Write) -> Non
     assert said == ["knee", "hypervolume"]
 
 
+@pytest.mark.slow
 def test_a_front_narrower_than_its_uncertainty_has_no_hypervolume(write: Write) -> None:
     frame, sure = found(load(write(seeded((25.0, 0.8), (24.99999, 0.8000001), (22.0, 0.7)))))
     assert sure.hypervolume is None
     assert "hypervolume of the front: unknown" in chance_lines(sure, frame)[-1]
 
 
+@pytest.mark.slow
 def test_the_same_ledger_has_the_same_chances(write: Write) -> None:
     ledger = load(write(seeded((25.0, 0.8), (22.0, 0.9), (23.0, 0.85))))
     np.testing.assert_array_equal(found(ledger)[1].front, found(ledger)[1].front)
@@ -79,6 +82,7 @@ def test_single_seeds_have_no_chances_and_it_is_said_why(write: Write) -> None:
     assert "repeated seeds, got 2 and 0" in chance_lines(sure, frame)[0]
 
 
+@pytest.mark.slow
 def test_several_runs_share_a_front_and_say_whose_each_is(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     one, two = (write(seeded((25.0 + n, 0.8), (22.0, 0.9 - n / 100)), name=f"run{n}") for n in range(2))
     assert main(["frontier", str(one), str(two), "--out", str(one / "out")]) == 0
@@ -97,6 +101,7 @@ def test_runs_on_different_pictures_share_no_front(write: Write, capsys: pytest.
     assert "is named twice" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_three_objectives_are_drawn_by_pairs(write: Write) -> None:
     objectives = json.dumps([*TWO, {"metric": "ssim", "direction": "maximize"}])
     rows = [row | {"metric.ssim": 0.7 + n / 100} for n, row in enumerate(seeded((25.0, 0.8), (22.0, 0.9)))]

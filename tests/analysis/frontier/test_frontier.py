@@ -48,6 +48,7 @@ def oracle(values: np.ndarray) -> list[bool]:
     return [bool(np.isfinite(one).all()) and not any(beaten(one, other) for other in usable) for one in values]
 
 
+@pytest.mark.slow
 @given(st.data(), st.integers(1, 4), st.integers(0, 12))
 def test_front_is_what_comparing_all_pairs_gives(data: st.DataObject, dimensions: int, n: int) -> None:
     directions = data.draw(

@@ -181,6 +181,7 @@ def test_a_trial_that_is_not_there_is_refused_with_the_choices(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_runs_are_shown_side_by_side(write: Write) -> None:
     runs = [load(two_networks(write, name)) for name in ("one", "two")]
     found = gallery(runs, 4)
@@ -223,6 +224,7 @@ def test_best_and_worst_cases_and_errors_are_those_of_the_pictures(write: Write)
 # --- the figures -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_crops_figure_shows_pixels_as_they_are_and_errors_on_one_scale(write: Write) -> None:
     found = seen(two_networks(write))
     figure = crops_figure("Crops", found)
@@ -242,6 +244,7 @@ def test_the_crops_figure_shows_pixels_as_they_are_and_errors_on_one_scale(write
     assert f"{psnr_db(darker(scene(3), ONE[3]), scene(3)):.2f} dB" in scores
 
 
+@pytest.mark.slow
 def test_the_photograph_is_shown_whole_with_the_marked_part_enlarged(write: Write) -> None:
     found = seen(two_networks(write))
     figure = photo_figure("Photo", found, PHOTO, (100, 50))
@@ -254,6 +257,7 @@ def test_the_photograph_is_shown_whole_with_the_marked_part_enlarged(write: Writ
     np.testing.assert_array_equal(beyond.axes[1].images[0].get_array(), photo[140:, 240:])
 
 
+@pytest.mark.slow
 def test_unpaired_data_have_pictures_and_colors_and_no_errors(write: Write) -> None:
     run = add_samples(write([trial_row(0)]), {"trial00000": ONE}, paired=False)
     found = seen(run)
@@ -290,6 +294,7 @@ def test_the_command_prints_a_table_and_writes_figures_and_numbers(
         assert (run / "again" / path.name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_best_and_worst_are_drawn(write: Write) -> None:
     figure = extremes_figure("Extremes", seen(two_networks(write)))
     arrays = [axes.images[0].get_array() for axes in figure.axes if axes.images]

@@ -107,6 +107,7 @@ def test_equal_scores_have_no_importance() -> None:
     assert fanova(values, np.ones(30), UNIT, seed=0).isna().all()
 
 
+@pytest.mark.slow
 def test_the_forest_follows_the_planted_line_and_says_what_it_explains() -> None:
     values, scores = planted(200, seed=4)
     marginals = Marginals(values, scores, UNIT, seed=0)
@@ -191,6 +192,7 @@ def test_a_parameter_counts_where_its_conditions_hold_however_deep() -> None:
     assert counts(frame, c, (a, b, c)).tolist() == [True, False, False]
 
 
+@pytest.mark.slow
 def test_a_switched_off_parameter_has_no_value(write: Write) -> None:
     ledger = written(write)
     frame = configuration_scores([ledger], PSNR, 0)
@@ -264,6 +266,7 @@ def test_the_leading_pair_is_one_that_enough_configurations_have() -> None:
     assert leading_pair(frame.head(1), scores, "psnr_db") is None
 
 
+@pytest.mark.slow
 def test_a_surface_has_every_pair_once(write: Write) -> None:
     grid = surface([written(write)], PSNR, 0, ("loss.color", "net.blocks"))
     assert len(grid) == 25 * 4

@@ -67,6 +67,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert a.notes == b.notes == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compact", [False, True])
 def test_what_is_fetched_is_the_same_ledger_and_the_source_is_untouched(
     compact: bool, run: Path, tmp_path: Path
@@ -85,6 +86,7 @@ def test_what_is_fetched_is_the_same_ledger_and_the_source_is_untouched(
         assert here == {name: data for name, data in before.items() if Path(name).name.startswith("part-")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compact", [False, True])
 def test_again_brings_what_is_new_and_nothing_twice(compact: bool, run: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -101,6 +103,7 @@ def test_again_brings_what_is_new_and_nothing_twice(compact: bool, run: Path, tm
     assert_same(run, home)
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_copy_is_one(run: Path, tmp_path: Path) -> None:
     fetch(run, tmp_path / "one", compact=True)
     fetch(tmp_path / "one", tmp_path / "two")
@@ -165,6 +168,7 @@ def test_a_killed_fetch_leaves_a_ledger_and_can_be_continued(
     assert_same(run, home)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_while_it_is_fetched_is_whole_at_every_moment(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +200,7 @@ def flipped(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [truncated, flipped])
 @pytest.mark.parametrize("compact", [False, True])
 def test_what_is_damaged_in_the_run_is_named_and_left_out_and_all_else_is_brought(
@@ -221,6 +226,7 @@ def test_what_is_damaged_in_the_run_is_named_and_left_out_and_all_else_is_brough
     assert set(load(tmp_path / "home").trials["trial"]) == set(load(run).trials["trial"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [truncated, flipped])
 @pytest.mark.parametrize("compact", [False, True])
 def test_a_damaged_copy_never_counts(damage: Callable[[Path], None], compact: bool, run: Path, tmp_path: Path) -> None:

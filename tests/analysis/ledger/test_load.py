@@ -87,6 +87,7 @@ def test_some_columns_are_those_of_the_whole_table(write: Write) -> None:
     assert list(ledger.settings["config.net.stride"].dropna()) == [2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patterns", [["*"], ["trial", "metric.*"], ["metric.psnr_db", "loss.new"]])
 @pytest.mark.parametrize("asked", [["trial00001", "trial00003"], ["trial00002"], ["nobody's"], []])
 def test_the_rows_of_some_trials_are_those_of_the_whole_table(

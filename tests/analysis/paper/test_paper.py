@@ -275,6 +275,7 @@ def test_the_latency_of_a_network_whose_training_diverged_is_ranked(write: Write
     assert comparison_figure("title", frame, said[:2]).axes
 
 
+@pytest.mark.slow
 def test_the_labels_of_the_grid_do_not_overlap(write: Write) -> None:
     run = written_grid(write, GRID_1, paper("fpie1", "relative_time"), paper("fpie1", "ms_ssim"))
     frame = compare_networks([load(run)], "fpie1")

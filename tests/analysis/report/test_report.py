@@ -57,6 +57,7 @@ def test_the_command_writes_one_file_and_names_it(write: Write, capsys: pytest.C
     assert (run / "elsewhere" / "report.html").read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_every_section_is_there_and_an_empty_one_says_why(write: Write) -> None:
     run = write([trial_row(0), trial_row(1, 21.0)])
     found = list(sections(read(run)))
@@ -86,6 +87,7 @@ def test_the_page_loads_nothing_and_is_small(write: Write) -> None:
     assert "url(http" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["config.loss.name", "label", "reason", "run.host", "question", "found", "command"])
 def test_a_hostile_text_stays_text(write: Write, column: str) -> None:
     trials = [trial_row(0, **{column: HOSTILE}), trial_row(1, 21.0, **{column: "calm"}), lost_row(2)]
@@ -208,6 +210,7 @@ def test_nothing_is_said_of_a_sample_where_everything_is_shown(write: Write) -> 
     assert "Shown:" not in Page(report_of(reading.ledger.path)).text
 
 
+@pytest.mark.slow
 def test_one_objective_has_a_front_of_its_own(write: Write) -> None:
     objectives = json.dumps([TWO[0]])
     run = write([trial_row(0), trial_row(1, 21.0)], [], [run_row(objectives=objectives)])

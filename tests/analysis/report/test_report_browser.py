@@ -74,6 +74,7 @@ def one(browser: webdriver.Chrome, selector: str) -> Any:
     return browser.find_element(By.CSS_SELECTOR, selector)
 
 
+@pytest.mark.slow
 def test_a_point_shows_its_configuration_and_a_click_its_trial(opened: webdriver.Chrome) -> None:
     point = one(opened, ".point.front")
     label = point.get_attribute("aria-label").split(": ", 1)[1].split(",")[0]
@@ -115,6 +116,7 @@ def test_a_point_of_the_front_shows_its_crop(opened: webdriver.Chrome, write: Ca
     )
 
 
+@pytest.mark.slow
 def test_the_table_is_filtered_sorted_and_opens_a_trial(opened: webdriver.Chrome) -> None:
     search = one(opened, "#trials-0 input[type=search]")
     search.send_keys("completed psnr_db>21")
@@ -131,6 +133,7 @@ def test_the_table_is_filtered_sorted_and_opens_a_trial(opened: webdriver.Chrome
     assert one(opened, HIGHLIGHTED).get_attribute("data-trial") == trial
 
 
+@pytest.mark.slow
 def test_the_keyboard_reaches_the_points_and_their_trials(opened: webdriver.Chrome) -> None:
     opened.execute_script("document.querySelector('.point[tabindex=\"0\"]').focus()")
     first = opened.switch_to.active_element.get_attribute("data-configuration")

@@ -49,6 +49,7 @@ def version(address: str) -> str:
     return found
 
 
+@pytest.mark.slow
 def test_the_page_grows_with_the_ledger(write: Write) -> None:
     run = write([trial_row(0)])
     with serving(run) as address:

@@ -21,6 +21,7 @@ from tests.analysis.written_ledgers import trial_row
 Write = Callable[..., Path]
 
 
+@pytest.mark.slow
 def test_crops_of_the_front_are_small_pictures_of_what_the_ledger_holds(write: Write) -> None:
     levels = [float(4 + place) for place in range(12)]
     run = add_samples(

@@ -64,6 +64,7 @@ def test_an_empty_side_is_refused() -> None:
         unpaired_difference([], B)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_a", "n_b", "sd_a", "sd_b", "shared"),
     [(3, 3, 1, 1, 3), (5, 5, 1, 4, 3), (3, 3, 1, 1, 0), (3, 5, 1, 1, 0), (5, 5, 1, 3, 0), (1, 3, 1, 1, 0),
@@ -81,6 +82,7 @@ def test_intervals_cover_what_they_promise(n_a: int, n_b: int, sd_a: float, sd_b
     assert 0.92 <= hits / 3000 <= 0.98
 
 
+@pytest.mark.slow
 def test_families_are_rarely_wrong() -> None:
     """1000 comparisons of two runs of 12 configurations and 3 seeds each that differ in nothing but their noise."""
     rng, wrong, uncorrected = np.random.default_rng(6), 0, 0

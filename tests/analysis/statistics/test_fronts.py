@@ -59,6 +59,7 @@ def test_intervals_of_the_hypervolume_cover_the_truth(k: int, seeds: int, spread
     assert 0.92 <= np.mean((low <= truth) & (truth <= high)) <= 0.98
 
 
+@pytest.mark.slow
 def test_means_are_drawn_towards_the_centre_as_the_model_in_closed_form_says() -> None:
     """With hundreds of configurations both variances are known, and so is the posterior (one score, p = 1)."""
     rng, k, seeds = np.random.default_rng(2), 400, 4

@@ -52,6 +52,7 @@ def test_a_quarter_of_lost_runs_is_borne_and_more_is_not() -> None:
     assert interquartile_mean([-np.inf, -np.inf, -np.inf, 2, 3, 4, 5, 6]) == -np.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("configurations", "seeds"), [(1, 11), (1, 40), (5, 3), (10, 2), (7, 4), (20, 3)])
 def test_interquartile_intervals_cover_the_truth(configurations: int, seeds: int) -> None:
     """The population is what unlimited seeds of the same configurations would give."""

@@ -86,6 +86,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.88 <= covered / 120 <= 0.98
 
 
+@pytest.mark.slow
 def test_copies_in_a_group_do_not_narrow_the_interval() -> None:
     """Two equal seeds of a configuration are one piece of evidence."""
     rng = np.random.default_rng(1)
@@ -114,6 +115,7 @@ def test_a_spared_trial_stands_for_those_that_were_not(write: Write) -> None:
     assert list(frame["weight"]) == [1.0, 4.0]
 
 
+@pytest.mark.slow
 def test_where_everybody_is_spared_the_estimate_is_plain_spearman(write: Write) -> None:
     rng = np.random.default_rng(2)
     scores = rng.normal(size=(12, 4)).cumsum(axis=1)
@@ -125,6 +127,7 @@ def test_where_everybody_is_spared_the_estimate_is_plain_spearman(write: Write) 
         assert row["low"] <= row["rho"] <= row["high"]
 
 
+@pytest.mark.slow
 def test_weighting_undoes_what_stopping_has_hidden(write: Write) -> None:
     """The lower two thirds would be stopped at the first rung, a quarter of these is spared; only they rank well."""
     rng = np.random.default_rng(4)
@@ -146,6 +149,7 @@ def test_weighting_undoes_what_stopping_has_hidden(write: Write) -> None:
     assert stats.spearmanr(early[seen], end[seen]).statistic < whole - 0.1  # what no weights would say
 
 
+@pytest.mark.slow
 def test_of_a_large_run_whole_configurations_are_drawn_and_it_is_said(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +170,7 @@ def test_of_a_large_run_whole_configurations_are_drawn_and_it_is_said(
     assert agreement(written(write, alone), [PSNR])["n"].tolist() == [9, 9, 9]  # one cannot be drawn in part
 
 
+@pytest.mark.slow
 def test_regret_is_what_the_spared_gained_on_the_best_let_through(write: Write) -> None:
     curves = [
         curve(0, [1, 2, 3, 20.0]),
@@ -185,6 +190,7 @@ def test_regret_is_what_the_spared_gained_on_the_best_let_through(write: Write) 
     assert line.endswith("by up to 0.50")
 
 
+@pytest.mark.slow
 def test_no_regret_is_said_as_such(write: Write) -> None:
     curves = [curve(0, [1, 2, 3, 20.0]), *(curve(n, [0, 0, 0, 20.0 - n], spared=0) for n in (1, 2, 3))]
     ledger = written(write, curves)
@@ -192,6 +198,7 @@ def test_no_regret_is_said_as_such(write: Write) -> None:
     assert stopping_lines(ledger)[-1].startswith("audit: none of 3 spared trials ended with a better PSNR (dB)")
 
 
+@pytest.mark.slow
 def test_where_nothing_was_let_through_there_is_no_regret_to_tell(write: Write) -> None:
     ledger = written(write, [curve(n, [n, n, n, 20.0 - n], spared=0) for n in range(4)])
     assert np.isnan(regret(ledger, PSNR).most)
@@ -225,6 +232,7 @@ def test_what_each_rung_saved_by_hand(write: Write) -> None:
     assert savings(ledger) == pytest.approx((750 / 2400, 300 / 2400))
 
 
+@pytest.mark.slow
 def test_of_stopped_trials_nothing_is_estimated_without_an_audit(write: Write) -> None:
     """Those that were promoted agree; of the others nobody knows. With nothing stopped everything is known."""
     through = [curve(n, [n, n, n, n]) for n in range(5)]
@@ -254,6 +262,7 @@ def test_few_spared_trials_are_said_to_be_few(write: Write) -> None:
     assert few == "audit: 2 spared trials completed, too few to estimate what stopping lost (3 needed)"
 
 
+@pytest.mark.slow
 def test_a_number_of_parameters_predicts_itself_and_is_left_out(write: Write) -> None:
     objectives = json.dumps([*json.loads(ONE), {"metric": "parameters", "direction": "minimize"}])
     curves = [curve(n, [n, n, n, n], spared=0 if n else -1) for n in range(5)]

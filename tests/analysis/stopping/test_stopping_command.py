@@ -63,6 +63,7 @@ def test_the_command_prints_tables_and_writes_files(write: Write, capsys: pytest
     assert (run / "analysis" / "stopping.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_run_without_an_audit_says_so_and_still_what_was_saved(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_the_baseline_costs_what_the_baseline_costs(monkeypatch: pytest.MonkeyPa
     assert 0.5 < found.latency_ms / found.baseline_ms < 2
 
 
+@pytest.mark.slow
 def test_figures_follow_from_the_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """Median, 95th percentile and ratio of stopwatches that say 1 to 20 ms, beside a baseline of 10 ms."""
     seen = iter(range(1, 21))

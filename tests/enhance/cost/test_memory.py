@@ -39,6 +39,7 @@ def test_the_peak_is_what_was_held_at_once(kept: bool) -> None:
     assert int(found.stdout) / (96 << 20) == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.slow
 def test_an_unknown_peak_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "CLEAR_REFS", tmp_path / "nowhere" / "clear_refs")
     assert memory.peak_bytes(lambda: None, "cpu") is None

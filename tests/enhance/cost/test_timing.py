@@ -18,6 +18,7 @@ from enhance.cost.timing import LEAST_S, WARMUP_S, enough, ratio_interval, take_
 TIMES = st.lists(st.tuples(st.floats(1e-4, 1e2), st.floats(1e-4, 1e2)), min_size=3, max_size=20)
 
 
+@pytest.mark.slow
 @given(TIMES)
 def test_the_interval_is_students(rounds: list[tuple[float, float]]) -> None:
     one, other = ([pair[i] for pair in rounds] for i in (0, 1))

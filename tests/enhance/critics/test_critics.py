@@ -166,6 +166,7 @@ def test_no_option_is_ignored() -> None:
 # --- dped --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_parameters_of_the_authors_network(norm: str) -> None:
     convs = 48 * (121 + 1) + 128 * (25 * 48 + 1) + 192 * (9 * 128 + 1) + 192 * (9 * 192 + 1) + 128 * (9 * 192 + 1)
@@ -174,6 +175,7 @@ def test_parameters_of_the_authors_network(norm: str) -> None:
     assert count(dped(100, norm)) == convs + norms + heads == 7_361_122
 
 
+@pytest.mark.slow
 def test_map_sizes_at_100_px() -> None:
     sizes: list[int] = []
     critic = dped(100)
@@ -220,6 +222,7 @@ def dped_by_hand(critic: DPEDCritic, x: Tensor, norm: str) -> Tensor:
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("size_px", [17, 32, 50, 100])
 def test_dped_forward_by_hand(size_px: int, norm: str) -> None:
@@ -245,6 +248,7 @@ def test_the_smallest_size_is_where_the_last_map_has_more_than_one_pixel() -> No
     assert last_map_px(DPEDCriticConfig().minimum_px - 1) == 1
 
 
+@pytest.mark.slow
 def test_dped_start_values() -> None:
     for layer in dped(100).modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):

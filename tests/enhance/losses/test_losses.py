@@ -106,6 +106,7 @@ def test_no_option_is_ignored(options: dict[str, object]) -> None:
     assert Losses(LossConfig(**options), "cpu")(x, y)[name].item() != pytest.approx(default, rel=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [*VARIANTS, *({name: 1.0} for name in TERMS)], ids=named)
 def test_no_term_depends_on_the_batch_size(options: dict[str, object]) -> None:
     name, x, y = next(iter(options)), images(4, seed=0), images(4, seed=1)
@@ -175,6 +176,7 @@ def test_picture_terms_stay_in_float32_under_autocast(blur: str) -> None:
     assert all(value.dtype == torch.float32 for value in half.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalization", INPUTS)
 @pytest.mark.parametrize("norm", content.NORMS)
 def test_feature_terms_are_near_float32_under_autocast(norm: str, normalization: str) -> None:

@@ -41,6 +41,7 @@ def test_only_the_needed_layers_are_built(layer: str, convs: int) -> None:
     assert isinstance(net[-1], nn.ReLU)
 
 
+@pytest.mark.slow
 def test_random_weights_are_the_same_in_every_trial_and_at_every_depth() -> None:
     x, values = images(), []
     for seed, layers in ((1, ["relu2_2"]), (2, ["relu2_2"]), (3, LAYERS)):
@@ -59,7 +60,9 @@ def test_random_weights_are_the_same_in_every_trial_and_at_every_depth() -> None
 def test_channels_last_changes_nothing() -> None:
     x = images()
     last = VGG19Features(["relu3_4"], "random", channels_last=True)(x.to(memory_format=torch.channels_last))
-    torch.testing.assert_close(last["relu3_4"], VGG19Features(["relu3_4"], "random")(x)["relu3_4"])
+    first = VGG19Features(["relu3_4"], "random")(x)["relu3_4"]
+    # The sums are taken in another order, and how far apart that leaves them depends on the CPU.
+    torch.testing.assert_close(last["relu3_4"], first, rtol=0, atol=1e-5 * first.abs().max().item())
 
 
 def test_features_are_float32_under_autocast() -> None:

@@ -52,6 +52,7 @@ def test_apply_takes_any_size(family: str, height: int, width: int) -> None:
         assert torch.equal(y, net(x))  # 64 px suit every small network
 
 
+@pytest.mark.slow
 @every_variant
 def test_deep_features_are_what_the_network_says(variant: str) -> None:
     config = VARIANTS[variant]
@@ -65,6 +66,7 @@ def test_deep_features_are_what_the_network_says(variant: str) -> None:
     assert torch.autograd.grad(y.square().mean(), deep)[0].isfinite().all()  # raises where the output is not of them
 
 
+@pytest.mark.slow
 @every_variant
 def test_every_parameter_is_trained(variant: str) -> None:
     config = VARIANTS[variant]
@@ -82,6 +84,7 @@ def test_every_parameter_is_trained(variant: str) -> None:
     assert not idle
 
 
+@pytest.mark.slow
 @every_variant
 def test_bf16_stays_close_where_it_is_claimed(variant: str) -> None:
     config = VARIANTS[variant]
@@ -98,6 +101,7 @@ def test_bf16_stays_close_where_it_is_claimed(variant: str) -> None:
     assert all(parameter.grad.isfinite().all() for parameter in net.parameters())
 
 
+@pytest.mark.slow
 @every_variant
 def test_the_seed_alone_decides_the_weights(variant: str) -> None:
     config = VARIANTS[variant]
@@ -125,6 +129,7 @@ def test_no_option_is_ignored(family: str) -> None:
             assert count(net) != count(default) or not torch.equal(run(net, x), run(default, x)), name
 
 
+@pytest.mark.slow
 @every_variant
 def test_channels_last_changes_nothing(variant: str) -> None:
     config = VARIANTS[variant]

@@ -226,6 +226,7 @@ def test_a_trained_base_is_taken_over() -> None:
 BASES = [BASE, UNetConfig(levels=3, channels=4), UNetResNet34Config(channels=4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", BASES, ids=lambda base: base.family)
 def test_every_parameter_of_base_and_head_is_trained(base: ResNetConfig) -> None:
     config = CurveConfig(base=base)
@@ -249,6 +250,7 @@ def test_the_seed_alone_decides_the_weights() -> None:
     assert all(not torch.equal(first[name], other[name]) for name in first if first[name].ndim > 1)
 
 
+@pytest.mark.slow
 def test_the_curve_learns_a_global_change() -> None:
     """With the base held still, the head alone finds a known lightness curve."""
     curve = build_net(dataclasses.replace(CONFIG, degree=2), seed=0).requires_grad_(False)

@@ -46,6 +46,7 @@ def table(levels: int) -> list[list[str]]:
     return [row for number, row in enumerate(LAYERS, start=1) if number not in removed]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels, published", [(8, 54_414_531), (6, 29_244_611)])
 def test_unet_is_the_layer_table(levels: int, published: int) -> None:
     rows = table(levels)
@@ -159,6 +160,7 @@ def test_unet_resnet34_count(channels: int) -> None:
     assert parameter_count(build_net(UNetResNet34Config(channels=c), seed=0)) == encoder + decoder + 27 * c + 3
 
 
+@pytest.mark.slow
 def test_encoder_is_torchvisions_and_sees_imagenets_normalization() -> None:
     from torchvision.models import resnet34
 
@@ -174,6 +176,7 @@ def test_encoder_is_torchvisions_and_sees_imagenets_normalization() -> None:
     torch.testing.assert_close(deep.flatten(1), oracle((x - mean) / std))
 
 
+@pytest.mark.slow
 def test_every_skip_reaches_the_output() -> None:
     net, x = build_net(RESNET34, seed=0).eval(), images(64)
     encode = net._encode
@@ -195,6 +198,7 @@ def test_no_checkerboard_from_a_flat_map() -> None:
     torch.testing.assert_close(y, y[..., :1, :1].expand_as(y))
 
 
+@pytest.mark.slow
 def test_training_starts_from_the_picture_and_every_pixel_has_a_gradient() -> None:
     net, x = build_net(RESNET34, seed=0).train(), images(64)
     x[0], x[1] = (x[0] > 0.5).float(), 0.0  # saturated at both ends, and black
@@ -219,6 +223,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_weights_from_a_file_replace_the_encoder_alone(file: Path) -> None:
     drawn = build_net(RESNET34, seed=0).state_dict()
     loaded = build_net(dataclasses.replace(RESNET34, weights=f"file:{file}"), seed=0).state_dict()
@@ -231,6 +236,7 @@ def test_weights_from_a_file_replace_the_encoder_alone(file: Path) -> None:
             assert torch.equal(value, drawn[name]), name
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WeightsUnavailable, match="ResNet-34 weights 'file:"):
         build_net(dataclasses.replace(RESNET34, weights=f"file:{tmp_path / 'gone.pth'}"), seed=0)
@@ -249,6 +255,7 @@ def test_weights_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 BOTH = pytest.mark.parametrize("config", [SMALL, RESNET34], ids=str)
 
 
+@pytest.mark.slow
 @BOTH
 def test_the_seed_alone_decides_the_weights(config: NetConfig) -> None:
     state = torch.get_rng_state()
@@ -258,6 +265,7 @@ def test_the_seed_alone_decides_the_weights(config: NetConfig) -> None:
     assert all(not torch.equal(first[name], other[name]) for name in first if first[name].ndim > 1)
 
 
+@pytest.mark.slow
 @BOTH
 def test_every_parameter_has_a_gradient(config: NetConfig) -> None:
     net, x = build_net(config, seed=0).train(), images(64)

@@ -43,6 +43,7 @@ def same(before: list[Tensor], module: nn.Module) -> bool:
 # --- pairs -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_without_an_adversarial_weight_there_is_no_critic(demo: PatchStore) -> None:
     assert type(rule(demo, loss__pixel=1.0)) is Supervised
 
@@ -216,6 +217,7 @@ def assert_they_go_on_alike(one: MicroRun, other: MicroRun, steps: int) -> None:
     torch.testing.assert_close(one.rule.state_dict(), other.rule.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @every_such_net
 def test_a_report_before_the_critics_first_step_leaves_its_pretraining_alone(
     demo: PatchStore, net: dict[str, object]

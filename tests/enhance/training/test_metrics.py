@@ -101,6 +101,7 @@ def halved(image: np.ndarray) -> np.ndarray:
     return means[:, ::2, ::2]
 
 
+@pytest.mark.slow
 def test_ms_ssim_agrees_with_scipy(pairs: tuple[Tensor, Tensor]) -> None:
     expected = per_pair(ms_ssim_by_scipy, *pairs)
     torch.testing.assert_close(metrics.ms_ssim(*pairs), expected, rtol=0, atol=1e-9)

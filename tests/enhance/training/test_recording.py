@@ -106,6 +106,7 @@ def trained(store: PatchStore, seed: int, eager: bool = False, **leaves: object)
     return [(own.metrics, own.losses, own.signals, own.loss_total, own.grad_norm) for own in reports]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_trials_that_share_a_recording_are_those_of_a_fresh_process(
     case: str, store: PatchStore, recorded: Machines
@@ -120,6 +121,7 @@ def test_trials_that_share_a_recording_are_those_of_a_fresh_process(
     assert Tape.recorded == 2  # one for each kind
 
 
+@pytest.mark.slow
 def test_phases_are_recorded_one_by_one_and_shared(store: PatchStore, recorded: Machines) -> None:
     phased = {
         "train__rule": "phased", "loss__pixel": 1.0, "loss__adversarial": 0.1, "phases__adversarial_at": 0.4,
@@ -130,6 +132,7 @@ def test_phases_are_recorded_one_by_one_and_shared(store: PatchStore, recorded: 
     assert Tape.recorded == 2
 
 
+@pytest.mark.slow
 def test_a_resumed_trial_moves_in_with_its_state(store: PatchStore, recorded: Machines) -> None:
     leaves = {**CASES["penalty"], "train__ema": 0.9}
     whole = trained(store, 0, eager=True, **leaves)

@@ -69,6 +69,7 @@ def same_weights(one: MicroRun, other: MicroRun) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.slow
 @every_kind
 def test_initialisation_changes_the_first_weights_and_nothing_that_is_drawn_later(demo: PatchStore, kind: str) -> None:
     one, other = (started(demo, kind, "initialisation", seed) for seed in (3, 5))
@@ -88,6 +89,7 @@ def test_data_changes_what_is_drawn_later_and_no_first_weight(demo: PatchStore, 
     assert numbers(one.advance(5)) != numbers(other.advance(5))
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_trial_of_seed_0_is_the_same_whatever_varies(demo: PatchStore, kind: str) -> None:
     first, *others = (numbers(started(demo, kind, vary, 0).advance(3)) for vary in VARIES)

@@ -27,6 +27,7 @@ def test_all_sweeps_of_a_script_run_in_turn_inside_the_folder(tmp_path: Path) ->
         assert set(load(tmp_path / "run" / name).trials["sweep"]) == {name}
 
 
+@pytest.mark.slow
 def test_one_is_chosen_and_its_command_can_be_given_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = f"--out={tmp_path / 'run'}"
     assert run_chosen(SWEEPS, "--task", "all", [*HOW, "--task", "night", out]) == 0
@@ -54,6 +55,7 @@ def test_the_shell_left_the_home_folder_to_us(
     assert f"{tmp_path / 'run'}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_others_wrote_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Paths, labels and questions come out letter by letter, and the printed command can be pasted into a shell."""
     odd = "[bold]a[/tv] :warning:"
@@ -69,6 +71,7 @@ def test_what_others_wrote_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFi
     assert shlex.split(load(out).runs["command"][0])[-2:] == ["--out", str(out)]
 
 
+@pytest.mark.slow
 def test_files_of_others_stay_where_they_are_and_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "mine"
     (out / "trials").mkdir(parents=True)

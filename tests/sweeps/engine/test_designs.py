@@ -60,6 +60,7 @@ def has_range(space: Space) -> bool:
     return any(isinstance(inner(entry), Uniform) for entry in space.values())
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(spaces(), st.integers(2, 3), st.floats(0.05, 1.0), st.integers(0, 3))
 def test_all_points_lie_in_the_space_and_are_counted_before(space: Space, levels: int, share: float, seed: int) -> None:

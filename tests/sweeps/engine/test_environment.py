@@ -31,6 +31,7 @@ def test_the_hash_of_the_files_sees_every_edit_that_the_code_hash_may_see(copy_o
     assert len({before, commented, environment.file_hash()}) == 3
 
 
+@pytest.mark.slow
 def test_a_mended_docstring_and_a_comment_keep_the_name_of_the_code(copy_of_enhance: Path) -> None:
     before = fresh_hash()
     assert before == environment.code_hash()
@@ -39,6 +40,7 @@ def test_a_mended_docstring_and_a_comment_keep_the_name_of_the_code(copy_of_enha
     assert fresh_hash() == before
 
 
+@pytest.mark.slow
 def test_a_changed_number_a_changed_default_and_a_renamed_file_give_another(copy_of_enhance: Path) -> None:
     names = [fresh_hash()]
     training = copy_of_enhance / "config" / "training.py"

@@ -68,6 +68,7 @@ def brute_force_ranks(points: Sequence[Point]) -> list[int]:
 # --- what every rule keeps ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(rules, clouds(), reductions, st.randoms())
 def test_a_cohort_does_not_depend_on_any_order(rule: str, points: list[Point], reduction: int, random: object) -> None:
     expected = filled(rule, points, reduction).cohort(names(points), 10)
@@ -81,12 +82,14 @@ def test_a_cohort_does_not_depend_on_any_order(rule: str, points: list[Point], r
     assert rungs.cohort([f"t{index}" for index in order], 10) == expected
 
 
+@pytest.mark.slow
 @given(rules, clouds(), reductions)
 def test_judging_the_complete_set_is_the_cohort(rule: str, points: list[Point], reduction: int) -> None:
     rungs = filled(rule, points, reduction)
     assert {name: rungs.judge(name, 10) for name in names(points)} == rungs.cohort(names(points), 10)
 
 
+@pytest.mark.slow
 @given(rules, clouds(), reductions)
 def test_a_point_that_dominates_a_survivor_survives(rule: str, points: list[Point], reduction: int) -> None:
     seen = points if rule == "pareto" else [point[:1] for point in points]
@@ -107,6 +110,7 @@ def test_a_survivor_that_gets_better_survives(rule: str, points: list[Point], re
     assert decided(rule, better, reduction)[position].goes_on
 
 
+@pytest.mark.slow
 @given(rules, clouds(), st.lists(st.tuples(st.floats(0.1, 1000), st.floats(-100, 100)), min_size=4, max_size=4))
 def test_units_and_origins_do_not_matter(rule: str, points: list[Point], units: list[tuple[float, float]]) -> None:
     moved = [tuple(v * scale + shift for v, (scale, shift) in zip(point, units, strict=False)) for point in points]
@@ -196,6 +200,7 @@ def test_the_best_third_so_far_goes_on() -> None:
     assert verdicts[5].why == ""
 
 
+@pytest.mark.slow
 @given(clouds(), reductions)
 def test_a_newcomer_goes_on_exactly_if_it_is_in_the_best_share(points: list[Point], reduction: int) -> None:
     points = list(dict.fromkeys((point[0],) for point in points))
@@ -205,6 +210,7 @@ def test_a_newcomer_goes_on_exactly_if_it_is_in_the_best_share(points: list[Poin
         assert verdict.goes_on == (better < max(1, (index + 1) // reduction))
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["pareto", "first"]), clouds(), reductions)
 def test_exactly_the_share_of_a_cohort_goes_on(rule: str, points: list[Point], reduction: int) -> None:
     verdicts = decided(rule, points, reduction)
@@ -213,6 +219,7 @@ def test_exactly_the_share_of_a_cohort_goes_on(rule: str, points: list[Point], r
     assert all(v.goes_on == (v.place <= max(1, len(points) // reduction)) for v in verdicts)
 
 
+@pytest.mark.slow
 @given(clouds(), reductions)
 def test_of_one_objective_pareto_is_first(points: list[Point], reduction: int) -> None:
     points = [point[:1] for point in points]
@@ -220,11 +227,13 @@ def test_of_one_objective_pareto_is_first(points: list[Point], reduction: int) -
     assert arrive(one, 10, points) == arrive(other, 10, points)
 
 
+@pytest.mark.slow
 @given(clouds(), reductions)
 def test_first_sees_the_first_objective_only(points: list[Point], reduction: int) -> None:
     assert decided("first", points, reduction) == decided("first", [point[:1] for point in points], reduction)
 
 
+@pytest.mark.slow
 @given(clouds())
 def test_no_place_is_before_a_better_rank(points: list[Point]) -> None:
     ranks = brute_force_ranks(points)
@@ -257,6 +266,7 @@ def test_extremes_come_first_then_contributions_by_hand() -> None:
     assert order(front) == [4, 0, *sorted(areas, key=lambda index: -areas[index])]
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 60), min_size=3, max_size=14, unique=True), st.data())
 def test_contributions_in_the_plane_are_rectangles(first: list[int], data: st.DataObject) -> None:
     count = len(first)
@@ -312,6 +322,7 @@ def test_copies_share_one_place_and_do_not_lose_it() -> None:
     assert order(front, [0, 9, 2, 3, 4, 5]) == [5, 0, 2, 3, 4, 1]
 
 
+@pytest.mark.slow
 @given(clouds(), st.data())
 def test_a_copy_comes_behind_all_different_points_and_changes_nothing_for_them(
     points: list[Point], data: st.DataObject
@@ -358,6 +369,7 @@ def test_with_too_few_peers_the_median_stops_nobody() -> None:
     assert [v.goes_on for v in verdicts] == [len(falling[:index]) < MINIMUM_PEERS for index in range(len(falling))]
 
 
+@pytest.mark.slow
 @given(clouds(least=MINIMUM_PEERS + 1), st.data())
 def test_the_median_rule_is_its_definition(points: list[Point], data: st.DataObject) -> None:
     count = len(points)

@@ -185,6 +185,7 @@ def test_patches_are_converted_too(tmp_path: Path) -> None:
     assert picture.changes == ("converted from Adobe RGB (EXIF) to sRGB",)
 
 
+@pytest.mark.slow
 def test_changes_are_counted_by_kind(tmp_path: Path) -> None:
     folder = tmp_path / "own"
     folder.mkdir()

@@ -32,6 +32,7 @@ def psnr_db(image: np.ndarray, target: np.ndarray) -> np.ndarray:
     return 10 * np.log10(255**2 / mse)
 
 
+@pytest.mark.slow
 def test_there_are_a_few_hundred_pairs(store: PatchStore) -> None:
     assert store.spec == "demo"
     assert store.train_input.shape == store.train_target.shape
@@ -47,6 +48,7 @@ def test_the_phone_is_18_to_22_db_away(store: PatchStore) -> None:
         assert 18 <= np.median(psnr_db(image, target)) <= 22
 
 
+@pytest.mark.slow
 def test_most_of_the_distance_is_color_and_tone(store: PatchStore) -> None:
     """One color map for all, fitted on training pairs, brings validation pairs several dB closer."""
 
@@ -61,6 +63,7 @@ def test_most_of_the_distance_is_color_and_tone(store: PatchStore) -> None:
     assert np.median(gain_db) > 5
 
 
+@pytest.mark.slow
 def test_shifts_that_remain_are_small(store: PatchStore) -> None:
     """Best whole-pixel shift by correlation of the central pixels, as DPED's pairs are measured."""
     shifts_px = []
@@ -122,6 +125,7 @@ def test_the_widest_patch_by_region_is_the_widest_that_has_room_in_each() -> Non
         assert all(found) is room
 
 
+@pytest.mark.slow
 def test_wider_patches_keep_the_last_photograph_for_validation(tmp_path: Path) -> None:
     store = open_data("demo@256", cache=tmp_path)
     last = bundled_photograph(PHOTOGRAPHS[-1])
@@ -175,6 +179,7 @@ def test_a_missing_photograph_is_named() -> None:
         bundled_photograph("nothing.png")
 
 
+@pytest.mark.slow
 def test_opening_data_loads_neither_torch_nor_scikit_image(store: PatchStore) -> None:
     code = (
         "import sys; from pathlib import Path; from enhance.data import open_data; import enhance.data.batches;"

@@ -45,6 +45,7 @@ def test_deblurring_pairs_are_cut_from_the_blurred_photograph(tmp_path: Path) ->
             assert np.array_equal(getattr(store, f"{split}_{targets}"), cut)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 5])
 def test_every_window_gives_three_exposures_in_one_split(tmp_path: Path, count: int) -> None:
     """The order of the values is all that an exposure keeps: the targets of three pairs in a row are one patch."""
@@ -68,6 +69,7 @@ def test_the_size_of_the_patches_is_chosen_in_the_spec(tmp_path: Path, size_px: 
     assert np.array_equal(store.train_input[0], blurred(photograph)[:size_px, :size_px])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SPECS)
 @pytest.mark.parametrize("upright", [False, True])
 @pytest.mark.parametrize("longer_px", [400, 440])  # without a margin, a window would end where validation begins
@@ -89,6 +91,7 @@ def test_no_pixel_influences_both_splits(tmp_path: Path, kind: str, upright: boo
             assert changed.any(axis=(1, 2, 3)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 5])
 def test_each_photograph_gets_noise_of_its_own(tmp_path: Path, count: int) -> None:
     flat = [np.full((260, 420, 3), 120, np.uint8) for _ in range(count)]
@@ -109,6 +112,7 @@ def test_two_packings_have_one_fingerprint(tmp_path: Path, kind: str) -> None:
     assert first.path.read_bytes() == second.path.read_bytes()
 
 
+@pytest.mark.slow
 def test_copies_and_misfits_are_left_out_whatever_is_done_to_the_photographs(tmp_path: Path) -> None:
     folder = fill(tmp_path / "own", [picture(1), picture(2), picture(1), picture(3, 90, 90)])
     for kind in SPECS:

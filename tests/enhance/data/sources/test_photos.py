@@ -35,6 +35,7 @@ def belongs(patch: np.ndarray, photograph: np.ndarray) -> bool:
     return any(np.array_equal(photograph[r : r + 100, c : c + 100], patch) for r, c in zip(rows, columns, strict=True))
 
 
+@pytest.mark.slow
 def test_with_five_or_more_whole_photographs_are_kept_for_validation(tmp_path: Path) -> None:
     store = load(fill(tmp_path / "own", 5), tmp_path)
     photographs = [np.asarray(picture(number)) for number in range(5)]
@@ -76,6 +77,7 @@ def test_large_photographs_are_reduced(tmp_path: Path) -> None:
     assert store.summary["val"] == 24
 
 
+@pytest.mark.slow
 def test_misfits_are_named_with_their_reasons(tmp_path: Path) -> None:
     folder = fill(tmp_path / "own", 6)
     picture(20, 250, 250).save(folder / "small.jpg")
@@ -163,6 +165,7 @@ def test_a_file_whose_name_is_not_utf8_is_used_and_named(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["AVIF", "WEBP", "GIF", "TIFF", "BMP"])
 def test_another_format_under_a_photographs_name_is_named(tmp_path: Path, form: str) -> None:
     if form == "AVIF" and not features.check("avif"):

@@ -34,6 +34,7 @@ def chunks_of(made: PatchStore, asked: list[int]) -> Callable[[int], bytes]:
     return fetch
 
 
+@pytest.mark.slow
 def test_it_arrives_whole_once_whoever_asks_at_the_same_time(
     made: PatchStore, far: StoreTransfer, tmp_path: Path
 ) -> None:
@@ -50,6 +51,7 @@ def test_it_arrives_whole_once_whoever_asks_at_the_same_time(
     assert sorted(path.name for path in tmp_path.iterdir()) == [f".{made.path.name}.lock", made.path.name]
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_to_who_sees_the_makers_file(made: PatchStore, tmp_path: Path) -> None:
     assert open_delivered(StoreTransfer.of(made), chunks_of(made, []), cache=tmp_path).path == made.path
     assert list(tmp_path.iterdir()) == []

@@ -66,6 +66,7 @@ LEAVES: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "leaf"),
     [(n, f.name) for n, kind in OPTIMIZER_CONFIGS.items() for f in dataclasses.fields(kind) if f.name != "name"],
@@ -76,6 +77,7 @@ def test_no_leaf_is_ignored(name: str, leaf: str) -> None:
     assert not same(trained(base), trained(changed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [kind(lr=3e-3) for kind in OPTIMIZER_CONFIGS.values()], ids=OPTIMIZER_CONFIGS)
 def test_every_optimizer_lowers_the_loss_and_repeats_itself(config: OptimizerConfig) -> None:
     kept = torch.get_rng_state()

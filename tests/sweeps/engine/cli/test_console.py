@@ -28,6 +28,7 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"teststrip {version('teststrip')}\n"
 
 
+@pytest.mark.slow
 def test_a_run_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "run", [trial_row(0)])
     assert main(["frontier", str(run)]) == 0
@@ -61,6 +62,7 @@ def test_the_sweeps_are_listed_with_their_questions(capsys: pytest.CaptureFixtur
     assert all(name in said and text and text in said for name, text in sweep_questions().items())
 
 
+@pytest.mark.slow
 def test_a_sweep_is_run_as_its_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sys.argv
     assert main(["sweep", "loss_weights", "--smoke", "--dry-run", "--out", str(tmp_path / "run")]) == 0

@@ -25,6 +25,7 @@ def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_change_of_code_is_refused_with_the_override(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(small_sweep(), ["--resume", str(changed), "--workers", "0", "--trials", "3"]) == 2
     said = capsys.readouterr().err
@@ -51,6 +52,7 @@ def test_an_accepted_change_is_recorded_and_what_ended_counts(
     assert accepted == [{}, {"code": {"from": before["run.code"][0], "to": OTHER}}, {}]
 
 
+@pytest.mark.slow
 def test_nothing_else_can_be_accepted(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     resume = ["--resume", str(changed), "--workers", "0", "--accept-change", "code"]
     assert run(small_sweep(), [*resume, "--steps", "18"]) == 2
@@ -59,6 +61,7 @@ def test_nothing_else_can_be_accepted(changed: Path, capsys: pytest.CaptureFixtu
     assert "choose from" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_reproducible_run_needs_the_same_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,7 @@ def completed(out: Path) -> str:
     return str(pq.read_table(part_with(out, "trials", ending="completed")).to_pylist()[0]["trial"])
 
 
+@pytest.mark.slow
 def test_samples_whose_report_was_not_written_are_not_written_twice(out: Path) -> None:
     whole, trial = every_key(out), completed(out)
     part_with(out, "trials", trial=trial).unlink()
@@ -63,6 +64,7 @@ def test_samples_whose_report_was_not_written_are_not_written_twice(out: Path) -
     assert every_key(out) == whole
 
 
+@pytest.mark.slow
 def test_of_a_trial_whose_start_was_damaged_its_ending_counts(out: Path) -> None:
     whole, trial = every_key(out), completed(out)
     damage(part_with(out, "starts", trial=trial))
@@ -71,6 +73,7 @@ def test_of_a_trial_whose_start_was_damaged_its_ending_counts(out: Path) -> None
     assert len(list((out / QUARANTINE).iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_reports_of_a_trial_whose_start_was_damaged_are_not_written_twice(out: Path) -> None:
     whole, trial = every_key(out), completed(out)
     part_with(out, "trials", trial=trial).unlink()
@@ -79,6 +82,7 @@ def test_reports_of_a_trial_whose_start_was_damaged_are_not_written_twice(out: P
     assert every_key(out) == whole
 
 
+@pytest.mark.slow
 def test_where_no_invocation_can_be_read_the_trials_count(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = every_key(out)
     damage(next((out / "runs").glob("part-*")))
@@ -88,6 +92,7 @@ def test_where_no_invocation_can_be_read_the_trials_count(out: Path, capsys: pyt
     assert every_key(out) == whole
 
 
+@pytest.mark.slow
 def test_where_no_invocation_can_be_read_another_question_is_refused(
     out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,6 +118,7 @@ def test_a_mistyped_source_is_refused_before_anything_is_written(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_source_that_cannot_be_read_leaves_no_row(tmp_path: Path) -> None:
     other = tmp_path / "other"
     for dataset in ("runs", "trials"):

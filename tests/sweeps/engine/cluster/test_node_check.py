@@ -25,6 +25,7 @@ def required(tmp_path_factory: pytest.TempPathFactory) -> Requirements:
     return Requirements(code_hash(), decisive_versions(), "cpu", (), None, transfer, "sender")
 
 
+@pytest.mark.slow
 def test_a_machine_that_has_everything_has_no_problem(required: Requirements, tmp_path: Path) -> None:
     weights = tmp_path / "vgg.pt"
     weights.write_bytes(b"weights")

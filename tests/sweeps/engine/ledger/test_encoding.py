@@ -62,6 +62,7 @@ def through_json(recorded: object) -> Any:
     return found
 
 
+@pytest.mark.slow
 @given(ENTRIES)
 def test_every_entry_of_a_space_comes_back(entry: Range | When) -> None:
     assert repr(decode_entry(through_json(encode_entry(entry)))) == repr(entry)

@@ -111,6 +111,7 @@ def troubled(grid: Recording, volume: Volume, arm: Arm, trouble: Trouble) -> tup
     return replay(grid, volume, sweep_of(grid, arm, 0), 8, trouble, ledger=ledger), ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopping", ["pareto", "first", "median", "none"])
 def test_trouble_neither_loses_nor_doubles_a_row(grid: Recording, volume: Volume, stopping: str) -> None:
     trouble = Trouble(stragglers=0.3, lost=0.7, nan=0.2, seed=1)
@@ -132,6 +133,7 @@ def test_trouble_neither_loses_nor_doubles_a_row(grid: Recording, volume: Volume
     assert len(outcome.history) == outcome.endings["completed"]  # what was stopped is no result
 
 
+@pytest.mark.slow
 def test_every_ending_is_the_one_that_was_injected(grid: Recording, volume: Volume) -> None:
     arm = Arm("each", "none", 4, 3)
     trouble = Trouble(lost=0.5, nan=0.3, seed=2)
@@ -178,6 +180,7 @@ def test_a_share_outside_0_to_1_is_refused() -> None:
         Trouble(nan=1.5)
 
 
+@pytest.mark.slow
 def test_a_point_that_was_not_recorded_ends_as_refused(grid: Recording, volume: Volume) -> None:
     kept = dict(list(grid.curves.items())[::2])
     part = dataclasses.replace(grid, curves=kept)
@@ -189,6 +192,7 @@ def test_a_point_that_was_not_recorded_ends_as_refused(grid: Recording, volume: 
     assert listed.endings == {"completed": len(kept)}
 
 
+@pytest.mark.slow
 def test_trials_that_are_put_aside_go_on_from_their_state(grid: Recording) -> None:
     sweep = sweep_of(grid, Arm("each", "pareto", 4, 3), 0)
     sweep = sweep.with_budget(trials=81)
@@ -302,6 +306,7 @@ def small_run(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_outcomes_are_kept_beside_the_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is kept is what `replay` gives; a second replay overwrites nothing."""
     run = small_run(tmp_path / "run")
@@ -341,6 +346,7 @@ def test_a_space_too_large_for_a_grid_is_searched_point_by_point(
     assert "20 completed" in printed
 
 
+@pytest.mark.slow
 def test_of_a_file_nothing_is_kept(tmp_path: Path) -> None:
     grid = tmp_path / "grid.parquet"
     grid.write_bytes(GRID.read_bytes())

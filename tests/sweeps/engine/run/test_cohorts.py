@@ -117,6 +117,7 @@ def test_without_cohorts_it_does() -> None:
     assert books[0].view() != books[1].view()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_killed_anywhere_it_goes_on_to_the_same_ledger(seed: int) -> None:
     """The driver dies after any number of messages, several times; what it had not written is done again."""
@@ -157,6 +158,7 @@ def test_one_in_the_reduction_goes_on_from_each_complete_batch(tmp_path: Path) -
     assert reached == [18, 6, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("admission", [Cohorts, Immediate])
 @pytest.mark.parametrize("dataset", ["starts", "reports", "trials"])
 @pytest.mark.parametrize("share", [0.6, 1.0])

@@ -58,6 +58,7 @@ def test_every_ending_is_in_the_ledger_with_its_reason(tmp_path: Path, sweep: Sw
     assert trials.query("ending == 'failed'")["metric.psnr_db"].isna().all()
 
 
+@pytest.mark.slow
 def test_optuna_hears_what_the_ledger_says(tmp_path: Path, sweep: Sweep) -> None:
     controller = begin(tmp_path, sweep.with_budget(trials=20))
     play(controller, PretendedWorker(lambda a, step: "diverged" if float(a.config["loss.color"]) > 5 else ""))
@@ -72,6 +73,7 @@ def test_optuna_hears_what_the_ledger_says(tmp_path: Path, sweep: Sweep) -> None
             assert study_trial.values == [last["psnr_db"], last["ms_ssim"]]
 
 
+@pytest.mark.slow
 def test_paired_seeds_share_configurations_and_are_told_together(tmp_path: Path, sweep: Sweep) -> None:
     controller = begin(tmp_path, sweep.with_budget(trials=3, seeds=3))
     play(controller, PretendedWorker())
@@ -81,6 +83,7 @@ def test_paired_seeds_share_configurations_and_are_told_together(tmp_path: Path,
     assert len(controller.search.study.trials) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_after", [1, 4, 9, 14, 20])
 def test_a_killed_run_is_finished_with_nothing_twice_and_nothing_lost(
     tmp_path: Path, sweep: Sweep, killed_after: int
@@ -130,6 +133,7 @@ def test_a_resumed_trial_is_not_stopped_at_a_rung_that_it_had_passed(tmp_path: P
     assert second.hear(again.advance())
 
 
+@pytest.mark.slow
 def test_more_trials_extend_a_finished_run(tmp_path: Path, sweep: Sweep) -> None:
     for trials in (4, 9):
         controller = begin(tmp_path, sweep.with_budget(trials=trials))
@@ -218,6 +222,7 @@ def test_a_trial_is_named_by_what_decides_its_numbers(tmp_path: Path, sweep: Swe
     assert ids(sweep.with_budget(trials=30)) == same
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_a_finite_space_is_tried_to_its_last_point(tmp_path: Path, sampler: str) -> None:
     """TPE comes back to points that it likes; that is no sign that there are no others."""
@@ -258,6 +263,7 @@ def test_a_design_that_is_done_is_not_called_a_space_that_is(tmp_path: Path) -> 
 # --- confirmation ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_best_are_confirmed_on_fresh_seeds_to_the_full_budget(tmp_path: Path, sweep: Sweep) -> None:
     sweep = dataclasses.replace(sweep.with_budget(trials=12, confirm=2, confirm_seeds=3), stopping="none")
     controller = begin(tmp_path, sweep)
@@ -282,6 +288,7 @@ def test_the_sampler_never_hears_of_confirmations(tmp_path: Path, sweep: Sweep) 
     assert all(len(trial.values or []) in (0, 2) for trial in controller.search.study.trials)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_after", [5, 9, 10, 11, 13])
 def test_confirmations_are_resumed_like_everything_else(tmp_path: Path, sweep: Sweep, killed_after: int) -> None:
     sweep = dataclasses.replace(sweep.with_budget(confirm=2, confirm_seeds=2), stopping="none")

@@ -129,6 +129,7 @@ def test_latency_counts_from_the_first_rung(tmp_path: Path) -> None:
     assert 16 not in set(completed["config.net.channels"].iloc[1:])
 
 
+@pytest.mark.slow
 def test_a_resumed_run_measures_nothing_twice(tmp_path: Path) -> None:
     first = play_at_once(begin(tmp_path, measuring_sweep()), 2, seed=0, messages=9)
     second = begin(tmp_path, measuring_sweep())
@@ -177,6 +178,7 @@ def test_a_cost_of_other_code_or_conditions_or_that_was_disturbed_is_not_offered
     assert work.earlier is None
 
 
+@pytest.mark.slow
 def test_what_cannot_be_measured_is_not_trained(tmp_path: Path) -> None:
     controller = begin(tmp_path, measuring_sweep())
     play_at_once(controller, 2, seed=0, broken=16)

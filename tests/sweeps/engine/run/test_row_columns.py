@@ -61,6 +61,7 @@ def played(sweep: Sweep, root: Path, trouble: Callable[[Assignment, int], str] |
         play(RunController(sweep, ledger, CONTEXT), PretendedWorker(trouble))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "space", [WEIGHTS, OPTIMIZERS, MOMENTUM, FAMILIES], ids=["weights", "optimizers", "momentum", "families"]
 )

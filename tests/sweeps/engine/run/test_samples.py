@@ -96,6 +96,7 @@ def test_originals_are_recorded_once_with_the_pixels_of_the_data(
     assert len(list((ledger.root / "originals").glob("part-*"))) == 2  # those of the first trial, and the photograph
 
 
+@pytest.mark.slow
 def test_a_resumed_run_records_no_sample_twice_and_misses_none(ledger: Ledger, demo: PatchStore) -> None:
     """Killed before any commit: samples come before the report that makes them unnecessary."""
     play(controlled(ledger, Gallery(demo, 2, (), confirms=True)), Painter())

@@ -103,6 +103,7 @@ def test_a_failure_says_what_ran_out_and_where(
     assert not worker.tainted
 
 
+@pytest.mark.slow
 def test_a_failed_micro_run_is_let_go_with_the_next_trial(demo: PatchStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing (an exception's frames, say) may hold its memory."""
     runs: list[weakref.ref[MicroRun]] = []

@@ -37,6 +37,7 @@ def test_a_trial_goes_on_in_another_worker_bit_for_bit(
     assert seen == expected
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_state_is_plain_and_whole(demo: PatchStore, kind: dict[str, Scalar]) -> None:
     """Plain types and tensors on the CPU, none of them a view of more, and nothing is missing."""

@@ -17,6 +17,7 @@ from tests.patience import PATIENCE_S
 from tests.sweeps.engine.workers.small_trials import PIXEL, advanced, assignment, every_kind, numbers
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_thread_of_its_own_changes_no_bit(demo: PatchStore, kind: dict[str, Scalar]) -> None:
     plain, timed = Worker(demo.path, "cpu"), Worker(demo.path, "cpu", timeout_s=600)

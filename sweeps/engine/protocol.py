@@ -9,6 +9,9 @@ from enhance.report import Report
 from enhance.samples import Sample, SampleRequest
 from enhance.weights.files import Weights
 
+LAST, EACH = "last", "each"
+"""With which reports a trial sends its network."""
+
 
 class CannotStart(RuntimeError):
     """No worker of this run can start; the message says why."""
@@ -19,8 +22,9 @@ class Assignment:
     """A trial to train: its configuration (flat leaves) and seed, and the step counts at which to report.
 
     `state` is what an earlier worker handed over, None to begin at step 0. With `pauses` the worker hands over its
-    state with every report, since the trial may have to wait there. `wanted` are the samples to send with the last one,
-    `weights` whether to send the network with it too.
+    state with every report, since the trial may have to wait there. `wanted` are the samples to send with the last one.
+    With `checkpoints` it hands over its state with every report but the last, however large. `weights` says with which
+    reports to send the network: LAST, EACH, or none ("").
     """
 
     trial: str
@@ -31,7 +35,8 @@ class Assignment:
     state: Any = None
     pauses: bool = False
     wanted: SampleRequest = field(default_factory=SampleRequest)
-    weights: bool = False
+    checkpoints: bool = False
+    weights: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +47,9 @@ class Progress:
     trainable parameters, None if it could not be built; `host` the machine's name; `wall_s` the seconds since this
     worker began. `steps` are those that the trial has trained, and `unreported_s` the seconds of work since its last
     report: beside an ending, what was spent for no report. `state` is what another worker can continue from, None if it
-    was not requested or is too large; `samples` and, if they were requested, `weights` come with the last report.
-    `captured` says whether the steps came from recordings (`MicroRun.captured`), None if nothing was built.
+    was not requested or is too large; `samples` come with the last report, and `weights` with those for which
+    they were requested. `captured` says whether the steps came from recordings (`MicroRun.captured`), None if nothing
+    was built.
     """
 
     trial: str

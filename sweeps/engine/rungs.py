@@ -175,6 +175,28 @@ class Median(Rungs):
             yield Compared(goes_on, 1 + int(np.count_nonzero(peers > own)), "below the median of the others' means")
 
 
+class Patience(Rungs):
+    """Early stopping of a trial by itself: it ends once its first objective has not improved for `patience` reports.
+
+    Reports are counted as Keras' EarlyStopping counts epochs, with min_delta=0. `place` counts the trials that are
+    better at this report; they decide nothing.
+    """
+
+    def __init__(self, rung_steps: tuple[int, ...], patience: int) -> None:
+        super().__init__(rung_steps)
+        self.patience = patience
+
+    def _compare(self, rung: int, rows: Integers, asked: Integers) -> Iterator[Compared]:
+        for position in asked:
+            # A resumed run may lack an earlier report, whose file was damaged: hence the nan-function.
+            past = self._values[rows[position], : rung + 1, 0]
+            best = int(np.nanargmax(past))
+            better = int(np.count_nonzero(self._values[rows, rung, 0] > past[-1]))
+            waited = rung - best
+            why = f"no better than at step {self.rung_steps[best]} for {waited} reports"
+            yield Compared(waited < self.patience, 1 + better, why)
+
+
 def places(values: Floats, digests: Digests, asked: Integers) -> Integers:
     """The places, 1 (best) to n, of the points `asked` for among `values` (n, objectives), higher being better.
 

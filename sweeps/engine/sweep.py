@@ -50,6 +50,9 @@ MOST = 10**9
 FRESH_SEED = 1000
 """The first seed of confirmations; the seeds of the search are below it."""
 
+PRINT_SEED = 2000
+"""The first seed of prints: what is printed was chosen by its scores on other seeds, and partly for their luck."""
+
 
 def _word_problems(name: str, answered_by: str) -> list[str]:
     allowed = "1 to 80 of A-Z a-z 0-9 . _ -, the first no dot or dash"
@@ -94,6 +97,10 @@ class Budget:
     After the search the best `confirm` configurations are trained again, to the full budget, on `confirm_seeds` seeds
     that the search has not seen: the best of many is partly lucky, and only fresh seeds show how much. `audit_share` is
     the random fraction (0 to 1) of the trials to be stopped that finish all the same, to estimate what stopping costs.
+
+    With `every`, trials report every so many steps instead, are compared with nobody, leave a checkpoint at each
+    report, and are trained on seeds from PRINT_SEED on: a print. With `patience` such a trial ends once its first
+    objective has not improved for so many reports; 0 trains it to the end.
     """
 
     trials: int
@@ -104,14 +111,25 @@ class Budget:
     confirm: int = 0
     confirm_seeds: int = 3
     audit_share: float = 0.0
+    every: int = 0
+    patience: int = 0
+
+    @property
+    def search_seeds(self) -> range:
+        """The seeds of every configuration; confirmations have others."""
+        first = PRINT_SEED if self.every else 0
+        return range(first, first + self.seeds)
 
     def rung_steps(self) -> tuple[int, ...]:
         """The step counts at which trials report, ascending; the last is the full budget."""
+        if self.every:
+            return (*range(self.every, self.steps, self.every), self.steps)
         return tuple(self.steps // self.reduction**k for k in range(self.rungs - 1, -1, -1))
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the budget."""
         lows = {"trials": 1, "steps": 1, "rungs": 1, "reduction": 2, "seeds": 1, "confirm": 0, "confirm_seeds": 1}
+        lows |= {"every": 0, "patience": 0}
         found = [
             f"budget.{name}={getattr(self, name)!r} must be a whole number >= {low} and <= {MOST:,}"
             for name, low in lows.items()
@@ -121,6 +139,10 @@ class Budget:
             found.append(f"budget.seeds={self.seeds} must be <= {FRESH_SEED}: later ones are for confirmations")
         if not 0 <= self.audit_share <= 1:
             found.append(f"budget.audit_share={self.audit_share!r} must be a share from 0 to 1")
+        if self.patience and not self.every:
+            found.append(f"budget.patience={self.patience} counts reports, and needs budget.every")
+        if self.every:
+            return found
         # By logarithms first, since computing the power of a mistyped number of rungs would take forever.
         if not found and (self.rungs - 1) * math.log(self.reduction) > math.log(MOST) + 1:
             found.append(f"budget.rungs={self.rungs} is more than any number of steps <= {MOST:,} has room for")
@@ -147,8 +169,8 @@ class Sweep:
 
     `smoke` is the smallest budget that exercises everything; `full` has the papers' scale, with `full_fixed` over
     `fixed` (real batches, real crops). `answered_by` is the analysis that closes the run. A question about one kind of
-    degradation names it in `degradations` (of `enhance.data.DEGRADATIONS`; empty: it can be asked of any data). Raises
-    SweepError with every problem at once.
+    degradation names it in `degradations` (of `enhance.data.DEGRADATIONS`; empty: it can be asked of any data).
+    `origin` says from which run a print is made. Raises SweepError with every problem at once.
     """
 
     name: str
@@ -172,6 +194,7 @@ class Sweep:
     cost: Conditions | None = None
     answered_by: str = "frontier"
     search_seed: int = 0
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problems = self.problems()

@@ -46,6 +46,8 @@ def contract_of(sweep: Sweep, reproducible: bool, *, data: str, code: str) -> di
         "reproducible": reproducible,
         "data": data,
         "code": code,
+        # Only where it is set, since runs that were begun without it do not record it.
+        **({"patience": sweep.budget.patience} if sweep.budget.patience else {}),
     }
 
 

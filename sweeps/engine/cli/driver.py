@@ -26,6 +26,8 @@ from sweeps.engine.ledger.writer import Ledger, encode
 from sweeps.engine.run.admission import Immediate
 from sweeps.engine.run.cohorts import Cohorts
 from sweeps.engine.run.controller import RunController
+from sweeps.engine.run.judge import higher_is_better
+from sweeps.engine.run.kept.states import KeptStates
 from sweeps.engine.run.kept.weights import KeptWeights
 from sweeps.engine.run.measuring import NetworkCosts
 from sweeps.engine.run.row_columns import full_rows
@@ -164,11 +166,25 @@ def _controller(sweep: Sweep, options: Options, store: PatchStore, ledger: Ledge
     )
     if options.samples or options.photos:
         controller.gallery = _gallery(sweep, options, store, console)
-    controller.weights = KeptWeights(ledger, sweep.name, context, options.keep_weights)
+    _keep_networks(controller, ledger, options, console)
     _restore(controller, options, runs, console)
     ledger.promise_columns(full_rows(sweep, context, paired=store.paired))
     ledger.commit("runs", [_run_row(run, sweep, options, contract) | {"accepted": encode(accepted)} | columns])
     return controller
+
+
+def _keep_networks(controller: RunController, ledger: Ledger, options: Options, console: Console) -> None:
+    """Say which trained networks are kept and, for a print, where its checkpoints are."""
+    sweep, budget = controller.sweep, controller.sweep.budget
+    controller.weights = KeptWeights(
+        ledger,
+        sweep.name,
+        controller.context,
+        every=options.keep_weights or bool(budget.every),
+        score=(lambda report: higher_is_better(report, sweep)[0]) if budget.patience else None,
+    )
+    if budget.every:
+        controller.states = KeptStates(ledger, aside(console, "yellow"))
 
 
 def _restore(controller: RunController, options: Options, runs: Sequence[dict[str, Any]], console: Console) -> None:
@@ -253,6 +269,7 @@ def _run_row(run: str, sweep: Sweep, options: Options, contract: dict[str, Any])
         "objectives": encode([{"metric": name, "direction": METRICS[name]} for name in sweep.objectives]),
         "contract": encode(contract),
         "trials": sweep.budget.trials,
+        **({"origin": encode(sweep.origin)} if sweep.origin else {}),
         "run.host": environment.host(),
         "started": datetime.now(UTC),
     }

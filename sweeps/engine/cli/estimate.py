@@ -64,5 +64,5 @@ def estimate(sweep: Sweep, store: PatchStore, device: str) -> Estimate:
 
 def _hours(steps: int, sweep: Sweep, step_s: float, eval_s: float) -> float:
     """Hours of `steps` training steps, with an evaluation at every rung."""
-    evaluations = steps / sweep.budget.steps * sweep.budget.rungs
+    evaluations = steps / sweep.budget.steps * len(sweep.budget.rung_steps())
     return (steps * step_s + evaluations * eval_s) / 3600

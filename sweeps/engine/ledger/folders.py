@@ -1,4 +1,4 @@
-"""Write a few files together: all of them are there, complete, or none is.
+"""Write a file, or a few together: all of them are there, complete, or none is.
 
 In a folder, the files are written and synced in a temporary folder beside the final one, which is then renamed. An
 object store cannot rename, so there one file, written last and removed first, says that the others are complete.
@@ -28,10 +28,29 @@ def commit_folder(files: Mapping[str, bytes], final: Location, mark: str) -> Non
         _rename(files, final)
 
 
-def remove_temporary_folders(folder: Path) -> None:
-    """Remove what a killed writer has left in `folder`. Only for the process that holds the run."""
-    for leftover in folder.glob(f".*{TEMPORARY}"):
-        shutil.rmtree(leftover)
+def commit_bytes(content: bytes, final: Location) -> None:
+    """Write one file, in place of an earlier one of that name. Raises as `commit_folder` does."""
+    if isinstance(final, StorePath):
+        final.write(content)
+        return
+    make_folder(final.parent)
+    temporary = final.with_name(f".{final.name}{TEMPORARY}")
+    try:
+        temporary.write_bytes(content)
+        sync(temporary)
+        os.replace(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(final.parent)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed writer has left in `folder`, or one level below. Only for the process that holds the run."""
+    for leftover in (*folder.glob(f".*{TEMPORARY}"), *folder.glob(f"*/.*{TEMPORARY}")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
 
 
 def _rename(files: Mapping[str, bytes], final: Path) -> None:

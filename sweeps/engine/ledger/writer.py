@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from analysis.ledger.durable import make_folder, publish_file, remove_temporaries
 from analysis.ledger.location import Location, StorePath, files
 from analysis.ledger.schema import DATASETS, VERSION, VERSION_KEY, column_type
-from sweeps.engine.ledger.folders import commit_folder, remove_temporary_folders
+from sweeps.engine.ledger.folders import commit_bytes, commit_folder, remove_unfinished
 from sweeps.engine.ledger.lock import LedgerBusy, LedgerLost, hold
 
 __all__ = [
@@ -36,8 +36,8 @@ __all__ = [
 
 Row = Mapping[str, Any]
 
-FOLDERS = ("weights",)
-"""The folders of a run that `commit_folder` writes into."""
+FOLDERS = ("weights", "states")
+"""The folders of a run that hold other files than tables."""
 
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), datetime: pa.timestamp("us", "UTC")}
 
@@ -113,6 +113,21 @@ class Ledger:
         commit_folder(files, final, mark)
         return final
 
+    def commit_bytes(self, inside: str, name: str, content: bytes) -> Location:
+        """Write the file `name` in the run's folder `inside`, in place of one of that name. Raises as `commit` does."""
+        self._hold.check()
+        final = self.root / inside / name
+        commit_bytes(content, final)
+        return final
+
+    def remove(self, path: Location) -> None:
+        """Remove a file of the run, which holds no rows. Raises OSError."""
+        self._hold.check()
+        if isinstance(path, StorePath):
+            path.remove()
+        else:
+            path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Release the run for the next driver. May be called more than once."""
         # The driver calls it before it stops Ray, and the end of its `with` block calls it again.
@@ -123,7 +138,7 @@ class Ledger:
             for dataset in DATASETS:
                 remove_temporaries(self.root / dataset)
             for folder in FOLDERS:
-                remove_temporary_folders(self.root / folder)
+                remove_unfinished(self.root / folder)
 
 
 def check_writable(root: Location) -> None:

@@ -11,6 +11,7 @@ policy (`admission.py`) decides when configurations are asked for and when trial
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,7 @@ from sweeps.engine.ledger.writer import Row
 from sweeps.engine.protocol import Answer, Assignment, Measured, Measurement, Progress, Work, lost_measurement
 from sweeps.engine.run.admission import Admission, Immediate
 from sweeps.engine.run.judge import Judge
+from sweeps.engine.run.kept.states import KeptStates
 from sweeps.engine.run.kept.weights import KeptWeights
 from sweeps.engine.run.measuring import NetworkCosts
 from sweeps.engine.run.other_code import by_identity
@@ -46,7 +48,7 @@ class RunController:
     `admission` is the policy to build: `Immediate` or `Cohorts`. `costs`, if given, has every network measured before
     it is trained. `journal` is the file to which Optuna's study is written as well, `history` what the sampler learns
     from earlier runs. `listener` is called with every trial whose state has changed; `gallery` says which pictures are
-    recorded and `weights` which networks, None for none.
+    recorded, `weights` which networks and `states` where checkpoints are, None for none.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class RunController:
         self.listener: Callable[[Trial], None] = lambda trial: None
         self.gallery: Gallery | None = None
         self.weights: KeptWeights | None = None
+        self.states: KeptStates | None = None
         self.closing = ""
         self.judge = Judge(sweep, self._end)
         self.proposals = Proposals(sweep, context, journal, history, ahead=costs.ahead(sweep) if costs else 1)
@@ -121,10 +124,11 @@ class RunController:
                 config=flatten(trial.config),
                 seed=trial.seed,
                 rung_steps=self.judge.steps,
-                state=trial.state,
+                state=self._checkpoint(trial) if self.states else trial.state,
                 pauses=trial.stage == "search" and self.admission.pauses(trial),
                 wanted=self.gallery.wanted(trial.stage) if self.gallery else SampleRequest(),
-                weights=self.weights is not None and self.weights.wanted(trial.stage),
+                checkpoints=self.states is not None,
+                weights=self.weights.wanted(trial.stage) if self.weights else "",
             )
         return None
 
@@ -147,9 +151,19 @@ class RunController:
             self._end_by_itself(trial, answer.ending, answer.reason)
         elif answer.report is not None:
             goes_on = self._arrive(trial, answer)
+            # After the report, and only of a trial that goes on: one that a killed driver was about to end must come
+            # to that rung again.
+            if goes_on and self.states and answer.state is not None:
+                self.states.keep(trial.id, answer.report.step, answer.state)
         self.listener(trial)
         # In a run that closes, a trial stays where its report is durable. It has no ending, so a resumed run trains it.
         return goes_on and not self.closing
+
+    def renewed(self, work: Work) -> Work:
+        """The work of a lost worker, which goes on from the newest checkpoint if there is one."""
+        if self.states is None or isinstance(work, Measurement):
+            return work
+        return replace(work, state=self._checkpoint(self.trials[work.trial]))
 
     def has_work(self) -> bool:
         """Whether `next_assignment` would give something."""
@@ -204,6 +218,15 @@ class RunController:
         # Confirmations are kept from the admission policy: they are not part of the search, nor of its comparisons.
         self._earlier_confirmations = {name: trial for name, trial in read.items() if trial.stage == "confirm"}
         self.admission.restore({name: trial for name, trial in read.items() if trial.stage == "search"})
+        if self.states:
+            self.states.drop_all_but([name for name, trial in read.items() if trial.ending in ("", "failed")])
+
+    def _checkpoint(self, trial: Trial) -> bytes | None:
+        """The newest state of a trial on disk; its time so far goes on from there."""
+        assert self.states is not None
+        state = self.states.newest(trial.id, self.judge.steps, trial.reports)
+        trial.wall_before_s = trial.train_s + trial.eval_s if state else 0.0
+        return state
 
     # --- giving out ----------------------------------------------------------------------------------------------
 
@@ -285,6 +308,9 @@ class RunController:
         # After the commit: the row still needs the spreads and scores of the untouched pictures.
         trial.forget_details()
         self._heard_at.pop(trial.id, None)
+        # Not after a failure: `--retry failed` goes on from there.
+        if self.states and ending != "failed":
+            self.states.drop(trial.id)
         self.listener(trial)
 
     def _end_by_itself(self, trial: Trial, ending: str, reason: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enhance.report import Report
 from sweeps.engine.run.study import SeedResult
 from sweeps.engine.run.trials import Trial
-from sweeps.engine.rungs import Verdict, build_rungs
+from sweeps.engine.rungs import Patience, Verdict, build_rungs
 from sweeps.engine.sweep import KNOWN_BEFORE, METRICS, Sweep
 
 _ONLY_RUNG = (1, 2)
@@ -24,7 +24,12 @@ class Judge:
     def __init__(self, sweep: Sweep, end: End) -> None:
         self.sweep, self.end = sweep, end
         self.steps = sweep.budget.rung_steps()
-        self.rungs = build_rungs(sweep.stopping, self.steps, sweep.budget.reduction)
+        budget = sweep.budget
+        self.rungs = (
+            Patience(self.steps, budget.patience)
+            if budget.patience
+            else build_rungs(sweep.stopping, self.steps, budget.reduction)
+        )
 
     def record(self, trial: Trial, report: Report) -> None:
         """Let the report count in comparisons, unless the trial is there only for the audit or the confirmation.

@@ -146,7 +146,7 @@ class Proposals:
         return Trial(trial_identity(config, seed, self.context), number, config, values, label, seed)
 
     def _seeds(self, number: int, values: Mapping[str, Scalar], label: str) -> list[Trial]:
-        return [self.trial(number, values, label, seed) for seed in range(self.sweep.budget.seeds)]
+        return [self.trial(number, values, label, seed) for seed in self.sweep.budget.search_seeds]
 
     def best(self) -> list[Candidate]:
         """The candidates to confirm: the best of those of which every seed was trained to the full budget."""
@@ -178,7 +178,7 @@ class Proposals:
         first = group[0]
         # Seeds that had no row in `starts` yet when the driver ended are unknown to the ledger.
         begun = {trial.seed for trial in group}
-        missing = [seed for seed in range(self.sweep.budget.seeds) if seed not in begun]
+        missing = [seed for seed in self.sweep.budget.search_seeds if seed not in begun]
         group += [self.trial(number, first.values, first.label, seed) for seed in missing]
         unfinished = [trial for trial in group if not trial.ending]
         # An open configuration must be asked for, so that it can be told later; an ended one is only remembered.

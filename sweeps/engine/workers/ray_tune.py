@@ -178,7 +178,7 @@ class _Feed(Searcher):
     def _next(self) -> Work | None:
         # Work that was begun comes first: the search hears nothing of its configuration until it has ended.
         if self._again and not self._controller.closing:
-            return self._again.popleft()
+            return self._controller.renewed(self._again.popleft())
         return self._controller.next_assignment()
 
     def _is_room(self) -> bool:

@@ -26,7 +26,17 @@ from enhance.report import Report
 from enhance.samples import Photo, Sample, SampleRequest
 from enhance.training.guard import Diverged
 from sweeps.engine.environment import THREADS
-from sweeps.engine.protocol import Answer, Assignment, Measured, Measurement, Progress, Work, lost_measurement
+from sweeps.engine.protocol import (
+    EACH,
+    LAST,
+    Answer,
+    Assignment,
+    Measured,
+    Measurement,
+    Progress,
+    Work,
+    lost_measurement,
+)
 from sweeps.engine.workers.watchdog import Hung, run_watched
 
 torch.set_num_threads(THREADS)
@@ -86,10 +96,12 @@ class Worker:
         torch.save(_copy_tensors(self._run.state_dict()), packed)
         return packed.getvalue()
 
-    def _kept_state(self) -> bytes | None:
-        """The state, or None if it is larger than STATE_LIMIT_BYTES: the trial is then trained again."""
+    def _wanted_state(self, assignment: Assignment) -> bytes | None:
+        """The state if it is requested. One for a pause is None if too large: the trial is then trained again."""
+        if not (assignment.pauses or assignment.checkpoints):
+            return None
         state = self.state()
-        return state if len(state) <= STATE_LIMIT_BYTES else None
+        return state if assignment.checkpoints or len(state) <= STATE_LIMIT_BYTES else None
 
     def _attempt_in_thread(self) -> Answer:
         # torch keeps this number per thread.
@@ -102,10 +114,7 @@ class Worker:
             if isinstance(assignment, Measurement):
                 return Measured(assignment.network, self._cost(assignment), socket.gethostname())
             report = self._advance(assignment)
-            # The last report needs no state: nothing comes after it.
-            if report.step == assignment.rung_steps[-1]:
-                return self._last(report, assignment)
-            return self._progress(report, "", "", self._kept_state() if assignment.pauses else None)
+            return self._reported(report, assignment)
         except Diverged as error:
             return self._progress(None, "diverged", str(error))
         except ConfigError as error:
@@ -127,11 +136,16 @@ class Worker:
         done = self._run.step
         return self._run.advance(next(step for step in assignment.rung_steps if step > done) - done)
 
-    def _last(self, report: Report, assignment: Assignment) -> Progress:
-        """The last report, with the samples and the network that were requested."""
+    def _reported(self, report: Report, assignment: Assignment) -> Progress:
+        """A report, with what was requested beside it: the last one needs no state, since nothing comes after it."""
         assert self._run is not None
-        progress = self._progress(report, "", "", samples=self._samples(assignment.wanted))
-        return replace(progress, weights=self._run.weights()) if assignment.weights else progress
+        last = report.step == assignment.rung_steps[-1]
+        if last:
+            progress = self._progress(report, "", "", samples=self._samples(assignment.wanted))
+        else:
+            progress = self._progress(report, "", "", self._wanted_state(assignment))
+        send = assignment.weights == EACH or (last and assignment.weights == LAST)
+        return replace(progress, weights=self._run.weights()) if send else progress
 
     def _samples(self, wanted: SampleRequest) -> tuple[Sample, ...]:
         assert self._run is not None

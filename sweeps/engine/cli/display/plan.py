@@ -60,10 +60,7 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     facts.add_row("data", sweep.data)
     facts.add_row("objectives", ", ".join(map(_objective, sweep.objectives)))
     facts.add_row("trials", f"{budget.trials} configurations x {budget.seeds} seed(s), {_way(sweep, options)}")
-    rungs = " -> ".join(map(str, budget.rung_steps())) + " steps"
-    if budget.rungs > 1:
-        rungs += f", reduction {budget.reduction}; {sweep.stopping}: {RULES[sweep.stopping].line}"
-    facts.add_row("rungs", rungs)
+    facts.add_row("rungs", _rungs(sweep))
     if budget.audit_share and budget.rungs > 1:
         facts.add_row(
             "audit",
@@ -99,6 +96,18 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     fixed = "  ".join(f"{name}={_short(value)}" for name, value in sorted(sweep.fixed.items()))
     named = [] if shown or not sweep.enqueue else [Text(f"tried first: {', '.join(sweep.enqueue)}")]
     return Group(Text(sweep.name, style="bold"), facts, space, *named, Text(f"fixed: {fixed}", style="dim"))
+
+
+def _rungs(sweep: Sweep) -> str:
+    """At which steps trials report, and who is stopped there."""
+    budget = sweep.budget
+    if budget.every:
+        wait = f"; ends early after {budget.patience} reports without progress" if budget.patience else ""
+        return f"a report and a checkpoint every {budget.every:,} of {budget.steps:,} steps{wait}"
+    rungs = " -> ".join(map(str, budget.rung_steps())) + " steps"
+    if budget.rungs > 1:
+        rungs += f", reduction {budget.reduction}; {sweep.stopping}: {RULES[sweep.stopping].line}"
+    return rungs
 
 
 def _where(options: Options) -> str:

@@ -4,7 +4,7 @@ They travel from the worker with the last report, and are written before that re
 the weights too, and a trial whose weights were lost by a kill has no such report, so it is trained again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from enhance.config import digest, flatten
 from enhance.report import Report
 from enhance.weights.files import CARD, CONFIG, MODEL, Weights, config_json
 from sweeps.engine.environment import versions
+from sweeps.engine.protocol import EACH, LAST
 from sweeps.engine.run.kept.card import model_card
 from sweeps.engine.run.trials import RunContext, Trial
 
@@ -28,19 +29,30 @@ class FolderSink(Protocol):
 
 @dataclass(frozen=True)
 class KeptWeights:
-    """Writes the weights of the confirmed trials or, with `every`, of all that complete. `sweep` is the run's name."""
+    """Writes the weights of the confirmed trials or, with `every`, of all that complete. `sweep` is the run's name.
+
+    With `score`, of all trials those of the best report so far by this score, of which more is better: a trial that
+    may end early for want of progress is best some time before its end.
+    """
 
     ledger: FolderSink
     sweep: str
     context: RunContext
     every: bool = False
+    score: Callable[[Report], float] | None = None
 
-    def wanted(self, stage: str) -> bool:
-        """Whether a trial of this stage ("search" or "confirm") hands over its network when it completes."""
-        return self.every or stage == "confirm"
+    def wanted(self, stage: str) -> str:
+        """With which reports a trial of this stage ("search" or "confirm") hands over its network (`Assignment`)."""
+        if self.score is not None:
+            return EACH
+        return LAST if self.every or stage == "confirm" else ""
 
     def keep(self, trial: Trial, report: Report, weights: Weights) -> None:
-        """Write the network of a trial, and a card with the scores of `report`."""
+        """Write the network of a trial, and a card with the scores of `report`, if it is the one to keep."""
+        if self.score is not None:
+            own = self.score(report)
+            if any(self.score(earlier) >= own for earlier in trial.reports.values()):
+                return
         leaves = flatten(trial.config)
         facts = {
             "sweep": self.sweep,

@@ -20,7 +20,7 @@ from enhance.training.feed import to_images
 from enhance.weights.files import CARD, CONFIG, MODEL, Weights
 from sweeps.engine.cli.driver import read_rows
 from sweeps.engine.ledger.writer import Ledger
-from sweeps.engine.protocol import Assignment, Progress
+from sweeps.engine.protocol import LAST, Assignment, Progress
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.run.kept.card import score_text
 from sweeps.engine.run.kept.weights import KeptWeights
@@ -108,7 +108,7 @@ def test_whenever_the_driver_is_killed_no_weights_are_half_there_and_a_resumed_r
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     budget = Budget(trials=1, steps=90, rungs=1, confirm=1, confirm_seeds=2)
-    for moment in range(1, 100):
+    for moment in range(1, 100, 2):
         root, killed = tmp_path / str(moment), False
         try:
             with dying_at(moment, monkeypatch), Ledger(root) as ledger:
@@ -185,7 +185,7 @@ def test_a_card_does_not_tell_where_the_data_lie(tmp_path: Path) -> None:
 def test_a_worker_sends_the_network_that_it_evaluated(demo: PatchStore, tmp_path: Path) -> None:
     worker = Worker(demo.path, "cpu")
     flat = {**TINY, "train.ema": 0.5}
-    worker.start(Assignment(trial="t", config=flat, seed=0, rung_steps=(2, 4), weights=True))
+    worker.start(Assignment(trial="t", config=flat, seed=0, rung_steps=(2, 4), weights=LAST))
     first, last = worker.advance(), worker.advance()
     assert isinstance(first, Progress)
     assert isinstance(last, Progress)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from enhance.config import Config, ConfigError, conflicts
+from enhance.config import Config, ConfigError, conflicts, device_conflicts
 from enhance.data import PatchStore
 from enhance.data.batches import Pictures
 from enhance.nets import Network, apply, parameter_count
@@ -29,6 +29,7 @@ from enhance.samples import Photo, Sample, extreme_places, fixed_places, jpeg, p
 from enhance.training import metrics
 from enhance.training.feed import to_images, to_pixels
 from enhance.training.guard import Diverged, Guard, contrast
+from enhance.training.kernels import exact_kernels, gpu_problems, training_kernels
 from enhance.training.means import Means
 from enhance.training.optimizers import Average
 from enhance.weights.files import Weights
@@ -48,12 +49,14 @@ class MicroRun:
     """
 
     def __init__(self, config: Config, seed: int, data: PatchStore, device: str = "cpu") -> None:
-        problems = conflicts(config)
+        self.device = torch.device(device)
+        problems = conflicts(config) + device_conflicts(config, self.device.type)
+        problems += gpu_problems(config.train, self.device)
         if problems:
             raise ConfigError(problems)
         if config.guard.stagnation and not data.paired:
             raise ConfigError([f"guard.stagnation={config.guard.stagnation:g} needs pairs, and {data.spec} holds none"])
-        self.config, self.seed, self.data, self.device = config, seed, data, torch.device(device)
+        self.config, self.seed, self.data = config, seed, data
         self.step = self.beats = 0
         self.rule = build_rule(config, seed, data, self.device)
         self.average = Average(self.rule.net, config.train.ema) if config.train.ema else None
@@ -86,13 +89,14 @@ class MicroRun:
         if self.step == 0 and self.config.guard.collapse:
             self._look_at_start()
         started = time.perf_counter()
-        for _ in range(steps):
-            self._training.stage(self.step)
-            self._count(self._stepper.take())
-            self.step += 1
-            self.beats += 1
-            if self.step % self.config.guard.window_steps == 0:
-                self._check_window()
+        with training_kernels(self.config.train):
+            for _ in range(steps):
+                self._training.stage(self.step)
+                self._count(self._stepper.take())
+                self.step += 1
+                self.beats += 1
+                if self.step % self.config.guard.window_steps == 0:
+                    self._check_window()
         trained = time.perf_counter()
         means = self._since_report.take()
         scores, spread, images = self._evaluate()
@@ -147,6 +151,7 @@ class MicroRun:
     # --- evaluation ----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
+    @exact_kernels()
     def enhance(self, pictures: Pictures) -> Tensor:
         """The network's output for pictures (N, H, W, 3) of any size: (N, 3, H, W) float32, not clipped."""
         return torch.cat([output for _, output in self._run_network(pictures)])
@@ -196,12 +201,14 @@ class MicroRun:
         return enhanced
 
     @torch.no_grad()
+    @exact_kernels()
     def _look_at_start(self) -> None:
         source = self._validation.source
         few = source[:: math.ceil(len(source) / START_PICTURES)]
         self.guard.check_contrast(0, contrast(self._run_network(few)))
 
     @torch.no_grad()
+    @exact_kernels()
     def _evaluate(self) -> tuple[dict[str, float], dict[str, float], int]:
         """Mean and standard deviation of every metric over the validation pictures, and their number.
 

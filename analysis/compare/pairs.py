@@ -10,6 +10,7 @@ from analysis.compare.setup import constant_apart
 from analysis.frontier.configurations import labels
 from analysis.ledger.design import canonical_text
 from analysis.ledger.load import Ledger
+from analysis.ledger.schema import ADDED_LEAVES
 
 _ID = "configuration"
 _TIMED = ("metric.latency_ms", "metric.latency_ratio")
@@ -137,4 +138,7 @@ def _keys(settings: pd.DataFrame, without: list[str]) -> pd.Series:
 
 
 def _key(row: dict[Hashable, Any]) -> str:
-    return "\n".join(f"{name} {text}" for name, value in row.items() if (text := canonical_text(value)))
+    # A leaf with the value that older ledgers imply says no more than one that they lack.
+    implied = {name: canonical_text(value) for name, value in ADDED_LEAVES.items()}
+    texts = {name: canonical_text(value) for name, value in row.items()}
+    return "\n".join(f"{name} {text}" for name, text in texts.items() if text and text != implied.get(str(name)))

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.ledger.design import canonical_text
 from analysis.ledger.load import Ledger, contract_facts
+from analysis.ledger.schema import ADDED_LEAVES
 from analysis.ledger.units import recorded_text
 
 PARTS = (
@@ -142,13 +143,16 @@ def _with_defaults(facts: Facts, others: Facts, ledger: Ledger) -> Facts:
 def constant_apart(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
     """The settings (without "config.") that are constant in each of two frames with `config.*` but differ between them.
 
-    Nulls stand for settings that a configuration does not have, and are ignored. The seed is not a setting.
+    Nulls stand for settings that a configuration does not have, and are ignored. The seed is not a setting. A setting
+    that an older ledger lacks has the value that it was trained with.
     """
     columns = dict.fromkeys(name for name in (*one.columns, *other.columns) if name.startswith("config."))
     found = []
     for column in columns:
         values = [set(map(canonical_text, side[column].dropna().unique())) if column in side.columns else set()
                   for side in (one, other)]  # fmt: skip
+        if column in ADDED_LEAVES:
+            values = [own or {canonical_text(ADDED_LEAVES[column])} for own in values]
         if column != "config.seed" and values[0] != values[1] and max(map(len, values)) <= 1:
             found.append(column.removeprefix("config."))
     return found

@@ -68,6 +68,13 @@ DESIGNS_AROUND = ("ablation", "one_at_a_time")
 DESIGNS_COMBINED = ("factorial", "grid", "fraction")
 """The kinds of design that combine the values of all parameters."""
 
+ADDED_LEAVES: Mapping[str, bool | str] = {
+    "config.train.tf32": False,
+    "config.train.cudnn_benchmark": False,
+    "config.train.memory_format": "channels_last",
+}
+"""Leaves that earlier ledgers lack, with the values that their trials were trained with."""
+
 # --- datasets ----------------------------------------------------------------------------------------------------
 
 CONDITIONS = tuple(

@@ -3,6 +3,7 @@
 from enhance.config.config import (
     VARIANTS,
     Config,
+    added_leaves,
     canonical_json,
     digest,
     domains,
@@ -11,7 +12,7 @@ from enhance.config.config import (
     unknown_leaf,
     variants_with,
 )
-from enhance.config.conflicts import conflicts
+from enhance.config.conflicts import conflicts, device_conflicts
 from enhance.config.domain import ConfigError, Domain, Scalar, choice, join_names, leaf
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "ConfigError",
     "Domain",
     "Scalar",
+    "added_leaves",
     "canonical_json",
     "choice",
     "conflicts",
+    "device_conflicts",
     "digest",
     "domains",
     "flatten",

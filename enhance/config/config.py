@@ -10,7 +10,7 @@ This package imports nothing heavy, so a driver can validate a whole sweep befor
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,14 +83,7 @@ def domains(values: Mapping[str, Scalar] | None = None) -> dict[str, Domain]:
 
 def flatten(config: Config) -> dict[str, Scalar]:
     """The flat name and value of every leaf, in declaration order."""
-    flat: dict[str, Scalar] = {}
-    for part in _PARTS:
-        held = getattr(config, part)
-        flat |= {f"{part}.{leaf.name}": getattr(held, leaf.name) for leaf in _leaves(type(held))}
-        if isinstance(held, CurveConfig):
-            flat["net.base"] = held.base.family
-            flat |= {f"net.{leaf.name}": getattr(held.base, leaf.name) for leaf in _leaves(type(held.base))[1:]}
-    return flat
+    return {name: value for name, value, _ in _held(config)}
 
 
 def from_flat(values: Mapping[str, Scalar]) -> Config:
@@ -117,8 +110,13 @@ def from_flat(values: Mapping[str, Scalar]) -> Config:
 
 
 def canonical_json(config: Config) -> str:
-    """The canonical text of a configuration: flat names sorted, no spaces, floats in their shortest exact form."""
-    return json.dumps(flatten(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """The canonical text of a configuration: flat names sorted, no spaces, floats in their shortest exact form.
+
+    Leaves that were added since the first release are left out at their defaults; see `enhance.config.domain.leaf`.
+    """
+    # A leaf that a release adds must not change the identity of what was trained before.
+    kept = {name: value for name, value, own in _held(config) if not (own.metadata["added"] and value == own.default)}
+    return json.dumps(kept, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(config: Config) -> str:
@@ -140,6 +138,24 @@ def _variants(values: Mapping[str, Scalar]) -> dict[str, Any]:
         ("base" if name == "net.base" else part): table[str(values.get(name, default))]
         for name, (part, table, default) in VARIANTS.items()
     }
+
+
+def _held(config: Config) -> Iterator[tuple[str, Scalar, Any]]:
+    """The flat name, the value and the field of every leaf, in declaration order."""
+    for part in _PARTS:
+        held = getattr(config, part)
+        for own in _leaves(type(held)):
+            yield f"{part}.{own.name}", getattr(held, own.name), own
+        if isinstance(held, CurveConfig):
+            family, *others = _leaves(type(held.base))
+            yield "net.base", held.base.family, family
+            for own in others:
+                yield f"net.{own.name}", getattr(held.base, own.name), own
+
+
+def added_leaves(config: Config) -> dict[str, Scalar]:
+    """The leaves of this configuration that earlier releases did not have, with the values that they trained with."""
+    return {name: own.default for name, _, own in _held(config) if own.metadata["added"]}
 
 
 def _variant_domain(name: str) -> Domain:

@@ -24,6 +24,19 @@ def conflicts(config: Config) -> list[str]:
     return [problem for check in _CHECKS for problem in check(config)]
 
 
+def device_conflicts(config: Config, device: str) -> list[str]:
+    """One sentence per leaf that has no effect on a `device` of this type, "cpu" or "cuda".
+
+    A row that says TF32 must not be one of fp32.
+    """
+    only_gpu = {"tf32": "TF32", "cudnn_benchmark": "cuDNN"} if device == "cpu" else {}
+    return [
+        f"train.{leaf}=True needs a GPU, and this is trained on a CPU, which has no {what}"
+        for leaf, what in only_gpu.items()
+        if getattr(config.train, leaf)
+    ]
+
+
 # That a crop fits into the pictures is checked where these are known, in `enhance.training.feed`.
 def _net(config: Config) -> Iterator[str]:
     net, train = config.net, config.train
@@ -36,6 +49,8 @@ def _net(config: Config) -> Iterator[str]:
     if train.dtype not in net.dtypes:
         choices = join_names(net.dtypes)
         yield f"train.dtype={train.dtype} is not tested with net.family={net.family}; choose from {choices}"
+    if train.tf32 and isinstance(net, CurveConfig):
+        yield "train.tf32=True cannot be used with net.family=curve: the curve's colors are computed in full fp32"
 
 
 def _losses(config: Config) -> Iterator[str]:

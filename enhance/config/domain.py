@@ -87,14 +87,18 @@ class Domain:
 _A: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 
 
-def leaf(default: Scalar, **domain: Any) -> Any:
-    """A leaf of a configuration: its default value, whose type it keeps, and its domain."""
-    return field(default=default, metadata={"domain": Domain(kind=type(default), **domain)})
+def leaf(default: Scalar, *, added: bool = False, **domain: Any) -> Any:
+    """A leaf of a configuration: its default value, whose type it keeps, and its domain.
+
+    `added`: earlier releases trained as its default does, without the leaf. Configurations with the default keep the
+    digest that they had there.
+    """
+    return field(default=default, metadata={"domain": Domain(kind=type(default), **domain), "added": added})
 
 
-def choice(default: str, *others: str, prefix: str = "") -> Any:
+def choice(default: str, *others: str, prefix: str = "", added: bool = False) -> Any:
     """A leaf with a few allowed words, the default first, or any string that starts with `prefix`."""
-    return leaf(default, choices=(default, *others), prefix=prefix)
+    return leaf(default, choices=(default, *others), prefix=prefix, added=added)
 
 
 def weights() -> Any:

@@ -43,6 +43,10 @@ class TrainConfig:
     rule: how to train; see `enhance.rules`.
     steps: the full budget, even if a trial is stopped earlier; schedules are laid out over it.
     dtype: of the training step; "bf16" is autocast over fp32 weights. Evaluation is always fp32.
+    tf32: let a GPU round the inputs of fp32 convolutions and matrix products to TF32's 10 bits during training.
+    cudnn_benchmark: let cuDNN time its kernels for each shape and take the fastest. Which one that is may change from
+        run to run, and with it the last bits of a trial.
+    memory_format: of networks and pictures during training.
     ema: decay of the exponential moving average of the weights that is evaluated; 0 evaluates the weights themselves.
     val_images: number of validation patches, spread evenly over the set; a smaller set is used whole.
     vary: what changes with the trial's seed: "everything"; "initialisation", only the initial weights; "data", only
@@ -57,6 +61,9 @@ class TrainConfig:
     batch_size: int = leaf(8, minimum=1)
     crop_px: int = leaf(32, minimum=2)
     dtype: str = choice("fp32", "bf16")
+    tf32: bool = leaf(False, added=True)
+    cudnn_benchmark: bool = leaf(False, added=True)
+    memory_format: str = choice("channels_last", "contiguous", added=True)
     ema: float = leaf(0.0, minimum=0, maximum=0.99999)
     val_images: int = leaf(60, minimum=1)
     vary: str = choice("everything", "initialisation", "data")

@@ -11,6 +11,7 @@ from enhance.critics import build_critic
 from enhance.critics.objectives import build_objective
 from enhance.data.batches import Stream
 from enhance.training.feed import noise_seed
+from enhance.training.kernels import FORMATS
 from enhance.training.optimizers import Optimizer
 from enhance.training.seeds import Seeds
 from enhance.training.staging import Staged, module_tensors, prefixed, under
@@ -30,7 +31,7 @@ class Adversary:
         self.config, self.seeds, self.staged, self.name = config, seeds, staged, name
         self.objective = build_objective(config.adversarial)
         critic = build_critic(config.critic, config.train.crop_px, seeds.initialisation)
-        self.critic = critic.to(staged.device).to(memory_format=torch.channels_last)
+        self.critic = critic.to(staged.device).to(memory_format=FORMATS[config.train.memory_format])
         game = config.adversarial
         updates = generator_steps * game.critic_steps + game.pretrain_steps
         self.optimizer = Optimizer([self.critic], config.critic_optimizer, updates)

@@ -15,6 +15,7 @@ from enhance.nets import Network, apply
 from enhance.rules.adversary import Adversary
 from enhance.rules.pool import Pool
 from enhance.rules.rule import Stateful, StepStats, TrainedNetworks
+from enhance.training.kernels import FORMATS
 from enhance.training.metrics import psnr_db
 from enhance.training.optimizers import Optimizer
 from enhance.training.seeds import Seeds
@@ -40,7 +41,9 @@ class Cycle(TrainedNetworks):
             for offset, name in ((0, "critic"), (_SECOND, "critic_back")):
                 own = seeds.apart(offset)
                 self.judges[name] = Adversary(config, own, self.staged, config.train.steps, name)
-                self.pools[name] = Pool(config.cycle.pool_images, own.data, self.staged, name)
+                self.pools[name] = Pool(
+                    config.cycle.pool_images, own.data, self.staged, name, FORMATS[config.train.memory_format]
+                )
         self._slots = [f"turn {turn}" for turn in range(config.adversarial.critic_steps if self.judges else 1)]
 
     def build_nets(self) -> dict[str, Network]:

@@ -18,8 +18,15 @@ class Pool:
     shown instead and replaced in the pool by the new one (CycleGAN's code).
     """
 
-    def __init__(self, size: int, seed: int, staged: Staged, name: str = "pool") -> None:
-        self.size, self.seed, self.staged, self.name = size, seed, staged, name
+    def __init__(
+        self,
+        size: int,
+        seed: int,
+        staged: Staged,
+        name: str = "pool",
+        memory_format: torch.memory_format = torch.channels_last,
+    ) -> None:
+        self.size, self.seed, self.staged, self.name, self.memory_format = size, seed, staged, name, memory_format
         self.held = 0
         self._pictures: Tensor | None = None
 
@@ -42,7 +49,7 @@ class Pool:
         if not self.size:
             return made
         if self._pictures is None:
-            self._pictures = made.new_zeros((self.size, *made.shape[1:])).to(memory_format=torch.channels_last)
+            self._pictures = made.new_zeros((self.size, *made.shape[1:])).to(memory_format=self.memory_format)
         places, earlier, keeps = (
             self.staged[f"{slot} {self.name} {part}"] for part in ("places", "shows earlier", "keeps")
         )

@@ -23,6 +23,7 @@ from enhance.losses import Losses
 from enhance.nets import Network, build_net
 from enhance.nets.network import Dropout, reseed
 from enhance.training.feed import Feed, noise_seed
+from enhance.training.kernels import FORMATS
 from enhance.training.optimizers import Optimizer
 from enhance.training.seeds import Seeds
 from enhance.training.staging import Staged, module_tensors, prefixed, under
@@ -111,7 +112,8 @@ class TrainedNetworks:
         self.config, self.seeds, self.device = config, seeds, device
         self.staged = Staged(device)
         self.feed = Feed(data, config, seeds.data, self.staged)
-        self.losses = Losses(config.loss, device, channels_last=True)
+        last = config.train.memory_format == "channels_last"
+        self.losses = Losses(config.loss, device, channels_last=last)
         self.nets = self.build_nets()
         self.net = self.nets["net"]
         self.optimizer = Optimizer(list(self.nets.values()), config.optimizer, config.train.steps)
@@ -164,8 +166,7 @@ class TrainedNetworks:
     def new_net(self, seed: int) -> Network:
         """A generator of the configured family on the device, in training mode."""
         net = build_net(self.config.net, seed).to(self.device)
-        # Channels-last: the pictures lie in memory like that, and the faster convolution kernels want it.
-        return net.to(memory_format=torch.channels_last).train()
+        return net.to(memory_format=FORMATS[self.config.train.memory_format]).train()
 
     def begin(self, step: int) -> None:
         """Put the networks back into training mode, and restart their noise from (seed, step)."""

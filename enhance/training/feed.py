@@ -16,7 +16,7 @@ EVERY = slice(None)
 
 
 class Feed:
-    """Crops of the store's pictures: (B, 3, crop_px, crop_px) float32 in [0, 1], in channels-last memory format.
+    """Crops of the store's pictures: (B, 3, crop_px, crop_px) float32 in [0, 1], in `train.memory_format`.
 
     A step may need several batches. Each has a slot, a name under which `stage_...` prepares it on the host and the
     method of the same name gives it to the device. Raises ConfigError if the pictures are smaller than the configured
@@ -89,9 +89,12 @@ class Feed:
 
     def _augment(self, slot: str, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         augments = self.config.augment
-        if not any((augments.brightness, augments.contrast, augments.saturation)):
-            return source, target
-        return augment(source, target, augments, self.staged[f"{slot} colors"], self._gray)
+        if any((augments.brightness, augments.contrast, augments.saturation)):
+            source, target = augment(source, target, augments, self.staged[f"{slot} colors"], self._gray)
+        # They come in channels-last memory, which is how pictures are stored.
+        if self.config.train.memory_format == "contiguous":
+            source, target = source.contiguous(), target.contiguous()
+        return source, target
 
     def _plan(self, step: int, stream: Stream, count: int) -> BatchPlan:
         train = self.config.train

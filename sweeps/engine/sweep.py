@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from enhance.conditions import Conditions
-from enhance.config import Config, ConfigError, Scalar, conflicts, from_flat
+from enhance.config import Config, ConfigError, Scalar, conflicts, device_conflicts, from_flat
 from enhance.data import DEGRADATIONS, KINDS, kind_of
 from sweeps.engine.designs import Design
 from sweeps.engine.rungs import RULES
@@ -298,6 +298,15 @@ class Sweep:
                 f"the inputs of {self.data} show {DEGRADATIONS[shown]}, and this question is about "
                 f"{' or '.join(DEGRADATIONS[name] for name in asked)}; choose --data from {', '.join(fit)}"
             )
+
+    def check_device(self, device: str) -> None:
+        """Raise SweepError if every trial asks for something that a `device` of this type, "cpu" or "cuda", lacks."""
+        first: list[str] = []
+        for point in corner_points(self.space):
+            if not (found := device_conflicts(self.config(point), device)):
+                return
+            first = first or found
+        raise SweepError(self.name, first)
 
     def check_data(self, paired: bool, spec: str, size_px: int) -> None:
         """Raise SweepError if the data do not suit any trial: pictures of `size_px` that are too small for its crops,

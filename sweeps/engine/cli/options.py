@@ -91,6 +91,8 @@ def parse(
     here = cluster or this_machine(default_device())
     device = here.device if arguments.device == "auto" else arguments.device
     sweep, settings = override(sweep, arguments, device, _dtype(arguments.dtype, device, here), here.cores)
+    if device == arguments.device or cluster is not None or address is None:
+        sweep.check_device(device)
     # Only now is it known which data: --data may have replaced the sweep's own.
     sweep.check_kind()
     check_spec(sweep.data)

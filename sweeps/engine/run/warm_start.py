@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.ledger.load import load
 from analysis.ledger.location import Location
-from enhance.config import ConfigError, Scalar, flatten
+from enhance.config import ConfigError, Scalar, added_leaves, flatten
 from sweeps.engine.run.study import PriorResult, SeedResult
 from sweeps.engine.space import Choice, Integer, Range, When, inner
 from sweeps.engine.sweep import KNOWN_BEFORE, Sweep
@@ -101,10 +101,13 @@ def _values(row: Row, sweep: Sweep) -> dict[str, Scalar]:
 def _check_leaves(row: Row, values: Mapping[str, Scalar], sweep: Sweep) -> None:
     """Every leaf of the configuration must have the value that it would have here, defaults included."""
     try:
-        here = flatten(sweep.config(values))
+        config = sweep.config(values)
     except ConfigError as error:
         raise _Refused(f"its configuration is refused here: {error.problems[0]}") from error
     there = {str(name).removeprefix("config."): value for name, value in row.items() if str(name).startswith("config.")}
+    # A ledger of an earlier release lacks the leaves that were added since.
+    there |= {name: value for name, value in added_leaves(config).items() if _missing(there.get(name))}
+    here = flatten(config)
     # The steps are a leaf too, but "other budget" says more than "train.steps is 600, here 60000".
     _check_budget(there.pop("train.steps", None), sweep.budget.steps)
     del here["train.steps"]

@@ -6,13 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.ledger.schema import ADDED_LEAVES
 from enhance.config import (
     VARIANTS,
     Config,
     ConfigError,
     Scalar,
+    added_leaves,
     canonical_json,
     conflicts,
+    device_conflicts,
     digest,
     domains,
     flatten,
@@ -194,3 +197,40 @@ def test_the_terms_that_laws_know_are_those_that_losses_build() -> None:
 def test_a_default_stated_twice_is_the_same_one(name: str) -> None:
     part, table, default = VARIANTS[name]
     assert type(getattr(Config(), part)) is table[default]
+
+
+BEFORE: dict[str, dict[str, Scalar]] = {
+    "585f85c1e189bf88": {},
+    "beb72f9e45b874c5": {"net.family": "curve", "loss.pixel": 1.0},
+    "58f4762375a5e221": {"train.dtype": "bf16", "loss.color": 0.5},
+}
+"""Digests that these configurations had before any leaf was added."""
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_a_leaf_that_a_release_adds_does_not_change_what_was_trained_before(before: str) -> None:
+    config = from_flat(BEFORE[before])
+    assert digest(config) == before
+    for name, value in added_leaves(config).items():
+        assert flatten(config)[name] == value
+        other = next(choice for choice in (*domains()[name].choices, not value) if choice != value)
+        assert digest(from_flat({**BEFORE[before], name: other})) != before
+
+
+def test_the_ledger_knows_the_leaves_that_earlier_ones_lack() -> None:
+    assert {f"config.{name}": value for name, value in added_leaves(Config()).items()} == ADDED_LEAVES
+
+
+def test_what_only_a_gpu_can_do_is_refused_on_a_cpu() -> None:
+    asked = from_flat({"train.tf32": True, "train.cudnn_benchmark": True, "loss.pixel": 1.0})
+    assert conflicts(asked) == device_conflicts(asked, "cuda") == []
+    assert device_conflicts(asked, "cpu") == [
+        "train.tf32=True needs a GPU, and this is trained on a CPU, which has no TF32",
+        "train.cudnn_benchmark=True needs a GPU, and this is trained on a CPU, which has no cuDNN",
+    ]
+    assert device_conflicts(from_flat({"train.dtype": "bf16"}), "cpu") == []  # slow where it is not in hardware
+
+
+def test_the_colors_of_a_curve_stay_in_fp32() -> None:
+    (said,) = conflicts(from_flat({"net.family": "curve", "loss.pixel": 1.0, "train.crop_px": 64, "train.tf32": True}))
+    assert "train.tf32=True cannot be used with net.family=curve" in said

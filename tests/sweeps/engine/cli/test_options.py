@@ -76,6 +76,19 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert parse(small_sweep(), ["--device", "cuda", "--address", "auto"], "x")[1].device == "cuda"
 
 
+def test_what_only_a_gpu_can_do_is_refused_where_there_is_none() -> None:
+    def said(*argv: str) -> str:
+        with pytest.raises(SweepError) as refused:
+            parse(small_sweep(), ["--device", "cpu", *argv], "x")
+        return str(refused.value)
+
+    assert "train.tf32=True needs a GPU, and this is trained on a CPU" in said("--set", "train.tf32=true")
+    # Which device a cluster has is not known before it is joined.
+    parse(small_sweep(), ["--set", "train.tf32=true", "--address", "auto"], "x")
+    searched = small_sweep(space={**small_sweep().space, "train.tf32": Choice(True, False)}, enqueue={})
+    parse(searched, ["--device", "cpu"], "x")  # its other half can be trained
+
+
 def test_a_budget_that_cannot_be_is_refused() -> None:
     with pytest.raises(SweepError, match=r"budget\.trials=0"):
         parse(small_sweep(), ["--trials", "0"], "x")

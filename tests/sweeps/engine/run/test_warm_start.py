@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from analysis.ledger.files import LedgerError
+from analysis.ledger.schema import ADDED_LEAVES
 from enhance.config import Scalar, flatten
 from sweeps.engine.run.study import Search, SeedResult
 from sweeps.engine.run.warm_start import History, history
@@ -190,3 +191,12 @@ def test_parameters_are_objectives_and_bounds_of_every_ending(earlier: Earlier) 
 def test_a_folder_without_a_ledger_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="there is no ledger"):
         history(tmp_path, small_sweep(), DATA)
+
+
+def test_a_ledger_from_before_a_leaf_was_added_is_of_its_default(earlier: Earlier) -> None:
+    earlier.tried(POINT)
+    for name in ADDED_LEAVES:
+        del earlier.trials[0][name]
+    assert len(earlier.read(small_sweep()).known) == 1
+    changed = small_sweep(fixed={**small_sweep().fixed, "train.memory_format": "contiguous"})
+    assert list(earlier.read(changed).refused) == ["train.memory_format is channels_last, here contiguous"]

@@ -1,36 +1,15 @@
 """The parameters of every network family, and what callers must know before a network is built.
 
-The networks are in `enhance.nets`, one file per family. Their size constraints depend on the parameters (a U-Net halves
-the picture once per level) and live here, so that a driver can check them without torch.
+The networks are in `enhance.nets`, one file per family; the parameters of the fast ones are in `fast_nets`. Their size
+constraints depend on the parameters (a U-Net halves the picture once per level) and live here, so that a driver can
+check them without torch.
 """
 
 from dataclasses import dataclass, field
 
 from enhance.config.domain import choice, leaf, weights
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NetConfig:
-    """What all families have in common."""
-
-    # The first field, so also the first of every family: `enhance.config.config` skips it by its place.
-    family: str
-
-    @property
-    def multiple_of(self) -> int:
-        """H and W of the network's input must be multiples of this; `enhance.nets.apply` pads and crops if not."""
-        return 1
-
-    @property
-    def minimum_px(self) -> int:
-        """The smallest H and W, in pixels, that the network can be trained on."""
-        # torch's instance norm refuses to train on a map of a single pixel.
-        return 2
-
-    @property
-    def dtypes(self) -> tuple[str, ...]:
-        """The values of train.dtype that the family is tested with."""
-        return ("fp32", "bf16")
+from enhance.config.fast_nets import LUT3DConfig
+from enhance.config.network import NetConfig as NetConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,6 +215,16 @@ class CurveConfig(NetConfig):
         """The base network's; the curve itself is always computed in float32."""
         return self.base.dtypes
 
+    @property
+    def view(self) -> str:
+        """The curve follows from the colors of the whole picture."""
+        return "photo"
+
+    @property
+    def penalties(self) -> tuple[str, ...]:
+        """The base network's."""
+        return self.base.penalties
+
 
 BASE_CONFIGS: dict[str, type[NetConfig]] = {
     "srcnn": SRCNNConfig,
@@ -247,5 +236,6 @@ BASE_CONFIGS: dict[str, type[NetConfig]] = {
     "cycle_resnet": CycleResNetConfig,
     "shuffle": ShuffleConfig,
     "separable": SeparableConfig,
+    "lut3d": LUT3DConfig,
 }
 NET_CONFIGS: dict[str, type[NetConfig]] = {**BASE_CONFIGS, "curve": CurveConfig}

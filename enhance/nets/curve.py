@@ -68,6 +68,10 @@ class Curve(Network):
         """Enable or disable the block."""
         self.enabled = bool(switches["enabled"])
 
+    def penalties(self) -> dict[str, tuple[float, Tensor]]:
+        """The base's."""
+        return self.base.penalties()
+
     def signals(self) -> dict[str, Tensor]:
         """The base's signals, and "control_point": the mean coefficient in the last forward pass, if the block ran."""
         own = {} if self._control_point is None else {"control_point": self._control_point}

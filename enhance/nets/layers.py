@@ -133,13 +133,15 @@ def initialize_all(module: nn.Module, init: str, generator: torch.Generator) -> 
 
     init: "dped": see the module. "he": normal with a deviation that preserves the scale of activations (He et al.
     2015), biases 0. "pix2pix": normal with deviation 0.02, norm scales likewise around 1, biases 0; also CycleGAN's.
+    "xavier": normal with the variance 2 / (fan in + fan out) (Glorot and Bengio 2010), norm scales as for "pix2pix",
+    biases 0.
     """
     # For "dped" and "he", norms and PReLUs already hold the right values: their constructors, which draw nothing, have
     # run. Only layers from `blank` come without values.
     for layer in module.modules():
         if isinstance(layer, Weighted):
             _INITS[init](layer, generator)
-        elif init == "pix2pix" and isinstance(layer, nn.BatchNorm2d | nn.InstanceNorm2d) and layer.affine:
+        elif init in ("pix2pix", "xavier") and isinstance(layer, nn.BatchNorm2d | nn.InstanceNorm2d) and layer.affine:
             nn.init.normal_(layer.weight, 1.0, 0.02, generator=generator)
 
 
@@ -157,6 +159,11 @@ def _he(layer: Weighted, generator: torch.Generator) -> None:
 
 def _pix2pix(layer: Weighted, generator: torch.Generator) -> None:
     nn.init.normal_(layer.weight, 0.0, 0.02, generator=generator)
+    _zero_bias(layer)
+
+
+def _xavier(layer: Weighted, generator: torch.Generator) -> None:
+    nn.init.xavier_normal_(layer.weight, generator=generator)
     _zero_bias(layer)
 
 
@@ -184,4 +191,4 @@ def activation(kind: str, channels: int) -> nn.Module:
     return nn.PReLU(channels, init=0.0) if kind == "prelu" else nn.ReLU()
 
 
-_INITS = {"dped": initialize, "he": _he, "pix2pix": _pix2pix}
+_INITS = {"dped": initialize, "he": _he, "pix2pix": _pix2pix, "xavier": _xavier}

@@ -42,6 +42,10 @@ class Network(nn.Module):
     def set_switches(self, switches: Mapping[str, bool]) -> None:
         """Enable and disable parts as `switches` of another network of this kind says."""
 
+    def penalties(self) -> dict[str, tuple[float, Tensor]]:
+        """Terms that the family adds to the loss, by name: the weight, and the value (shape ()) for the last pass."""
+        return {}
+
 
 def apply(net: Network, images: Tensor) -> Tensor:
     """Run `net` on (N, 3, H, W) images of any size: pad by repeating the border, then crop the output."""

@@ -175,14 +175,26 @@ class TrainedNetworks:
             reseed(net, noise_seed(self.seeds.data, step, Stream.DROPOUT) + index)
 
     def descend(self, terms: dict[str, Tensor], signals: dict[str, Tensor]) -> StepStats:
-        """Take one optimizer step down the weighted sum of `terms`."""
+        """Take one optimizer step down the weighted sum of `terms` and of what the networks add to it."""
+        penalties = self._penalties()
         weighted = self.losses.weighted(terms)
+        if penalties:
+            weighted = torch.cat((weighted, torch.stack([weight * value for weight, value in penalties.values()])))
         total = weighted.sum()
         self.optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         grad_norm = self.optimizer.step()
         size = weighted.detach().abs().sum()
+        terms = terms | {name: value for name, (_, value) in penalties.items()}
         return StepStats({n: t.detach() for n, t in terms.items()}, total.detach(), size, grad_norm, signals)
+
+    def _penalties(self) -> dict[str, tuple[float, Tensor]]:
+        """The terms of the networks' families, by name: the weight, and the sum over the networks."""
+        found: dict[str, tuple[float, Tensor]] = {}
+        for net in self.nets.values():
+            for name, (weight, value) in net.penalties().items():
+                found[name] = weight, value + found[name][1] if name in found else value
+        return found
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The context that sets the precision of the training step."""

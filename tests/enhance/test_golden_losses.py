@@ -24,18 +24,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.slow
 def test_the_first_losses_are_those_that_were_recorded(case: str, store: PatchStore) -> None:
-    """Bit by bit on a kind of machine that was recorded, elsewhere up to the order of sums."""
+    """Bit by bit where the case was recorded on this kind of machine, elsewhere up to the order of sums."""
     losses, kind = first_losses(CASES[case], store), machine_kind()
-    if kind in RECORDED:
-        assert losses == RECORDED[kind][case]
+    known = {kind: by_case[case] for kind, by_case in RECORDED.items() if case in by_case}
+    if kind in known:
+        assert losses == known[kind]
     else:
-        recorded = next(iter(RECORDED.values()))[case]
-        assert losses == pytest.approx(recorded, rel=1e-5), f"nothing is recorded for {kind}"
+        recorded = next(iter(known.values()))
+        assert losses == pytest.approx(recorded, rel=1e-5), f"the case is not recorded for {kind}"
 
 
 def test_every_family_objective_and_rule_is_recorded() -> None:
+    # Who adds a family records it on one machine, and has none of the other kinds.
+    assert set().union(*RECORDED.values()) == CASES.keys()
     for by_case in RECORDED.values():
-        assert by_case.keys() == CASES.keys()
         assert {len(losses) for losses in by_case.values()} == {STEPS}
     assert {f"family {name}" for name in FAMILIES} <= CASES.keys()
     assert {f"objective {name}" for name in OBJECTIVE_CONFIGS} <= CASES.keys()

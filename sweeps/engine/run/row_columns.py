@@ -9,7 +9,7 @@ import itertools
 from datetime import UTC, datetime
 
 from enhance.conditions import Cost
-from enhance.config import Config, Domain, Scalar, domains, flatten
+from enhance.config import Config, Domain, Scalar, domains, flatten, from_flat
 from enhance.config.config import VARIANTS
 from enhance.config.conflicts import TERMS
 from enhance.report import Report
@@ -100,6 +100,8 @@ def _report(sweep: Sweep, *, paired: bool) -> Report:
     # An untouched picture goes through no cycle, and gains nothing over itself.
     untouched = [name for name in own if name not in (*UNPAIRED_METRICS, "psnr_gain_db")]
     terms = [name for name in TERMS if any(value != 0 for value in possible_values(sweep, f"loss.{name}"))]
+    families = (*possible_values(sweep, "net.family"), *possible_values(sweep, "net.base"))
+    terms += dict.fromkeys(term for family in families for term in from_flat({"net.family": family}).net.penalties)
     measured = COSTS if sweep.cost is not None else ()
     return Report(
         step=sweep.budget.rung_steps()[-1],

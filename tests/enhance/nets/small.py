@@ -14,7 +14,7 @@ from enhance.config.nets import NetConfig
 from enhance.nets import FAMILIES, Network
 from enhance.nets.network import reseed
 
-SMALL: dict[str, Scalar] = {"net.channels": 4, "net.blocks": 1, "net.levels": 3}
+SMALL: dict[str, Scalar] = {"net.channels": 4, "net.blocks": 1, "net.levels": 3, "net.vertices": 5}
 SMALL_BASE = "resnet"
 
 

@@ -1,0 +1,35 @@
+"""The parameters of the fast families, most of which predict one color transform for a whole picture."""
+
+from dataclasses import dataclass
+
+from enhance.config.domain import choice, leaf
+from enhance.config.network import NetConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LUT3DConfig(NetConfig):
+    """The image-adaptive 3D lookup table; see `enhance.nets.fast.lut3d`.
+
+    smoothness, monotonicity: the weights of the family's own loss terms; 0 turns one off.
+    """
+
+    family: str = choice("lut3d")
+    tables: int = leaf(3, minimum=1, maximum=16)
+    # With 2, the first and the last cell of an axis would be one.
+    vertices: int = leaf(33, minimum=3, maximum=65)
+    lookup: str = choice("trilinear", "tetrahedral")
+    channels: int = leaf(16, minimum=1, maximum=128)
+    dropout: float = leaf(0.5, minimum=0, maximum=0.9)
+    smoothness: float = leaf(1e-4, minimum=0)
+    monotonicity: float = leaf(10.0, minimum=0)
+    init: str = choice("identity", "code")
+
+    @property
+    def view(self) -> str:
+        """The weights of the tables come from a thumbnail."""
+        return "photo"
+
+    @property
+    def penalties(self) -> tuple[str, ...]:
+        """Both regularizations of the paper."""
+        return ("smoothness", "monotonicity")

@@ -1,0 +1,1 @@
+"""Network families that are fast on whole photographs, and the small ones that users compare with."""

@@ -33,3 +33,19 @@ class LUT3DConfig(NetConfig):
     def penalties(self) -> tuple[str, ...]:
         """Both regularizations of the paper."""
         return ("smoothness", "monotonicity")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BilateralConfig(NetConfig):
+    """HDRNet, a bilateral grid of affine color transforms; see `enhance.nets.fast.bilateral`."""
+
+    family: str = choice("bilateral")
+    channels: int = leaf(8, minimum=1, maximum=64)  # of the first layer; each of the next three doubles them
+    depth: int = leaf(8, minimum=2, maximum=32)
+    knots: int = leaf(16, minimum=1, maximum=64)
+    init: str = choice("identity", "code")
+
+    @property
+    def view(self) -> str:
+        """The grid comes from a thumbnail."""
+        return "photo"

@@ -8,7 +8,7 @@ check them without torch.
 from dataclasses import dataclass, field
 
 from enhance.config.domain import choice, leaf, weights
-from enhance.config.fast_nets import LUT3DConfig
+from enhance.config.fast_nets import BilateralConfig, LUT3DConfig
 from enhance.config.network import NetConfig as NetConfig
 
 
@@ -237,5 +237,6 @@ BASE_CONFIGS: dict[str, type[NetConfig]] = {
     "shuffle": ShuffleConfig,
     "separable": SeparableConfig,
     "lut3d": LUT3DConfig,
+    "bilateral": BilateralConfig,
 }
 NET_CONFIGS: dict[str, type[NetConfig]] = {**BASE_CONFIGS, "curve": CurveConfig}

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from enhance.config import Scalar, from_flat
-from enhance.config.fast_nets import LUT3DConfig
+from enhance.config.fast_nets import BilateralConfig, LUT3DConfig
 from enhance.config.nets import (
     CurveConfig,
     CycleResNetConfig,
@@ -27,6 +27,7 @@ from enhance.config.nets import (
 )
 from enhance.nets.curve import Curve
 from enhance.nets.cycle_resnet import CycleResNet
+from enhance.nets.fast.bilateral import Bilateral
 from enhance.nets.fast.lut3d import LUT3D
 from enhance.nets.johnson import Johnson
 from enhance.nets.network import Network, apply, parameter_count
@@ -100,6 +101,11 @@ FAMILIES: dict[str, Family] = {
         config=LUT3DConfig,
         build=LUT3D,
         source="Zeng et al. 2020 (image-adaptive 3D lookup tables), the authors' code",
+    ),
+    "bilateral": Family(
+        config=BilateralConfig,
+        build=Bilateral,
+        source="Gharbi et al. 2017 (HDRNet), the authors' code",
     ),
     "curve": Family(
         config=CurveConfig,

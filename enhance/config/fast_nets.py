@@ -49,3 +49,37 @@ class BilateralConfig(NetConfig):
     def view(self) -> str:
         """The grid comes from a thumbnail."""
         return "photo"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuarterConfig(NetConfig):
+    """A color transform for the whole picture, and a small body at a fraction of its size.
+
+    See `enhance.nets.fast.quarter`.
+    """
+
+    family: str = choice("quarter")
+    factor: int = leaf(4, minimum=2, maximum=8)
+    # Odd for the reason that ShuffleConfig gives.
+    kernel: int = leaf(3, minimum=1, maximum=7, odd=True)
+    channels: int = leaf(32, minimum=1, maximum=256)
+    blocks: int = leaf(2, minimum=0, maximum=16)
+    activation: str = choice("relu", "prelu")
+    branches: str = choice("three", "one")
+    degree: int = leaf(3, minimum=0, maximum=3)
+    init: str = choice("he", "dped")
+
+    @property
+    def multiple_of(self) -> int:
+        """Squares of this side are folded into channels."""
+        return self.factor
+
+    @property
+    def minimum_px(self) -> int:
+        """A single folded pixel has no deviation."""
+        return 2 * self.factor
+
+    @property
+    def view(self) -> str:
+        """The color transform follows from means over the picture, unless there is none."""
+        return "photo" if self.degree else "patch"

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from enhance.config import Scalar, from_flat
-from enhance.config.fast_nets import BilateralConfig, LUT3DConfig
+from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, QuarterConfig
 from enhance.config.nets import (
     CurveConfig,
     CycleResNetConfig,
@@ -29,6 +29,7 @@ from enhance.nets.curve import Curve
 from enhance.nets.cycle_resnet import CycleResNet
 from enhance.nets.fast.bilateral import Bilateral
 from enhance.nets.fast.lut3d import LUT3D
+from enhance.nets.fast.quarter import Quarter
 from enhance.nets.johnson import Johnson
 from enhance.nets.network import Network, apply, parameter_count
 from enhance.nets.resnet import ResNet
@@ -106,6 +107,11 @@ FAMILIES: dict[str, Family] = {
         config=BilateralConfig,
         build=Bilateral,
         source="Gharbi et al. 2017 (HDRNet), the authors' code",
+    ),
+    "quarter": Family(
+        config=QuarterConfig,
+        build=Quarter,
+        source="ours: a polynomial of colors and folded sub-pixel convolutions, as MobileIE and SYENet have them",
     ),
     "curve": Family(
         config=CurveConfig,

@@ -23,7 +23,7 @@ def changed(name: str, domain: Domain, default: Scalar) -> Iterator[Scalar]:
     if domain.choices:
         yield from (value for value in domain.choices if value not in (default, "imagenet"))
     else:
-        yield next(v for v in (default + 1, default + 2, default / 2) if domain.problem(name, v) is None)
+        yield next(v for v in (default + 1, default + 2, default / 2, default - 1) if domain.problem(name, v) is None)
 
 
 def small(chosen: dict[str, Scalar]) -> dict[str, Scalar]:

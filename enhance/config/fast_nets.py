@@ -83,3 +83,29 @@ class QuarterConfig(NetConfig):
     def view(self) -> str:
         """The color transform follows from means over the picture, unless there is none."""
         return "photo" if self.degree else "patch"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NAFNetConfig(NetConfig):
+    """NAFNet, by default a very small one; see `enhance.nets.fast.nafnet`."""
+
+    family: str = choice("nafnet")
+    channels: int = leaf(16, minimum=1, maximum=128)  # at full resolution; each level down doubles them
+    levels: int = leaf(2, minimum=1, maximum=4)
+    blocks: int = leaf(1, minimum=1, maximum=32)  # on each level, on the way down and up, and in the middle
+    init: str = choice("he", "dped")
+
+    @property
+    def multiple_of(self) -> int:
+        """Every level halves the picture."""
+        return int(2**self.levels)
+
+    @property
+    def minimum_px(self) -> int:
+        """One pixel in the middle is enough: its norm is over channels."""
+        return self.multiple_of
+
+    @property
+    def view(self) -> str:
+        """The attention to channels follows from means over the picture."""
+        return "photo"

@@ -8,7 +8,7 @@ check them without torch.
 from dataclasses import dataclass, field
 
 from enhance.config.domain import choice, leaf, weights
-from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, QuarterConfig
+from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, NAFNetConfig, QuarterConfig
 from enhance.config.network import NetConfig as NetConfig
 
 
@@ -239,5 +239,6 @@ BASE_CONFIGS: dict[str, type[NetConfig]] = {
     "lut3d": LUT3DConfig,
     "bilateral": BilateralConfig,
     "quarter": QuarterConfig,
+    "nafnet": NAFNetConfig,
 }
 NET_CONFIGS: dict[str, type[NetConfig]] = {**BASE_CONFIGS, "curve": CurveConfig}

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from enhance.config import Scalar, from_flat
-from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, QuarterConfig
+from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, NAFNetConfig, QuarterConfig
 from enhance.config.nets import (
     CurveConfig,
     CycleResNetConfig,
@@ -29,6 +29,7 @@ from enhance.nets.curve import Curve
 from enhance.nets.cycle_resnet import CycleResNet
 from enhance.nets.fast.bilateral import Bilateral
 from enhance.nets.fast.lut3d import LUT3D
+from enhance.nets.fast.nafnet import NAFNet
 from enhance.nets.fast.quarter import Quarter
 from enhance.nets.johnson import Johnson
 from enhance.nets.network import Network, apply, parameter_count
@@ -112,6 +113,11 @@ FAMILIES: dict[str, Family] = {
         config=QuarterConfig,
         build=Quarter,
         source="ours: a polynomial of colors and folded sub-pixel convolutions, as MobileIE and SYENet have them",
+    ),
+    "nafnet": Family(
+        config=NAFNetConfig,
+        build=NAFNet,
+        source="Chen et al. 2022 (NAFNet), the authors' code",
     ),
     "curve": Family(
         config=CurveConfig,

@@ -48,6 +48,7 @@ FAMILIES: dict[str, Flat] = {
     "unet_resnet34": {"net.channels": 2, "train.crop_px": 64, **SGD},  # it takes no smaller pictures
     "lut3d": {"net.channels": 4, "net.vertices": 5, **SGD},
     "bilateral": {"net.channels": 2, **SGD},
+    "nafnet": {**TINY_NET, **SGD},
     "curve": {"net.base": "resnet", **TINY_NET},
 }
 

@@ -109,3 +109,27 @@ class NAFNetConfig(NetConfig):
     def view(self) -> str:
         """The attention to channels follows from means over the picture."""
         return "photo"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RSGUNetConfig(NetConfig):
+    """RSGUNet, the winner of PIRM 2018; see `enhance.nets.fast.rsgunet`."""
+
+    family: str = choice("rsgunet")
+    channels: int = leaf(16, minimum=1, maximum=64)  # at half the size; each of the four levels down doubles them
+    init: str = choice("xavier", "he")
+
+    @property
+    def multiple_of(self) -> int:
+        """Five layers of stride 2."""
+        return 32
+
+    @property
+    def minimum_px(self) -> int:
+        """The innermost map may be a single pixel."""
+        return self.multiple_of
+
+    @property
+    def view(self) -> str:
+        """One of its features is a mean over the picture."""
+        return "photo"

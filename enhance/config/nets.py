@@ -8,7 +8,7 @@ check them without torch.
 from dataclasses import dataclass, field
 
 from enhance.config.domain import choice, leaf, weights
-from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, NAFNetConfig, QuarterConfig
+from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, NAFNetConfig, QuarterConfig, RSGUNetConfig
 from enhance.config.network import NetConfig as NetConfig
 
 
@@ -240,5 +240,6 @@ BASE_CONFIGS: dict[str, type[NetConfig]] = {
     "bilateral": BilateralConfig,
     "quarter": QuarterConfig,
     "nafnet": NAFNetConfig,
+    "rsgunet": RSGUNetConfig,
 }
 NET_CONFIGS: dict[str, type[NetConfig]] = {**BASE_CONFIGS, "curve": CurveConfig}

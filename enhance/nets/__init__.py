@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from enhance.config import Scalar, from_flat
-from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, NAFNetConfig, QuarterConfig
+from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, NAFNetConfig, QuarterConfig, RSGUNetConfig
 from enhance.config.nets import (
     CurveConfig,
     CycleResNetConfig,
@@ -31,6 +31,7 @@ from enhance.nets.fast.bilateral import Bilateral
 from enhance.nets.fast.lut3d import LUT3D
 from enhance.nets.fast.nafnet import NAFNet
 from enhance.nets.fast.quarter import Quarter
+from enhance.nets.fast.rsgunet import RSGUNet
 from enhance.nets.johnson import Johnson
 from enhance.nets.network import Network, apply, parameter_count
 from enhance.nets.resnet import ResNet
@@ -118,6 +119,11 @@ FAMILIES: dict[str, Family] = {
         config=NAFNetConfig,
         build=NAFNet,
         source="Chen et al. 2022 (NAFNet), the authors' code",
+    ),
+    "rsgunet": Family(
+        config=RSGUNetConfig,
+        build=RSGUNet,
+        source="Huang et al. 2018 (RSGUNet, winner of PIRM 2018), the authors' code",
     ),
     "curve": Family(
         config=CurveConfig,

@@ -49,6 +49,7 @@ FAMILIES: dict[str, Flat] = {
     "lut3d": {"net.channels": 4, "net.vertices": 5, **SGD},
     "bilateral": {"net.channels": 2, **SGD},
     "nafnet": {**TINY_NET, **SGD},
+    "rsgunet": {"net.channels": 4, **SGD},
     "curve": {"net.base": "resnet", **TINY_NET},
 }
 

@@ -13,7 +13,7 @@ FAST := not engine and not slow and not simulation and not endurance and not clu
 .PHONY: sweep check test simulation endurance chaos cluster lint bench bench-analysis bench-scaling report
 
 sweep: $(VENV)/ready
-	$(BIN)/python sweeps/loss_weights.py $(ARGS)
+	$(BIN)/python sweeps/loss_weights.py $(or $(ARGS),--fit 4)
 
 # Before each commit: style and the fast tests, under 90 seconds on two slow cores.
 check: $(VENV)/ready

@@ -1,7 +1,9 @@
 """The entry point of every script in `sweeps/`: `main(SWEEP)`, or `main(SWEEPS, switch="--task")`."""
 
 import contextlib
+import dataclasses
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -19,10 +21,10 @@ from sweeps.engine.cli.contract import RunMismatch
 from sweeps.engine.cli.display.live import aside
 from sweeps.engine.cli.display.plan import render_plan
 from sweeps.engine.cli.driver import drive
-from sweeps.engine.cli.estimate import estimate
 from sweeps.engine.cli.options import Options, parse
 from sweeps.engine.cli.script import StaleCode, check_script, command_of
 from sweeps.engine.cli.series import ALL, Part, parts
+from sweeps.engine.cli.sizing.estimate import estimate
 from sweeps.engine.cli.sources import holds
 from sweeps.engine.cluster.resources import Capacity, NotReady
 from sweeps.engine.ledger.writer import LedgerBusy, LedgerLost, check_writable
@@ -140,6 +142,9 @@ def _run_part(part: Part) -> int:
 def _run(part: Part, script: str, console: Console) -> int:
     command = f"{script} {shell_words(*part.chosen, *part.argv)}".strip()
     wanted, options = _parse(part, command)
+    if options.fit_minutes is not None:
+        part = _fitted(part, wanted, options, script, console)
+        return _run(part, script, console)
     again = f"{script} {shell_words(*(part.again or (*part.chosen, '--resume', options.out)))}"
     runs = part.series or (options.out,)
     if not options.address:
@@ -148,6 +153,23 @@ def _run(part: Part, script: str, console: Console) -> int:
     with _joined(options, console) as cluster:
         wanted, options = _parse(part, command, cluster.capacity)
         return _carry_out(wanted, options, runs, again, cluster, console)
+
+
+def _fitted(part: Part, sweep: Sweep, options: Options, script: str, console: Console) -> Part:
+    """The part with the numbers of trials and steps that end in time, in the place of --fit, and say so."""
+    # Imported here, because it loads Optuna and torch.
+    from sweeps.engine.cli.sizing.fit import explicit, fit
+
+    assert options.fit_minutes is not None
+    began = time.monotonic()
+    store = open_data(sweep.data, progress=aside(console))
+    sweep.check_data(store.paired, store.spec, store.train_input.shape[1])
+    # The sweeps of a script share the time.
+    minutes = options.fit_minutes / max(1, len(part.series))
+    found = fit(sweep, store, options.device, options.workers, 60 * minutes - (time.monotonic() - began))
+    argv = explicit(part.argv, found.budget)
+    aside(console)(found.words(minutes, f"{script} {shell_words(*part.chosen, *argv)}"))
+    return dataclasses.replace(part, argv=argv)
 
 
 def _parse(part: Part, command: str, cluster: Capacity | None = None) -> tuple[Sweep, Options]:

@@ -35,7 +35,8 @@ class UsageError(ValueError):
 class Arguments:
     """A value for every option; the defaults are those of the command line. None: the sweep or the machine decides.
 
-    `budget` is one of SCALES. `set` and `sampler_option` hold texts NAME=VALUE, `timeout` is in seconds.
+    `budget` is one of SCALES, `fit` is in minutes and `timeout` in seconds. `set` and `sampler_option` hold texts
+    NAME=VALUE.
     """
 
     data: str | None = None
@@ -49,6 +50,7 @@ class Arguments:
     budget: str = "demo"
     trials: int | None = None
     steps: int | None = None
+    fit: float | None = None
     seeds: int | None = None
     confirm: int | None = None
     confirm_seeds: int | None = None
@@ -157,6 +159,12 @@ def _add_budget(parser: argparse.ArgumentParser, sweep: Sweep) -> None:
     add("--smoke", action="store_true", help="short for --budget smoke")
     add("--trials", type=int, metavar="N", help=f"number of configurations to try (default: {budget.trials})")
     add("--steps", type=int, metavar="N", help=f"training steps of a full trial (default: {budget.steps})")
+    add(
+        "--fit",
+        type=_amount,
+        metavar="M",
+        help="time a few steps first, and choose as many trials and steps as should end within M minutes",
+    )
     add("--seeds", type=int, metavar="N", help=f"seeds per configuration (default: {budget.seeds})")
     add(
         "--confirm",

@@ -29,6 +29,8 @@ OF_ONE_INVOCATION = (
     *("workers", "address", "insecure", "unshared"),
     # A limit that ended the run would end it again at once.
     *("max_minutes", "max_device_hours"),
+    # Recorded as the trials and steps that it chose.
+    "fit",
 )
 """Options that a resumed run does not take over."""
 

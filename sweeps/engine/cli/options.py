@@ -19,6 +19,9 @@ from sweeps.engine.cluster.resources import ADDRESS, Capacity, cluster_address, 
 from sweeps.engine.environment import default_device
 from sweeps.engine.sweep import Budget, Sweep
 
+TIMED = ("fit", "estimate", "price_per_hour")
+"""Options for which steps are timed before the run."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -42,6 +45,7 @@ class Options:
     device: str
     dtype: str
     timeout_s: float | None
+    fit_minutes: float | None
     max_minutes: float | None
     max_device_hours: float | None
     warm_start: tuple[Location, ...]
@@ -82,6 +86,8 @@ def parse(
     out, resumed = _place(typed)
     if resumed is not None and (there := recorded_sweep(resumed)) not in ("", sweep.name):
         raise UsageError(f"--resume {resumed} holds a run of the sweep {there}, and this is {sweep.name}")
+    if (minutes := typed.get("fit")) is not None:
+        _check_fit(minutes, typed)
     given = make_absolute(typed)
     in_effect = options_in_effect(sweep, resumed or like, given)
     arguments = Arguments(**in_effect)
@@ -109,6 +115,7 @@ def parse(
         device=device,
         dtype=str(sweep.fixed.get("train.dtype", "searched")),
         timeout_s=arguments.timeout or None,
+        fit_minutes=arguments.fit,
         max_minutes=arguments.max_minutes,
         max_device_hours=arguments.max_device_hours,
         warm_start=sources.warm_start(),
@@ -149,11 +156,22 @@ def _check_machines(arguments: Arguments, address: str | None) -> None:
         raise UsageError("--device cuda: this machine has no NVIDIA GPU; choose cpu, or a cluster with --address")
     if arguments.workers == 0 and address:
         raise UsageError("--workers 0 runs in this process and --address on a cluster; give one of them")
-    if address and (arguments.estimate or arguments.price_per_hour is not None):
-        raise UsageError("--estimate and --price-per-hour time this machine, not a cluster; add --address local")
+    if address and (timed := [name for name in TIMED if getattr(arguments, name) not in (None, False)]):
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in timed)
+        raise UsageError(f"{options}: steps are timed on this machine, not on a cluster; add --address local")
     for option in ("insecure", "unshared"):
         if getattr(arguments, option) and address is None:
             raise UsageError(f"--{option} needs a cluster, and this run has none; name one with --address")
+
+
+def _check_fit(minutes: float, given: Mapping[str, Any]) -> None:
+    """Raise UsageError if an option among those `given` says what --fit would choose, or cannot be timed here."""
+    if minutes <= 0:
+        raise UsageError(f"--fit {minutes:g} must be a number of minutes > 0")
+    if named := [f"--{name}" for name in ("trials", "steps") if name in given]:
+        raise UsageError(f"--fit chooses the number of trials and steps: leave out {' and '.join(named)}, or --fit")
+    if "resume" in given:
+        raise UsageError("--fit chooses the size of a new run, and --resume keeps that of an old one; give one of them")
 
 
 def _most_at_once(budget: Budget) -> int:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from analysis.ledger.schema import ENDINGS
 from enhance.config import Scalar
-from sweeps.engine.cli.display.plan import confirmation_steps, expected_steps, most_trials
+from sweeps.engine.cli.sizing.workload import confirmation_steps, expected_steps, most_trials
 from sweeps.engine.run.judge import best, higher_is_better
 from sweeps.engine.run.trials import Trial
 from sweeps.engine.sweep import Sweep

@@ -8,6 +8,7 @@ from analysis.ledger.location import StorePath
 from analysis.ledger.units import recorded_text
 from enhance.conditions import Conditions
 from sweeps.engine.cli.options import Options
+from sweeps.engine.cli.sizing.workload import expected_steps, most_steps, most_trials
 from sweeps.engine.environment import ENHANCE, code_hash
 from sweeps.engine.ledger.encoding import encode_entry
 from sweeps.engine.rungs import RULES
@@ -18,34 +19,6 @@ SAMPLE_MB = 0.02
 
 COLUMNS = 5
 """Up to this many enqueued configurations get a column each; more are listed by name only."""
-
-
-def expected_steps(budget: Budget, stopping: str = "pareto") -> int:
-    """Training steps of the whole run if every rung keeps one trial in `reduction` and spares the audit's share."""
-    rungs = budget.rung_steps()
-    keep = {"none": 1.0, "median": 0.5}.get(stopping, 1 / budget.reduction)
-    # Shares of the trials: `going` were good enough so far, `spared` are there only for the audit.
-    going, spared, steps = 1.0, 0.0, 0.0
-    for before, after in zip((0, *rungs), rungs, strict=False):
-        steps += (going + spared) * (after - before)
-        spared += going * (1 - keep) * budget.audit_share
-        going *= keep
-    return round(budget.trials * budget.seeds * steps) + confirmation_steps(budget)
-
-
-def most_steps(budget: Budget) -> int:
-    """Training steps of the whole run if nothing is stopped early: the upper bound."""
-    return budget.trials * budget.seeds * budget.steps + confirmation_steps(budget)
-
-
-def most_trials(budget: Budget) -> int:
-    """How many trials there will be, if the search completes enough configurations to confirm."""
-    return budget.trials * budget.seeds + budget.confirm * budget.confirm_seeds
-
-
-def confirmation_steps(budget: Budget) -> int:
-    """Training steps of the confirmation, which stops nothing early."""
-    return budget.confirm * budget.confirm_seeds * budget.steps
 
 
 def render_plan(sweep: Sweep, options: Options) -> RenderableType:

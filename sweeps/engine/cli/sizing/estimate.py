@@ -4,11 +4,12 @@ That is the first enqueued configuration, or a corner of the space. It is timed 
 that nothing competes for the device; that loads torch and takes seconds.
 """
 
-import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from enhance.config import Scalar
 from enhance.data import PatchStore
-from sweeps.engine.cli.display.plan import expected_steps, most_steps
+from sweeps.engine.cli.sizing.workload import expected_evaluations, expected_steps, most_evaluations, most_steps
 from sweeps.engine.environment import THREADS
 from sweeps.engine.space import corner_points
 from sweeps.engine.sweep import Sweep
@@ -18,15 +19,26 @@ WARM_STEPS, STEPS = 3, 10
 
 
 @dataclass(frozen=True)
+class Pace:
+    """Seconds of one training step and of one evaluation."""
+
+    step_s: float
+    eval_s: float
+
+    def seconds(self, steps: float, evaluations: float) -> float:
+        """Of that many of each, one after the other."""
+        return steps * self.step_s + evaluations * self.eval_s
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Expected and maximal device hours, if every trial costs what the timed configuration does.
 
-    `timed` names that configuration; `step_s` is the median of its steps and `eval_s` one evaluation, in seconds.
+    `timed` names that configuration.
     """
 
     timed: str
-    step_s: float
-    eval_s: float
+    pace: Pace
     expected_hours: float
     most_hours: float
 
@@ -36,33 +48,32 @@ class Estimate:
         if price_per_hour is not None:
             expected, most = (hours * price_per_hour for hours in (self.expected_hours, self.most_hours))
             said += f"; about {expected:.2f}, at most {most:.2f} at {price_per_hour:g} per hour"
-        steps = f"{1000 * self.step_s:.1f} ms per step, {self.eval_s:.2f} s per evaluation"
+        steps = f"{1000 * self.pace.step_s:.1f} ms per step, {self.pace.eval_s:.2f} s per evaluation"
         return f"{said} ({steps}: {STEPS} steps of {self.timed}, with the device to itself)"
 
 
 def estimate(sweep: Sweep, store: PatchStore, device: str) -> Estimate:
     """Time a few steps and one evaluation, and multiply. Raises whatever the timed configuration raises."""
+    label, values = next(iter(sweep.enqueue.items()), ("a corner of the space", next(corner_points(sweep.space))))
+    pace = time_steps(sweep, values, store, device, STEPS)
+    expected = pace.seconds(
+        expected_steps(sweep.budget, sweep.stopping), expected_evaluations(sweep.budget, sweep.stopping)
+    )
+    most = pace.seconds(most_steps(sweep.budget), most_evaluations(sweep.budget))
+    return Estimate(label, pace, expected / 3600, most / 3600)
+
+
+def time_steps(sweep: Sweep, values: Mapping[str, Scalar], store: PatchStore, device: str, steps: int) -> Pace:
+    """Train one configuration for a few steps more than `steps`, on as many threads as a worker has.
+
+    Raises whatever the configuration raises.
+    """
     # Imported here, because both load torch, which the driver does without.
     import torch
 
     from enhance.microrun import MicroRun
 
     torch.set_num_threads(THREADS)
-    label, values = next(iter(sweep.enqueue.items()), ("a corner of the space", next(corner_points(sweep.space))))
     run = MicroRun(sweep.config(values), 0, store, device)
-    first = run.advance(WARM_STEPS)
-    seconds = [run.advance(1).train_s for _ in range(STEPS)]
-    step_s, eval_s = statistics.median(seconds), first.eval_s
-    return Estimate(
-        label,
-        step_s,
-        eval_s,
-        _hours(expected_steps(sweep.budget, sweep.stopping), sweep, step_s, eval_s),
-        _hours(most_steps(sweep.budget), sweep, step_s, eval_s),
-    )
-
-
-def _hours(steps: int, sweep: Sweep, step_s: float, eval_s: float) -> float:
-    """Hours of `steps` training steps, with an evaluation at every rung."""
-    evaluations = steps / sweep.budget.steps * len(sweep.budget.rung_steps())
-    return (steps * step_s + evaluations * eval_s) / 3600
+    eval_s = run.advance(WARM_STEPS).eval_s
+    return Pace(run.advance(steps).train_s / steps, eval_s)

@@ -40,6 +40,7 @@ LAYERS = {
         ("workers", "replay"),
         ("cli",),
         ("command", "doctor"),
+        ("prints",),
     ),
     "analysis": (
         ("ledger", "screen"),
@@ -61,6 +62,8 @@ SHARED = {"analysis.ledger", "analysis.screen"}
 ANSWERS = {
     "sweeps/engine/cli/display/summary.py": {"analysis.frontier", "analysis.stopping"},
     "sweeps/engine/cli/display/answers.py": {"analysis.stability", "analysis.ablation"},
+    "sweeps/engine/prints/choose.py": {"analysis.frontier", "analysis.statistics"},
+    "sweeps/engine/prints/finish.py": {"analysis.statistics"},
     "sweeps/engine/cli/console.py": {"analysis.commands", "analysis.__main__"},
 }
 """What the engine prints of `analysis` at the end of a run, and the console command, which puts one name before the

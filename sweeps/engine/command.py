@@ -86,7 +86,7 @@ def run_chosen(sweeps: Mapping[str, Sweep], switch: str, default: str, argv: lis
     if len(chosen) > 1 and not (chosen := _able(chosen)):
         return 2
     # A generator, so that no part runs after one that has failed.
-    return next((status for part in chosen if (status := _run_part(part))), 0)
+    return next((status for part in chosen if (status := run_part(part))), 0)
 
 
 def _able(series: Sequence[Part]) -> list[Part]:
@@ -112,10 +112,11 @@ def _able(series: Sequence[Part]) -> list[Part]:
 
 def run(sweep: Sweep, argv: Sequence[str]) -> int:
     """As `main` with one sweep, but return the exit status."""
-    return _run_part(Part(sweep, argv))
+    return run_part(Part(sweep, argv))
 
 
-def _run_part(part: Part) -> int:
+def run_part(part: Part) -> int:
+    """Run one sweep of a script, and return the exit status."""
     console = terminal()
     name = part.sweep.name
     try:

@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -86,7 +86,7 @@ def read_arguments(sweep: Sweep, argv: Sequence[str]) -> dict[str, Any]:
     return given
 
 
-class _Parser(argparse.ArgumentParser):
+class ArgumentParser(argparse.ArgumentParser):
     """A parser that raises instead of exiting, and suggests what was meant."""
 
     def error(self, message: str) -> NoReturn:
@@ -103,7 +103,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(sweep: Sweep) -> argparse.ArgumentParser:
     # No abbreviations: a command in a script would change its meaning with the next option of that beginning. An
     # argument that was not given is absent, so that --resume can tell it from one that repeats the default.
-    parser = _Parser(description=sweep.question, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    parser = ArgumentParser(description=sweep.question, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     _add_search(parser, sweep)
     _add_budget(parser, sweep)
     _add_ledger(parser)
@@ -147,6 +147,14 @@ def _add_search(parser: argparse.ArgumentParser, sweep: Sweep) -> None:
     )
 
 
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """Add the options on where and for how long anything is trained, which a print shares with a sweep."""
+    _add_limits(parser.add_argument_group("limits").add_argument)
+    _add_ledger(parser)
+    _add_machines(parser)
+    _add_preview(parser)
+
+
 def _add_budget(parser: argparse.ArgumentParser, sweep: Sweep) -> None:
     add = parser.add_argument_group("budget").add_argument
     budget = sweep.budget
@@ -185,6 +193,10 @@ def _add_budget(parser: argparse.ArgumentParser, sweep: Sweep) -> None:
         help="fraction of the trials due to be stopped that are trained to the end, to measure what stopping costs "
         f"(default: {budget.audit_share:g})",
     )
+    _add_limits(add)
+
+
+def _add_limits(add: Callable[..., object]) -> None:
     add(
         "--timeout",
         type=_seconds,

@@ -28,7 +28,11 @@ MODULES = {
 }
 """Modules with a `main(argv, program)` that returns the exit status, and what they do."""
 
-SWEEP = "sweep"
+SWEEP, PRINT = "sweep", "print"
+PRINT_MODULE, PRINT_TEXT = (
+    "sweeps.engine.prints.command",
+    "train one configuration of a run to the end, and keep its weights",
+)
 USAGE = 2
 """The exit status of a command line that cannot be understood."""
 
@@ -48,19 +52,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         from analysis.__main__ import main as analyze
 
         return analyze(words, program="teststrip")
-    if name in MODULES:
-        module = importlib.import_module(MODULES[name][0])
+    if name in (*MODULES, PRINT):
+        module = importlib.import_module(MODULES[name][0] if name in MODULES else PRINT_MODULE)
         status: int = module.main(rest, program=f"teststrip {name}")
         return status
     if name == SWEEP:
         return _sweep(rest)
-    return _refuse("command", name, [*COMMANDS, *MODULES, SWEEP], rest)
+    return _refuse("command", name, [*COMMANDS, *MODULES, SWEEP, PRINT], rest)
 
 
 def help_text() -> str:
     """All commands, by what they are for."""
     groups = {
-        "Run a sweep": {SWEEP: "run a sweep; without a name, list them"},
+        "Run a sweep": {SWEEP: "run a sweep; without a name, list them", PRINT: PRINT_TEXT},
         "Prepare and check": {name: text for name, (_, text) in MODULES.items() if name != "replay"},
         "Read a run": COMMANDS,
         "Try other ways of searching": {"replay": MODULES["replay"][1]},

@@ -11,7 +11,7 @@ from pathlib import Path
 import sweeps
 from analysis.screen import shell_words
 from sweeps.engine.cluster.resources import ADDRESS
-from sweeps.engine.environment import code_hash, python_command
+from sweeps.engine.environment import analysis_command, code_hash, python_command
 
 INSTALLED = Path(sweeps.__file__).parent
 SHORTEST_HASH = 6
@@ -55,6 +55,8 @@ def command_of(script: str, installed: Path = INSTALLED) -> str:
     # `ray submit` copies the script into the home folder of the head, whose environment names the cluster.
     if os.environ.get(ADDRESS) and path.resolve().parent == Path.home() and (installed / path.name).is_file():
         return f"ray submit cluster.yaml {shell_words(f'sweeps/{path.name}')} --"
+    if path.name == "teststrip":
+        return analysis_command()
     return f"{python_command()} {shell_words(script or '-')}"
 
 

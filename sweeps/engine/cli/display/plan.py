@@ -32,7 +32,7 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     facts.add_row("known", sweep.found)
     facts.add_row("data", sweep.data)
     facts.add_row("objectives", ", ".join(map(_objective, sweep.objectives)))
-    facts.add_row("trials", f"{budget.trials} configurations x {budget.seeds} seed(s), {_way(sweep, options)}")
+    facts.add_row("trials", _trials(sweep, options))
     facts.add_row("rungs", _rungs(sweep))
     if budget.audit_share and budget.rungs > 1:
         facts.add_row(
@@ -69,6 +69,14 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
     fixed = "  ".join(f"{name}={_short(value)}" for name, value in sorted(sweep.fixed.items()))
     named = [] if shown or not sweep.enqueue else [Text(f"tried first: {', '.join(sweep.enqueue)}")]
     return Group(Text(sweep.name, style="bold"), facts, space, *named, Text(f"fixed: {fixed}", style="dim"))
+
+
+def _trials(sweep: Sweep, options: Options) -> str:
+    """How many trials there are, and how their configurations are chosen."""
+    budget = sweep.budget
+    if budget.every:
+        return f"one configuration, {budget.seeds} fresh seed(s)"
+    return f"{budget.trials} configurations x {budget.seeds} seed(s), {_way(sweep, options)}"
 
 
 def _rungs(sweep: Sweep) -> str:

@@ -5,6 +5,7 @@ follow. It is written after the report at its step, so a resumed trial has every
 repeats at most what came after.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -65,6 +66,11 @@ class KeptStates:
         """Remove the states of a trial that has ended."""
         for path in self._files(trial):
             self._ledger.remove(path)
+        folder = self._ledger.root / FOLDER / trial
+        # A store has no empty folders. One with anything else in it stays.
+        if isinstance(folder, Path):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def drop_all_but(self, trials: Collection[str]) -> None:
         """Remove the states of every other trial: a killed driver may have left some."""

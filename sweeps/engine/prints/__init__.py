@@ -1,0 +1,1 @@
+"""The print: one configuration of a run, trained to a real budget by the same engine."""

@@ -11,6 +11,9 @@ DEVICE_IS_FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CU
 HOST_IS_FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
 """Messages of the plain RuntimeErrors that torch raises when memory runs out; only some cases have their own class."""
 
+DEVICE, HOST = "out of memory on the device: ", "out of memory on this machine: "
+"""How a failure message starts if memory ran out."""
+
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # proc(5): sets VmHWM to the present VmRSS
@@ -23,10 +26,17 @@ def lack_of_memory(error: BaseException) -> str:
     """
     message = str(error) if isinstance(error, RuntimeError) else ""
     if isinstance(error, torch.OutOfMemoryError) or any(phrase in message for phrase in DEVICE_IS_FULL):
-        return "out of memory on the device: "
+        return DEVICE
     if isinstance(error, MemoryError) or any(phrase in message for phrase in HOST_IS_FULL):
-        return "out of memory on this machine: "
+        return HOST
     return ""
+
+
+def release(device: str) -> None:
+    """Return what nobody refers to any more to the system, so that other processes can have it."""
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
 
 
 def peak_bytes(work: Callable[[], object], device: str) -> int | None:

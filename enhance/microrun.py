@@ -89,16 +89,10 @@ class MicroRun:
         if self.step == 0 and self.config.guard.collapse:
             self._look_at_start()
         started = time.perf_counter()
-        with training_kernels(self.config.train):
-            for _ in range(steps):
-                self._training.stage(self.step)
-                self._count(self._stepper.take())
-                self.step += 1
-                self.beats += 1
-                if self.step % self.config.guard.window_steps == 0:
-                    self._check_window()
-        trained = time.perf_counter()
+        self.take_steps(steps)
+        # Reading the means waits for the device, whose work the steps have only ordered.
         means = self._since_report.take()
+        trained = time.perf_counter()
         scores, spread, images = self._evaluate()
         return Report(
             step=self.step,
@@ -115,6 +109,17 @@ class MicroRun:
             # What precedes training is the look at the start: an evaluation too.
             eval_s=time.perf_counter() - trained + started - called,
         )
+
+    def take_steps(self, steps: int) -> None:
+        """Train for `steps` more steps without evaluating. The next report counts them. Raises Diverged."""
+        with training_kernels(self.config.train):
+            for _ in range(steps):
+                self._training.stage(self.step)
+                self._count(self._stepper.take())
+                self.step += 1
+                self.beats += 1
+                if self.step % self.config.guard.window_steps == 0:
+                    self._check_window()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a new MicroRun of the same configuration, seed and data needs in order to continue."""

@@ -132,7 +132,7 @@ TABLES = ("runs", "trials", "reports", "starts", "costs")
 _FLOAT_PREFIXES = ("metric.", "spread.", "untouched.", "loss.", "signal.", "cost.latency_", "cost.baseline_")
 _FLOATS = ("time.train_s", "time.eval_s", "time.wall_s", "train_s", "eval_s", "step_s",
            "grad_norm", "learning_rate", "best")  # fmt: skip
-_INTS = ("cost.parameters", "cost.macs", "cost.peak_memory_bytes", "images")
+_INTS = ("cost.parameters", "cost.macs", "cost.peak_memory_bytes", "images", "run.per_device")
 _TEXTS = ("run.captured",)
 _BYTES = ("input", "target", "output")
 

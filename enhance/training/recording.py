@@ -118,6 +118,12 @@ class Machines:
         self._most = most
         self._kept: OrderedDict[Hashable, Machine] = OrderedDict()
 
+    def forget(self) -> bool:
+        """Forget all; whether there was any."""
+        found = bool(self._kept)
+        self._kept.clear()
+        return found
+
     def get(self, kind: Hashable) -> Machine:
         """The machine for trials of this kind, a new one if there is none."""
         machine = self._kept.pop(kind, None) or Machine()

@@ -6,6 +6,7 @@ and packs --data if they are not packed yet.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import os
 import resource
@@ -40,6 +41,8 @@ OPEN_FILES = 4096
 """Rough needs. With less a run may still work, so these checks say "weak", not "missing"."""
 
 GIB = 1 << 30
+
+PROCESSES = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,27 @@ def _cuda() -> Iterator[Finding]:
     problem = gpu_problem()
     names = ", ".join(facts().gpus) or "an NVIDIA device"
     yield Finding("GPU", MISSING if problem else GOOD, names, problem)
+    yield _mps()
+
+
+def _mps() -> Finding:
+    """Say whether NVIDIA's MPS runs, which is no need: trials share a GPU without it too."""
+    # The system cuts the names of processes after 15 characters.
+    names = (path.read_text().strip() for path in PROCESSES.glob("[0-9]*/comm"))
+    with contextlib.suppress(OSError):
+        if any(name.startswith("nvidia-cuda-mps") for name in names):
+            return Finding(
+                "MPS",
+                GOOD,
+                "runs: trials that share a GPU (--per-device) compute at the same time; a fault of one on the GPU ends "
+                "the processes of all, and their trials start again",
+            )
+    return Finding(
+        "MPS",
+        GOOD,
+        "does not run: trials that share a GPU (--per-device) take turns; with it (`nvidia-cuda-mps-control -d`) they "
+        "would compute at the same time",
+    )
 
 
 def _memory() -> Iterator[Finding]:

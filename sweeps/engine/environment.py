@@ -3,11 +3,13 @@
 import functools
 import hashlib
 import importlib.metadata
+import os
 import platform
 import shlex
 import shutil
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import enhance
@@ -67,6 +69,16 @@ def default_device() -> str:
     """ "cuda" if the system shows an NVIDIA GPU, else "cpu"; does not import torch."""
     # A digit, since /dev/nvidiactl and its like belong to the driver, not to a GPU.
     return "cuda" if any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"
+
+
+def gpu_count(environment: Mapping[str, str] = os.environ) -> int:
+    """How many NVIDIA GPUs this process may use; does not import torch."""
+    there = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    chosen = environment.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return there
+    # Numbers or names; CUDA ignores what comes after the first one that it does not know, and -1 is none.
+    return min(there, len([name for name in chosen.split(",") if name.strip() not in ("", "-1")]))
 
 
 def python_command() -> str:

@@ -49,7 +49,8 @@ class Progress:
     report: beside an ending, what was spent for no report. `state` is what another worker can continue from, None if it
     was not requested or is too large; `samples` come with the last report, and `weights` with those for which
     they were requested. `captured` says whether the steps came from recordings (`MicroRun.captured`), None if nothing
-    was built.
+    was built; `per_device` how many trials could share the GPU, None on a CPU. `device_full`: the trial failed because
+    the device had no memory left, which other processes may have taken.
     """
 
     trial: str
@@ -65,6 +66,8 @@ class Progress:
     samples: tuple[Sample, ...] = ()
     weights: Weights | None = None
     captured: str | None = None
+    per_device: int | None = None
+    device_full: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

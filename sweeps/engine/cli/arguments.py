@@ -27,6 +27,12 @@ MOST_COUNT = 1_000_000
 """The largest number of workers or samples."""
 
 
+AUTO = "auto"
+
+MOST_TOGETHER = 64
+"""The largest number of trials on one GPU."""
+
+
 class UsageError(ValueError):
     """A command line that cannot be carried out."""
 
@@ -66,6 +72,7 @@ class Arguments:
     photo: Sequence[str] = ()
     keep_weights: bool = False
     workers: int | None = None
+    per_device: int | str | None = None
     device: str = "auto"
     dtype: str = "auto"
     address: str | None = None
@@ -267,6 +274,13 @@ def _add_machines(parser: argparse.ArgumentParser) -> None:
         help="number of trials to train at once; 0: one at a time in this process, without Ray (default: one per core, "
         "on a cluster one per core or GPU)",
     )
+    add(
+        "--per-device",
+        type=_together,
+        metavar="N",
+        help="number of trials to train at once on each GPU, or auto: as many as fit and take the most steps per "
+        "second in a short measurement (default: on a cluster 1, on this machine as many as --workers needs)",
+    )
     add("--device", choices=("auto", "cpu", "cuda"), help="device to train on (default: auto)")
     add(
         "--dtype",
@@ -314,6 +328,12 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > MOST_COUNT:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number >= 0 and <= {MOST_COUNT:,}")
     return int(text)
+
+
+def _together(text: str) -> int | str:
+    if text != AUTO and not (text.isdecimal() and 1 <= int(text) <= MOST_TOGETHER):
+        raise argparse.ArgumentTypeError(f"{text!r} must be auto or a whole number from 1 to {MOST_TOGETHER}")
+    return AUTO if text == AUTO else int(text)
 
 
 def _amount(text: str) -> float:

@@ -128,7 +128,7 @@ def _carry(
         from sweeps.engine.workers.ray_actor import WorkerConfig
         from sweeps.engine.workers.ray_tune import run_on_ray
 
-        config = WorkerConfig(options.workers, options.device, store, options.elastic, required)
+        config = WorkerConfig(options.workers, options.device, store, options.elastic, required, options.per_device)
         run_on_ray(controller, config, options.timeout_s, tick, aside(board.console))
         # The heartbeat of a ledger in a store is a thread, and Ray must be stopped with no other thread running.
         ledger.close()

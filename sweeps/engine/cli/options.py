@@ -4,13 +4,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from analysis.ledger.location import Location
 from analysis.screen import shell_words
 from enhance.data import check_spec
 from enhance.samples import Photo
-from sweeps.engine.cli.arguments import Arguments, UsageError, read_arguments
+from sweeps.engine.cli.arguments import MOST_TOGETHER, Arguments, UsageError, read_arguments
 from sweeps.engine.cli.invocations import make_absolute, options_in_effect, recorded_sweep
 from sweeps.engine.cli.overrides import override
 from sweeps.engine.cli.script import check_code
@@ -28,7 +28,8 @@ class Options:
     """Where and how a sweep is run; nothing here changes what a trial computes, except `dtype` and `device`.
 
     `address` is the cluster's, None for this machine, and `told_by` says what named it. An `elastic` run has as many
-    workers as the cluster has at any time; `workers` is the number at the start. `device_asked` may be "auto".
+    workers as the cluster has at any time; `workers` is the number at the start, and with `per_device` "auto" the most
+    that there can be. `per_device` trials share a GPU; None: no option says so. `device_asked` may be "auto".
     `accept_change` lists the facts of the run's contract that may differ; `retry` is the ending that is tried again.
     `settings` says what --set changes besides its values. `in_effect` is what the ledger records: the options given and
     taken over. `notes` are sentences for the user about what can no longer be taken over.
@@ -41,6 +42,7 @@ class Options:
     told_by: str
     insecure: bool
     unshared: bool
+    per_device: int | Literal["auto"] | None
     device_asked: str
     device: str
     dtype: str
@@ -97,20 +99,24 @@ def parse(
     here = cluster or this_machine(default_device())
     device = here.device if arguments.device == "auto" else arguments.device
     sweep, settings = override(sweep, arguments, device, _dtype(arguments.dtype, device, here), here.cores)
+    per_device: int | Literal["auto"] | None = None
+    # Which device a cluster has is not known before it is joined.
     if device == arguments.device or cluster is not None or address is None:
         sweep.check_device(device)
+        per_device = _per_device(arguments, device)
     # Only now is it known which data: --data may have replaced the sweep's own.
     sweep.check_kind()
     check_spec(sweep.data)
     sources = Sources(arguments, given, name)
     return sweep, Options(
         out=out or fresh_folder(sweep.name),
-        workers=min(here.workers if arguments.workers is None else arguments.workers, _most_at_once(sweep.budget)),
+        workers=min(_workers(arguments.workers, per_device, here, fixed=address is None), _most_at_once(sweep.budget)),
         elastic=address is not None and arguments.workers is None,
         address=address,
         told_by="--address" if arguments.address else ADDRESS,
         insecure=arguments.insecure,
         unshared=arguments.unshared,
+        per_device=per_device,
         device_asked=arguments.device,
         device=device,
         dtype=str(sweep.fixed.get("train.dtype", "searched")),
@@ -172,6 +178,34 @@ def _check_fit(minutes: float, given: Mapping[str, Any]) -> None:
         raise UsageError(f"--fit chooses the number of trials and steps: leave out {' and '.join(named)}, or --fit")
     if "resume" in given:
         raise UsageError("--fit chooses the size of a new run, and --resume keeps that of an old one; give one of them")
+
+
+def _per_device(arguments: Arguments, device: str) -> int | Literal["auto"] | None:
+    """How many trials share a GPU; None if the device is a CPU. Raises UsageError if none can."""
+    asked = arguments.per_device
+    shares = isinstance(asked, int) and asked > 1
+    if shares and device != "cuda":
+        raise UsageError(
+            f"--per-device {asked}: this run trains on CPUs, where --workers says how many trials train at once"
+        )
+    if shares and arguments.workers == 0:
+        raise UsageError(f"--per-device {asked}: --workers 0 trains one trial at a time; leave it out")
+    if asked is None or device != "cuda":
+        return None
+    return asked if isinstance(asked, int) else "auto"
+
+
+def _workers(asked: int | None, per_device: int | Literal["auto"] | None, here: Capacity, *, fixed: bool) -> int:
+    """How many trials train at a time. With "auto", how many there can be before it has been measured.
+
+    `fixed`: no machine can join, so that more than there is room for would wait forever.
+    """
+    if per_device is None:
+        return here.workers if asked is None else asked
+    room = here.places(MOST_TOGETHER if per_device == "auto" else per_device)
+    if asked is None:
+        return room or here.workers
+    return min(asked, room) if fixed and room else asked
 
 
 def _most_at_once(budget: Budget) -> int:

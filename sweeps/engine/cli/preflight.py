@@ -123,6 +123,7 @@ def _surveyed(options: Options, say: Say) -> Cluster:
         device=device,
         bf16=bool(known) and all(fact.bf16 for fact in known),
         cores=cores,
+        gpus=tuple((int(node.cpus), int(node.gpus)) for node in training),
     )
     return Cluster(capacity, training, facts, agents)
 

@@ -58,6 +58,11 @@ def gpu_share(workers: int, gpus: float) -> float:
     return 1.0 / max(1, math.ceil(workers / gpus)) if gpus else 1.0
 
 
+def most_together(nodes: Sequence[Node]) -> int:
+    """How many trials can share a GPU on every machine: each has a core of its own."""
+    return min((int(node.cpus / node.gpus) for node in nodes if node.gpus), default=1)
+
+
 class Watch:
     """Notices machines that join or leave. Asks Ray at most every LOOK_S seconds, however often it is called."""
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweeps.engine.environment import default_device, has_bf16
+from sweeps.engine.environment import default_device, gpu_count, has_bf16
 
 LOCAL = "local"
 """`--address local` means this machine, even if TESTSTRIP_ADDRESS is set."""
@@ -27,20 +27,25 @@ class Capacity:
     """What a machine or a cluster offers.
 
     `workers` trials train at a time, on `device` ("cpu" or "cuda"). `bf16`: every processor has bfloat16 in hardware.
-    `cores` are those of the smallest machine.
+    `cores` are those of the smallest machine. `gpus` has an entry for each machine, its cores and its GPUs.
     """
 
     workers: int
     device: str
     bf16: bool
     cores: int
+    gpus: tuple[tuple[int, int], ...] = ()
+
+    def places(self, per_device: int) -> int:
+        """Trials that train at a time if so many share a GPU; each needs a core as well."""
+        return sum(min(cores, per_device * gpus) for cores, gpus in self.gpus)
 
 
 def this_machine(device: str | None = None) -> Capacity:
     """The capacity of this machine; `device` replaces the default one."""
     # Not `os.cpu_count()`, which ignores that Slurm or a container may give this process fewer.
     cores = len(os.sched_getaffinity(0))
-    return Capacity(cores, device or default_device(), has_bf16(), cores)
+    return Capacity(cores, device or default_device(), has_bf16(), cores, ((cores, gpu_count()),))
 
 
 def cluster_address(asked: str | None, workers: int | None, environment: Mapping[str, str] = os.environ) -> str | None:

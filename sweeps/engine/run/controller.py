@@ -141,7 +141,8 @@ class RunController:
         trial.wall_s = trial.wall_before_s + answer.wall_s
         trial.trained, trial.unreported_s = answer.steps, answer.unreported_s
         self._heard_at[trial.id] = time.monotonic()
-        trial.parameters, trial.host, trial.captured = answer.parameters, answer.host, answer.captured
+        trial.parameters, trial.host = answer.parameters, answer.host
+        trial.captured, trial.per_device = answer.captured, answer.per_device
         goes_on = False
         if answer.report is not None:
             self._hear_samples(trial, answer.report.step, answer.samples)

@@ -52,6 +52,7 @@ class Trial:
     parameters: int | None = None
     host: str = ""
     captured: str | None = None
+    per_device: int | None = None
     wall_s: float = 0.0
     wall_before_s: float = 0.0
     trained: int = 0
@@ -187,6 +188,7 @@ def trial_row(trial: Trial, sweep: str, rung_steps: tuple[int, ...], context: Ru
         "time.wall_s": trial.wall_s,
         "run.host": trial.host,
         "run.captured": trial.captured,
+        "run.per_device": trial.per_device,
         **context.columns,
     }
 

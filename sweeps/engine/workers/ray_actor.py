@@ -3,15 +3,18 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ray import tune
 
+from enhance.config import Scalar
 from enhance.data.storage.delivery import open_delivered
 from sweeps.engine.cluster.node_check import Requirements, problems
 from sweeps.engine.cluster.nodes import fetch_from, name_of, this_node
 from sweeps.engine.environment import code_hash, file_hash
 from sweeps.engine.protocol import Work
+from sweeps.engine.workers.device_probe import DeviceProbe
+from sweeps.engine.workers.sharing import Sharing, measured
 
 IDLE_S, LONGEST_IDLE_S = 0.05, 1.0
 """An idle worker waits this long before it reports that it is idle: from the first to the second, doubling."""
@@ -21,7 +24,8 @@ IDLE_S, LONGEST_IDLE_S = 0.05, 1.0
 class WorkerConfig:
     """Where workers train: `workers` trials at a time or, if `elastic`, as many as the cluster has slots.
 
-    `store` is the path of the packed data. On a cluster, `required` is what every machine must have.
+    `store` is the path of the packed data. On a cluster, `required` is what every machine must have. `per_device`
+    trials share a GPU; "auto": as many as measure best; None: as few as `workers` allow, and one if `elastic`.
     """
 
     workers: int
@@ -29,6 +33,7 @@ class WorkerConfig:
     store: Path
     elastic: bool = False
     required: Requirements | None = None
+    per_device: int | Literal["auto"] | None = None
 
 
 class WarmWorker(tune.Trainable):
@@ -54,7 +59,8 @@ class WarmWorker(tune.Trainable):
         # Imported here, in the actor: the driver imports this module too, and does not load torch.
         from sweeps.engine.workers.worker import Worker
 
-        self.worker = Worker(_store(config), config.device, timeout_s=timeout_s)
+        together = config.per_device if isinstance(config.per_device, int) else 1
+        self.worker = Worker(_store(config), config.device, timeout_s=timeout_s, per_device=together)
 
     def _take(self, assignment: Work | None) -> None:
         # 0 means that there is work.
@@ -87,6 +93,15 @@ def _unfit(config: WorkerConfig, code: str, files: str) -> str:
     if file_hash() != files and code_hash() != code:
         return f"enhance/ has changed since the run began (it was {code}, and is {code_hash()}): start it again"
     return ""
+
+
+def sharing_here(config: WorkerConfig, configs: list[dict[str, Scalar]], most: int) -> Sharing:
+    """How many trials share the GPU that this process was given: a task of Ray's, run while nothing else trains.
+
+    Raises ProbeFailed.
+    """
+    with DeviceProbe(configs, _store(config), config.device) as probe:
+        return measured(probe, most)
 
 
 def _store(config: WorkerConfig) -> Path:

@@ -15,18 +15,22 @@ import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from sweeps.engine.cluster.nodes import Watch, gpu_share
+from enhance.config import flatten
+from sweeps.engine.cluster.nodes import Watch, gpu_share, most_together
 from sweeps.engine.cluster.ray_internals import empty_trial, let_actors_reuse_processes, session_folder
 from sweeps.engine.environment import code_hash, file_hash
-from sweeps.engine.protocol import CannotStart, Measurement, Work
+from sweeps.engine.protocol import Answer, CannotStart, Measurement, Progress, Work
 from sweeps.engine.run.controller import RunController
-from sweeps.engine.workers.ray_actor import WarmWorker, WorkerConfig
+from sweeps.engine.workers.ray_actor import WarmWorker, WorkerConfig, sharing_here
+from sweeps.engine.workers.sharing import Sharing, fewer, large_configurations
 
 LOST_WORKER_RETRIES = 3
 """A trial is started again this many times after its worker died; then it ends as failed."""
@@ -63,12 +67,11 @@ def run_on_ray(
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     let_actors_reuse_processes()
     watch = Watch()
-    share = 1.0 if config.elastic else gpu_share(config.workers, sum(node.gpus for node in watch.nodes))
-    slots = {"CPU": 1.0, "GPU": share} if config.device == "cuda" else {"CPU": 1.0}
+    config = _settled(controller, config, watch, notice)
     # What the controller raises inside Tune: feed and rungs add to it, and it is raised again below.
     failures: list[Exception] = []
     shared = {"config": config, "timeout_s": timeout_s, "code": code_hash(), "files": file_hash()}
-    feed = _Feed(controller, shared, failures, lambda: watch.slots(config.device, share), notice)
+    feed = _Feed(controller, shared, failures, lambda: watch.slots(config.device, feed.gpu_share), notice)
 
     def each_step() -> None:
         # Only a cluster (`required`) has machines that come and go.
@@ -76,6 +79,44 @@ def run_on_ray(
             notice(change)
         tick()
 
+    _run_tune(controller, feed, failures, each_step)
+    # Tune reserves the same share of a GPU for all attempts of a run, so a larger one takes another run.
+    while feed.crowded and not controller.closing:
+        notice(feed.share_with_fewer())
+        _run_tune(controller, feed, failures, each_step)
+
+
+def _settled(
+    controller: RunController, config: WorkerConfig, watch: Watch, notice: Callable[[str], None]
+) -> WorkerConfig:
+    """`config` with a number of trials per GPU; None on a CPU. Raises CannotStart if it cannot be measured."""
+    if config.device != "cuda":
+        return replace(config, per_device=None)
+    together = config.per_device
+    if config.required is None and not any(node.gpus for node in watch.nodes):
+        raise CannotStart("--device cuda: Ray sees no GPU on this machine; CUDA_VISIBLE_DEVICES may hide it")
+    if together is None:
+        share = 1.0 if config.elastic else gpu_share(config.workers, sum(node.gpus for node in watch.nodes))
+        together = round(1 / share)
+    if together == "auto":
+        configs = [flatten(own) for own in large_configurations(controller.sweep)]
+        probe = ray.remote(num_gpus=1, max_retries=0)(sharing_here)
+        notice("--per-device auto: measuring how many trials a GPU takes at a time")
+        try:
+            found: Sharing = ray.get(probe.remote(config, configs, most_together(watch.nodes)))
+        except ray.exceptions.RayError as error:
+            why = getattr(error, "cause", error)
+            raise CannotStart(f"--per-device auto could not measure: {why}; give a number instead") from None
+        notice(f"--per-device auto: {found.why}")
+        together = found.together
+    return replace(config, per_device=together)
+
+
+def _run_tune(
+    controller: RunController, feed: "_Feed", failures: list[Exception], each_step: Callable[[], None]
+) -> None:
+    """Run attempts until the feed gives none. Raises what the controller raises."""
+    slots = {"CPU": 1.0, "GPU": feed.gpu_share} if feed.gpu_share else {"CPU": 1.0}
     # Tune insists on a folder, although nothing reads it again. A killed driver cannot remove it, so it lies with what
     # Ray leaves behind anyway.
     with tempfile.TemporaryDirectory(prefix="teststrip-tune-", dir=session_folder()) as scratch:
@@ -122,8 +163,28 @@ class _Feed(Searcher):
         self._again: deque[Work] = deque()
         self._losses: Counter[str] = Counter()
         self._unfit: dict[str, str] = {}
+        # Whether the memory of a GPU has run out that several trials shared: nothing more is given out until all have
+        # ended and fewer share it.
+        self.crowded = False
+
+    @property
+    def gpu_share(self) -> float:
+        """The share of a GPU that each attempt takes; 0 on a CPU."""
+        config: WorkerConfig = self._shared["config"]
+        return 1.0 / config.per_device if isinstance(config.per_device, int) else 0.0
+
+    def share_with_fewer(self) -> str:
+        """Let fewer trials share a GPU from now on; returns a sentence about it."""
+        config: WorkerConfig = self._shared["config"]
+        assert isinstance(config.per_device, int), "only trials on a GPU crowd each other"
+        together = fewer(config.per_device)
+        self._shared = {**self._shared, "config": replace(config, per_device=together)}
+        self.crowded = False
+        return f"a GPU ran out of memory with {config.per_device} trials at a time: from now on {together} share it"
 
     def suggest(self, trial_id: str) -> Any:
+        if self.crowded:
+            return Searcher.FINISHED
         # To Tune, None means "not now": it asks again later. FINISHED is final.
         if not self._is_room():
             return None
@@ -155,6 +216,16 @@ class _Feed(Searcher):
         if work is not None:
             self._losses[_name(work)] += 1
 
+    def give_back(self, trial_id: str, answer: Answer) -> bool:
+        """Whether `answer` only says that a shared GPU was full: another attempt then gets the work, beside fewer."""
+        work = self._given[trial_id]
+        if not (isinstance(answer, Progress) and answer.device_full and 0 < self.gpu_share < 1 and work):
+            return False
+        self._again.append(work)
+        self._given[trial_id] = None
+        self.crowded = True
+        return True
+
     def take_back(self, trial: Any, why: str) -> None:
         """The attempt's worker is on a machine that must not train: another one gets its work."""
         # Without a cluster this is the only machine, and none will join.
@@ -185,7 +256,11 @@ class _Feed(Searcher):
         """Whether another attempt fits: on the machines that there are, or within --workers."""
         config: WorkerConfig = self._shared["config"]
         # An unfit attempt trains nothing, so it does not count against --workers. The slots it does occupy.
-        return len(self._given) < (self._slots() if config.elastic else config.workers + len(self._unfit))
+        if config.elastic:
+            return len(self._given) < self._slots()
+        # On this machine no GPU joins later, so more attempts than fit would only wait with their work.
+        most = config.workers if config.required or not self.gpu_share else min(config.workers, self._slots())
+        return len(self._given) < most + len(self._unfit)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         work = self._given.pop(trial_id)
@@ -224,9 +299,11 @@ class _Rungs(TrialScheduler):
                 return self.STOP if self._controller.over else self.CONTINUE
             if result["progress"] is None:
                 # STOP ends the attempt, not the worker: Tune gives that to the next attempt (`reuse_actors`).
-                idle = not (self._controller.over or self._feed.has_work())
+                idle = not (self._controller.over or self._feed.crowded or self._feed.has_work())
                 keeps = idle and not self._must_give_way(tune_controller.get_live_trials())
                 return self.CONTINUE if keeps else self.STOP
+            if self._feed.give_back(trial.trial_id, result["progress"]):
+                return self.STOP
             return self.CONTINUE if self._controller.hear(result["progress"]) else self.STOP
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:

@@ -20,9 +20,10 @@ from torch import Tensor
 from enhance.conditions import Cost
 from enhance.config import ConfigError, from_flat
 from enhance.data import PatchStore
-from enhance.memory import lack_of_memory
+from enhance.memory import DEVICE, lack_of_memory, release
 from enhance.microrun import MicroRun
 from enhance.report import Report
+from enhance.rules.step import MACHINES
 from enhance.samples import Photo, Sample, SampleRequest
 from enhance.training.guard import Diverged
 from sweeps.engine.environment import THREADS
@@ -53,14 +54,15 @@ class Worker:
     With a `timeout_s`, a trial that makes no progress for that many seconds ends as failed. Progress is building the
     micro-run, each training step (critic steps included) and each batch of an evaluation, so the timeout must exceed
     the longest of these. A thread that hangs cannot be ended: the worker is then `tainted`, and its process must be
-    replaced. Raises ValueError for a timeout that is not positive.
+    replaced. `per_device` workers may share a GPU. Raises ValueError for a timeout that is not positive.
     """
 
-    def __init__(self, store: Path, device: str, *, timeout_s: float | None = None) -> None:
+    def __init__(self, store: Path, device: str, *, timeout_s: float | None = None, per_device: int = 1) -> None:
         if timeout_s is not None and not timeout_s > 0:
             raise ValueError(f"timeout_s={timeout_s!r} must be > 0, or None for no timeout")
         self.data = PatchStore.open(store)
         self.device, self.timeout_s = device, timeout_s
+        self.per_device = per_device if device == "cuda" else None
         self.tainted = False
         self._assignment: Work | None = None
         self._measured_beats = 0
@@ -110,6 +112,17 @@ class Worker:
         return self._attempt(self._assignment)
 
     def _attempt(self, assignment: Work) -> Answer:
+        answer = self._try(assignment)
+        if isinstance(answer, Progress) and answer.device_full:
+            # Recordings that earlier trials left here may have taken the memory: without them it is tried once more,
+            # from the beginning. Not inside `except`, where the error still refers to the trial's tensors.
+            retried = MACHINES.forget()
+            self._run = None
+            release(self.device)
+            answer = self._try(assignment) if retried else answer
+        return answer
+
+    def _try(self, assignment: Work) -> Answer:
         try:
             if isinstance(assignment, Measurement):
                 return Measured(assignment.network, self._cost(assignment), socket.gethostname())
@@ -201,6 +214,8 @@ class Worker:
             state=state,
             samples=samples,
             captured=self._run.captured if self._run else None,
+            per_device=self.per_device,
+            device_full=reason.startswith(DEVICE),
         )
 
 

@@ -82,3 +82,14 @@ def test_a_temporary_folder_too_long_for_sockets_is_found_before_ray_starts(monk
         start_ray(1)
     monkeypatch.setenv("RAY_TMPDIR", "/tmp")
     assert doctor.socket_problem() == ""
+
+
+@pytest.mark.parametrize(("name", "begin"), [("nvidia-cuda-mps", "runs:"), ("nvidia-persiste", "does not run:")])
+def test_mps_is_found_by_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, begin: str) -> None:
+    (tmp_path / "17").mkdir()
+    (tmp_path / "17" / "comm").write_text(f"{name}\n")
+    monkeypatch.setattr(doctor, "PROCESSES", tmp_path)
+    finding = doctor._mps()
+    assert (finding.state, finding.mend) == (GOOD, "")
+    assert finding.found.startswith(begin)
+    assert "--per-device" in finding.found

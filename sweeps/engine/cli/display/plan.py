@@ -95,14 +95,18 @@ def _where(options: Options) -> str:
     """This process, this machine or a cluster, with the number of workers."""
     if options.workers == 0:
         return "this process"
+    shared = "" if options.per_device is None else f", {options.per_device} on each GPU"
+    if options.per_device == "auto":
+        shared = ", as many on each GPU as measure best"
     if options.address is None:
-        return f"Ray on this machine, {options.workers} workers"
+        most = "at most " if options.per_device == "auto" else ""
+        return f"Ray on this machine, {most}{options.workers} workers{shared}"
     workers = (
         f"as many workers as it has room for ({options.workers} now)"
         if options.elastic
         else f"{options.workers} workers"
     )
-    return f"Ray at {options.address} (from {options.told_by}), {workers}"
+    return f"Ray at {options.address} (from {options.told_by}), {workers}{shared}"
 
 
 def _measured(cost: Conditions | None) -> str:

@@ -6,7 +6,8 @@ import pytest
 
 from enhance.config import ConfigError
 from sweeps.engine.cli.arguments import UsageError
-from sweeps.engine.cli.options import parse
+from sweeps.engine.cli.options import Options, parse
+from sweeps.engine.cluster.resources import Capacity
 from sweeps.engine.command import run
 from sweeps.engine.space import Choice
 from sweeps.engine.sweep import Sweep, SweepError
@@ -87,6 +88,39 @@ def test_what_only_a_gpu_can_do_is_refused_where_there_is_none() -> None:
     parse(small_sweep(), ["--set", "train.tf32=true", "--address", "auto"], "x")
     searched = small_sweep(space={**small_sweep().space, "train.tf32": Choice(True, False)}, enqueue={})
     parse(searched, ["--device", "cpu"], "x")  # its other half can be trained
+
+
+def on_gpus(*argv: str, gpus: tuple[tuple[int, int], ...] = ((16, 2),)) -> Options:
+    """The options on a machine with 16 cores and 2 GPUs."""
+    there = Capacity(workers=16, device="cuda", bf16=True, cores=16, gpus=gpus)
+    return parse(small_sweep(), ["--trials", "100", "--device", "cuda", "--address", "auto", *argv], "x", there)[1]
+
+
+def test_trials_share_a_gpu_as_far_as_there_are_cores() -> None:
+    def room(*argv: str, gpus: tuple[tuple[int, int], ...] = ((16, 2),)) -> tuple[int, object]:
+        options = on_gpus(*argv, gpus=gpus)
+        return options.workers, options.per_device
+
+    assert room() == (16, None)
+    assert room("--per-device", "3") == (6, 3)
+    assert room("--per-device", "12") == (16, 12)
+    assert room("--per-device", "4", gpus=((16, 1), (2, 1))) == (6, 4)
+    assert room("--per-device", "auto") == (16, "auto")
+    assert room("--per-device", "3", "--workers", "9") == (9, 3)  # more GPUs may join a cluster
+
+
+def test_where_no_gpu_is_shared_per_device_is_refused_or_nothing_to_say() -> None:
+    def options(*argv: str) -> Options:
+        return parse(small_sweep(), ["--device", "cpu", *argv], "x")[1]
+
+    with pytest.raises(UsageError, match=r"--per-device 4: this run trains on CPUs, where --workers says how many"):
+        options("--per-device", "4")
+    # One command serves machines with and without a GPU.
+    for said in ("1", "auto"):
+        assert options("--per-device", said).per_device is None
+        assert options("--per-device", said).workers == options().workers
+    with pytest.raises(UsageError, match=r"'0' must be auto or a whole number from 1 to 64"):
+        options("--per-device", "0")
 
 
 def test_a_budget_that_cannot_be_is_refused() -> None:

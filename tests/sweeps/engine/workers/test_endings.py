@@ -12,6 +12,7 @@ from torch import Tensor
 from enhance.data import PatchStore
 from enhance.microrun import MicroRun
 from enhance.report import Report
+from enhance.training.recording import Machines
 from sweeps.engine.workers.worker import Worker
 from tests.patience import PATIENCE_S
 from tests.sweeps.engine.workers.small_trials import PIXEL, advanced, assignment, numbers
@@ -100,7 +101,33 @@ def test_a_failure_says_what_ran_out_and_where(
     said = advanced(worker, assignment(PIXEL))
     assert said.ending == "failed"
     assert said.reason.startswith(beginning)
+    assert said.device_full == beginning.startswith("out of memory on the device")
     assert not worker.tainted
+
+
+def test_a_gpu_that_recordings_filled_is_tried_once_more_without_them(
+    demo: PatchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = advanced(Worker(demo.path, "cpu"), assignment(PIXEL))
+    kept, train = Machines(most=4), MicroRun.advance
+    monkeypatch.setattr("sweeps.engine.workers.worker.MACHINES", kept)
+
+    def crowded(run: MicroRun, steps: int) -> Report:
+        return full_device() if kept._kept else train(run, steps)  # type: ignore[return-value]
+
+    monkeypatch.setattr(MicroRun, "advance", crowded)
+    worker = Worker(demo.path, "cpu")
+    kept.get("an earlier trial")
+    assert numbers(advanced(worker, assignment(PIXEL))) == numbers(fresh)
+    # Where there was nothing to let go, it is the trial that is too large.
+    monkeypatch.setattr(MicroRun, "advance", lambda run, steps: full_device())
+    assert advanced(worker, assignment(PIXEL)).device_full
+
+
+def test_a_row_says_how_many_trials_could_share_the_gpu(demo: PatchStore) -> None:
+    assert advanced(Worker(demo.path, "cpu", per_device=3), assignment(PIXEL)).per_device is None
+    # A GPU that is not there: the trial fails, and says the same.
+    assert Worker(demo.path, "cuda", per_device=3).per_device == 3
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 from enhance.data.storage.delivery import StoreTransfer
 from sweeps.engine.cluster.node_check import Requirements
-from sweeps.engine.protocol import Assignment, CannotStart
+from sweeps.engine.protocol import Assignment, CannotStart, Progress
 from sweeps.engine.replay.command import MemoryLedger
 from sweeps.engine.run.controller import RunController
 from sweeps.engine.sweep import Sweep
@@ -35,10 +35,17 @@ class Attempt:
 class Tune:
     """Its controller, as far as a scheduler sees it: attempts that are asked for and end."""
 
-    def __init__(self, controller: RunController, workers: int, required: Requirements | None = None) -> None:
+    def __init__(
+        self,
+        controller: RunController,
+        workers: int,
+        required: Requirements | None = None,
+        per_device: int | None = None,
+    ) -> None:
         failures: list[Exception] = []
         self.controller = controller
-        shared = {"config": WorkerConfig(workers, "cpu", Path("store"), required=required)}
+        device = "cpu" if per_device is None else "cuda"
+        shared = {"config": WorkerConfig(workers, device, Path("store"), required=required, per_device=per_device)}
         self.feed = _Feed(controller, shared, failures, lambda: workers, lambda sentence: None)
         self.rungs = _Rungs(controller, self.feed, failures)
         self.live: list[Attempt] = []
@@ -159,3 +166,52 @@ def test_workers_that_cannot_start_are_one_error_with_its_cause(sweep: Sweep) ->
     with pytest.raises(CannotStart, match=r"ValueError: timeout_s=-5\.0 must be > 0$"):
         tune.rungs.on_trial_result(tune, attempts[0], unfit)
     assert not any(trial.ending for trial in controller.trials.values())
+
+
+def full(work: Assignment) -> dict[str, Any]:
+    """What a worker returns whose GPU has no memory left."""
+    progress = Progress(
+        trial=work.trial, report=None, ending="failed", reason="out of memory on the device: ...", parameters=100,
+        host="here", wall_s=1.0, device_full=True,
+    )  # fmt: skip
+    return {"unfit": "", "progress": progress}
+
+
+def test_a_trial_that_found_a_shared_gpu_full_is_trained_again_beside_fewer(sweep: Sweep) -> None:
+    controller = RunController(sweep.with_budget(trials=5), MemoryLedger(), CONTEXT)
+    tune = Tune(controller, workers=4, per_device=4)
+    assert tune.feed.gpu_share == 0.25
+    (crowded, first), (other, _) = tune.ask(), tune.ask()
+    assert tune.rungs.on_trial_result(tune, crowded, full(first)) == STOP
+    tune.feed.on_trial_complete(crowded.trial_id)
+    # Nothing new begins beside those that still train, and idle workers end.
+    assert tune.feed.suggest("one more") == tune.feed.FINISHED
+    assert tune.show_idle(other) == STOP
+    assert not controller.trials[first.trial].ending
+    said = tune.feed.share_with_fewer()
+    assert said == "a GPU ran out of memory with 4 trials at a time: from now on 2 share it"
+    assert tune.feed.gpu_share == 0.5
+    assert tune.ask()[1] is first
+
+
+def test_a_trial_alone_on_its_gpu_fails_for_lack_of_memory(sweep: Sweep) -> None:
+    controller = RunController(sweep.with_budget(trials=5), MemoryLedger(), CONTEXT)
+    tune = Tune(controller, workers=1, per_device=2)
+    attempt, first = tune.ask()
+    tune.rungs.on_trial_result(tune, attempt, full(first))
+    tune.feed.on_trial_complete(attempt.trial_id)
+    tune.feed.share_with_fewer()
+    attempt, again = tune.ask()
+    assert again is first
+    assert tune.rungs.on_trial_result(tune, attempt, full(first)) == STOP
+    assert not tune.feed.crowded
+    assert controller.trials[first.trial].ending == "failed"
+    assert controller.trials[first.trial].reason.startswith("out of memory on the device")
+
+
+def test_no_more_trials_wait_for_a_gpu_of_this_machine_than_it_takes(sweep: Sweep) -> None:
+    controller = RunController(sweep.with_budget(trials=5), MemoryLedger(), CONTEXT)
+    tune = Tune(controller, workers=3, per_device=2)
+    tune.feed._slots = lambda: 2
+    assert [tune.ask()[1] is not None for _ in range(2)] == [True, True]
+    assert tune.feed.suggest("a third") is None

@@ -8,7 +8,10 @@ from sweeps.engine.space import Choice, When
 from sweeps.engine.sweep import Budget, Sweep
 
 STRIDED = {"net.family": "strided", "net.activation": "relu"}
+PRELU = {"net.family": "strided", "net.activation": "prelu"}
 RESNET = {"net.family": "resnet", "net.activation": "relu"}
+CONVOLUTIONS = ("resnet", "strided", "shuffle", "separable")
+PLAIN = {"net.norm": "none", "net.init": "he"}
 FOUND = "FPIE (2018): smaller networks lose little quality; its strided 3-4 16-64 matches DPED's in a third of the time"
 
 GRID = Sweep(
@@ -48,13 +51,7 @@ GRID = Sweep(
         "3-4 32-128": {**STRIDED, "net.kernel": 3, "net.channels": 32, "net.strided_kernel": 4},
         "4 16-64": {**STRIDED, "net.kernel": 4, "net.channels": 16, "net.strided_kernel": 4},
         "4 32-128": {**STRIDED, "net.kernel": 4, "net.channels": 32, "net.strided_kernel": 4},
-        "4 32-128 PReLU": {
-            **STRIDED,
-            "net.kernel": 4,
-            "net.channels": 32,
-            "net.strided_kernel": 4,
-            "net.activation": "prelu",
-        },
+        "4 32-128 PReLU": {**PRELU, "net.kernel": 4, "net.channels": 32, "net.strided_kernel": 4},
     },
     fixed={
         "net.norm": "instance",
@@ -89,22 +86,29 @@ OPEN = replace(
     name="fast_arch",
     question="Which family, kernel, width, depth and activation give the best quality for their latency?",
     space={
-        "net.family": Choice("resnet", "strided", "shuffle", "separable"),
-        "net.kernel": Choice(3, 5),
+        "net.family": Choice(*CONVOLUTIONS, "quarter", "lut3d", "bilateral", "nafnet", "rsgunet"),
+        "net.kernel": When("net.family", (*CONVOLUTIONS, "quarter"), Choice(3, 5)),
         "net.channels": Choice(8, 16, 32),
-        "net.blocks": Choice(1, 2, 4),
+        "net.blocks": When("net.family", (*CONVOLUTIONS, "quarter", "nafnet"), Choice(1, 2, 4)),
         "net.strided_kernel": When("net.family", "strided", Choice(3, 4)),
-        "net.factor": When("net.family", "shuffle", Choice(2, 4)),
-        "net.activation": Choice("relu", "prelu"),
+        "net.factor": When("net.family", ("shuffle", "quarter"), Choice(2, 4)),
+        "net.activation": When("net.family", (*CONVOLUTIONS, "quarter"), Choice("relu", "prelu")),
+        "net.vertices": When("net.family", "lut3d", Choice(9, 17, 33)),
+        # With at most 32 channels "he" does not collapse, and in a short run it ends better than DPED's start.
+        "net.norm": When("net.family", CONVOLUTIONS, Choice("none")),
+        "net.init": When("net.family", CONVOLUTIONS, Choice("he")),
     },
     enqueue={
-        "3/16/1": {**RESNET, "net.kernel": 3, "net.channels": 16, "net.blocks": 1},
-        "3-4 16-64": {**STRIDED, "net.kernel": 3, "net.channels": 16, "net.blocks": 2, "net.strided_kernel": 4},
+        "3/16/1": {**GRID.enqueue["3/16/1"], **PLAIN},
+        "3-4 16-64": {**GRID.enqueue["3-4 16-64"], **PLAIN, "net.blocks": 2},
+        "image-adaptive 3D LUT": {"net.family": "lut3d", "net.channels": 16, "net.vertices": 33},
+        "HDRNet": {"net.family": "bilateral", "net.channels": 8},
+        "RSGUNet": {"net.family": "rsgunet", "net.channels": 16},
     },
-    # With at most 32 channels "he" does not collapse, and in a short run it ends better than DPED's start.
-    fixed={**GRID.fixed, "net.norm": "none", "net.init": "he", "optimizer.lr": 1e-3, "train.batch_size": 8},
+    fixed={"optimizer.lr": 1e-3, "loss.pixel": 1.0, "train.batch_size": 8, "train.crop_px": 32},
     budget=Budget(trials=20, steps=450, rungs=2, reduction=3, confirm=2, confirm_seeds=2),
     smoke=Budget(trials=3, steps=6, rungs=2, reduction=3, confirm=1, confirm_seeds=1),
+    full_fixed={**GRID.full_fixed, "train.crop_px": 96},  # what an RSGUNet can halve
     full=Budget(trials=150, steps=20_000, rungs=4, reduction=3, confirm=6, confirm_seeds=3, audit_share=0.05),
     stopping="pareto",
     cost=Conditions(width_px=640, height_px=360, min_rounds=3, max_s=10.0),

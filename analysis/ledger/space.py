@@ -24,7 +24,7 @@ class Parameter:
     """One searched leaf: either a range from `low` to `high` (both included), or a list of `choices`.
 
     `log`: uniform in the logarithm. `step`: integers in steps of this size; None: real numbers. With a `condition`,
-    the (name, value) of another parameter, it counts only if that parameter counts and has that value.
+    the name and some values of another parameter, it counts only if that parameter counts and has one of them.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Parameter:
     log: bool = False
     step: int | None = None
     choices: tuple[Value, ...] = ()
-    condition: tuple[str, Value] | None = None
+    condition: tuple[str, tuple[Value, ...]] | None = None
 
     @property
     def column(self) -> str:
@@ -75,26 +75,26 @@ def space(ledger: Ledger) -> tuple[Parameter, ...]:
 def counts(frame: pd.DataFrame, parameter: Parameter, parameters: Sequence[Parameter]) -> NDArray[np.bool_]:
     """A mask (n,) of the rows of `frame` (columns `config.*`) in which `parameter` counts: its conditions hold."""
     mask = np.ones(len(frame), dtype=np.bool_)
-    for name, value in conditions(parameter, parameters):
+    for name, values in conditions(parameter, parameters):
         column = f"config.{name}"
         # A column that is missing from all trials cannot fulfill a condition.
-        mask &= (frame[column] == value).to_numpy(dtype=np.bool_) if column in frame.columns else False
+        mask &= frame[column].isin(values).to_numpy(dtype=np.bool_) if column in frame.columns else False
     return mask
 
 
-def conditions(parameter: Parameter, parameters: Sequence[Parameter]) -> tuple[tuple[str, Value], ...]:
+def conditions(parameter: Parameter, parameters: Sequence[Parameter]) -> tuple[tuple[str, tuple[Value, ...]], ...]:
     """All conditions for `parameter` to count, including those of its condition; outermost first."""
     by_name = {own.name: own for own in parameters}
-    found: list[tuple[str, Value]] = []
+    found: list[tuple[str, tuple[Value, ...]]] = []
     while parameter.condition is not None:
         found.append(parameter.condition)
         parameter = by_name[parameter.condition[0]]
     return tuple(reversed(found))
 
 
-def conditions_text(conditions: Sequence[tuple[str, Value]]) -> str:
-    """The conditions as text, such as "optimizer.name = adam"; empty if there are none."""
-    return " and ".join(f"{name} = {value}" for name, value in conditions)
+def conditions_text(conditions: Sequence[tuple[str, tuple[Value, ...]]]) -> str:
+    """The conditions as text, such as "optimizer.name = adam | adamw"; empty if there are none."""
+    return " and ".join(f"{name} = {' | '.join(map(str, values))}" for name, values in conditions)
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -106,7 +106,8 @@ def _parameter(name: str, entry: Mapping[str, Any]) -> Parameter:
         raise ValueError(f"{name}: {entry!r} is not a JSON object")
     condition, own = None, entry
     if entry.get("kind") == WHEN:
-        condition, own = (entry["name"], entry["value"]), entry["range"]
+        value, own = entry["value"], entry["range"]
+        condition = (entry["name"], tuple(value) if isinstance(value, list) else (value,))
     kind = own["kind"]
     # A field more than expected could change what the range means, so it is not ignored.
     if kind not in RANGES or set(own) != {"kind", *RANGES[kind]}:

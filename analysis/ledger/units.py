@@ -63,7 +63,9 @@ def recorded_text(recorded: Any) -> str:
         return str(recorded)
     kind = str(recorded["kind"])
     if kind == "when":
-        return f"{recorded_text(recorded['range'])} when {recorded['name']} = {recorded['value']}"
+        value = recorded["value"]
+        values = " | ".join(map(str, value)) if isinstance(value, list) else value
+        return f"{recorded_text(recorded['range'])} when {recorded['name']} = {values}"
     if kind == "choice":
         return " | ".join(map(str, recorded["values"]))
     if kind in ("uniform", "log", "integer"):

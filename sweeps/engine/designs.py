@@ -258,7 +258,7 @@ def _combine(space: Space, values: Mapping[str, Sequence[Scalar]]) -> Iterator[P
     for name, entry in space.items():
         grown: list[Point] = []
         for point in partial:
-            if isinstance(entry, When) and point.get(entry.name) != entry.value:
+            if isinstance(entry, When) and not entry.holds(point):
                 grown.append(point)
             else:
                 grown += [{**point, name: value} for value in values[name]]
@@ -273,14 +273,15 @@ def _count(space: Space, values: Mapping[str, Sequence[Scalar]]) -> int:
         children = (
             leaf
             for leaf, entry in space.items()
-            if isinstance(entry, When) and (entry.name, entry.value) == (name, value)
+            if isinstance(entry, When) and entry.name == name and value in entry.values
         )
         return math.prod(combinations(child) for child in children)
 
     def combinations(name: str) -> int:
         # Only values that a condition names have leaves below them: a range of millions is counted without a loop. Such
         # a value stands for as many combinations as its leaves have, instead of for one.
-        named = {entry.value for entry in space.values() if isinstance(entry, When) and entry.name == name}
+        own = [entry for entry in space.values() if isinstance(entry, When) and entry.name == name]
+        named = {value for entry in own for value in entry.values}
         return len(values[name]) + sum(below(name, value) - 1 for value in named if value in values[name])
 
     return math.prod(combinations(name) for name, entry in space.items() if not isinstance(entry, When))

@@ -5,7 +5,7 @@
         "optimizer.lr": Log(1e-5, 1e-2),
         "net.channels": Choice(16, 32, 64),
         "optimizer.name": Choice("adam", "sgd"),
-        "optimizer.momentum": When("optimizer.name", "sgd", Uniform(0.0, 0.99)),
+        "optimizer.momentum": When("optimizer.name", ("sgd", "rmsprop"), Uniform(0.0, 0.99)),
     }
 
 A range knows its Optuna distribution and its corners: if these are valid, the whole range is. They are checked against
@@ -155,11 +155,23 @@ Range = Uniform | Log | Integer | Choice
 
 @dataclass(frozen=True)
 class When:
-    """`range` applies only where the parameter `name` was given `value`; elsewhere the leaf keeps its base value."""
+    """`range` applies only where the parameter `name` was given `value`; elsewhere the leaf keeps its base value.
+
+    `value` may be a tuple: then any of its values will do.
+    """
 
     name: str
-    value: Scalar
+    value: Scalar | tuple[Scalar, ...]
     range: Range
+
+    @property
+    def values(self) -> tuple[Scalar, ...]:
+        """The values of `name` with which the range applies."""
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Whether the range applies beside `values`."""
+        return values.get(self.name) in self.values
 
 
 Space = Mapping[str, Range | When]
@@ -216,7 +228,13 @@ def variants(name: str, space: Space, fixed: Mapping[str, Scalar]) -> list[dict[
 
     For a name outside the space there are no conditions.
     """
-    given = {key: fixed[key] for key in VARIANTS if key in fixed} | _reached(name, space)
+    return [own for reached in _reached(name, space) for own in _variants(name, space, fixed, reached)]
+
+
+def _variants(
+    name: str, space: Space, fixed: Mapping[str, Scalar], reached: Mapping[str, Scalar]
+) -> list[dict[str, Scalar]]:
+    given = {key: fixed[key] for key in VARIANTS if key in fixed} | dict(reached)
     # Only variants of its own part decide about a leaf: what the optimizer is does not change the network's leaves.
     part = name.split(".")[0]
     free = [key for key in space if key in VARIANTS and key not in given and key.split(".")[0] == part]
@@ -229,20 +247,19 @@ def corner_points(space: Space) -> Iterator[dict[str, Scalar]]:
     # Not every combination, of which there may be millions.
     start = {name: inner(entry).corners()[0] for name, entry in space.items()}
     for name, entry in space.items():
-        for corner in inner(entry).corners():
-            point = start | _reached(name, space) | {name: corner}
-            yield chosen(space, point)
+        for reached, corner in itertools.product(_reached(name, space), inner(entry).corners()):
+            yield chosen(space, start | reached | {name: corner})
 
 
-def _reached(name: str, space: Space) -> dict[str, Scalar]:
-    """The values of other entries under which `name` is searched."""
-    needed: dict[str, Scalar] = {}
+def _reached(name: str, space: Space) -> list[dict[str, Scalar]]:
+    """The values of other entries under which `name` is searched: every combination of them."""
+    needed: dict[str, tuple[Scalar, ...]] = {}
     entry: Range | When | None = space.get(name)
     # A condition may stand under another one. This ends, since each names an earlier entry.
     while isinstance(entry, When):
-        needed[entry.name] = entry.value
+        needed[entry.name] = entry.values
         entry = space.get(entry.name)
-    return needed
+    return [dict(zip(needed, values, strict=True)) for values in itertools.product(*needed.values())]
 
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Scalar]:
@@ -252,7 +269,7 @@ def suggest(trial: optuna.Trial, space: Space) -> dict[str, Scalar]:
     """
     values: dict[str, Scalar] = {}
     for name, entry in space.items():
-        if isinstance(entry, When) and values.get(entry.name) != entry.value:
+        if isinstance(entry, When) and not entry.holds(values):
             continue
         values[name] = inner(entry).suggest(trial, name)
     return values
@@ -262,7 +279,7 @@ def chosen(space: Space, values: Mapping[str, Any]) -> dict[str, Scalar]:
     """The point of the space at a configuration's `values`, without leaves whose condition does not hold."""
     kept: dict[str, Scalar] = {}
     for name, entry in space.items():
-        if not isinstance(entry, When) or kept.get(entry.name) == entry.value:
+        if not isinstance(entry, When) or entry.holds(kept):
             kept[name] = values[name]
     return kept
 
@@ -274,7 +291,7 @@ def without(space: Space, name: str, value: Scalar) -> Space:
         if leaf == name:
             continue
         if isinstance(entry, When) and entry.name == name:
-            if entry.value == value:
+            if value in entry.values:
                 kept[leaf] = entry.range
         # What stands under a condition that has gone goes too.
         elif not isinstance(entry, When) or entry.name in kept:
@@ -286,8 +303,10 @@ def pinned(space: Space, name: str, value: Scalar) -> Space:
     """The space with `value` as the only one of `name`, which keeps its condition; conditions on it are resolved."""
     kept: dict[str, Range | When] = {}
     for leaf, entry in space.items():
-        if isinstance(entry, When) and (entry.name not in kept or (entry.name == name and entry.value != value)):
+        if isinstance(entry, When) and (entry.name not in kept or (entry.name == name and value not in entry.values)):
             continue
+        if isinstance(entry, When) and entry.name == name:
+            entry = replace(entry, value=value)
         only = Choice(value)
         kept[leaf] = entry if leaf != name else replace(entry, range=only) if isinstance(entry, When) else only
     return kept
@@ -296,7 +315,7 @@ def pinned(space: Space, name: str, value: Scalar) -> Space:
 def contains(space: Space, values: Mapping[str, Scalar]) -> str | None:
     """Why `values` is not a point of `space`, or None if it is one."""
     for name, entry in space.items():
-        active = not isinstance(entry, When) or values.get(entry.name) == entry.value
+        active = not isinstance(entry, When) or entry.holds(values)
         if active and name not in values:
             return f"{name} has no value"
         if active and not inner(entry).contains(values[name]):
@@ -313,10 +332,9 @@ def _condition_problems(name: str, entry: When, space: Space) -> list[str]:
         return [f"{name}: its condition names {entry.name!r}, which must come earlier in the space ({earlier})"]
     own = inner(space[entry.name])
     known = own.values if isinstance(own, Integer) else own.corners()
-    if entry.value not in known:
-        choices = f"{own.low} to {own.high}" if isinstance(own, Integer) else ", ".join(map(str, known))
-        return [f"{name}: {entry.name} is never {entry.value!r}; choose from {choices}"]
-    return []
+    choices = f"{own.low} to {own.high}" if isinstance(own, Integer) else ", ".join(map(str, known))
+    never = [value for value in entry.values if value not in known]
+    return [f"{name}: {entry.name} is never {value!r}; choose from {choices}" for value in never]
 
 
 def _ordered(low: float, high: float) -> list[str]:

@@ -3,6 +3,7 @@
     Log(0.1, 10.0)                                {"kind": "log", "low": 0.1, "high": 10.0}
     When("optimizer.name", "sgd", Choice(0, 1))   {"kind": "when", "name": "optimizer.name", "value": "sgd",
                                                    "range": {"kind": "choice", "values": [0, 1]}}
+                                                  (a list if there are several values)
     Grid(levels=3)                                {"kind": "grid", "levels": 3}
 
 The kinds are those of `analysis.ledger.schema`, because analysis reads the same objects without the engine.
@@ -30,7 +31,7 @@ DESIGNS: dict[str, type[Design]] = {
 def encode_entry(entry: Range | When) -> Recorded:
     """The JSON object of a range, conditional or not."""
     if isinstance(entry, When):
-        return {"kind": "when", "name": entry.name, "value": entry.value, "range": encode_entry(entry.range)}
+        return {"kind": "when", "name": entry.name, "value": _plain(entry.value), "range": encode_entry(entry.range)}
     return {"kind": _kind(RANGES, entry), **_fields(entry)}
 
 

@@ -87,7 +87,7 @@ def _values(row: Row, sweep: Sweep) -> dict[str, Scalar]:
     values: dict[str, Scalar] = {}
     # A condition names an earlier entry of the space, so its value is known by now.
     for name, entry in sweep.space.items():
-        if isinstance(entry, When) and values.get(entry.name) != entry.value:
+        if isinstance(entry, When) and not entry.holds(values):
             continue
         there = row.get(f"config.{name}")
         if _missing(there):

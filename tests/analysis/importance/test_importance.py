@@ -151,7 +151,7 @@ def test_the_space_is_read_from_the_contract(write: Write) -> None:
     assert family == Parameter("net.family", choices=("resnet", "strided"))
     assert color == Parameter("loss.color", 0.01, 100.0, log=True)
     assert tv == Parameter("loss.tv", 0.0, 1.0)
-    assert own == Parameter("net.blocks", 1.0, 4.0, step=1, condition=("net.family", "resnet"))
+    assert own == Parameter("net.blocks", 1.0, 4.0, step=1, condition=("net.family", ("resnet",)))
 
 
 def test_a_condition_may_stand_before_what_it_names(write: Write) -> None:
@@ -185,8 +185,8 @@ def test_a_space_that_cannot_be_read_is_refused(write: Write, entry: object) -> 
 def test_a_parameter_counts_where_its_conditions_hold_however_deep() -> None:
     a, b, c = (
         Parameter("a", choices=("x", "y")),
-        Parameter("b", choices=(1, 2), condition=("a", "x")),
-        Parameter("c", 0.0, 1.0, condition=("b", 2)),
+        Parameter("b", choices=(1, 2), condition=("a", ("x", "z"))),
+        Parameter("c", 0.0, 1.0, condition=("b", (2,))),
     )
     frame = pd.DataFrame({"config.a": ["x", "x", "y"], "config.b": [2, 1, 2]})
     assert counts(frame, c, (a, b, c)).tolist() == [True, False, False]

@@ -14,6 +14,7 @@ from sweeps.engine.space import (
     chosen,
     contains,
     corner_points,
+    pinned,
     space_problems,
     suggest,
     without,
@@ -120,6 +121,31 @@ def test_a_fixed_leaf_takes_its_conditions_with_it() -> None:
     assert "net.levels" not in without(FAMILIES, "net.family", "resnet")
     assert without(FAMILIES, "net.family", "unet")["net.levels"] == Integer(2, 4)
     assert set(FAMILIES) - set(without(FAMILIES, "net.channels", 4)) == {"net.channels"}
+
+
+def test_a_condition_may_name_several_values() -> None:
+    several: Space = {
+        "net.family": Choice("resnet", "shuffle", "unet"),
+        "net.blocks": When("net.family", ("resnet", "shuffle"), Choice(1, 2)),
+        "net.factor": When("net.family", "shuffle", Choice(2)),
+    }
+    assert space_problems(several, {}) == []
+    assert Grid().size(several) == len(list(Grid().points(several))) == 2 + 2 + 1
+    found = {(point["net.family"], point.get("net.blocks")) for point in corner_points(several)}
+    assert {("resnet", 2), ("shuffle", 2), ("unet", None)} <= found
+    assert all(contains(several, point) is None for point in corner_points(several))
+    assert contains(several, {"net.family": "unet", "net.blocks": 1}) is not None
+    assert without(several, "net.family", "resnet") == {"net.blocks": Choice(1, 2)}
+    only = pinned(several, "net.family", "shuffle")
+    assert only["net.blocks"] == When("net.family", "shuffle", Choice(1, 2))
+    assert space_problems(only, {}) == []
+    # A leaf must be valid under each of the values, and each must be possible.
+    wrong: Space = {**several, "net.blocks": When("net.family", ("resnet", "unet", "johnson"), Choice(1))}
+    assert space_problems(wrong, {}) == [
+        "net.blocks: net.family is never 'johnson'; choose from resnet, shuffle, unet",
+    ]
+    wrong["net.blocks"] = When("net.family", ("resnet", "unet"), Choice(1))
+    assert ["net.blocks does not exist here" in problem for problem in space_problems(wrong, {})] == [True]
 
 
 def test_a_long_range_of_whole_numbers_is_checked_at_its_ends_only() -> None:

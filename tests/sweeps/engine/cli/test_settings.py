@@ -30,11 +30,11 @@ def test_a_family_that_is_set_leaves_its_own_parameters_in_the_search() -> None:
     sweep, said = in_every_order(fast_arch.OPEN, "net.family=shuffle")
     assert sweep.fixed["net.family"] == "shuffle"
     assert sweep.space["net.factor"] == Choice(2, 4)
-    assert set(fast_arch.OPEN.space) - set(sweep.space) == {"net.family", "net.strided_kernel"}
+    assert set(fast_arch.OPEN.space) - set(sweep.space) == {"net.family", "net.strided_kernel", "net.vertices"}
     assert sweep.enqueue == {}  # a resnet's settings and a strided network's
     assert "no longer searched: net.family" in said
     assert "net.strided_kernel" in said
-    assert "not tried first: 3/16/1, 3-4 16-64" in said
+    assert "not tried first: 3/16/1, 3-4 16-64, image-adaptive 3D LUT, HDRNet, RSGUNet" in said
 
 
 def test_a_family_and_its_parameter_are_set_in_any_order() -> None:
@@ -42,7 +42,7 @@ def test_a_family_and_its_parameter_are_set_in_any_order() -> None:
     assert {name: sweep.fixed[name] for name in ("net.family", "net.factor", "net.channels")} == {
         "net.family": "shuffle", "net.factor": 2, "net.channels": 16,
     }  # fmt: skip
-    assert list(sweep.space) == ["net.kernel", "net.blocks", "net.activation"]
+    assert list(sweep.space) == ["net.kernel", "net.blocks", "net.activation", "net.norm", "net.init"]
 
 
 def test_what_the_sweep_fixed_of_another_family_goes() -> None:
@@ -66,7 +66,7 @@ def test_a_curve_takes_the_parameters_of_its_base() -> None:
 
 def test_a_parameter_of_one_searched_family_keeps_its_condition() -> None:
     sweep, said = in_every_order(fast_arch.OPEN, "net.factor=2", "net.kernel=3")
-    assert sweep.space["net.factor"] == When("net.family", "shuffle", Choice(2))
+    assert sweep.space["net.factor"] == When("net.family", ("shuffle", "quarter"), Choice(2))
     assert "net.factor" not in sweep.fixed
     assert said == "no longer searched: net.kernel, net.factor"
     sweep, _ = apply_settings(optimizers.SWEEP, ["optimizer.alpha=0.9"])

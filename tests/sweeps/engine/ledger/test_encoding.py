@@ -28,7 +28,7 @@ PLAIN: st.SearchStrategy[Range] = st.one_of(
     st.builds(Integer, st.integers(), st.integers(), st.integers()),
     st.lists(SCALARS, max_size=4).map(lambda values: Choice(*values)),
 )
-ENTRIES = PLAIN | st.builds(When, NAMES, SCALARS, PLAIN)
+ENTRIES = PLAIN | st.builds(When, NAMES, SCALARS | st.lists(SCALARS, min_size=1).map(tuple), PLAIN)
 LEVELS = st.integers(0, 9)
 DESIGNS: st.SearchStrategy[Design] = st.one_of(
     st.builds(Grid, levels=LEVELS),
@@ -44,7 +44,9 @@ def decode_entry(recorded: Recorded) -> Range | When:
     values = dict(recorded)
     kind = values.pop("kind")
     if kind == "when":
-        return When(values["name"], values["value"], cast(Range, decode_entry(values["range"])))
+        value = values["value"]
+        value = tuple(value) if isinstance(value, list) else value
+        return When(values["name"], value, cast(Range, decode_entry(values["range"])))
     return Choice(*values["values"]) if kind == "choice" else encoding.RANGES[kind](**values)
 
 
@@ -91,4 +93,4 @@ def test_analysis_reads_what_the_engine_records(own: Range, tmp_path: Path) -> N
         assert parameter.log is isinstance(own, Log)
         assert parameter.step == (own.step if isinstance(own, Integer) else None)
     assert plain.condition is None
-    assert conditional.condition == ("a", first)
+    assert conditional.condition == ("a", (first,))

@@ -1,5 +1,7 @@
 """Counted arithmetic: multiply-accumulates against formulas by hand and the papers' tables."""
 
+import re
+
 import pytest
 
 from enhance.conditions import BASELINE
@@ -7,6 +9,7 @@ from enhance.config import Scalar, from_flat
 from enhance.cost import macs
 from enhance.nets import FAMILIES, build, parameter_count
 from tests.enhance.cost.small_networks import net
+from tests.places import ROOT
 
 
 def conv(pixels: int, kernel: int, inputs: int, outputs: int) -> int:
@@ -59,6 +62,16 @@ def test_macs_are_those_of_fpies_tables() -> None:
     assert macs(BASELINE, 1280, 720) / 1e9 == pytest.approx(368.4, abs=0.05)
     assert macs(net(family="strided"), 1280, 720) / 1e9 == pytest.approx(27.5, abs=0.05)
     assert macs(net(channels=16, blocks=1), 1280, 720) / 1e9 == pytest.approx(15.7, abs=0.05)
+
+
+def test_the_documentation_has_the_right_numbers() -> None:
+    rows = re.findall(r"\| `(\w+)`.*? \| ([\d,]+) \| ([\d.]+) \| (\w+) \|", (ROOT / "docs/networks.md").read_text())
+    assert len(rows) >= 10
+    for family, parameters, billions, view in rows:
+        config = net(family=family)
+        assert f"{parameter_count(build(family, seed=0)):,}" == parameters
+        assert f"{macs(config, 1280, 720) / 1e9:.2f}" == billions
+        assert config.view == view
 
 
 @pytest.mark.slow

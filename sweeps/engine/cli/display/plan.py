@@ -12,6 +12,7 @@ from sweeps.engine.cli.sizing.workload import expected_steps, most_steps, most_t
 from sweeps.engine.environment import ENHANCE, code_hash
 from sweeps.engine.ledger.encoding import encode_entry
 from sweeps.engine.rungs import RULES
+from sweeps.engine.space import corner_points
 from sweeps.engine.sweep import METRICS, Budget, Sweep
 
 SAMPLE_MB = 0.02
@@ -49,6 +50,7 @@ def render_plan(sweep: Sweep, options: Options) -> RenderableType:
         ("measured", _measured(sweep.cost)),
         ("pictures", _pictures(budget, options)),
         ("limits", _limits(options)),
+        ("beware", _partial_view(sweep)),
     ):
         if words:
             facts.add_row(name, words)
@@ -116,6 +118,18 @@ def _measured(cost: Conditions | None) -> str:
     size = f"{cost.width_px}x{cost.height_px}"
     how = f"{size} on {cost.device}, {cost.threads} thread(s), {cost.dtype}, {cost.memory_format}"
     return f"latency of every network before training ({how}), also relative to DPED's; up to {cost.max_s:g} s each"
+
+
+def _partial_view(sweep: Sweep) -> str:
+    """Which families are meant to see photos, since all are trained on patches; "" if none is."""
+    nets = [sweep.config(point).net for point in corner_points(sweep.space)]
+    names = list(dict.fromkeys(net.family for net in nets if net.view == "photo"))
+    if not names:
+        return ""
+    return (
+        f"{', '.join(names)}: what is done to a picture depends on the whole of it. Patches differ in that from "
+        "photos, so look at photos too (--photo)"
+    )
 
 
 def _limits(options: Options) -> str:

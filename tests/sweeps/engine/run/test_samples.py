@@ -12,6 +12,7 @@ from rich.console import Console
 
 from enhance.data import PatchStore
 from enhance.samples import Photo, Sample, read_photo
+from sweeps import fast_arch
 from sweeps.engine.cli.arguments import UsageError
 from sweeps.engine.cli.display.plan import render_plan
 from sweeps.engine.cli.driver import read_rows
@@ -188,4 +189,14 @@ def test_the_plan_says_what_is_kept_and_how_much_it_is(tmp_path: Path) -> None:
     assert "about 0.12 MB per trial, at most 1.3 MB" in said  # 9 trials and 2 confirmations of 6 pictures
     assert "garden.png, enhanced by the confirmed networks" in said
     console.print(render_plan(*parse(sweep, ["--samples", "0"], "")))
-    assert "pictures" not in console.export_text()
+    said = console.export_text()
+    assert "pictures" not in said
+    assert "beware" not in said
+
+
+def test_the_plan_warns_of_families_that_are_meant_to_see_photos() -> None:
+    console = Console(width=400, record=True, file=io.StringIO())
+    console.print(render_plan(*parse(fast_arch.OPEN, [], "")))
+    said = console.export_text()
+    assert said.count("beware") == 1
+    assert "quarter, lut3d, bilateral, nafnet, rsgunet: what is done to a picture depends on the whole of it" in said

@@ -9,6 +9,7 @@ import pytest
 from analysis.ledger.files import read_table
 from analysis.ledger.location import StoreError, StorePath, files, folders, locate
 from sweeps.engine.ledger.writer import Ledger, check_writable
+from sweeps.engine.run.kept.states import KeptStates
 from tests.stores.conftest import READER, Server
 
 DATASETS = ("starts", "reports", "trials")
@@ -163,3 +164,17 @@ def test_whenever_the_writer_is_killed_a_folder_is_complete_or_counts_as_absent(
             assert kill_at > 5
             return
     pytest.fail("the writer never came to its end")
+
+
+def test_checkpoints_in_a_store_are_written_found_and_removed(ledger: Ledger) -> None:
+    states = KeptStates(ledger)
+    for step in (20, 40, 60):
+        states.keep("t", step, f"state {step}".encode())
+    assert [path.name[:12] for path in files(ledger.root / "states" / "t")] == ["000000000040", "000000000060"]
+    assert states.newest("t", (20, 40, 60, 80), (20, 40, 60)) == b"state 60"
+    assert states.newest("t", (20, 40, 60, 80), (20, 40)) == b"state 40"
+    states.keep("other", 20, b"of a trial that has ended")
+    states.drop_all_but(["t"])
+    assert files(ledger.root / "states" / "other") == []
+    states.drop("t")
+    assert files(ledger.root / "states" / "t") == []

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from sweeps.engine.ledger.writer import Ledger
 from sweeps.engine.prints.command import run
 from sweeps.engine.prints.finish import STRIPS
 from sweeps.engine.sweep import PRINT_SEED
-from tests.patience import PATIENCE_S, wait_until
+from tests.patience import wait_until
 from tests.places import ROOT
 from tests.sweeps.engine.prints.tiny_runs import FIXED, train
 from tests.sweeps.engine.whole_runs import kill, plain
@@ -182,18 +183,31 @@ def test_a_print_ends_early_where_it_no_longer_improves_and_keeps_its_best_netwo
 
 # --- kills -------------------------------------------------------------------------------------------------------
 
-STEPS, EVERY = 120, 4
+EVERY = 4
+SHORT, LONG = 120, 1200
 
 
-def start(source: Path, out: Path, workers: str) -> "subprocess.Popen[bytes]":
-    words = [str(source), "--steps", str(STEPS), "--every", str(EVERY), "--workers", workers, "--out", str(out)]
+def start(source: Path, out: Path, steps: int, workers: str) -> "subprocess.Popen[bytes]":
+    words = [str(source), "--steps", str(steps), "--every", str(EVERY), "--workers", workers, "--out", str(out)]
     code = "import sys; from sweeps.engine.prints.command import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", code, *words]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
 
 
 def checkpoint(out: Path) -> int:
+    """The step of the newest checkpoint."""
     return max((int(path.name.split("-")[0]) for path in out.glob("states/*/*.state")), default=0)
+
+
+def kill_beyond(driver: "subprocess.Popen[bytes]", out: Path, step: int, later_s: float = 0.0) -> None:
+    """Kill a driver `later_s` seconds after its checkpoints have come to a step."""
+    wait_until(
+        lambda: driver.poll() is not None or checkpoint(out) >= step,
+        lambda: f"there is no checkpoint of step {step} in {out}",
+    )
+    time.sleep(later_s)
+    assert driver.poll() is None, "the print ended before it could be killed"
+    kill(driver)
 
 
 def assert_equal(killed: Path, whole: Path) -> None:
@@ -208,25 +222,18 @@ def assert_equal(killed: Path, whole: Path) -> None:
     assert not list(killed.glob("*/.*tmp")) + list(killed.glob("*/*/.*tmp"))
 
 
-def undisturbed(source: Path, out: Path) -> Path:
-    words = ["--steps", str(STEPS), "--every", str(EVERY), "--workers", "0", "--out", str(out)]
+def finished(source: Path, out: Path, steps: int) -> Path:
+    words = ["--steps", str(steps), "--every", str(EVERY), "--workers", "0", "--out", str(out)]
     assert run([str(source), *words]) == 0
     return out
 
 
 def test_a_print_killed_twice_ends_with_the_same_bits(source: Path, tmp_path: Path) -> None:
-    whole, out = undisturbed(source, tmp_path / "whole"), tmp_path / "killed"
-    moments = sorted(random.Random(5).sample(range(EVERY, STEPS // 2, EVERY), 2))
-    for step in moments:
-        driver = start(source, out, "0")
-        wait_until(
-            lambda driver=driver, step=step: driver.poll() is not None or checkpoint(out) >= step,
-            lambda: f"there is no checkpoint in {out}",
-        )
-        kill(driver)
-        assert step <= checkpoint(out) < STEPS
-    assert undisturbed(source, out) == out
-    assert_equal(out, whole)
+    whole, out = finished(source, tmp_path / "whole", SHORT), tmp_path / "killed"
+    for step in sorted(random.Random(5).sample(range(EVERY, SHORT // 2, EVERY), 2)):
+        kill_beyond(start(source, out, SHORT, "0"), out, step)
+        assert step <= checkpoint(out) < SHORT
+    assert_equal(finished(source, out, SHORT), whole)
 
 
 @pytest.mark.endurance
@@ -235,17 +242,11 @@ def test_a_print_killed_twice_ends_with_the_same_bits(source: Path, tmp_path: Pa
 def test_a_print_killed_at_twenty_random_moments_ends_with_the_same_bits(
     source: Path, tmp_path: Path, workers: str
 ) -> None:
-    whole, out = undisturbed(source, tmp_path / "whole"), tmp_path / "killed"
-    rng, kills = random.Random(6), 0
-    while kills < 20:
-        driver = start(source, out, workers)
-        try:
-            driver.wait(timeout=rng.uniform(1.0, 8.0))
-            break
-        except subprocess.TimeoutExpired:
-            kill(driver)
-            kills += 1
-    print(f"killed {kills} times, the last checkpoint was at step {checkpoint(out)} of {STEPS}")
-    driver = start(source, out, "0")
-    assert driver.wait(timeout=PATIENCE_S) == 0
-    assert_equal(out, whole)
+    whole, out = finished(source, tmp_path / "whole", LONG), tmp_path / "killed"
+    rng = random.Random(6)
+    for number in range(20):
+        before = checkpoint(out)
+        step = max(before, rng.randint(0, LONG * (number + 1) // 24))
+        kill_beyond(start(source, out, LONG, workers), out, step, later_s=rng.uniform(0, 0.1))
+        print(f"killed at a checkpoint of step {checkpoint(out)}, {before} before")
+    assert_equal(finished(source, out, LONG), whole)

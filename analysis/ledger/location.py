@@ -101,8 +101,11 @@ class StorePath:
     def folders(self) -> list["StorePath"]:
         """The folders directly in this one, sorted by name: prefixes with objects under them. Raises StoreError."""
         with self._explained():
-            found = self.filesystem.get_file_info(fs.FileSelector(self.key, allow_not_found=True))
-        return [self / name for name in sorted(info.base_name for info in found if info.type == fs.FileType.Directory)]
+            # Recursive, because pyarrow shows no prefix of GCS as a folder.
+            selector = fs.FileSelector(self.key, allow_not_found=True, recursive=True)
+            found = [info.path for info in self.filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+        inside = [path.removeprefix(f"{self.key}/").split("/") for path in found]
+        return [self / name for name in sorted({parts[0] for parts in inside if len(parts) > 1})]
 
     def read(self) -> pa.Buffer:
         """Read the whole object. Any error here is the store's, not damage. Raises StoreError."""

@@ -17,7 +17,7 @@ from enhance.microrun import MicroRun
 from enhance.nets import Network, apply, build_net
 from enhance.weights.files import CONFIG, MODEL, WeightsError, config_json
 from enhance.weights.network import pack
-from tests.enhance.nets.small import VARIANTS, every_variant, images, noise
+from tests.enhance.nets.small import VARIANTS, images, noise
 from tests.enhance.small_configs import config_of
 
 
@@ -42,7 +42,11 @@ def trained(config: NetConfig) -> Network:
     return net.eval()
 
 
-@every_variant
+@pytest.mark.parametrize(
+    "variant",
+    # Its 21 million weights take seconds.
+    [pytest.param(name, marks=[pytest.mark.slow] if "unet_resnet34" in name else []) for name in VARIANTS],
+)
 def test_every_network_gives_the_same_bits_after_saving_and_loading(variant: str, tmp_path: Path) -> None:
     config = VARIANTS[variant]
     net = trained(config)
@@ -93,6 +97,7 @@ def test_what_was_evaluated_is_what_is_loaded(
             assert not torch.equal(apply(loaded, x), apply(run.rule.net.eval(), x))
 
 
+@pytest.mark.slow
 def test_weights_that_training_began_from_are_not_needed_again(tmp_path: Path) -> None:
     config = VARIANTS["unet_resnet34"]
     folder = save(trained(config), config, tmp_path / "net")

@@ -174,6 +174,7 @@ def test_checkpoints_in_a_store_are_written_found_and_removed(ledger: Ledger) ->
     assert states.newest("t", (20, 40, 60, 80), (20, 40, 60)) == b"state 60"
     assert states.newest("t", (20, 40, 60, 80), (20, 40)) == b"state 40"
     states.keep("other", 20, b"of a trial that has ended")
+    assert [folder.name for folder in folders(ledger.root / "states")] == ["other", "t"]
     states.drop_all_but(["t"])
     assert files(ledger.root / "states" / "other") == []
     states.drop("t")

@@ -1,11 +1,12 @@
 """HDRNet: a coarse grid of affine color transforms, looked up by place and by brightness.
 
 Source: Gharbi et al. 2017, "Deep Bilateral Learning for Real-Time Image Enhancement", and the authors' code
-(HDRNetCurves without batch norm). The picture scaled to 256 x 256 goes through four 3x3 convolutions of stride 2 to c,
-2c, 4c and 8c `channels`. From there a local path of two 3x3 convolutions keeps 16 x 16 places, and a global one (two
-3x3 convolutions of stride 2, linear layers to 32c, 16c and 8c) gives a vector that is added to each of them. A 1x1
-convolution of the ReLU of the sum gives a transform of 3 x 4 numbers for every place and each of `depth` levels of the
-guide. With 8 channels and 8 levels the network is the authors'.
+(HDRNetCurves without batch norm). The picture scaled to 256 x 256 (bilinearly; the authors take the nearest pixels)
+goes through four 3x3 convolutions of stride 2 to c, 2c, 4c and 8c `channels`. From there a local path of two 3x3
+convolutions keeps 16 x 16 places, and a global one (two 3x3 convolutions of stride 2, linear layers to 32c, 16c and 8c)
+gives a vector that is added to each of them. A 1x1 convolution of the ReLU of the sum gives a transform of 3 x 4
+numbers for every place and each of `depth` levels of the guide. With 8 channels and 8 levels the network is the
+authors'.
 
 The guide is computed from the picture at full size: a color matrix, for each channel a sum of `knots` ReLUs with
 slopes, a weighted mean of the three, clipped to [0, 1]. Every pixel is multiplied by its own transform, interpolated

@@ -64,6 +64,7 @@ def test_macs_are_those_of_fpies_tables() -> None:
     assert macs(net(channels=16, blocks=1), 1280, 720) / 1e9 == pytest.approx(15.7, abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_documentation_has_the_right_numbers() -> None:
     rows = re.findall(r"\| `(\w+)`.*? \| ([\d,]+) \| ([\d.]+) \| (\w+) \|", (ROOT / "docs/networks.md").read_text())
     assert len(rows) >= 10

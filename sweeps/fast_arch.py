@@ -93,6 +93,7 @@ OPEN = replace(
         "net.strided_kernel": When("net.family", "strided", Choice(3, 4)),
         "net.factor": When("net.family", ("shuffle", "quarter"), Choice(2, 4)),
         "net.activation": When("net.family", (*CONVOLUTIONS, "quarter"), Choice("relu", "prelu")),
+        "net.color": When("net.family", "quarter", Choice("cubic", "grid")),
         "net.vertices": When("net.family", "lut3d", Choice(9, 17, 33)),
         # With at most 32 channels "he" does not collapse, and in a short run it ends better than DPED's start.
         "net.norm": When("net.family", CONVOLUTIONS, Choice("none")),
@@ -103,7 +104,6 @@ OPEN = replace(
         "3-4 16-64": {**GRID.enqueue["3-4 16-64"], **PLAIN, "net.blocks": 2},
         "image-adaptive 3D LUT": {"net.family": "lut3d", "net.channels": 16, "net.vertices": 33},
         "HDRNet": {"net.family": "bilateral", "net.channels": 8},
-        "RSGUNet": {"net.family": "rsgunet", "net.channels": 16},
     },
     fixed={"optimizer.lr": 1e-3, "loss.pixel": 1.0, "train.batch_size": 8, "train.crop_px": 32},
     budget=Budget(trials=20, steps=450, rungs=2, reduction=3, confirm=2, confirm_seeds=2),

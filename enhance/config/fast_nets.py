@@ -66,7 +66,7 @@ class QuarterConfig(NetConfig):
     blocks: int = leaf(2, minimum=0, maximum=16)
     activation: str = choice("relu", "prelu")
     branches: str = choice("three", "one")
-    degree: int = leaf(3, minimum=0, maximum=3)
+    color: str = choice("cubic", "affine", "grid", "none")
     init: str = choice("he", "dped")
 
     @property
@@ -81,8 +81,8 @@ class QuarterConfig(NetConfig):
 
     @property
     def view(self) -> str:
-        """The color transform follows from means over the picture, unless there is none."""
-        return "photo" if self.degree else "patch"
+        """The color transform follows from the whole picture, unless there is none."""
+        return "patch" if self.color == "none" else "photo"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

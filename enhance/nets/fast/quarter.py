@@ -3,9 +3,10 @@
 Much of what separates a phone's picture from a DSLR's is color, which a polynomial of each pixel's color corrects at
 next to no cost. The rest is left to a body that works on pixels folded into channels (pixel-unshuffle).
 
-Color: the monomials of red, green and blue up to `degree` (3: 19 of them, and a constant) are mixed into a correction
-of the three channels. The coefficients follow from the mean and the deviation of each channel over the picture,
-directly and through a few hidden units. 0 leaves the correction out.
+Color: with "cubic", a constant and the 19 monomials of red, green and blue up to the third degree ("affine": 3) are
+mixed into a correction of the three channels. The coefficients follow from the mean and the deviation of each channel
+over the picture, directly and through a few hidden units. "grid" is an HDRNet (`enhance.nets.fast.bilateral`), which
+corrects each place and brightness in its own way; "none" leaves colors to the body.
 
 Body: squares of `factor` px into channels; conv to `channels` with activation; `blocks` convolutions with activation;
 conv to 3 factor^2 channels, unfolded again and added. With `branches` "three", each convolution is the sum of a
@@ -21,10 +22,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from enhance.config.fast_nets import QuarterConfig
+from enhance.config.fast_nets import BilateralConfig, QuarterConfig
+from enhance.nets.fast.bilateral import Bilateral
 from enhance.nets.layers import activation, initialize_all, start_near_input
 from enhance.nets.network import Network, blank
 
+DEGREES = {"affine": 1, "cubic": 3}
 HIDDEN = 16
 VIEW_PX = 64
 """The side of the picture whose statistics decide about the colors."""
@@ -40,7 +43,7 @@ class Quarter(Network):
         channels, folded = config.channels, 3 * config.factor**2
         super().__init__(config, deep_channels=channels)
         self.factor = config.factor
-        self.color = Color(config.degree) if config.degree else None
+        self.color = _color(config.color, generator)
         widths = [folded, *[channels] * (config.blocks + 1)]
         layers = [
             nn.Sequential(Branches(before, after, config), activation(config.activation, after))
@@ -48,12 +51,14 @@ class Quarter(Network):
         ]
         self.body = nn.Sequential(*layers)
         self.last = Branches(channels, folded, config)
-        initialize_all(self, config.init, generator)
+        for part in (self.color, self.body, self.last):
+            if not isinstance(part, Bilateral | None):  # which has drawn its own
+                initialize_all(part, config.init, generator)
         for branches in self.modules():
             if isinstance(branches, Branches):
                 branches.start()
         start_near_input(self.last)
-        if self.color is not None:
+        if isinstance(self.color, Color):
             start_near_input(self.color.last)
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,6 +66,12 @@ class Quarter(Network):
         colored = images if self.color is None else self.color(images)
         deep = self.body(F.pixel_unshuffle(colored, self.factor))
         return colored + F.pixel_shuffle(self.last(deep), self.factor).float(), deep
+
+
+def _color(kind: str, generator: torch.Generator) -> "Color | Bilateral | None":
+    if kind == "grid":
+        return Bilateral(BilateralConfig(), generator)
+    return None if kind == "none" else Color(DEGREES[kind])
 
 
 class Color(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from enhance.nets import build
-from enhance.nets.fast.quarter import Branches, Quarter, statistics
+from enhance.nets.fast.quarter import Branches, Color, Quarter, statistics
 from tests.enhance.nets.small import count, noise
 
 
@@ -56,7 +56,7 @@ def test_folded_branches_are_exact(kernel: int) -> None:
 
 def test_forward_by_hand() -> None:
     net, x = away_from_the_start(small(factor=2)), noise(2, 12, 10)
-    assert net.color is not None
+    assert isinstance(net.color, Color)
     seen = torch.cat((x.mean((2, 3)), x.var((2, 3), correction=0).add(1e-6).sqrt()), dim=1)
     torch.testing.assert_close(statistics(x), seen)
     inner = torch.cat((seen, F.relu(net.color.hidden(seen))), dim=1)
@@ -71,10 +71,9 @@ def test_forward_by_hand() -> None:
 
 def test_it_starts_near_the_input() -> None:
     x = noise(2, 32, 32)
-    for blocks in (0, 2, 4):
-        for branches in ("three", "one"):
-            net = build("quarter", seed=1, blocks=blocks, branches=branches)
-            assert 0 < (net(x) - x).square().mean().sqrt() < 0.05
+    for options in ({"blocks": 0}, {"blocks": 4}, {"branches": "one"}, {"color": "grid"}, {"color": "none"}):
+        net = build("quarter", seed=1, **options)
+        assert 0 < (net(x) - x).square().mean().sqrt() < 0.05
 
 
 def test_counts() -> None:
@@ -82,7 +81,12 @@ def test_counts() -> None:
     one = 9 * (folded * c + 2 * c * c + c * folded) + 3 * c + folded
     color = 6 * 16 + 16 + shown * 60 + 60
     assert count(build("quarter", seed=0, channels=c, branches="one")) == one + color
-    assert count(build("quarter", seed=0, channels=c, branches="one", degree=0)) == one
+    assert count(build("quarter", seed=0, channels=c, branches="one", color="none")) == one
+    assert (
+        count(build("quarter", seed=0, channels=c, branches="one", color="affine"))
+        == one + 6 * 16 + 16 + shown * 12 + 12
+    )
+    assert count(build("quarter", seed=0, channels=c, branches="one", color="grid")) == one + 482_080
     more = sum(a * b + 2 * a * a + 9 * 2 * a * b for a, b in ((folded, c), (c, c), (c, c), (c, folded)))
     assert count(build("quarter", seed=0, channels=c)) == one + color + more
 
@@ -90,7 +94,8 @@ def test_counts() -> None:
 def test_what_it_is_meant_to_see_depends_on_its_colors() -> None:
     from enhance.config.fast_nets import QuarterConfig
 
-    assert (QuarterConfig().view, QuarterConfig(degree=0).view) == ("photo", "patch")
+    assert {QuarterConfig(color=color).view for color in ("cubic", "affine", "grid")} == {"photo"}
+    assert QuarterConfig(color="none").view == "patch"
 
 
 def test_a_plain_picture_has_finite_gradients() -> None:

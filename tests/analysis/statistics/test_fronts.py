@@ -28,7 +28,7 @@ def trained(means: Floats, seeds: int, rng: np.random.Generator) -> Seeds:
     return Seeds(found, np.full(k, float(seeds)), np.einsum("skni,sknj->sij", rest, rest), k * (seeds - 1))
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_the_chance_of_being_on_the_front_is_calibrated() -> None:
     """Over sweeps of all kinds: of those that are said to be on the front with some chance, that share is."""
     rng, said, true = np.random.default_rng(0), [], []
@@ -47,7 +47,7 @@ def test_the_chance_of_being_on_the_front_is_calibrated() -> None:
 
 
 @pytest.mark.parametrize(("k", "seeds", "spread"), [(5, 3, 2.0), (10, 3, 1.0), (20, 2, 3.0)])
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_intervals_of_the_hypervolume_cover_the_truth(k: int, seeds: int, spread: float) -> None:
     rng, sweeps = np.random.default_rng(1), 1000
     worst, best = np.full(2, -3 * spread), np.full(2, 3 * spread)
@@ -72,7 +72,7 @@ def test_means_are_drawn_towards_the_centre_as_the_model_in_closed_form_says() -
     assert draws.std(axis=0).mean() == pytest.approx(np.sqrt(1 / (1 / 4 + seeds / 9)), rel=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_few_seeds_widen_the_draws_as_student_says() -> None:
     """Far apart, nothing is drawn anywhere: what is left is the t interval of each mean, with the pooled spread."""
     rng = np.random.default_rng(3)

@@ -14,7 +14,7 @@ HOST_IS_FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocat
 DEVICE, HOST = "out of memory on the device: ", "out of memory on this machine: "
 """How a failure message starts if memory ran out."""
 
-STATUS = Path("/proc/self/status")
+MEMINFO, STATUS = Path("/proc/meminfo"), Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # proc(5): sets VmHWM to the present VmRSS
 
@@ -37,6 +37,17 @@ def release(device: str) -> None:
     gc.collect()
     if device == "cuda":
         torch.cuda.empty_cache()
+
+
+def available_bytes(device: str) -> int | None:
+    """How many bytes of memory are free, on "cuda" or this machine; None if the system does not tell."""
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        lines = MEMINFO.read_text().splitlines()
+    except OSError:  # not Linux
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def peak_bytes(work: Callable[[], object], device: str) -> int | None:

@@ -25,6 +25,7 @@ from tests.analysis.stability.test_stability import written as write_grid
 from tests.analysis.stopping.test_stopping_command import audited_run, replay_rows
 from tests.analysis.written_ledgers import confirmed, run_row, sweep_rows, write_rows, write_run
 from tests.enhance.data.test_command import photograph
+from tests.enhance.saved_network import save_network
 from tests.places import ROOT
 
 Write = Callable[..., Path]
@@ -76,6 +77,11 @@ def own_photographs(tmp_path: Path) -> str:
     return f"deblur:{folder}"
 
 
+def one_photograph(folder: Path) -> Path:
+    photograph(0).save(folder / "0.jpg")
+    return folder / "0.jpg"
+
+
 COMMAND_LINES: dict[str, Callable[[Write, Path], list[str]]] = {
     "frontier": lambda write, _: [str(with_confirmations(write))],
     "report": lambda write, _: [str(with_confirmations(write))],
@@ -89,6 +95,9 @@ COMMAND_LINES: dict[str, Callable[[Write, Path], list[str]]] = {
     "fetch": lambda write, folder: [str(with_confirmations(write)), str(folder / "copy")],
     "data": lambda _, folder: [own_photographs(folder), "--cache", str(folder / "cache")],
     "cost": lambda _, __: ["--net", "strided", "--set", "net.channels=4", "--size", "64x48", "--max-s", "0.1"],
+    "enhance": lambda _, folder: [
+        *(str(save_network(folder / "net")), str(one_photograph(folder)), "--out", str(folder / "out")),
+    ],
     "doctor": lambda _, folder: ["--out", str(folder / "run")],
     "replay": lambda _, __: [
         str(ROOT / "tests" / "golden" / "grid.parquet"),

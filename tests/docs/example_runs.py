@@ -71,8 +71,11 @@ def prepare(folder: Path, words: tuple[str, ...] = ()) -> None:
             fill(folder / "runs" / name)
     if any("copies/NAME" in word for word in words) and "fetch" not in words:
         golden("loss_weights")(folder / "copies/NAME")
-    if not words:
-        _network(folder / "runs/NAME/weights/TRIAL")
+    if not words or "enhance" in words:
+        # Imported here, because most pages need no torch.
+        from tests.enhance.saved_network import save_network
+
+        save_network(folder / "runs/NAME/weights/TRIAL")
     (folder / "sweeps").mkdir()
     for script in (ROOT / "sweeps").glob("*.py"):
         (folder / "sweeps" / script.name).symlink_to(script)
@@ -82,20 +85,6 @@ def prepare(folder: Path, words: tuple[str, ...] = ()) -> None:
     for side in ("iphone", "canon"):
         for part in ("training_data", "test_data/patches"):
             _photographs(folder / "path/to/dped/iphone" / part / side)
-
-
-def _network(folder: Path) -> None:
-    """Save a small network as a confirmed trial leaves it, untrained."""
-    # Imported here, because most pages need no torch.
-    from enhance.nets import build
-    from enhance.weights.files import CONFIG, MODEL, config_json
-    from enhance.weights.network import pack
-
-    folder.mkdir(parents=True)
-    weights = pack(build("shuffle", seed=0, channels=4, blocks=1))
-    (folder / MODEL).write_bytes(weights.model)
-    net = {"net.family": "shuffle", "net.channels": 4, "net.blocks": 1}
-    (folder / CONFIG).write_bytes(config_json(weights, net, {}))
 
 
 def worked_example() -> str:

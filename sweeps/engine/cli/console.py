@@ -23,6 +23,7 @@ SWEEPS = Path(sweeps.__file__).parent
 MODULES = {
     "data": ("enhance.data.__main__", "prepare data for training, and say what it holds"),
     "cost": ("enhance.cost.__main__", "measure what a network costs on this machine"),
+    "enhance": ("enhance.photos.__main__", "enhance photographs with a trained network"),
     "doctor": ("sweeps.engine.doctor", "check what this machine, or a cluster, can run"),
     "replay": ("sweeps.engine.replay.command", "search recorded curves again, in simulated time"),
 }
@@ -65,8 +66,9 @@ def help_text() -> str:
     """All commands, by what they are for."""
     groups = {
         "Run a sweep": {SWEEP: "run a sweep; without a name, list them", PRINT: PRINT_TEXT},
-        "Prepare and check": {name: text for name, (_, text) in MODULES.items() if name != "replay"},
+        "Prepare and check": {name: MODULES[name][1] for name in ("data", "cost", "doctor")},
         "Read a run": COMMANDS,
+        "Use a network": {"enhance": MODULES["enhance"][1]},
         "Try other ways of searching": {"replay": MODULES["replay"][1]},
     }
     lines = ["usage: teststrip COMMAND ...    (teststrip COMMAND --help says more; --version)"]

@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What `make check` leaves out of `make test`: runs in processes of their own, and tests over half a second of CPU time.
 FAST := not engine and not slow and not simulation and not endurance and not cluster
 
-.PHONY: sweep check test simulation endurance chaos cluster lint bench bench-analysis bench-scaling report
+.PHONY: sweep check test simulation endurance chaos cluster lint bench bench-analysis bench-gpu bench-scaling report
 
 sweep: $(VENV)/ready
 	$(BIN)/python sweeps/loss_weights.py $(or $(ARGS),--fit 4)
@@ -52,6 +52,10 @@ bench: $(VENV)/ready
 # The time and memory of answers from a ledger of a million trials; writes 1.2 GB of temporary files, takes minutes.
 bench-analysis: $(VENV)/ready
 	$(BIN)/python tests/bench/analysis_scale.py $(ARGS)
+
+# Trials per hour and steps on a GPU, compared with Ray Tune and with what the device could do: hours, or choose with ARGS.
+bench-gpu: $(VENV)/ready
+	$(BIN)/python -m tests.bench.gpu $(ARGS)
 
 # Throughput on 2 to 16 logical nodes, and the driver's limit. Trials sleep, so two cores suffice; 15 minutes.
 bench-scaling: $(VENV)/ready

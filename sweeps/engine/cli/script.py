@@ -53,8 +53,10 @@ def command_of(script: str, installed: Path = INSTALLED) -> str:
     """The command that starts the script: `ray submit` if that is how it got here, else the interpreter."""
     path = Path(script)
     # `ray submit` copies the script into the home folder of the head, whose environment names the cluster.
-    if os.environ.get(ADDRESS) and path.resolve().parent == Path.home() and (installed / path.name).is_file():
-        return f"ray submit cluster.yaml {shell_words(f'sweeps/{path.name}')} --"
+    if os.environ.get(ADDRESS) and path.resolve().parent == Path.home():
+        for folder in (installed, installed.parent / "cluster"):
+            if (folder / path.name).is_file():
+                return f"ray submit cluster.yaml {shell_words(f'{folder.name}/{path.name}')} --"
     if path.name == "teststrip":
         return analysis_command()
     return f"{python_command()} {shell_words(script or '-')}"

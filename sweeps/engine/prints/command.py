@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from analysis.ledger.load import LedgerError, load
@@ -19,6 +20,9 @@ from sweeps.engine.prints.choose import Chosen, choose
 from sweeps.engine.prints.finish import PICTURES, Printed, printed, summary, write_page
 from sweeps.engine.prints.sweep import NAME, REPORTS, advice, print_sweep, recorded_print
 from sweeps.engine.workers.watchdog import leave
+
+SCRIPT = "print.py"
+"""The script in `cluster/` that `ray submit` takes."""
 
 OWN = ("run", "trial", "front", "knee", "best", "steps", "every", "patience")
 """The arguments of a print alone; all others are those of a sweep."""
@@ -93,8 +97,8 @@ def _part(given: dict[str, Any]) -> tuple[Part, Location, list[str]]:
         if wrong := [name for name in OWN if name in given]:
             names = ", ".join(name if name == "run" else f"--{name}" for name in wrong)
             raise UsageError(f"--resume {resumed} continues a print as it was begun; leave out {names}")
-        again = (NAME, "--resume", resumed)
-        return Part(recorded_print(resumed), _words(given), chosen=(NAME,), again=again), resumed, []
+        again = (*_command(), "--resume", resumed)
+        return Part(recorded_print(resumed), _words(given), chosen=_command(), again=again), resumed, []
     place = located("--out", given.get("out"))
     if missing := [name for name, value in (("RUN", given.get("run")), ("--steps N", given.get("steps")),
                                             ("--out PRINT", place)) if value is None]:  # fmt: skip
@@ -108,8 +112,13 @@ def _part(given: dict[str, Any]) -> tuple[Part, Location, list[str]]:
         raise UsageError(f"--every {given['every']} must be a number of steps >= 1")
     sweep = print_sweep(chosen, steps=given["steps"], every=given.get("every"), patience=given.get("patience", 0))
     own = tuple(shell for name in OWN if name in given for shell in _word(name, given[name]))
-    part = Part(sweep, _words(given), chosen=(NAME, *own), again=(NAME, "--resume", place))
+    part = Part(sweep, _words(given), chosen=(*_command(), *own), again=(*_command(), "--resume", place))
     return part, place, list(advice(chosen, given["steps"]))
+
+
+def _command() -> tuple[str, ...]:
+    """What follows the name of the program on the command line: `teststrip print`, but only `print.py`."""
+    return () if Path(sys.argv[0]).name == SCRIPT else (NAME,)
 
 
 def _is_print(place: Location) -> bool:

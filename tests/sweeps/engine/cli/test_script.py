@@ -49,6 +49,7 @@ def test_a_submitted_script_is_given_again_as_it_was(tmp_path: Path, monkeypatch
     assert command_of(str(copy)).endswith(f"python {copy}")
     monkeypatch.setenv("TESTSTRIP_ADDRESS", "auto")
     assert command_of(str(copy)) == "ray submit cluster.yaml sweeps/fast_arch.py --"
+    assert command_of(str(tmp_path / "print.py")) == "ray submit cluster.yaml cluster/print.py --"
 
 
 def test_code_that_was_not_expected_is_refused() -> None:

@@ -23,6 +23,7 @@ class Network(nn.Module):
         super().__init__()
         self.multiple_of, self.minimum_px = config.multiple_of, config.minimum_px
         self.deep_channels = deep_channels
+        self.view = config.view
 
     def forward_deep(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The output, and its deepest features, (N, deep_channels, h, w), which a CurveBlock reads."""

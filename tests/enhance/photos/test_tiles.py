@@ -48,6 +48,11 @@ def test_what_sees_the_whole_picture_is_not_cut(name: str, leaves: dict[str, obj
     assert Reach.of(net).px is None
 
 
+@pytest.mark.parametrize("name", ["lut3d", "bilateral", "quarter", "nafnet", "rsgunet"])
+def test_families_that_see_the_photo_are_never_cut(name: str) -> None:
+    assert Reach.of(build(name, seed=0).eval()).px is None
+
+
 def test_the_memory_of_a_whole_picture_follows_from_its_largest_layer() -> None:
     net = local("resnet")
     # Four channels in and out, float32, three times, for every pixel.

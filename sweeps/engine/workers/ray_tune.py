@@ -180,7 +180,7 @@ class _Feed(Searcher):
         together = fewer(config.per_device)
         self._shared = {**self._shared, "config": replace(config, per_device=together)}
         self.crowded = False
-        return f"a GPU ran out of memory with {config.per_device} trials at a time: from now on {together} share it"
+        return f"a GPU ran out of memory with {config.per_device} trials at a time; from now on it trains {together}"
 
     def suggest(self, trial_id: str) -> Any:
         if self.crowded:

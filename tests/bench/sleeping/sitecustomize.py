@@ -27,7 +27,7 @@ class Sleeping(importlib.abc.MetaPathFinder):
 class Sleeper:
     """The part of MicroRun that a worker uses; `advance` sleeps and returns made-up scores."""
 
-    step, beats, parameters = 0, 0, 1
+    step, beats, parameters, captured = 0, 0, 1, "eager: asleep"
     first = True
 
     def __init__(self, config, *arguments):

@@ -189,7 +189,7 @@ def test_a_trial_that_found_a_shared_gpu_full_is_trained_again_beside_fewer(swee
     assert tune.show_idle(other) == STOP
     assert not controller.trials[first.trial].ending
     said = tune.feed.share_with_fewer()
-    assert said == "a GPU ran out of memory with 4 trials at a time: from now on 2 share it"
+    assert said == "a GPU ran out of memory with 4 trials at a time; from now on it trains 2"
     assert tune.feed.gpu_share == 0.5
     assert tune.ask()[1] is first
 

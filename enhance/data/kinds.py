@@ -9,6 +9,7 @@ from enhance.data.degradations.blur_exposure import Blur, Exposures
 from enhance.data.degradations.camera import Camera
 from enhance.data.degradations.patches import Cut, Degradation
 from enhance.data.sources import hdr, pairs, unpaired
+from enhance.data.sources.aligned import Aligned
 from enhance.data.sources.demo import Bundled
 from enhance.data.sources.dped import Dped
 from enhance.data.sources.photographs import PhotographPairs, Photographs
@@ -157,6 +158,14 @@ KINDS = {
         example="pairs:~/iphone:~/canon",
         patch_px=pairs.PATCH_PX,
         build=pairs.Pairs.parse,
+    ),
+    "aligned": Kind(
+        form="aligned:DIR|INPUT_DIR:TARGET_DIR[@PX]",
+        degradation="camera",
+        line="pairs that are already aligned: LOL, FiveK, pix2pix, or your own two folders",
+        example="aligned:/data/LOLdataset",
+        patch_px=Cut().patch_px,
+        build=Aligned.parse,
     ),
     "unpaired": Kind(
         form="unpaired:DIR[@PX]",

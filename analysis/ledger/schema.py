@@ -68,7 +68,8 @@ DESIGNS_AROUND = ("ablation", "one_at_a_time")
 DESIGNS_COMBINED = ("factorial", "grid", "fraction")
 """The kinds of design that combine the values of all parameters."""
 
-ADDED_LEAVES: Mapping[str, bool | str] = {
+ADDED_LEAVES: Mapping[str, bool | float | str] = {
+    "config.loss.ms_ssim": 0.0,
     "config.train.tf32": False,
     "config.train.cudnn_benchmark": False,
     "config.train.memory_format": "channels_last",

@@ -14,7 +14,7 @@ from enhance.config.optimizers import SGDConfig
 from enhance.config.training import CycleConfig, PhasesConfig
 
 # The names of `enhance.losses`, given again because that package loads torch; a test keeps the two equal.
-PAIRED_TERMS = ("pixel", "color", "content", "style")
+PAIRED_TERMS = ("pixel", "color", "content", "style", "ms_ssim")
 CYCLE_TERMS = ("cycle", "identity")
 TERMS = (*PAIRED_TERMS, "tv", "adversarial", *CYCLE_TERMS)
 

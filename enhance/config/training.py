@@ -19,6 +19,7 @@ class LossConfig:
     color: float = leaf(0.0, minimum=0)
     content: float = leaf(0.0, minimum=0)
     style: float = leaf(0.0, minimum=0)
+    ms_ssim: float = leaf(0.0, minimum=0, added=True)
     tv: float = leaf(0.0, minimum=0)
     adversarial: float = leaf(0.0, minimum=0)
     cycle: float = leaf(0.0, minimum=0)

@@ -15,6 +15,7 @@ from enhance.config.training import LossConfig
 from enhance.losses import content, pixel, tv
 from enhance.losses.color import ColorLoss
 from enhance.losses.cycle import cycle, identity
+from enhance.losses.ms_ssim import ms_ssim
 from enhance.losses.style import style, style_layers
 from enhance.losses.vgg import Maps, VGG19Features
 
@@ -114,6 +115,10 @@ def _style(config: LossConfig, _device: torch.device) -> PairedTerm:
     return lambda output, target: style(output.maps, target.maps, config.style_layer)
 
 
+def _ms_ssim(_config: LossConfig, _device: torch.device) -> PairedTerm:
+    return lambda output, target: ms_ssim(output.picture, target.picture)
+
+
 def _tv(config: LossConfig) -> OutputTerm:
     return tv.FORMS[config.tv_form]
 
@@ -123,6 +128,7 @@ PAIRED_TERMS: dict[str, Callable[[LossConfig, torch.device], PairedTerm]] = {
     "color": _color,
     "content": _content,
     "style": _style,
+    "ms_ssim": _ms_ssim,
 }
 """Builders of the terms that compare the output with its target."""
 

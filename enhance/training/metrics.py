@@ -11,6 +11,7 @@ image's value does not depend on its neighbors in the batch, and TF32 and autoca
 import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,7 +60,7 @@ def ms_ssim(output: Tensor, target: Tensor) -> Tensor:
     of Wang et al. 2003 and multiplied. A negative average (inverted pictures) has no fractional power and counts as 0.
     """
     output, target = _clip(output, target)
-    return _by_image(lambda x, y: _combine(list(_levels(x, y))), output, target)
+    return _by_image(lambda x, y: product(list(levels(x, y))), output, target)
 
 
 def uqi(output: Tensor, target: Tensor) -> Tensor:
@@ -81,9 +82,9 @@ def evaluate(output: Tensor, target: Tensor) -> dict[str, Tensor]:
 
 
 def _evaluate(x: Tensor, y: Tensor) -> Tensor:
-    levels = list(_levels(x, y))  # shared: the first level of MS-SSIM is SSIM
+    both = list(levels(x, y))  # shared: the first level of MS-SSIM is SSIM
     psnr = _decibel((x - y).square().mean((1, 2, 3)), PSNR_CEILING_DB)
-    return torch.stack((psnr, levels[0][0], _combine(levels), _uqi(x, y)), dim=-1)
+    return torch.stack((psnr, both[0][0], product(both), _uqi(x, y)), dim=-1)
 
 
 def _clip(output: Tensor, target: Tensor, minimum_px: int = 1) -> tuple[Tensor, Tensor]:
@@ -106,7 +107,8 @@ def _decibel(mse: Tensor, ceiling_db: float) -> Tensor:
     return (-10 * mse.log10()).clamp(max=ceiling_db)
 
 
-def _levels(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def levels(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """SSIM and its contrast-structure factor, (N,) each, at the levels of MS-SSIM, differentiable, unclipped."""
     yield _similarity(x, y)
     for _ in _LEVEL_WEIGHTS[1:]:
         # ceil_mode averages the pixels that exist, which equals counting the last row or column twice.
@@ -114,16 +116,17 @@ def _levels(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         yield _similarity(x, y)
 
 
-def _combine(levels: list[tuple[Tensor, Tensor]]) -> Tensor:
+def product(levels: list[tuple[Tensor, Tensor]], floor: float = 0.0) -> Tensor:
+    """MS-SSIM per image, (N,), from its levels; averages below `floor` count as that."""
     terms = [contrast for _, contrast in levels[:-1]] + [levels[-1][0]]
-    weights = torch.tensor(_LEVEL_WEIGHTS, dtype=torch.float64, device=terms[0].device)
-    return torch.stack(terms, dim=-1).relu().pow(weights).prod(-1)
+    powers = [term.clamp(min=floor).pow(weight) for term, weight in zip(terms, _LEVEL_WEIGHTS, strict=True)]
+    return torch.stack(powers, dim=-1).prod(-1)
 
 
 def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """SSIM and its contrast-structure factor, each averaged over positions and channels: two tensors (N,)."""
     window = _gaussian(min(_TAPS, *x.shape[2:]))
-    mean_x, mean_y, square_x, square_y, product = _slide(torch.stack((x, y, x * x, y * y, x * y)), window)
+    mean_x, mean_y, square_x, square_y, product = _Slide.apply(torch.stack((x, y, x * x, y * y, x * y)), window)
     # Biased variances as E[x^2] - E[x]^2; float64 makes the cancellation harmless.
     variances = (square_x - mean_x.square()) + (square_y - mean_y.square())
     contrast = (2 * (product - mean_x * mean_y) + _CONTRAST_C) / (variances + _CONTRAST_C)
@@ -136,6 +139,21 @@ def _gaussian(taps: int) -> tuple[float, ...]:
     sigma = _SIGMA_PX * taps / _TAPS
     raw = [math.exp(-((tap - (taps - 1) / 2) ** 2) / (2 * sigma**2)) for tap in range(taps)]
     return tuple(weight / sum(raw) for weight in raw)
+
+
+class _Slide(torch.autograd.Function):
+    """`_slide` with a backward pass of its own: torch's would make a picture-sized map for each tap."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, window: tuple[float, ...]) -> Tensor:
+        ctx.window = window
+        return _slide(maps, window)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        # The window is symmetric, so that the transpose of sliding it is to slide it over the padded gradient.
+        margin = (len(ctx.window) - 1,) * 4
+        return _slide(F.pad(gradients[0], margin), ctx.window), None
 
 
 def _slide(maps: Tensor, window: tuple[float, ...]) -> Tensor:

@@ -14,6 +14,7 @@ from enhance.config import domains
 from enhance.config.training import LossConfig
 from enhance.losses import RULE_TERMS, TERMS, Losses, content, pixel, tv
 from enhance.losses.color import BLURS, ColorLoss
+from enhance.losses.ms_ssim import ms_ssim
 from enhance.losses.style import style
 from enhance.losses.vgg import INPUTS, VGG19Features
 from tests.enhance.losses.pictures import images
@@ -34,7 +35,7 @@ def test_every_choice_is_implemented_and_no_other(leaf: str, table: dict[str, ob
     assert set(table) == set(domains()[f"loss.{leaf}"].choices)
 
 
-WEIGHTS = {"pixel": 1.0, "color": 2.0, "content": 4.0, "style": 6.0, "tv": 5.0}
+WEIGHTS = {"pixel": 1.0, "color": 2.0, "content": 4.0, "style": 6.0, "ms_ssim": 9.0, "tv": 5.0}
 ALL = LossConfig(**WEIGHTS, adversarial=3.0, cycle=7.0, identity=8.0, content_layer="relu2_2", style_layer="relu1_2")
 
 
@@ -55,6 +56,7 @@ def test_terms_are_unweighted_and_total_weighs_them() -> None:
         "color": ColorLoss("code")(x, y),
         "content": pixel.mse(maps_x["relu2_2"], maps_y["relu2_2"]),
         "style": style(maps_x, maps_y, "relu1_2"),
+        "ms_ssim": ms_ssim(x, y),
         "tv": tv.tv_code(x),
     }
     assert list(terms) == list(expected)
@@ -209,7 +211,7 @@ def test_terms_without_a_target() -> None:
 def test_bad_calls_are_refused() -> None:
     x = images()
     with pytest.raises(
-        ValueError, match=r"must be above 0.*pixel, color, content, style, tv, adversarial, cycle, ident"
+        ValueError, match=r"must be above 0.*pixel, color, content, style, ms_ssim, tv, adversarial, cycle, ident"
     ):
         Losses(LossConfig(), "cpu")
     with pytest.raises(ValueError, match=r"\(2, 3, 32, 32\) and target \(1, 3, 32, 32\) must have the same shape"):

@@ -9,6 +9,8 @@ from pathlib import Path
 from enhance.data.storage.errors import DataError
 
 EXAMPLES = 5
+DEBRIS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin"}
+"""What file managers, archivers and storage servers leave beside pictures, in lower case; nobody put it there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Listing:
 
 
 def list_pictures(folder: Path, suffixes: tuple[str, ...]) -> Listing:
-    """List the files of `folder`; pictures are those with one of `suffixes`, in any case. Hidden files are ignored.
+    """List the files of `folder`; pictures are those with one of `suffixes`, in any case. See `names_in`.
 
     Raises DataError if the folder does not exist or cannot be read.
     """
@@ -69,9 +71,12 @@ def subfolders(folder: Path) -> list[str]:
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names of everything visible in `folder`. Raises DataError like `list_pictures`."""
+    """The names of everything visible in `folder`, without hidden files (a Mac's ._x.jpg among them) and `DEBRIS`.
+
+    Raises DataError like `list_pictures`.
+    """
     try:
-        return [name for name in os.listdir(folder) if not name.startswith(".")]
+        return [name for name in os.listdir(folder) if not name.startswith(".") and name.lower() not in DEBRIS]
     except FileNotFoundError:
         raise DataError(f"there is no folder {folder}") from None
     except NotADirectoryError:

@@ -170,3 +170,15 @@ def test_too_few_pairs_and_ordinary_photographs_are_refused(tmp_path: Path) -> N
 def test_other_numbers_of_folders_are_refused(tmp_path: Path, where: str) -> None:
     with pytest.raises(DataError, match=r"must name one folder or two|must be in two folders"):
         load(where.format(tmp_path), tmp_path)
+
+
+def test_what_file_managers_leave_behind_is_passed_over_silently(tmp_path: Path) -> None:
+    fill(tmp_path / "set" / "A", tmp_path / "set" / "B", range(6))
+    clean = load(tmp_path / "set", tmp_path)
+    for folder in (tmp_path / "set", tmp_path / "set" / "A"):
+        for name in ("._0.png", ".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX/._0.png", "@eaDir/0.png/SYNO.jpg"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"debris")
+    again = load(tmp_path / "set", tmp_path)
+    assert again.path == clean.path
+    assert again.summary["ignored"] == {}

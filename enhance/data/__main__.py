@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from enhance.data import KINDS, DataError, PatchStore, open_data
+from enhance.data.card import card, untouched
 from enhance.data.storage.store import ARRAYS, SPLITS, Patches, Pixels
 from enhance.json_output import Parser, answer_text, error_text
 
@@ -41,8 +42,13 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.da
         else:
             print(f"error: {error}", file=sys.stderr)
         return 2
+    scores = untouched(store) if arguments.card else None
+    written = card(store, scores) if arguments.card else None
     if arguments.json:
-        print(answer_text("data", _numbers(store, spent_s, arguments.picture)))
+        numbers = _numbers(store, spent_s, arguments.picture)
+        print(answer_text("data", {**numbers, "card": written, "untouched": scores}))
+    elif written is not None:
+        print(written)
     else:
         _say(store, spent_s, arguments.picture)
     return 0
@@ -197,6 +203,7 @@ def _parser(program: str) -> Parser:
     parser = Parser(prog=program, description="Prepare data for training and describe it.")
     parser.add_argument("spec", nargs="?", metavar="SPEC", help="the data to prepare; if omitted, list all kinds")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where to keep packed data")
+    parser.add_argument("--card", action="store_true", help="print a dataset card in Markdown, with untouched scores")
     parser.add_argument("--picture", type=_png, metavar="FILE.png", help="save a picture of some pairs")
     return parser
 

@@ -98,6 +98,9 @@ COMMAND_LINES: dict[str, Callable[[Write, Path], list[str]]] = {
     "enhance": lambda _, folder: [
         *(str(save_network(folder / "net")), str(one_photograph(folder)), "--out", str(folder / "out")),
     ],
+    "closed-form": lambda _, folder: [
+        own_photographs(folder), "--folds", "2", "--max-s", "0", "--cache", str(folder / "cache"),
+    ],
     "doctor": lambda _, folder: ["--out", str(folder / "run")],
     "replay": lambda _, __: [
         str(ROOT / "tests" / "golden" / "grid.parquet"),

@@ -133,3 +133,21 @@ class RSGUNetConfig(NetConfig):
     def view(self) -> str:
         """One of its features is a mean over the picture."""
         return "photo"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolynomialConfig(NetConfig):
+    """A polynomial of colors, fitted in closed form; see `enhance.nets.fast.polynomial`.
+
+    statistics: those of the picture that the coefficients depend on: "all" of them, "moments" without the percentiles
+    of the luma, or "none".
+    """
+
+    family: str = choice("polynomial")
+    degree: int = leaf(3, minimum=1, maximum=3)
+    statistics: str = choice("all", "moments", "none")
+
+    @property
+    def view(self) -> str:
+        """The coefficients follow from statistics of the whole picture, unless there are none."""
+        return "patch" if self.statistics == "none" else "photo"

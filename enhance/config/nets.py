@@ -8,7 +8,14 @@ check them without torch.
 from dataclasses import dataclass, field
 
 from enhance.config.domain import choice, leaf, weights
-from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, NAFNetConfig, QuarterConfig, RSGUNetConfig
+from enhance.config.fast_nets import (
+    BilateralConfig,
+    LUT3DConfig,
+    NAFNetConfig,
+    PolynomialConfig,
+    QuarterConfig,
+    RSGUNetConfig,
+)
 from enhance.config.network import NetConfig as NetConfig
 
 
@@ -241,5 +248,6 @@ BASE_CONFIGS: dict[str, type[NetConfig]] = {
     "quarter": QuarterConfig,
     "nafnet": NAFNetConfig,
     "rsgunet": RSGUNetConfig,
+    "polynomial": PolynomialConfig,
 }
 NET_CONFIGS: dict[str, type[NetConfig]] = {**BASE_CONFIGS, "curve": CurveConfig}

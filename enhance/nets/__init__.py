@@ -11,7 +11,14 @@ from typing import Any
 import torch
 
 from enhance.config import Scalar, from_flat
-from enhance.config.fast_nets import BilateralConfig, LUT3DConfig, NAFNetConfig, QuarterConfig, RSGUNetConfig
+from enhance.config.fast_nets import (
+    BilateralConfig,
+    LUT3DConfig,
+    NAFNetConfig,
+    PolynomialConfig,
+    QuarterConfig,
+    RSGUNetConfig,
+)
 from enhance.config.nets import (
     CurveConfig,
     CycleResNetConfig,
@@ -30,6 +37,7 @@ from enhance.nets.cycle_resnet import CycleResNet
 from enhance.nets.fast.bilateral import Bilateral
 from enhance.nets.fast.lut3d import LUT3D
 from enhance.nets.fast.nafnet import NAFNet
+from enhance.nets.fast.polynomial import Polynomial
 from enhance.nets.fast.quarter import Quarter
 from enhance.nets.fast.rsgunet import RSGUNet
 from enhance.nets.johnson import Johnson
@@ -124,6 +132,11 @@ FAMILIES: dict[str, Family] = {
         config=RSGUNetConfig,
         build=RSGUNet,
         source="Huang et al. 2018 (RSGUNet, winner of PIRM 2018), the authors' code",
+    ),
+    "polynomial": Family(
+        config=PolynomialConfig,
+        build=Polynomial,
+        source="ours: a polynomial of colors, linear in statistics of the picture, fitted by ridge regression",
     ),
     "curve": Family(
         config=CurveConfig,

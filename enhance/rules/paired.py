@@ -5,7 +5,9 @@ from collections.abc import Hashable
 import torch
 from torch import Tensor
 
+from enhance.closed_form.fitted import fitted
 from enhance.config import Config
+from enhance.config.fast_nets import PolynomialConfig
 from enhance.data import PatchStore
 from enhance.data.batches import Stream
 from enhance.nets import Network
@@ -19,7 +21,14 @@ GENERATOR = "generator"
 
 
 class Supervised(TrainedNetworks):
-    """Compares the output with its target."""
+    """Compares the output with its target. A `polynomial` network starts from its fit to the training pairs."""
+
+    def new_net(self, seed: int) -> Network:
+        """A generator of the configured family on the device, in training mode."""
+        net = super().new_net(seed)
+        if isinstance(self.config.net, PolynomialConfig):
+            net.load_state_dict(fitted(self.feed.data, self.config.net).state_dict())
+        return net
 
     def stage(self, step: int) -> None:
         """Prepare the generator's batch and learning rate."""

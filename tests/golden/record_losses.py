@@ -50,6 +50,7 @@ FAMILIES: dict[str, Flat] = {
     "bilateral": {"net.channels": 2, **SGD},
     "nafnet": {**TINY_NET, **SGD},
     "rsgunet": {"net.channels": 4, **SGD},
+    "polynomial": {**SGD},
     "curve": {"net.base": "resnet", **TINY_NET},
 }
 

@@ -24,6 +24,7 @@ MODULES = {
     "data": ("enhance.data.__main__", "prepare data for training, and say what it holds"),
     "cost": ("enhance.cost.__main__", "measure what a network costs on this machine"),
     "enhance": ("enhance.photos.__main__", "enhance photographs with a trained network"),
+    "closed-form": ("enhance.closed_form.__main__", "fit colors without training: what a network has to beat"),
     "doctor": ("sweeps.engine.doctor", "check what this machine, or a cluster, can run"),
     "replay": ("sweeps.engine.replay.command", "search recorded curves again, in simulated time"),
 }

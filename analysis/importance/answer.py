@@ -6,7 +6,9 @@ stopped before. `rung=-1` compares completed trials at the end instead.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -20,14 +22,20 @@ from analysis.statistics.importance import (
     FEWEST,
     TREES,
     Marginals,
+    Resampled,
     fanova,
     grid,
     ped_anova,
+    permutations,
     resample_importances,
+    tell_from_chance,
 )
+from analysis.statistics.intervals import Floats
 
 RESAMPLES = 50
 SEED = 0
+LEVEL = 0.05
+"""The share of runs of pure noise in which any row may be told from chance."""
 _CURVE, _SURFACE = 40, 25  # points of a marginal along one parameter, and along each of two
 _ID = "configuration"
 
@@ -83,11 +91,19 @@ def importance(
     (configurations), `explained` (see `Marginals`), `fanova` (share of the variance over the space, 0 to 1, of a
     conditional parameter: over the part of the space in which it counts) and `ped_anova` (share of what sets the best
     apart, all parameters together 1), both with `_low`, `_high` (95 % interval over configurations), `_p` and `_chance`
-    (see `resample_importances`). fANOVA is NaN for a parameter that fewer than FEWEST configurations have.
+    (see `tell_from_chance`: corrected for all rows and both methods). `told`: whether a p is below LEVEL, so that the
+    row tells something from chance. fANOVA is NaN for a parameter that fewer than FEWEST configurations have.
     Raises LedgerError for runs that do not belong together and where an objective cannot be explained (`why_none`).
     """
     parameters = shared_space(ledgers)
-    rows = [_of_objective(ledgers, parameters, objective, rung, resamples) for objective in objectives]
+    found = [_estimates(ledgers, parameters, objective, rung, resamples) for objective in objectives]
+    # One family: whoever looks at all rows for something bold must not find it in noise.
+    assessed = iter(tell_from_chance([part for own in found for part in (own.ped_anova, *own.fanova)]))
+    rows, step = [], contract(ledgers[0], "rungs")[rung]
+    for objective, own in zip(objectives, found, strict=True):
+        table = _rows(own, list(islice(assessed, 1 + len(own.fanova))), parameters)
+        place = pd.DataFrame({"metric": objective.metric, "rung": rung, "step": step}, index=table.index)
+        rows.append(place.join(table))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -199,62 +215,83 @@ def _values(first: pd.DataFrame, parameters: Sequence[Parameter]) -> pd.DataFram
     return pd.DataFrame(columns, index=first.index, dtype="object")
 
 
-def _of_objective(
+@dataclass(frozen=True, eq=False)
+class _Estimates:
+    """What both methods find for one objective; fANOVA in parts, of all configurations and of those under conditions.
+
+    `shown` are the parameters that are read off each part of fANOVA, which has others beside them.
+    """
+
+    frame: pd.DataFrame
+    ped_anova: Resampled
+    fanova: Sequence[Resampled]
+    shown: Sequence[Sequence[str]]
+
+
+def _estimates(
     ledgers: Sequence[Ledger], parameters: Sequence[Parameter], objective: Objective, rung: int, resamples: int
-) -> pd.DataFrame:
+) -> _Estimates:
     if why := why_none(ledgers, objective, rung):
         raise LedgerError(why)
     frame = configuration_scores(ledgers, objective, rung)
-    step = contract(ledgers[0], "rungs")[rung]
-    found = pd.DataFrame({"where": {own.name: conditions_text(conditions(own, parameters)) for own in parameters}})
-    found["n"] = frame[list(found.index)].notna().sum()
-    found["explained"] = _marginals(frame, parameters, []).explained
-    for name, table in (
-        ("ped_anova", _ped_anova(frame, parameters, objective, resamples)),
-        ("fanova", _fanova(frame, parameters, resamples)),
-    ):
+    permuted = permutations(frame["score"], resamples, SEED)
+    parts, shown = _fanova(frame, parameters, permuted)
+    return _Estimates(frame, _ped_anova(frame, parameters, objective, permuted), parts, shown)
+
+
+def _rows(found: _Estimates, assessed: Sequence[pd.DataFrame], parameters: Sequence[Parameter]) -> pd.DataFrame:
+    """The rows of one objective; `assessed` are the frames of its estimates, PED-ANOVA's first."""
+    ped, *parts = assessed
+    fanova = pd.concat([part.loc[list(names)] for part, names in zip(parts, found.shown, strict=True)])
+    rows = pd.DataFrame({"where": {own.name: conditions_text(conditions(own, parameters)) for own in parameters}})
+    rows["n"] = found.frame[list(rows.index)].notna().sum()
+    rows["explained"] = _marginals(found.frame, parameters, []).explained
+    for name, table in (("ped_anova", ped), ("fanova", fanova)):
         renamed = {part: name if part == "estimate" else f"{name}_{part}" for part in table.columns}
-        found = found.join(table.rename(columns=renamed))
-    found = found.sort_values(["where", "fanova", "ped_anova"], ascending=[True, False, False], kind="stable")
-    place = pd.DataFrame({"metric": objective.metric, "rung": rung, "step": step}, index=found.index)
-    return place.join(found).reset_index(names="parameter")
+        rows = rows.join(table.rename(columns=renamed))
+    rows["told"] = rows[["fanova_p", "ped_anova_p"]].min(axis=1) < LEVEL
+    rows = rows.sort_values(["where", "fanova", "ped_anova"], ascending=[True, False, False], kind="stable")
+    return rows.reset_index(names="parameter")
 
 
 def _ped_anova(
-    frame: pd.DataFrame, parameters: Sequence[Parameter], objective: Objective, resamples: int
-) -> pd.DataFrame:
+    frame: pd.DataFrame, parameters: Sequence[Parameter], objective: Objective, permuted: Sequence[Floats]
+) -> Resampled:
     values, losses = frame[[own.name for own in parameters]], -objective.sign * frame["score"].to_numpy(np.float64)
     return resample_importances(
         ped_anova(values, losses, parameters),
         lambda drawn, y, seed: ped_anova(drawn, y, parameters),
         values,
         losses,
+        [-objective.sign * own for own in permuted],
         np.random.default_rng(SEED),
-        resamples,
         relative=True,
     )
 
 
-def _fanova(frame: pd.DataFrame, parameters: Sequence[Parameter], resamples: int) -> pd.DataFrame:
+def _fanova(
+    frame: pd.DataFrame, parameters: Sequence[Parameter], permuted: Sequence[Floats]
+) -> tuple[list[Resampled], list[list[str]]]:
     """Of all configurations for parameters without a condition, and of those under each condition for the others."""
     free = [own for own in parameters if own.condition is None]
-    tables = [_branch(frame, free, resamples)]
+    parts, shown = [_branch(frame, free, permuted)], [[own.name for own in free]]
     for condition in dict.fromkeys(conditions(own, parameters) for own in parameters if own.condition is not None):
         own = [one for one in parameters if conditions(one, parameters) == condition]
         given = {name for name, _ in condition}
         beside = [one for one in free if one.name not in given]
-        there = frame[frame[own[0].name].notna()]
+        there = frame[own[0].name].notna().to_numpy()
         # Too few configurations under a condition: no fANOVA for its parameters, and NaN in the table.
-        if len(there) >= FEWEST and np.ptp(there["score"]) > 0:
-            tables.append(_branch(there, [*beside, *own], resamples).loc[[one.name for one in own]])
-    return pd.concat(tables)
+        if there.sum() >= FEWEST and np.ptp(frame["score"][there]) > 0:
+            parts.append(_branch(frame[there], [*beside, *own], [order[there] for order in permuted]))
+            shown.append([one.name for one in own])
+    return parts, shown
 
 
-def _branch(frame: pd.DataFrame, parameters: Sequence[Parameter], resamples: int) -> pd.DataFrame:
+def _branch(frame: pd.DataFrame, parameters: Sequence[Parameter], permuted: Sequence[Floats]) -> Resampled:
     values, scores = frame[[own.name for own in parameters]], frame["score"].to_numpy(np.float64)
     few = partial(_few_trees, parameters)
     estimate = fanova(values, scores, parameters, SEED, TREES)
-    return resample_importances(estimate, few, values, scores, np.random.default_rng(SEED), resamples)
+    return resample_importances(estimate, few, values, scores, permuted, np.random.default_rng(SEED))
 
 
 def _few_trees(parameters: Sequence[Parameter], values: pd.DataFrame, scores: np.ndarray, seed: int) -> pd.Series:

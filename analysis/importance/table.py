@@ -17,10 +17,9 @@ def importance_table(frame: pd.DataFrame) -> Table:
     for name in ("n", "fANOVA", "p", "PED-ANOVA", "p"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in frame.to_dict("records"):
-        beyond = any(row[f"{kind}_p"] < 0.05 for kind in ("fanova", "ped_anova"))
         cells = [*importance_cells(row, "fanova"), *importance_cells(row, "ped_anova")]
         names = (Text(row["parameter"]), Text(row["where"] or "everywhere"))
-        table.add_row(*names, str(row["n"]), *cells, style="bold" if beyond else "")
+        table.add_row(*names, str(row["n"]), *cells, style="bold" if row["told"] else "")
     return table
 
 
@@ -34,8 +33,9 @@ def legend_lines(frame: pd.DataFrame, best_share: float, resamples: int) -> list
         "fANOVA: the share of the variance over the space that a parameter explains alone (a conditional one: over the",
         f"part where it is active). PED-ANOVA: its share in what distinguishes the best {best_share:.0%}.",
         f"In brackets: 95 % intervals over configurations ({resamples} bootstrap resamples).",
-        f"p: how often permuted scores ({resamples} permutations) make any parameter as important; bold: below 0.05.",
-        f"One time in twenty, chance alone reaches {fanova} (fANOVA) and {ped} (PED-ANOVA).",
+        f"p: how often permuted scores ({resamples} permutations) make any parameter of any objective stand out",
+        "as much, by either method; bold: one of the two is below 0.05.",
+        f"Chance alone gets beyond {fanova} (fANOVA) or {ped} (PED-ANOVA) at most one time in twenty.",
         f"A random forest explains {explained:.0%} of the variance of unseen configurations{doubt}.",
     ]
 

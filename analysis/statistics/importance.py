@@ -11,6 +11,7 @@ tenths of the weight would lie above 10, where the search put a quarter of its p
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import optuna
@@ -85,44 +86,91 @@ def best_share(n: int) -> float:
     return min(0.5, max(BEST_SHARE, BEST_COUNT / n))
 
 
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Importances by one estimator: `frame` has `estimate`, `low`, `high` by parameter, in units of `unit`.
+
+    `observed` (by parameter) and `dealt` (a row per permutation) are the estimates of the scores as they are and
+    permuted, in their own unit.
+    """
+
+    frame: pd.DataFrame
+    unit: float
+    observed: pd.Series
+    dealt: pd.DataFrame
+
+
+def permutations(scores: ArrayLike, count: int, seed: int) -> list[Floats]:
+    """The scores (n,) in `count` random orders, which depend on n and the seed alone.
+
+    Objectives of the same configurations are thus permuted together, which keeps how they depend on each other.
+    """
+    generator, y = np.random.default_rng(seed), np.asarray(scores, dtype=np.float64)
+    return [y[generator.permutation(len(y))] for _ in range(count)]
+
+
 def resample_importances(
     estimate: pd.Series,
     estimator: Estimator,
     values: pd.DataFrame,
     scores: ArrayLike,
+    permuted: Sequence[Floats],
     generator: np.random.Generator,
-    resamples: int,
     relative: bool = False,
     confidence: float = 0.95,
-) -> pd.DataFrame:
-    """`estimate` (by parameter) with interval and permutation test: columns `estimate`, `low`, `high`, `p`, `chance`.
+) -> Resampled:
+    """`estimate` (by parameter) with its interval, and the estimates of `permuted` scores. As many resamples as those.
 
-    With `relative`, estimate, interval and `chance` are divided by the sum over the parameters.
+    With `relative`, estimate and interval are divided by the sum over the parameters.
 
     The interval is the estimate plus or minus normal quantiles of the bootstrap standard error (configurations drawn
     with replacement), clipped to 0 and 1. A percentile interval would lie too low, since a resample has fewer distinct
-    configurations to learn from. `p` is how often, with permuted scores, the most important of all parameters reaches
-    the estimate: Westfall and Young's single-step maxT ("Resampling-Based Multiple Testing", 1993), which already
-    corrects for the number of parameters. `chance` is the 95 % quantile of that maximum, at most 1.
+    configurations to learn from.
     """
     y = np.asarray(scores, dtype=np.float64)
     drawn, dealt = [], []
-    for number in range(resamples):
+    for number, order in enumerate(permuted):
         rows = generator.integers(len(y), size=len(y))
         drawn.append(estimator(values.iloc[rows], y[rows], number))
-        dealt.append(estimator(values, generator.permutation(y), number))
-    again, most = pd.DataFrame(drawn), pd.DataFrame(dealt).max(axis=1).dropna().to_numpy(dtype=np.float64)
-    above = (most[:, None] >= estimate.to_numpy(dtype=np.float64)[None, :]).sum(axis=0)
-    unit = 1.0
+        dealt.append(estimator(values, order, number))
+    again, unit = pd.DataFrame(drawn), 1.0
     if relative:
         unit = float(estimate.sum()) or 1.0
         again = again.div(again.sum(axis=1).replace(0.0, 1.0), axis=0)
     center, half = estimate / unit, ndtri(0.5 + confidence / 2) * again.std(ddof=1)
     frame = pd.DataFrame({"estimate": center, "low": (center - half).clip(0), "high": (center + half).clip(upper=1)})
-    # Counting the estimate among the permutations keeps p above 0 (Phipson and Smyth 2010).
-    frame["p"] = np.where(estimate.notna(), (1 + above) / (1 + len(most)), np.nan)
-    frame["chance"] = min(1.0, float(np.quantile(most, confidence)) / unit) if most.size else math.nan
-    return frame
+    return Resampled(frame, unit, estimate, pd.DataFrame(dealt)[list(estimate.index)])
+
+
+def tell_from_chance(family: Sequence[Resampled], confidence: float = 0.95) -> list[pd.DataFrame]:
+    """The frames of a family of estimates, with `p` and `chance`, corrected for every estimate in the family.
+
+    All estimates are brought to one scale first: standard deviations from the mean of their own permutations, the
+    observed one counted as a permutation, so that under chance alone it is like any other. `p` is how often the largest
+    of the family, over all its parameters and estimators, reaches the estimate: Westfall and Young's single-step maxT
+    ("Resampling-Based Multiple Testing", 1993). With 20 permutations it is at least 1/21. `chance` is what no parameter
+    of the estimator gets beyond more often than one time in twenty.
+    """
+    scaled, scales = [], []
+    for own in family:
+        every = np.vstack([own.observed.to_numpy(dtype=np.float64), own.dealt.to_numpy(dtype=np.float64)])
+        with warnings.catch_warnings():
+            # An estimate that there is in no permutation, or in one alone.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            mean, spread = np.nanmean(every, axis=0), np.nanstd(every, axis=0)
+        spread = np.where(spread > 0, spread, np.nan)
+        scaled.append((every - mean) / spread)
+        scales.append((mean, spread))
+    # -inf where an estimate has no scale, as one that never varies: it is never the largest.
+    most = np.max([np.nan_to_num(part, nan=-np.inf).max(axis=1) for part in scaled], axis=0)
+    limit = float(np.quantile(most[1:], confidence, method="higher")) if len(most) > 1 else math.nan
+    frames = []
+    for own, part, (mean, spread) in zip(family, scaled, scales, strict=True):
+        p = (most[:, None] >= np.nan_to_num(part[0], nan=-np.inf)).mean(axis=0)
+        reached = (mean + limit * spread) / own.unit
+        chance = min(1.0, float(np.nanmax(reached))) if np.isfinite(reached).any() else math.nan
+        frames.append(own.frame.assign(p=np.where(own.observed.notna(), p, np.nan), chance=chance))
+    return frames
 
 
 class Marginals:

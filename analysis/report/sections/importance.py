@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.importance.answer import common_rung, sample_lines
+from analysis.importance.answer import common_rung, sample_lines, why_none
 from analysis.importance.answer import importance as importance_of
 from analysis.importance.table import importance_cells, legend_lines
 from analysis.ledger.load import LedgerError, Objective
@@ -25,12 +25,16 @@ def importance(reading: Reading) -> Content:
     ledger, note = sample_configurations(reading.ledger)
     rung = common_rung([reading.ledger])
     blocks: list[Block] = [Text([note])] if note else []
-    for objective in ledger.objectives:
-        try:
-            frame = importance_of([ledger], [objective], rung, RESAMPLES)
-        except LedgerError as error:
-            blocks.append(Text([f"{metric_label(objective.metric)}: {reading.without_path(str(error))}."]))
-            continue
+    try:
+        left_out = {own: why for own in ledger.objectives if (why := why_none([ledger], own, rung))}
+        explained = [own for own in ledger.objectives if own not in left_out]
+        # Together, since what is told from chance depends on how many are looked at.
+        every = importance_of([ledger], explained, rung, RESAMPLES) if explained else pd.DataFrame()
+    except LedgerError as error:
+        return Content(f"{reading.without_path(str(error))}.")
+    blocks += [Text([f"{metric_label(own.metric)}: {reading.without_path(why)}."]) for own, why in left_out.items()]
+    for objective in explained:
+        frame = every[every["metric"] == objective.metric]
         said = [*(f"{sentence(line)}." for line in sample_lines([ledger], objective, rung)), *_legend(frame)]
         blocks += [_table(frame, objective), Text(said)]
     if not any(isinstance(block, Table) for block in blocks):
@@ -53,13 +57,13 @@ def _table(frame: pd.DataFrame, objective: Objective) -> Table:
         [row["parameter"], *([row["where"] or "everywhere"] if conditional else []), f"{row['n']:,}", *_cells(row)]
         for row in frame.to_dict("records")
     ]
-    strong = ((frame["fanova_p"] < 0.05) | (frame["ped_anova_p"] < 0.05)).tolist()
-    free = frame.loc[frame["where"] == "", "fanova_chance"]
-    chance = float(free.iloc[0]) if len(free) and pd.notna(free.iloc[0]) else None
-    mean, low, high = (frame[f"fanova{part}"] for part in ("", "_low", "_high"))
-    marks = Marks.of(mean, low, high, strong, (0, 1), chance, ("0", "1"))
-    line = "; drawn: fANOVA, with a line at what chance alone reaches one time in twenty" if chance is not None else ""
-    caption = f"{metric_label(objective.metric)}{line}."
+    strong = frame["told"].tolist()
+    # The method that speaks: a mark must not be small where the row is bold for the other one.
+    speaks = (frame["ped_anova_p"] < frame["fanova_p"]) | frame["fanova"].isna()
+    parts = ("", "_low", "_high")
+    mean, low, high = (frame[f"ped_anova{part}"].where(speaks, frame[f"fanova{part}"]) for part in parts)
+    marks = Marks.of(mean, low, high, strong, (0, 1), None, ("0", "1"))
+    caption = f"{metric_label(objective.metric)}; drawn: the method with the smaller p."
     names = ["parameter", *(["where"] if conditional else [])]
     numbers = ["n", "fANOVA", "p", "PED-ANOVA", "p"]
     places = range(len(names), len(names) + len(numbers))

@@ -92,7 +92,9 @@ def places_in(folder: Path) -> list[Place]:
         elif list_pictures(inside, SUFFIXES).pictures:
             places.append(Place(split, inside))
     listing = list_pictures(folder, SUFFIXES)
-    if not places and listing.pictures:
+    if places and listing.pictures:
+        raise DataError(f"{folder} has pictures beside its split folders, so they have no split; move them into one")
+    if listing.pictures:
         places = [Place("", folder)]
     if not places:
         raise DataError(f"there are no aligned pairs in {folder}; the folder has {listing.contents()}; {KNOWN}")

@@ -182,3 +182,10 @@ def test_what_file_managers_leave_behind_is_passed_over_silently(tmp_path: Path)
     again = load(tmp_path / "set", tmp_path)
     assert again.path == clean.path
     assert again.summary["ignored"] == {}
+
+
+def test_pictures_beside_split_folders_are_refused(tmp_path: Path) -> None:
+    for name in ("train/1.png", "test/2.png", "3.png"):
+        save(tmp_path / "set" / name, 1, 32, 16)
+    with pytest.raises(DataError, match="pictures beside its split folders"):
+        load(tmp_path / "set", tmp_path)

@@ -105,10 +105,10 @@ OPEN = replace(
         "image-adaptive 3D LUT": {"net.family": "lut3d", "net.channels": 16, "net.vertices": 33},
         "HDRNet": {"net.family": "bilateral", "net.channels": 8},
     },
-    fixed={"optimizer.lr": 1e-3, "loss.pixel": 1.0, "train.batch_size": 8, "train.crop_px": 32},
+    fixed={"optimizer.lr": 1e-3, "loss.pixel": 0.16, "loss.ms_ssim": 0.84, "train.batch_size": 8, "train.crop_px": 32},
     budget=Budget(trials=20, steps=450, rungs=2, reduction=3, confirm=2, confirm_seeds=2),
     smoke=Budget(trials=3, steps=6, rungs=2, reduction=3, confirm=1, confirm_seeds=1),
-    full_fixed={**GRID.full_fixed, "train.crop_px": 96},  # what an RSGUNet can halve
+    full_fixed={**GRID.full_fixed, "loss.ms_ssim": 0.0, "train.crop_px": 96},  # what an RSGUNet can halve
     full=Budget(trials=150, steps=20_000, rungs=4, reduction=3, confirm=6, confirm_seeds=3, audit_share=0.05),
     stopping="pareto",
     cost=Conditions(width_px=640, height_px=360, min_rounds=3, max_s=10.0),

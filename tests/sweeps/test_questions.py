@@ -13,6 +13,7 @@ from analysis.ledger.load import load
 from analysis.ledger.schema import DATASETS, ENDINGS
 from enhance.config import Config, Scalar, conflicts, domains
 from enhance.nets import build_net, parameter_count
+from sweeps import fast_arch
 from sweeps.engine import command
 from sweeps.engine.command import run
 from sweeps.engine.environment import analysis_command
@@ -135,3 +136,11 @@ def small(sweep: Sweep) -> list[str]:
     }  # fmt: skip
     fixed = {name: value for name, value in wanted.items() if name in {**sweep.fixed, "train.val_images": 0}}
     return [argument for name, value in fixed.items() for argument in ("--set", f"{name}={value}")]
+
+
+def test_the_open_space_trains_on_what_it_maximizes_and_the_papers_settings_stay_theirs() -> None:
+    fixed = fast_arch.OPEN.fixed
+    assert (fixed["loss.pixel"], fixed["loss.ms_ssim"]) == (0.16, 0.84)
+    full = fast_arch.OPEN.at("full").fixed
+    assert (full["loss.pixel"], full["loss.ms_ssim"], full["loss.content"]) == (0.0, 0.0, 0.1)
+    assert all(fast_arch.GRID.at(scale).fixed.get("loss.ms_ssim", 0) == 0 for scale in ("demo", "full"))

@@ -248,6 +248,6 @@ BASE_CONFIGS: dict[str, type[NetConfig]] = {
     "quarter": QuarterConfig,
     "nafnet": NAFNetConfig,
     "rsgunet": RSGUNetConfig,
-    "polynomial": PolynomialConfig,
 }
-NET_CONFIGS: dict[str, type[NetConfig]] = {**BASE_CONFIGS, "curve": CurveConfig}
+# A curve and a polynomial both have a degree, so a polynomial is no base of a curve.
+NET_CONFIGS: dict[str, type[NetConfig]] = {**BASE_CONFIGS, "polynomial": PolynomialConfig, "curve": CurveConfig}

@@ -1,5 +1,6 @@
 """Training on pairs, with or without a critic."""
 
+import copy
 from collections.abc import Hashable
 
 import torch
@@ -27,7 +28,7 @@ class Supervised(TrainedNetworks):
         """A generator of the configured family on the device, in training mode."""
         net = super().new_net(seed)
         if isinstance(self.config.net, PolynomialConfig):
-            net.load_state_dict(fitted(self.feed.data, self.config.net).state_dict())
+            return copy.deepcopy(fitted(self.feed.data, self.config.net)).to(self.device).train()
         return net
 
     def stage(self, step: int) -> None:

@@ -88,7 +88,8 @@ def assert_same_numbers(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     assert set(SENTENCES) & set(found.columns) == set(SENTENCES) & set(expected.columns)
     differing = [*SENTENCES, *DRAWN_ANEW, *NEW]
     found, expected = (frame.drop(columns=differing, errors="ignore") for frame in (found, expected))
-    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    # All but the last bits, which follow the CPU: numpy computes powers by other instructions where there is AVX-512.
+    pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-12, atol=0)
 
 
 def _without_words(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.ledger.load import load
+from enhance.data import open_data
 from sweeps.engine import environment
 from sweeps.engine.command import run
 from sweeps.loss_weights import SWEEP as LOSS_WEIGHTS
@@ -77,6 +78,10 @@ def test_a_ledger_of_version_1_is_extended_after_the_override(tmp_path: Path) ->
     out = tmp_path / "run"
     shutil.copytree(GOLDEN / "version_1" / "loss_weights", out)
     before = load(out)
+    if open_data("demo").fingerprint != before.trials["run.data"].iloc[0]:
+        # numpy computes powers and logarithms by other instructions where there is AVX-512, and the simulated phone
+        # differs in a few pixels: this machine's demo data are other data than those of the recorded run.
+        pytest.skip("this kind of CPU packs other demo data than the one that recorded the run")
     resume = ["--resume", str(out), "--workers", "0", "--dtype", str(before.trials["config.train.dtype"][0])]
     assert run(LOSS_WEIGHTS, [*resume, "--trials", "25"]) == 2
     assert len(load(out).runs) == len(before.runs)

@@ -102,8 +102,9 @@ def importance(
     rows, step = [], contract(ledgers[0], "rungs")[rung]
     for objective, own in zip(objectives, found, strict=True):
         table = _rows(own, list(islice(assessed, 1 + len(own.fanova))), parameters)
-        place = pd.DataFrame({"metric": objective.metric, "rung": rung, "step": step}, index=table.index)
-        rows.append(place.join(table))
+        for place, (name, value) in enumerate({"metric": objective.metric, "rung": rung, "step": step}.items(), 1):
+            table.insert(place, name, value)
+        rows.append(table)
     return pd.concat(rows, ignore_index=True)
 
 

@@ -172,11 +172,11 @@ def test_the_same_pictures_for_training_and_testing_are_refused(tree: Path, tmp_
 
 
 def test_other_and_hidden_files_are_no_pairs(tree: Path, tmp_path: Path) -> None:
-    (tree / TRAIN / "sony" / "Thumbs.db").touch()
-    (tree / TRAIN / "sony" / "._3.jpg").touch()
+    for name in ("notes.txt", "Thumbs.db", "._3.jpg"):
+        (tree / TRAIN / "sony" / name).touch()
     store = load(tree, tmp_path)
     assert store.summary["excluded"] == {}
-    assert store.summary["ignored"]["not a JPEG file"]["examples"] == ["training_data/sony/Thumbs.db"]
+    assert store.summary["ignored"]["not a JPEG file"]["examples"] == ["training_data/sony/notes.txt"]
 
 
 def test_a_changed_file_is_packed_anew(tree: Path, tmp_path: Path) -> None:

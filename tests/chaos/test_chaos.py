@@ -56,6 +56,7 @@ def test_outcomes_of_other_code_do_not_count(tmp_path: Path, monkeypatch: pytest
     assert record.entries(GOOD) == []
 
 
+@pytest.mark.slow
 def test_every_fault_is_made_once_however_short_the_time(tmp_path: Path) -> None:
     record = Record(tmp_path / "outcomes.jsonl")
     assert not make([BAD, GOOD, ELSEWHERE], record, 0.0)

@@ -104,6 +104,7 @@ def test_where_a_trial_reports_does_not_change_its_training(demo: PatchStore, ki
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_seeds_differ_in_weights_and_in_batches(demo: PatchStore) -> None:
     assert run(config(loss__pixel=1.0), demo, 2, seed=0) != run(config(loss__pixel=1.0), demo, 2, seed=1)
 

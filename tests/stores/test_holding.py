@@ -178,6 +178,7 @@ class Turns:
             self.changed.notify_all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drivers", [2, 3])
 def test_of_drivers_that_start_together_never_two_hold(
     drivers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

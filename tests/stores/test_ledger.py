@@ -139,6 +139,7 @@ def test_who_may_not_write_is_told_so_before_anything_is_computed(s3: Server, mo
         check_writable(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_whenever_the_writer_is_killed_a_folder_is_complete_or_counts_as_absent(
     before: bool, s3: Server, monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,7 @@ def test_every_kind_of_data_shows_a_degradation_and_every_task_asks_about_one() 
         sweep.check_kind()  # its own data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", BUNDLED)
 def test_of_all_tasks_those_run_that_can_use_the_data(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_chosen(SWEEPS, "--task", "all", [*PLAN, "--data", data]) == 0

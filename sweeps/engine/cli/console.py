@@ -67,7 +67,7 @@ def help_text() -> str:
     """All commands, by what they are for."""
     groups = {
         "Run a sweep": {SWEEP: "run a sweep; without a name, list them", PRINT: PRINT_TEXT},
-        "Prepare and check": {name: MODULES[name][1] for name in ("data", "cost", "doctor")},
+        "Prepare and check": {name: MODULES[name][1] for name in ("data", "closed-form", "cost", "doctor")},
         "Read a run": COMMANDS,
         "Use a network": {"enhance": MODULES["enhance"][1]},
         "Try other ways of searching": {"replay": MODULES["replay"][1]},

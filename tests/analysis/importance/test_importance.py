@@ -130,6 +130,7 @@ def test_false_alarms_of_pure_noise_are_as_rare_as_they_should_be() -> None:
     assert 7 <= alarms <= 31  # 19 expected, 1 in 21; beyond these ends less than one time in 200
 
 
+@pytest.mark.slow
 def test_what_is_looked_at_beside_it_counts_too() -> None:
     values, scores = planted(40, seed=3)
     own = resampled(squared_correlations, values, scores, 0, 99)

@@ -129,6 +129,7 @@ def test_packed_files_are_read_by_pandas_polars_and_duckdb(run: Path, tmp_path: 
     assert [value for (value,) in blocks] == [None] * 6 + [3] * 6
 
 
+@pytest.mark.slow
 def test_large_datasets_are_packed_into_several_files(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def written(write: Write, curves: Sequence[tuple[Row, list[Row]]], share: float 
 # --- the correlation ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(PAIRS)
 def test_whole_weights_are_repetitions(rows: list[tuple[int, int, int]]) -> None:
     """The oracle is scipy's correlation of the list in which each pair is repeated as often as it weighs."""

@@ -42,7 +42,7 @@ def test_the_command_says_why_there_is_no_latency(
     ("arguments", "said"),
     [
         (["--set", "net.chanels=16"], "did you mean net.channels"),
-        (["--set", "net.levels=3"], "it belongs to net.family=unet (default: resnet)"),
+        (["--set", "net.levels=3"], "it belongs to net.family=unet | nafnet (default: resnet)"),
         (["--set", "net.channels"], "write NAME=VALUE"),
         (["--set", "net.channels=many"], "must be a whole number"),
         (["--set", "net.blocks=-1"], "must be a whole number from 0 to 64"),

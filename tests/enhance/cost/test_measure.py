@@ -149,6 +149,7 @@ def test_bugs_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
         measure(TINY, SMALL)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_built_or_measured_here_is_a_failure(tmp_path: Path) -> None:
     found = measure(net(family="unet_resnet34", weights=f"file:{tmp_path / 'none.pt'}"), SMALL)
     assert "not available" in found.failure

@@ -116,6 +116,7 @@ def test_the_seed_alone_decides_the_weights(config: CriticConfig) -> None:
     assert all(not torch.equal(first[name], other[name]) for name in first if first[name].ndim > 1)
 
 
+@pytest.mark.slow
 @every_config
 def test_bf16_autocast_gives_float32_scores_near_the_exact_ones(config: CriticConfig) -> None:
     critic = scattered(build_critic(config, 64, seed=0))

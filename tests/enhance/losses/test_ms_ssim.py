@@ -17,6 +17,7 @@ def test_it_is_what_the_metric_lacks_to_one(size: int) -> None:
     assert ms_ssim(x, x).item() == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_finite_differences() -> None:
     x, y = (torch.rand(1, 3, 12, 12, dtype=torch.float64, requires_grad=True) for _ in range(2))
     assert torch.autograd.gradcheck(lambda a: metrics.product(list(metrics.levels(a, y.detach())), 1e-4), (x,))

@@ -27,6 +27,7 @@ def test_families_and_configurations_are_the_same_set() -> None:
     assert {name: family.config for name, family in FAMILIES.items()} == NET_CONFIGS
 
 
+@pytest.mark.slow
 @every_family
 @pytest.mark.parametrize("height, width", [(1, 1), (17, 30), (33, 21)])
 def test_shape_is_kept_at_every_allowed_size(family: str, height: int, width: int) -> None:
@@ -38,6 +39,7 @@ def test_shape_is_kept_at_every_allowed_size(family: str, height: int, width: in
     assert y.isfinite().all()
 
 
+@pytest.mark.slow
 @every_family
 @pytest.mark.parametrize("height, width", [(1, 1), (17, 30), (64, 64)])
 def test_apply_takes_any_size(family: str, height: int, width: int) -> None:
@@ -124,6 +126,7 @@ def test_the_seed_alone_decides_the_weights(variant: str) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 @every_family
 def test_no_option_is_ignored(family: str) -> None:
     default = build_net(VARIANTS[family], seed=0).train()
@@ -139,6 +142,7 @@ def charges(net: Network) -> dict[str, float]:
     return {name: weight for name, (weight, _) in net.penalties().items()}
 
 
+@pytest.mark.slow
 @every_variant
 def test_penalties_are_promised_finite_and_reach_parameters(variant: str) -> None:
     config = VARIANTS[variant]

@@ -79,6 +79,7 @@ GAME = {"loss__adversarial": 0.1, "adversarial__objective": "least_squares"}
 CYCLE = {**GAME, "loss__pixel": 0.0, "loss__cycle": 1.0, "train__rule": "cycle", "cycle__pool_images": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaves", [{"augment__contrast": 0.2, "loss__content": 1.0}, GAME, CYCLE])
 def test_memory_formats_change_where_numbers_lie_and_not_what_they_are(
     demo: PatchStore, leaves: dict[str, Any]

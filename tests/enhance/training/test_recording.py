@@ -211,6 +211,7 @@ class Refusing(Tape):
         raise self.error
 
 
+@pytest.mark.slow
 def test_a_step_whose_recording_fails_runs_eagerly_and_says_so(
     store: PatchStore, recorded: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:

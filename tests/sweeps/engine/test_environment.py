@@ -21,6 +21,7 @@ def fresh_hash() -> str:
     return environment.code_hash.__wrapped__()
 
 
+@pytest.mark.slow
 def test_the_hash_of_the_files_sees_every_edit_that_the_code_hash_may_see(copy_of_enhance: Path) -> None:
     before = environment.file_hash()
     assert environment.file_hash() == before

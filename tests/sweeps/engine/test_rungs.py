@@ -302,6 +302,7 @@ def test_an_extreme_of_two_objectives_counts_for_the_earlier() -> None:
     assert order([(1.0, 9.0, 1.0), (2.0, 2.0, 0.0), (9.0, 0.0, 9.0)]) == [2, 0, 1]
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=2, max_size=12, unique=True),
     st.tuples(*[st.floats(0.1, 1000)] * 3),

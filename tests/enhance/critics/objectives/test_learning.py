@@ -76,6 +76,7 @@ def test_every_critic_learns_by_every_objective(name: str, kind: str) -> None:
     assert np.mean(accuracies[-5:]) > 0.75
 
 
+@pytest.mark.slow
 def test_a_conditional_critic_learns_what_the_picture_alone_does_not_tell() -> None:
     inputs = images(SIZE_PX, SAMPLES)
     real, enhanced = inputs, inputs.roll(1, dims=0)  # the same pictures, of which one fits its input

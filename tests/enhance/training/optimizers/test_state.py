@@ -18,6 +18,7 @@ from enhance.training.optimizers import Optimizer, learning_rate_at
 from tests.enhance.training.optimizers.small_training import STEPS, same, small_net, through_a_file, train, weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [

@@ -99,6 +99,7 @@ SWEEPS: dict[str, Callable[[], Sweep]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SWEEPS)
 @pytest.mark.parametrize("workers", [2, 7])
 def test_the_ledger_does_not_depend_on_the_number_of_workers(kind: str, workers: int) -> None:

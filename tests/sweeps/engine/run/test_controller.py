@@ -281,6 +281,7 @@ def test_the_best_are_confirmed_on_fresh_seeds_to_the_full_budget(tmp_path: Path
     assert set(confirm["configuration"]) <= set(search["configuration"])
 
 
+@pytest.mark.slow
 def test_the_sampler_never_hears_of_confirmations(tmp_path: Path, sweep: Sweep) -> None:
     controller = begin(tmp_path, sweep.with_budget(trials=9, confirm=2))
     play(controller, PretendedWorker())
@@ -354,6 +355,7 @@ def test_the_coin_falls_the_same_way_whatever_happens(tmp_path: Path, sweep: Swe
 # --- closing -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_closed_run_gives_nothing_out_and_can_be_taken_up_again(tmp_path: Path, sweep: Sweep) -> None:
     controller, worker = begin(tmp_path, sweep), PretendedWorker()
     assignment = controller.next_assignment()

@@ -61,6 +61,7 @@ def rows(root: Path, dataset: str, *key: str) -> list[dict[str, Any]]:
     return read_rows(root, dataset, list(key))[0]
 
 
+@pytest.mark.slow
 def test_what_completes_gives_samples_and_the_confirmed_the_photographs(
     ledger: Ledger, demo: PatchStore, photo: Photo
 ) -> None:
@@ -84,6 +85,7 @@ def test_where_nothing_is_confirmed_every_trial_enhances_the_photographs(demo: P
     assert Gallery(demo, 3, (photo,), confirms=True).wanted("search").photos == ()
 
 
+@pytest.mark.slow
 def test_originals_are_recorded_once_with_the_pixels_of_the_data(
     ledger: Ledger, demo: PatchStore, photo: Photo
 ) -> None:

@@ -77,6 +77,7 @@ def full_device_of_cublas() -> object:
     raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trouble", "beginning"),
     [
@@ -105,6 +106,7 @@ def test_a_failure_says_what_ran_out_and_where(
     assert not worker.tainted
 
 
+@pytest.mark.slow
 def test_a_gpu_that_recordings_filled_is_tried_once_more_without_them(
     demo: PatchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,7 @@ class Pipe:
         return self.words.pop(0)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_a_process_of_the_probe_is_said(demo: PatchStore) -> None:
     pipe = Pipe()
     device_probe._survey(pipe, [{**CONFIG, "train.crop_px": 128}], demo.path, "cpu")  # type: ignore[arg-type]
@@ -137,6 +138,7 @@ def test_a_lane_without_memory_says_so(demo: PatchStore, monkeypatch: pytest.Mon
     assert pipe.said == [("found", None)]
 
 
+@pytest.mark.slow
 def test_a_configuration_that_does_not_fit_alone_takes_everything(
     demo: PatchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,24 +72,38 @@ def enhanced(net: Network, pixels: Patches, reach: Reach) -> Floats:
 
 
 def whole_bytes(net: Network, height_px: int, width_px: int) -> int:
-    """About how much memory a picture takes that goes through the network whole, from the sizes of its layers."""
-    largest = 0
+    """About how much memory a picture takes that goes through the network whole, from the sizes of its layers.
+
+    Those grow with the picture, or do not: a predictor looks at a thumbnail of any. So each is measured at two sizes.
+    """
+    one = max(PROBES_PX[0], net.minimum_px) // net.multiple_of * net.multiple_of
+    small, large = (_layer_bytes(net, side) for side in (one, 2 * one))
+    # Per pixel: three quarters of the larger picture's pixels are those that the smaller one lacks.
+    rates = [(after - before) / (3 * one**2) for before, after in zip(small, large, strict=True)]
+    pixels = height_px * width_px
+    layers = [before + rate * (pixels - one**2) for before, rate in zip(small, rates, strict=True)]
+    return round(COPIES * max(layers))
+
+
+def _layer_bytes(net: Network, side_px: int) -> list[int]:
+    """The bytes of input and output of every layer, in the order of the calls, for a square picture."""
+    found: list[int] = []
 
     def note(_: nn.Module, given: tuple[Tensor, ...], output: object) -> None:
-        nonlocal largest
         made = output if isinstance(output, tuple) else (output,)
-        found = sum(each.numel() * each.element_size() for each in (*given, *made) if isinstance(each, Tensor))
-        largest = max(largest, found)
+        tensors = [each for each in (*given, *made) if isinstance(each, Tensor)]
+        found.append(sum(each.numel() * each.element_size() for each in tensors))
 
-    side = max(PROBES_PX[0], net.minimum_px) // net.multiple_of * net.multiple_of
-    hooks = [layer.register_forward_hook(note) for layer in net.modules() if not list(layer.children())]
+    # The network too: what it does outside of its layers is at least a picture in and out.
+    layers = [layer for layer in net.modules() if layer is net or not list(layer.children())]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
     try:
         with torch.inference_mode():
-            net(torch.zeros(1, 3, side, side, device=next(net.parameters()).device))
+            net(torch.zeros(1, 3, side_px, side_px, device=next(net.parameters()).device))
     finally:
         for hook in hooks:
             hook.remove()
-    return COPIES * largest * height_px * width_px // side**2
+    return found
 
 
 def _support(net: Network, side: int, first: int, stop: int) -> tuple[int, int]:

@@ -57,3 +57,9 @@ def test_the_memory_of_a_whole_picture_follows_from_its_largest_layer() -> None:
     net = local("resnet")
     # Four channels in and out, float32, three times, for every pixel.
     assert whole_bytes(net, 1000, 1000) == 3 * 8 * 4 * 1_000_000
+
+
+def test_a_thumbnail_takes_the_same_memory_in_every_picture() -> None:
+    net = build("lut3d", seed=0, channels=2, vertices=9).eval()
+    # The picture itself, in and out, is what grows.
+    assert whole_bytes(net, 4000, 3000) == pytest.approx(3 * 6 * 4 * 12_000_000, rel=0.01)

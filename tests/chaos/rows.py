@@ -16,6 +16,9 @@ from tests.chaos.drivers import finish
 from tests.chaos.outcome import Outcome
 from tests.sweeps.engine.whole_runs import plain
 
+OF_THE_PROCESS = ("run.host", "run.captured")
+"""Columns on the process that trained: of a trial whose last report outlived its process, nobody can say them."""
+
 COMPARED = ("starts", "originals", "samples", "reports", "trials")
 
 
@@ -35,7 +38,7 @@ def read(run: Path) -> Rows:
         table, said = read_table(run, name, key)
         notes += said
         frame = pd.DataFrame(columns=key) if table is None else plain(table.to_pandas(), key)
-        tables[name] = frame.set_index(key).drop(columns=["run.host"], errors="ignore")
+        tables[name] = frame.set_index(key).drop(columns=list(OF_THE_PROCESS), errors="ignore")
     return Rows(tables, tuple(notes))
 
 

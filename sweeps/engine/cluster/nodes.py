@@ -16,6 +16,9 @@ from sweeps.engine.cluster.node_check import Facts, Requirements, facts, problem
 START_S = 180.0
 """A machine has this long to start a process with the driver's code and to say what it has."""
 
+RESTARTS = 2
+"""How often the process that checks a machine may die before the machine counts as unfit."""
+
 LOOK_S = 2.0
 """Seconds between two requests to Ray for its list of machines."""
 
@@ -92,7 +95,9 @@ class NodeAgents:
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = list(nodes)
-        self._agents = {node.id: _on(node.id, _NodeAgent).remote() for node in nodes}
+        # Started again if they die: on a busy machine, Ray ends processes that take long to register with it.
+        again = {"max_restarts": RESTARTS, "max_task_retries": RESTARTS}
+        self._agents = {node.id: _on(node.id, _NodeAgent, **again).remote() for node in nodes}
 
     def facts(self) -> tuple[dict[str, Facts], list[str]]:
         """What each machine has, by its id, and a sentence about each that did not answer."""

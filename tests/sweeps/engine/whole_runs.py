@@ -13,7 +13,7 @@ from tests.places import ROOT
 
 SCRIPT = ROOT / "sweeps" / "loss_weights.py"
 SMALL = ["--set", "net.channels=4", "--set", "train.val_images=6", "--set", "loss.content_layer=relu1_2"]
-SMALL += ["--confirm", "0", "--audit-share", "0"]
+SMALL += ["--set", "train.batch_size=2", "--confirm", "0", "--audit-share", "0"]
 LONGER = ("--trials", "6", "--steps", "90")
 
 

@@ -43,7 +43,8 @@ def ablation(ledger: Ledger, objectives: Sequence[Objective] | None = None) -> p
     Columns: `metric`, `kind`, `effect` (what is compared with what), `seeds`, `pairs` (pairs of configurations that
     completed on every seed), `lost` (those that did not), `mean`, `low`, `high` (in the metric's unit; positive where
     the metric is larger with the change), `p`, `p_holm`, `sure` (p_holm below CONFIDENT). Costs have no effects.
-    Raises LedgerError where the run followed no design with pairs, or has fewer than FEWEST_SEEDS seeds.
+    Raises LedgerError where the run followed no design with pairs, has fewer than FEWEST_SEEDS seeds, or
+    configurations that differ in nothing.
     """
     design, settings = design_of(ledger), space(ledger)
     chosen = [one for one in objectives or ledger.objectives if one.metric not in COSTS]
@@ -57,6 +58,8 @@ def ablation(ledger: Ledger, objectives: Sequence[Objective] | None = None) -> p
             )
         parts.append(effects(contrasts(table, texts, design, settings)).assign(metric=objective.metric))
     frame: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    if frame.empty:
+        raise LedgerError(f"the configurations of {ledger.path} differ in no setting, so there is nothing to compare")
     return frame[["metric", *(column for column in frame.columns if column != "metric")]]
 
 

@@ -180,3 +180,10 @@ def test_effects_of_simulated_sweeps_cover_the_truth() -> None:
     for question, truth in zip(questions, (1.25, 0.75, 0.5), strict=True):
         found = paired_effects(question.pairs.mean(axis=0).reshape(1000, 3))  # three seeds are a sweep
         assert 0.92 <= np.mean((found.low <= truth) & (truth <= found.high)) <= 0.98
+
+
+def test_of_a_single_configuration_nothing_is_compared(write: Write) -> None:
+    """It ended the report in an IndexError."""
+    one: Space = {"loss.a": Choice(1.0)}
+    with pytest.raises(LedgerError, match="differ in no setting"):
+        ablation(load(written(write, one, Grid(), lambda values: 20.0)))

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m enhance.ph
         with strict_pillow():
             results, pairs = _enhance_all(net, wanted, options)
         if pairs:
-            title = f"{options.network.name}: {read_description(folder).net['net.family']}"
+            title = f"Before and after: {options.network.name} ({read_description(folder).net['net.family']})"
             (options.out.expanduser() / PAGE).write_text(page(title, pairs), encoding="utf-8")
     except (PhotosError, WeightsError, DataError, OSError) as error:
         kind = "system" if isinstance(error, OSError) else "config" if isinstance(error, WeightsError) else "usage"

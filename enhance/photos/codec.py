@@ -133,6 +133,11 @@ def _photograph(path: Path, image: Any) -> Photograph:
         raise PictureError("not understood", f"mode {image.mode}")
     values = _deep_png(path, image) if image.format == "PNG" else np.asarray(image)
     values, alpha, gray = _split(values, image.mode)
+    # PNG's tRNS: the pixels of one color are transparent. Their color may change, so an alpha channel says it now.
+    color = image.info.get("transparency")
+    if alpha is None and isinstance(color, tuple | int):
+        there = (values != np.asarray(color)).any(axis=-1)
+        alpha = there.astype(values.dtype) * np.iinfo(values.dtype).max
     if gray:
         profile = b""
         notes += ("gray, written as RGB",)

@@ -108,6 +108,13 @@ def test_alpha_is_kept(tmp_path: Path) -> None:
     assert (back.alpha == alpha[..., 0]).all()
 
 
+def test_a_transparent_color_becomes_an_alpha_channel(tmp_path: Path) -> None:
+    Image.fromarray(COLORS).save(tmp_path / "a.png", transparency=tuple(map(int, COLORS[3, 4])))
+    back = again(read(tmp_path / "a.png"), tmp_path / "b.png")
+    assert back.alpha is not None
+    assert [tuple(place) for place in np.argwhere(back.alpha == 0)] == [(3, 4)]
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "CMYK"])
 def test_other_modes_are_read_as_colors_and_it_is_said(mode: str, tmp_path: Path) -> None:
     suffix = ".jpg" if mode == "CMYK" else ".png"

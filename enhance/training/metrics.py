@@ -119,8 +119,10 @@ def levels(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 def product(levels: list[tuple[Tensor, Tensor]], floor: float = 0.0) -> Tensor:
     """MS-SSIM per image, (N,), from its levels; averages below `floor` count as that."""
     terms = [contrast for _, contrast in levels[:-1]] + [levels[-1][0]]
-    powers = [term.clamp(min=floor).pow(weight) for term, weight in zip(terms, _LEVEL_WEIGHTS, strict=True)]
-    return torch.stack(powers, dim=-1).prod(-1)
+    # Filled on the device: a recorded step must not copy constants from the host. One tensor of powers, since single
+    # numbers would take another path through torch, to other last bits.
+    powers = torch.stack([terms[0].new_full((), weight) for weight in _LEVEL_WEIGHTS])
+    return torch.stack(terms, dim=-1).clamp(min=floor).pow(powers).prod(-1)
 
 
 def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -273,3 +273,13 @@ def test_bounds_symmetry_and_self_identity(pair: tuple[Tensor, Tensor]) -> None:
     assert metrics.ms_ssim(x, y).ge(0).all()
     assert metrics.psnr_db(x, y).le(metrics.PSNR_CEILING_DB).all()
     assert metrics.psnr_db(x, y).ge(0).all()
+
+
+def test_the_product_of_the_levels_has_the_bits_that_it_always_had() -> None:
+    """Reported values are compared bit by bit; powers by single numbers differed in the last ones."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.tensor(metrics._LEVEL_WEIGHTS, dtype=torch.float64)
+    for count in (1, 2, 7, 20):
+        terms = [torch.rand(count, dtype=torch.float64, generator=generator) - 0.02 for _ in weights]
+        before = torch.stack(terms, dim=-1).relu().pow(weights).prod(-1)
+        assert torch.equal(metrics.product([(term, term) for term in terms]), before)

@@ -5,6 +5,7 @@ conversion there and back loses. So a network that changes nothing gives back th
 and all 16 bits included.
 """
 
+import functools
 import io
 import os
 import struct
@@ -35,7 +36,11 @@ QUALITY = 95
 
 DEEP_PNG, DEEP_TIFF = ";16B", (".tif", ".tiff")
 ICC_TAG = 34675
-DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432, 0x8769, 0x8825)
+EXIF_IFD, GPS_IFD, ORIENTATION = 0x8769, 0x8825, 274
+DEEP_TAGS = (270, 271, 272, 305, 306, 315, 33432, ORIENTATION)
+"""Tags of a TIFF of 16 bits that are written again."""
+
+DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432, EXIF_IFD, GPS_IFD)
 """Tags of a TIFF about the picture: description, make, model, software, time, artist, copyright, EXIF and GPS."""
 
 PLAIN = ("RGB", "RGBA", "L", "LA", "I;16")
@@ -68,14 +73,8 @@ def read(path: Path) -> Photograph:
     """Read a photograph. Raises PictureError, with the reason, for one that is not whole or not understood."""
     if is_special(path):
         raise PictureError("unreadable", "not a regular file")
-    # Before Pillow, which reads the high bytes of a TIFF of 16 bits.
-    if path.suffix.lower() in DEEP_TIFF and (deep := _deep_tiff(path)) is not None:
-        return deep
     try:
-        with Image.open(path) as image:
-            image.verify()
-        with Image.open(path) as image:
-            return _photograph(path, image)
+        return _read(path)
     except PictureError:
         raise
     except ColorError as error:
@@ -86,12 +85,26 @@ def read(path: Path) -> Photograph:
         raise PictureError("unreadable", f"{type(error).__name__}: {said[:200]}") from error
 
 
+def _read(path: Path) -> Photograph:
+    # Before Pillow, which reads the high bytes of a TIFF of 16 bits.
+    if path.suffix.lower() in DEEP_TIFF and (deep := _deep_tiff(path)) is not None:
+        return deep
+    with Image.open(path) as image:
+        image.verify()
+    with Image.open(path) as image:
+        return _photograph(path, image)
+
+
 def write(photo: Photograph, output: Floats, path: Path, quality: int = QUALITY) -> None:
     """Write the enhanced sRGB `output`, (H, W, 3) in [0, 1], in the place of the photograph's pixels.
 
-    The file is whole or absent. Raises OSError.
+    The file is whole or absent. Raises OSError, and PictureError if the format cannot hold the photograph's metadata.
     """
-    content = _encoded(photo, in_own_colors(photo, output), quality)
+    try:
+        content = _encoded(photo, in_own_colors(photo, output), quality)
+    except (ValueError, TypeError) as error:
+        said = " ".join(str(error).split())
+        raise PictureError("not written", f"{photo.format} with its metadata: {said[:200]}") from error
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -148,8 +161,8 @@ def _photograph(path: Path, image: Any) -> Photograph:
         # The mark stays in EXIF; a profile overrides it.
         own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() if space else b""
         return Photograph(srgb, srgb, alpha, format_, own, metadata, notes)
-    converted, space = to_srgb(values, image)
-    return Photograph(values, converted if space else values, alpha, format_, profile, metadata, notes)
+    converted, profile = _converted(values, profile)
+    return Photograph(values, converted, alpha, format_, profile, metadata, notes)
 
 
 def _metadata(image: Any) -> dict[str, Any]:
@@ -198,21 +211,43 @@ def _deep_png(path: Path, image: Any) -> Patches:
 
 
 def _deep_tiff(path: Path) -> Photograph | None:
-    """A TIFF of 16 bits per color, which Pillow does not read; None for any other file."""
+    """A TIFF of 16 bits per color, as it is stored; None for any other file. Raises PictureError if it is damaged."""
     try:
-        with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            if page.dtype != np.uint16 or page.photometric != tifffile.PHOTOMETRIC.RGB:  # type: ignore[union-attr]
-                return None
-            values, alpha, _ = _split(page.asarray(), "RGB;16")
-            tag = page.tags.get(ICC_TAG)  # type: ignore[union-attr]
-            profile = bytes(tag.value) if tag is not None else b""
-    except Exception:  # noqa: BLE001 - not such a file, whatever the reason: Pillow's complaint is the one to show
-        return None
+        file = tifffile.TiffFile(path)
+    except (tifffile.TiffFileError, OSError):
+        return None  # Pillow says what it is
+    with file:
+        page = file.pages.first
+        if page.dtype != np.uint16 or page.photometric != tifffile.PHOTOMETRIC.RGB:
+            return None
+        try:
+            values = page.asarray()
+        # Not read as 8 bits instead: that would lose half of each value without a word.
+        except Exception as error:
+            said, how = " ".join(str(error).split())[:120], tifffile.COMPRESSION(page.compression).name
+            detail = f"16 bits, compression {how}: {said}; save it uncompressed or with ZIP"
+            raise PictureError("not understood", detail) from error
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+            values = np.moveaxis(values, 0, -1)
+        tags = {tag.code: tag for tag in page.tags}
+        kept = [(code, tag.dtype, tag.count, tag.value, True) for code, tag in tags.items() if code in DEEP_TAGS]
+        profile = bytes(tags[ICC_TAG].value) if ICC_TAG in tags else b""
+    nested = ("EXIF and GPS left out, as of every TIFF of 16 bits",) if {EXIF_IFD, GPS_IFD} & tags.keys() else ()
+    colors, alpha, _ = _split(values, "RGB;16")
+    srgb, profile = _converted(colors, profile)
+    return Photograph(colors, srgb, alpha, "TIFF", profile, {"extratags": kept}, nested)
+
+
+def _converted(values: Patches, profile: bytes) -> tuple[Patches, bytes]:
+    """The values in sRGB, and the profile if they were in other colors. Raises ColorError."""
     image = Image.new("RGB", (1, 1))
     image.info["icc_profile"] = profile
     converted, space = to_srgb(values, image) if profile else (values, "")
-    return Photograph(values, converted if space else values, alpha, "TIFF", profile if space else b"")
+    if not space:
+        return values, profile
+    # Now, not when the network is done.
+    _from_srgb(profile)
+    return converted, profile
 
 
 def _from_cmyk(image: Image.Image, profile: bytes) -> Image.Image:
@@ -225,11 +260,17 @@ def _from_cmyk(image: Image.Image, profile: bytes) -> Image.Image:
     return converted
 
 
+@functools.lru_cache(maxsize=16)  # the photographs of one folder share a few profiles
 def _from_srgb(profile: bytes) -> Any:
-    """A function that converts (H, W, 3) uint8 sRGB to the colors of an ICC profile."""
+    """A function that converts (H, W, 3) uint8 sRGB to the colors of an ICC profile. Raises ColorError."""
     target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-    transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), target, "RGB", "RGB", intent)
+    try:
+        transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), target, "RGB", "RGB", intent)
+    except ImageCms.PyCMSError as error:
+        raise ColorError(
+            f"its profile leads to sRGB, but not back ({error}); convert the photograph to sRGB"
+        ) from error
     return lambda pixels: np.asarray(transform.apply(Image.fromarray(np.ascontiguousarray(pixels))))
 
 
@@ -240,7 +281,7 @@ def _encoded(photo: Photograph, values: Patches, quality: int) -> bytes:
     alpha = photo.alpha
     if values.dtype == np.uint16:
         whole = values if alpha is None else np.concatenate((values, alpha[..., None]), axis=-1)
-        return _tiff(whole, photo.profile) if photo.format == "TIFF" else _png(whole, photo)
+        return _tiff(whole, photo) if photo.format == "TIFF" else _png(whole, photo)
     if photo.format == "JPEG" or alpha is None:
         image = Image.fromarray(values)
     else:
@@ -256,9 +297,14 @@ def _encoded(photo: Photograph, values: Patches, quality: int) -> bytes:
     return packed.getvalue()
 
 
-def _tiff(values: Patches, profile: bytes) -> bytes:
+def _tiff(values: Patches, photo: Photograph) -> bytes:
     packed = io.BytesIO()
-    tifffile.imwrite(packed, values, photometric="rgb", compression="zlib", iccprofile=profile or None)
+    tags = photo.metadata.get("extratags", ())
+    # Without the description and the software that tifffile writes of its own accord.
+    tifffile.imwrite(
+        packed, values, photometric="rgb", compression="zlib", iccprofile=photo.profile or None, extratags=tags,
+        metadata=None, software=False,
+    )  # fmt: skip
     return packed.getvalue()
 
 

@@ -1,13 +1,17 @@
 """Photographs keep everything that the network has not changed: values, colors, bits, alpha, orientation, metadata."""
 
+import importlib.util
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
+from enhance.data.reading.colors import ColorError
 from enhance.data.reading.pictures import PictureError
+from enhance.photos import codec
 from enhance.photos.codec import Photograph, in_own_colors, read, write
 from tests.enhance.photos.profiles import display_p3
 
@@ -98,6 +102,49 @@ def test_a_deep_tiff_comes_back_with_its_profile(tmp_path: Path) -> None:
     assert (photo.values == DEEP).all()
     assert (back.values == DEEP).all()
     assert back.profile == display_p3()
+
+
+def test_a_deep_tiff_keeps_what_is_said_about_it(tmp_path: Path) -> None:
+    said = {ORIENTATION: ROTATED, MAKE: "a camera", 270: "a street", 305: "an editor"}
+    tags = [(code, "H" if code == ORIENTATION else "s", 1 if code == ORIENTATION else 0, value, True)
+            for code, value in said.items()]  # fmt: skip
+    tifffile.imwrite(tmp_path / "a.tif", DEEP, photometric="rgb", extratags=tags, metadata=None, software=False)
+    write(read(tmp_path / "a.tif"), unchanged(read(tmp_path / "a.tif")), tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert {code: file.pages.first.tags[code].value for code in said} == said
+        assert (file.asarray() == DEEP).all()
+
+
+def test_a_deep_tiff_may_lie_in_planes(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(DEEP, -1, 0), photometric="rgb", planarconfig="separate")
+    assert (read(tmp_path / "a.tif").values == DEEP).all()
+
+
+def test_a_deep_tiff_that_cannot_be_decoded_is_not_read_as_8_bits(tmp_path: Path) -> None:
+    if importlib.util.find_spec("imagecodecs"):
+        pytest.skip("imagecodecs is installed, and decodes it")
+    cv2.imwrite(str(tmp_path / "a.tif"), DEEP, [cv2.IMWRITE_TIFF_COMPRESSION, 5])
+    with pytest.raises(PictureError, match=r"16 bits, compression LZW.*save it uncompressed or with ZIP"):
+        read(tmp_path / "a.tif")
+
+
+def test_metadata_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    photo = Photograph(COLORS, COLORS, None, "JPEG", metadata={"exif": b"Exif\0\0" + bytes(70_000)})
+    with pytest.raises(PictureError, match="not written: JPEG with its metadata"):
+        write(photo, unchanged(photo), tmp_path / "a.jpg")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_profile_without_a_way_back_is_refused_before_the_network_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(profile: bytes) -> None:
+        raise ColorError("its profile leads to sRGB, but not back")
+
+    Image.fromarray(COLORS).save(tmp_path / "a.png", icc_profile=display_p3())
+    monkeypatch.setattr(codec, "_from_srgb", refuse)
+    with pytest.raises(PictureError, match="unknown colors: its profile leads to sRGB, but not back"):
+        read(tmp_path / "a.png")
 
 
 def test_alpha_is_kept(tmp_path: Path) -> None:
